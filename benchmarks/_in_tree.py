@@ -1,5 +1,4 @@
-"""What a bench asks of the metaplast that its runs are made with; started with that source tree on
-PYTHONPATH.
+"""The steps of a bench that run with the metaplast of another source tree, which is on PYTHONPATH.
 
 python -P _in_tree.py compose OUT ROWS WORD...
     writes the config of WORDs as YAML to OUT; with ROWS alone, if some are named
@@ -30,15 +29,20 @@ UNTRAINED = ("prototype", "references")  # in older trees and in newer ones
 
 
 def compose(words: list[str], rows: list[str]) -> Plain:
-    """The config of some words. rows: those kept beside the discovered one, and no references;
-    none: all.
+    """The config of some words.
+
+    Args:
+        words: the words of the command line.
+        rows: the rows that are kept beside the discovered one, without references. Empty keeps all
+            rows and all references.
     """
     plain = config.compose(words, config.Sources())
     if rows:
-        given = plain.get("rows") or {}
-        if unknown := [name for name in rows if name not in given]:
-            raise SystemExit(f"rows {', '.join(unknown)} - expected some of {', '.join(given)}")
-        plain["rows"] = {name: given[name] for name in rows}
+        all_rows = plain.get("rows") or {}
+        unknown = [name for name in rows if name not in all_rows]
+        if unknown:
+            raise SystemExit(f"rows {', '.join(unknown)} - expected some of {', '.join(all_rows)}")
+        plain["rows"] = {name: all_rows[name] for name in rows}
         judged = plain.get("evaluation", {})
         plain["evaluation"] = {key: value for key, value in judged.items() if key not in UNTRAINED}
     return plain
@@ -54,26 +58,27 @@ def judge(run: Path) -> Plain:
 
 
 def judge_row(where: Path, row: Config) -> Plain:
+    """The metric of a row, and its value for every validation life at the start and at the end."""
     jax.config.update("jax_enable_x64", row.precision == "float64")
     problem = row.meta_problem()
     thetas = {
         "start": problem.init(train.stream(row.seed, "theta")),
         "end": theta_of(where, problem),
     }
-    found: Plain = {}
+    result: Plain = {}
     for moment, theta in thetas.items():
         lives = evaluate.lives(problem, theta, row.seed, "validation", row.evaluation.validation)
-        found["metric"] = "accuracy" if "accuracy" in lives else "loss"
-        found[moment] = [plain_number(float(f"{value:.6g}")) for value in lives[found["metric"]]]
-    return found
+        metric = "accuracy" if "accuracy" in lives else "loss"
+        result["metric"] = metric
+        result[moment] = [plain_number(float(f"{value:.6g}")) for value in lives[metric]]
+    return result
 
 
 if __name__ == "__main__":
     verb, first, *others = sys.argv[1:]
     if verb == "compose":
         chosen, *words = others
-        folder.write_text(
-            Path(first), config.to_yaml(compose(words, list(filter(None, chosen.split(",")))))
-        )
+        plain = compose(words, list(filter(None, chosen.split(","))))
+        folder.write_text(Path(first), config.to_yaml(plain))
     else:
         folder.write_json(Path(others[0]), judge(Path(first)))

@@ -1,16 +1,20 @@
-"""Measure how often intervals of a fit's numbers hold the truth: python -m benchmarks.coverage
-[--sets N] [DESIGN ...]
+"""Measure how often intervals of a fit's numbers hold the truth.
 
-Every design of coverage_designs.py: data sets by plain NumPy, each fitted as a member of one
-compiled program, with the intervals of `fitting.intervals`. Goes on where it stopped: one file per
-design in benchmarks/results_coverage. Then a
-table: coverage with its 95 % Clopper-Pearson interval, of every number that the data settle; median
-width over that of the Fisher information at the truth (with animals that differ: of the true
-sandwich); how often open numbers were named.
+    python -m benchmarks.coverage [--sets N] [DESIGN ...]
+
+Every design of coverage_designs.py has data sets by plain NumPy. Each is fitted as a member of one
+compiled program, with the intervals of `fitting.intervals`. A measurement goes on where it stopped:
+there is one file per design in benchmarks/results_coverage. At the end it prints a table with
+
+- the coverage of every number that the data settle, with its 95 % Clopper-Pearson interval;
+- the median width over the width of the Fisher information at the truth (with animals that differ,
+  of the true sandwich);
+- how often open numbers were named.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,9 +28,9 @@ from benchmarks.coverage_designs import DESIGNS, N_SETS, RATE, Arrays, Design, d
 from metaplast.fitting.data import Data
 from metaplast.fitting.engine import Member, fit
 from metaplast.fitting.flat import flattened
-from metaplast.fitting.geometry import Space
-from metaplast.fitting.intervals import Known, intervals, number_slopes
-from metaplast.fitting.numbers import canonical, numbers
+from metaplast.fitting.geometry import Groups, Space
+from metaplast.fitting.intervals import NumberIntervals, intervals, number_slopes
+from metaplast.fitting.numbers import FittedRule, canonical, numbers
 from metaplast.fitting.sensitivity import sensitivity
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.base import AbstractLikelihood
@@ -44,8 +48,11 @@ from metaplast.spec import build, nested, plugin, spec
 from outer_loops.lbfgs import Lbfgs
 
 OUT = Path(__file__).parent / "results_coverage"
-SETTINGS, OUTER, TOGETHER = Fit(starts=1, chunk=20), Lbfgs(steps=200), 20
-EDGE, CHANNELS = "input_to_output", ("dopamine", "laser", "pupil")
+SETTINGS = Fit(starts=1, chunk=20)
+OUTER = Lbfgs(steps=200)
+TOGETHER = 20  # data sets that are fitted in one program
+EDGE = "input_to_output"
+CHANNELS = ("dopamine", "laser", "pupil")
 
 
 @register("task", "coverage")
@@ -67,8 +74,10 @@ class Coverage(AbstractRecording):
 
 @lru_cache(maxsize=16)
 def _template(name: str) -> Recorded:
+    """The recording of the first data set of a design."""
     design = DESIGNS[name]
-    n, shape = design.n_subjects, (design.n_subjects, design.n_steps)
+    n = design.n_subjects
+    shape = (design.n_subjects, design.n_steps)
     zeros = np.zeros(shape, np.float32)
     fields: dict[str, Any] = {"gate": zeros + 1.0, "reset": zeros, "weights": {}, "final": {}}
     fields |= {"subject": np.arange(n, dtype=np.int32)} | fields_of(data_set(design, 0))
@@ -77,7 +86,7 @@ def _template(name: str) -> Recorded:
 
 
 def fields_of(data: Arrays) -> dict[str, Any]:
-    """What of a session differs between data sets; every recorded value counts alike."""
+    """The fields of a session that differ between data sets. Every recorded value counts alike."""
     single = {name: values.astype(np.float32) for name, values in data.items()}
     counts = single["observed"].sum(axis=(1, 2))
     return {
@@ -90,6 +99,7 @@ def fields_of(data: Arrays) -> dict[str, Any]:
 
 
 def problem_of(name: str) -> MetaProblem:
+    """The problem whose theta is fitted to the data sets of a design."""
     design = DESIGNS[name]
     likelihood = Bernoulli() if design.kind == "choice" else Gaussian(sd=design.noise)
     rule = Polynomial(terms=design.terms, rate=RATE)
@@ -106,6 +116,7 @@ def problem_of(name: str) -> MetaProblem:
 
 
 def true_theta(design: Design, like: Theta) -> Theta:
+    """The theta of a design's true numbers, in which all other leaves are those of `like`."""
     coefficients = jnp.asarray(design.truth, float) / RATE
     return {
         **like,
@@ -115,21 +126,23 @@ def true_theta(design: Design, like: Theta) -> Theta:
 
 
 def run(name: str, n_sets: int) -> None:
-    """Data sets that were not fitted yet, TOGETHER at a time."""
-    design, problem, path = DESIGNS[name], problem_of(name), OUT / f"{name}.json"
+    """Fit the data sets that were not fitted yet, TOGETHER at a time."""
+    design = DESIGNS[name]
+    problem = problem_of(name)
+    path = OUT / f"{name}.json"
     done = json.loads(path.read_text())["sets"] if path.is_file() else []
+    task = problem.lifetime.task
+    assert isinstance(task, Coverage)
+    sessions = task.whole("train")
     while len(done) < min(n_sets, N_SETS):
         which = range(len(done), min(len(done) + TOGETHER, N_SETS))
         fields = [fields_of(data_set(design, i)) for i in which]
         inits = [problem.init(jax.random.key(i)) for i in which]
         members = [Member(t, everything(t), 0.0, f) for t, f in zip(inits, fields, strict=True)]
-        sessions: Any = problem.lifetime.task.whole("train")  # pyright: ignore[reportAttributeAccessIssue]
-        found = fit(problem, OUTER, sessions, members, SETTINGS, 0)
-        for fitted, mine in zip(found, fields, strict=True):
-            done.append(
-                _judged(problem, design, fitted.theta, sessions.replace(**mine))
-                | {"stable": fitted.stable}
-            )
+        results = fit(problem, OUTER, sessions, members, SETTINGS, 0)
+        for fitted, data in zip(results, fields, strict=True):
+            judged = _judged(problem, design, fitted.theta, replace(sessions, **data))
+            done.append({**judged, "stable": fitted.stable})
         OUT.mkdir(exist_ok=True)
         path.write_text(json.dumps({"design": design._asdict(), "sets": done}) + "\n")
         print(f"{name}: {len(done)} of {n_sets}", flush=True)
@@ -138,16 +151,17 @@ def run(name: str, n_sets: int) -> None:
 def _judged(
     problem: MetaProblem, design: Design, theta: Theta, sessions: Session
 ) -> dict[str, Any]:
+    """The numbers of one fit, their intervals, and the numbers that it named as open."""
     subject = np.asarray(sessions.subject)
     data = Data({"train": sessions}, {}, {"train": subject}, tuple(map(str, subject)), None)
-    known = intervals(problem.lifetime, data, (theta, everything(theta)), 0)
+    known = intervals(problem.lifetime, data, FittedRule(theta, everything(theta)), 0)
     assert known is not None
     value = numbers(problem.lifetime, jax.tree.map(np.asarray, theta))
     names = [canonical(term) for term in design.terms]
-    told = {name: _plain(known.interval.get(name, (np.nan, np.nan))) for name in names}
+    ends = {name: _plain(known.interval.get(name, (np.nan, np.nan))) for name in names}
     width = _reference(problem, design, theta, sessions) if not design.open else {}
     fitted = {n: _short(value[n]) for n in names}
-    return {"fitted": fitted, "ci95": told, "named": _named(known), "reference": width}
+    return {"fitted": fitted, "ci95": ends, "named": _named(known), "reference": width}
 
 
 def _plain(ends: tuple[float, float]) -> list[float] | None:
@@ -158,27 +172,31 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _named(known: Known) -> list[str]:
+def _named(known: NumberIntervals) -> list[str]:
     return sorted({*known.separated, *(name for weights in known.open for name in weights)})
 
 
 def _reference(
     problem: MetaProblem, design: Design, theta: Theta, sessions: Session
 ) -> dict[str, float]:
-    """1.96 standard deviations of the numbers at the truth: F^-1 (F + sum_s F_s B F_s) F^-1, with B
-    the variance of the numbers between animals."""
+    """1.96 standard deviations of every number at the truth.
+
+        variance = F^-1 (F + sum_s F_s B F_s) F^-1
+
+    F_s: the Fisher information of animal s.
+    F: the sum of all F_s.
+    B: the variance of the numbers between animals.
+    """
     true = true_theta(design, theta)
     moved = sensitivity(problem.lifetime, true, everything(true), sessions, 0)
-    space = Space(moved, np.zeros(len(moved.score), int), "values")
+    space = Space(moved, Groups(np.zeros(len(moved.score), int), "values"))
     names, _, slopes = number_slopes(problem.lifetime, true, moved.free)
     between = np.zeros(len(flattened(true)))
-    rules = np.concatenate(
-        [
-            np.full(np.size(leaf), name == "rules")
-            for name in sorted(true)
-            for leaf in jax.tree.leaves(true[name])
-        ]
-    )
+    is_rule = []
+    for name in sorted(true):
+        for leaf in jax.tree.leaves(true[name]):
+            is_rule.append(np.full(np.size(leaf), name == "rules"))
+    rules = np.concatenate(is_rule)
     between[rules] = (design.differ / RATE) ** 2
     total = moved.fisher.sum(axis=0)
     middle = total + sum(f @ np.diag(between[moved.free]) @ f for f in moved.fisher)
@@ -189,12 +207,14 @@ def _reference(
 
 
 def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which `hits` of `n` were seen."""
     low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
     high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
     return low, high
 
 
 def table() -> None:
+    """Print a line for every number of every design."""
     print(
         f"{'design':20} {'number':26} {'sets':>4} {'covered':>8} {'95 %':>14} "
         f"{'width':>6} {'named':>6} {'at rest':>7}"
@@ -203,31 +223,39 @@ def table() -> None:
         path = OUT / f"{name}.json"
         sets = json.loads(path.read_text())["sets"] if path.is_file() else []
         for term, truth in zip(design.terms, design.truth, strict=True):
-            number, is_open = canonical(term), term in design.open
-            own = [(s["ci95"][number], s) for s in sets]
-            named = [number in s["named"] and ends is None for ends, s in own]
-            rest = sum(s["stable"] for s in sets)
-            line = f"{name:20} {number:26} {len(sets):4}"
-            if sets and not is_open:
-                hits = sum(ends is not None and ends[0] <= truth <= ends[1] for ends, _ in own)
-                low, high = clopper_pearson(hits, len(sets))
-                ratios = [
-                    (e[1] - e[0]) / 2 / s["reference"][number]
-                    for e, s in own
-                    if e and s["reference"]
-                ]
-                width = f"{np.median(ratios):6.2f}" if ratios else f"{'-':>6}"
-                line += f" {hits / len(sets):8.3f} [{low:.3f}, {high:.3f}] {width}"
-            else:
-                line += f" {'open':>8} {'':14} {'':6}"
-            print(line + (f" {np.mean(named):6.3f} {rest:7}" if sets else ""))
+            print(_line(name, term, truth, term in design.open, sets))
+
+
+def _line(name: str, term: str, truth: float, is_open: bool, sets: list[dict[str, Any]]) -> str:
+    """The line of one number."""
+    number = canonical(term)
+    line = f"{name:20} {number:26} {len(sets):4}"
+    if sets and not is_open:
+        hits = 0
+        ratios = []
+        for one in sets:
+            ends = one["ci95"][number]
+            if ends is None:
+                continue
+            hits += ends[0] <= truth <= ends[1]
+            if one["reference"]:
+                ratios.append((ends[1] - ends[0]) / 2 / one["reference"][number])
+        low, high = clopper_pearson(hits, len(sets))
+        width = f"{np.median(ratios):6.2f}" if ratios else f"{'-':>6}"
+        line += f" {hits / len(sets):8.3f} [{low:.3f}, {high:.3f}] {width}"
+    else:
+        line += f" {'open':>8} {'':14} {'':6}"
+    if sets:
+        named = [number in one["named"] and one["ci95"][number] is None for one in sets]
+        line += f" {np.mean(named):6.3f} {sum(one['stable'] for one in sets):7}"
+    return line
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("designs", nargs="*", default=list(DESIGNS))
     parser.add_argument("--sets", type=int, default=N_SETS)
-    given = parser.parse_args()
-    for design_name in given.designs:
-        run(design_name, given.sets)
+    arguments = parser.parse_args()
+    for design_name in arguments.designs:
+        run(design_name, arguments.sets)
     table()

@@ -1,5 +1,6 @@
-"""The designs on which the intervals of fits are measured: fixed before the first run; data by
-plain NumPy alone.
+"""The designs on which the intervals of fits are measured, with data by plain NumPy alone.
+
+They were fixed before the first run.
 """
 
 from typing import Any, NamedTuple
@@ -7,20 +8,28 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
-RATE, N_SETS = 0.1, 400
+RATE = 0.1
+N_SETS = 400
 
 
 class Design(NamedTuple):
-    """`n_subjects` of `n_steps` rows each; terms and their true numbers (rate times coefficient);
-    w0 [n_in]: the first
-    weights, fitted along. kind: `choice` (log odds w x) or `activity` (w x and noise of sd
-    `noise`). inputs: `normal`,
-    or `binary`, 0 and 1. differ: sd of every number between animals. sure: choices without chance.
-    missing: share of
-    the values that were not recorded. mixed: how much of `laser` is `dopamine`, 1: all; sum: laser
-    is the sum of
-    dopamine and pupil. open: the numbers that no such data settle. seed: data set i is drawn from
-    [seed, i].
+    """A design, whose data sets all have the same truth.
+
+    seed: data set i is drawn from [seed, i].
+    terms: the terms of the rule.
+    truth: their true numbers, rate times coefficient.
+    n_subjects: the number of subjects.
+    n_steps: the rows of each subject.
+    w0 [n_in]: the first weights, which are fitted too.
+    kind: `choice` (w x is the log odds) or `activity` (w x plus noise).
+    inputs: `normal`, or `binary`, 0 and 1.
+    noise: standard deviation of the noise of activity.
+    differ: standard deviation of every number between animals.
+    sure: whether choices are without chance.
+    missing: the share of the values that were not recorded.
+    mixed: the share of `dopamine` in `laser`; 1 is all.
+    sum: whether laser is the sum of dopamine and pupil.
+    open: the numbers that no such data settle.
     """
 
     seed: int
@@ -40,7 +49,9 @@ class Design(NamedTuple):
     open: tuple[str, ...] = ()
 
 
-A, L, P = "modulator.dopamine*pre", "modulator.laser*pre", "modulator.pupil*pre"
+A = "modulator.dopamine*pre"
+L = "modulator.laser*pre"
+P = "modulator.pupil*pre"
 SQUARE = "modulator.dopamine*pre^2"
 DESIGNS = {
     "identified": Design(1801, (A, "weight"), (0.15, -0.05)),
@@ -69,13 +80,13 @@ DESIGNS = {
 def data_set(design: Design, index: int) -> Arrays:
     """One data set [n_subjects, n_steps, ...]: stimulus, target, observed, and the modulators."""
     rng = np.random.default_rng([design.seed, index])
-    n, n_steps, n_in = design.n_subjects, design.n_steps, len(design.w0)
-    size = (n, n_steps, n_in)
-    x = (
-        rng.normal(size=size)
-        if design.inputs == "normal"
-        else rng.integers(2, size=size).astype(float)
-    )
+    n = design.n_subjects
+    n_steps = design.n_steps
+    size = (n, n_steps, len(design.w0))
+    if design.inputs == "normal":
+        x = rng.normal(size=size)
+    else:
+        x = rng.integers(2, size=size).astype(float)
     dopamine, laser, pupil = rng.normal(size=(3, n, n_steps))
     if design.mixed:
         laser = design.mixed * dopamine + np.sqrt(1.0 - design.mixed**2) * laser
@@ -88,16 +99,15 @@ def data_set(design: Design, index: int) -> Arrays:
         target = drive + design.noise * rng.normal(size=drive.shape)
     else:
         chance = rng.random(drive.shape)
-        target = (drive > 0 if design.sure else chance < 1.0 / (1.0 + np.exp(-drive))).astype(float)
+        chosen = drive > 0 if design.sure else chance < 1.0 / (1.0 + np.exp(-drive))
+        target = chosen.astype(float)
     observed = (rng.random(target.shape) >= design.missing).astype(float)
     named = {name.split(".")[1]: values for name, values in signals.items()}
     return {"stimulus": x, "target": target[:, :, None], "observed": observed[:, :, None], **named}
 
 
 def _lives(design: Design, x: np.ndarray, signals: Arrays, numbers: np.ndarray) -> np.ndarray:
-    """w_t x_t [n_subjects, n_steps] while w changes after every row by the sum of number times
-    term.
-    """
+    """w_t x_t [n_subjects, n_steps]. After every row, w changes by the sum of number times term."""
     weight = np.tile(np.asarray(design.w0), (len(x), 1))
     drive = np.zeros(x.shape[:2])
     for t in range(x.shape[1]):

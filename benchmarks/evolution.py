@@ -1,8 +1,8 @@
 """Print the speed of evolution beside a plain script: python -m benchmarks.evolution
 
-W4: a generation of SNES over the per-synapse A, B, C, D of a network 4-128-64-2 that lives 200
-steps. CPU seconds of a pinned core; what is compared runs in turn, and the median of the pairwise
-ratios is what to quote.
+W4 is a generation of SNES over the per-synapse A, B, C, D of a network 4-128-64-2 that lives 200
+steps. Times are CPU seconds of a pinned core. The two sides of a comparison run in turn. Quote the
+median of the pairwise ratios.
 """
 
 from benchmarks._pin import pin
@@ -13,7 +13,7 @@ if __name__ == "__main__":
 import statistics
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import jax
@@ -38,38 +38,40 @@ from metaplast.spec import Count, spec
 from metaplast.tasks import AbstractTaskFamily, Split
 from outer_loops.es import Es
 
-SIZES, STEPS, MEMBERS, FEW, MANY, REPEATS = (4, 128, 64, 2), 200, 256, 64, 1024, 9
+SIZES = (4, 128, 64, 2)
+STEPS = 200
+MEMBERS = 256
+FEW = 64
+MANY = 1024
+REPEATS = 9
 CHUNKS = (1, 2, 4, 8, 16)
 
 
 @register("task", "layered_stream")
 @spec
 class LayeredStream(AbstractTaskFamily):
-    """Random inputs to a network of given first weights; the loss of a step is the mean square of
-    the output.
+    """Random inputs to a network of given first weights.
+
+    The loss of a step is the mean square of the output.
     """
 
     sizes: tuple[Count, ...] = SIZES
     n_steps: Count = STEPS
 
     def shape(self) -> TaskShape:
-        n_in, *_, n_out = self.sizes
+        phases = ((self.n_steps, True),)
+        offers = frozenset({"weights"})
         return TaskShape(
-            {"input": n_in},
-            n_out,
-            ((self.n_steps, True),),
-            frozenset({"weights"}),
-            differentiable=True,
+            {"input": self.sizes[0]}, self.sizes[-1], phases, offers, differentiable=True
         )
 
     def sample(self, key: Key, split: Split) -> Work:
         k_x, k_w = jax.random.split(key)
-        drawn = {
-            name: jax.random.normal(jax.random.fold_in(k_w, i), (post, pre)) / pre**0.5
-            for i, (name, pre, post) in enumerate(
-                zip(edges(self.sizes), self.sizes[:-1], self.sizes[1:], strict=True)
-            )
-        }
+        drawn = {}
+        for i, name in enumerate(edges(self.sizes)):
+            pre = self.sizes[i]
+            post = self.sizes[i + 1]
+            drawn[name] = jax.random.normal(jax.random.fold_in(k_w, i), (post, pre)) / pre**0.5
         inputs = 0.5 * jax.random.normal(k_x, (self.n_steps, self.sizes[0]))
         return Work(inputs=inputs, reward=jnp.zeros(self.n_steps), weights=drawn)
 
@@ -87,6 +89,7 @@ class LayeredStream(AbstractTaskFamily):
 
 
 def edges(sizes: tuple[int, ...]) -> list[str]:
+    """The names of the edges of a network with layers of these sizes."""
     names = ["input", *(f"hidden_{i}" for i in range(1, len(sizes) - 1)), "output"]
     return [f"{pre}_to_{post}" for pre, post in pairwise(names)]
 
@@ -96,57 +99,63 @@ def problem(sizes: tuple[int, ...] = SIZES, n_steps: int = STEPS) -> MetaProblem
     network = Feedforward(hidden=sizes[1:-1], neuron=Tanh(), output=Tanh())
     rule = Slot(rule=Abcd(rate=plain_evolution.RATE), shared=False)
     task = LayeredStream(sizes=sizes, n_steps=n_steps)
-    return MetaProblem(
-        Lifetime(task=task, network=network, genome=Given(), slots=(rule,)), MeanLoss(), n_tasks=1
-    )
+    lifetime = Lifetime(task=task, network=network, genome=Given(), slots=(rule,))
+    return MetaProblem(lifetime, MeanLoss(), n_tasks=1)
 
 
 def plainly(flat: jax.Array, like: Any, sizes: tuple[int, ...]) -> jax.Array:
-    """Members [P, n] in the framework's order of numbers, in the plain script's: layer by layer."""
+    """The members [P, n] in the plain script's order of numbers, which is layer by layer.
+
+    Args:
+        flat: the members in the framework's order [P, n].
+        like: a theta of the framework.
+        sizes: the sizes of the layers.
+    """
     _, unravel = ravel_pytree(like)
     slot = jax.vmap(unravel)(flat)["rules"]["rule"]
-    layers = [
-        jnp.stack([slot[e][k] for k in "abcd"], axis=1).reshape(len(flat), -1) for e in edges(sizes)
-    ]
+    layers = []
+    for edge in edges(sizes):
+        leaves = jnp.stack([slot[edge][name] for name in "abcd"], axis=1)
+        layers.append(leaves.reshape(len(flat), -1))
     return jnp.concatenate(layers, axis=1)
 
 
 def ratio(name: str, one: Callable[[], Any], other: Callable[[], Any], scale: float = 1.0) -> None:
-    """Seconds of `other` per second of `one`, times scale, pair by pair; each after a run that is
-    not timed, so that neither pays for the memory that the other gave back."""
+    """Print the seconds of `other` per second of `one`, times scale, pair by pair.
 
-    def second(run: Callable[[], Any]) -> float:
+    Each run follows a run of the same side that is not timed: so neither pays for the memory that
+    the other gave back.
+    """
+
+    def timed(run: Callable[[], Any]) -> float:
         jax.block_until_ready(run())
         return cpu_seconds(run)
 
-    pairs = [(second(one), second(other)) for _ in range(REPEATS + 1)][1:]
+    pairs = [(timed(one), timed(other)) for _ in range(REPEATS + 1)][1:]
     ratios = sorted(scale * b / a for a, b in pairs)
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
-    print(
-        f"{name}: {1e3 * a:.0f} ms, {1e3 * b:.0f} ms; ratio {statistics.median(ratios):.3f}",
-        end=" ",
-    )
+    middle = statistics.median(ratios)
+    print(f"{name}: {1e3 * a:.0f} ms, {1e3 * b:.0f} ms; ratio {middle:.3f}", end=" ")
     print(f"({ratios[0]:.3f} to {ratios[-1]:.3f})", flush=True)
 
 
 def main() -> None:
-    world, key = problem(), jax.random.key(0)
+    world = problem()
+    key = jax.random.key(0)
     batch = jax.jit(world.sample, static_argnums=(1, 2))(key, 1, "train")
     theta = world.init(key)
     task = jax.tree.map(lambda x: x[0], batch.tasks)
-    ws = [task.weights[e] for e in edges(SIZES)]
+    weights = [task.weights[e] for e in edges(SIZES)]
     step = jax.jit(lambda es, s, k: es.step(world, s, batch, k), static_argnums=0)
 
     members = 3e-3 * jax.random.normal(key, (FEW, ravel_pytree(theta)[0].size))
     ours = jax.jit(lambda m: world.losses(m, batch, unravel=ravel_pytree(theta)[1])[0])
     plain = plainly(members, theta, SIZES)
-    found = ours(members)
-    np.testing.assert_allclose(
-        found, plain_evolution.losses(plain, ws, task.inputs, SIZES, 4), rtol=2e-3
-    )
+    expected = plain_evolution.losses(plain, weights, task.inputs, SIZES, 4)
+    np.testing.assert_allclose(ours(members), expected, rtol=2e-3)
     speed = {}
-    for choice in [(c, dot) for c in CHUNKS for dot in (True, False)]:
-        run = partial(plain_evolution.losses, plain, ws, task.inputs, SIZES, *choice)
+    for choice in product(CHUNKS, (True, False)):
+        run = partial(plain_evolution.losses, plain, weights, task.inputs, SIZES, *choice)
         jax.block_until_ready(run())
         speed[choice] = min(cpu_seconds(run) for _ in range(2))
     chunk, dot = min(speed, key=speed.__getitem__)
@@ -158,7 +167,12 @@ def main() -> None:
         return lambda: step(es, state, key)
 
     of = partial(
-        plain_evolution.losses, weights=ws, inputs=task.inputs, sizes=SIZES, chunk=chunk, dot=dot
+        plain_evolution.losses,
+        weights=weights,
+        inputs=task.inputs,
+        sizes=SIZES,
+        chunk=chunk,
+        dot=dot,
     )
     zero = jnp.zeros(members.shape[1])
     snes = SNES(MEMBERS, zero)
@@ -168,7 +182,8 @@ def main() -> None:
     many = 3e-3 * jax.random.normal(key, (MEMBERS, members.shape[1]))
     same = plainly(many, theta, SIZES)
     ratio(f"W4, {MEMBERS} lives: framework, plain", lambda: ours(many), lambda: of(same))
-    ours_whole, wide = framework(MEMBERS), zero + 3e-3
+    ours_whole = framework(MEMBERS)
+    wide = zero + 3e-3
     ratio(
         f"W4, a generation of {MEMBERS}: framework, plain with evosax",
         ours_whole,
@@ -179,7 +194,8 @@ def main() -> None:
         ours_whole,
         lambda: by_hand((zero, wide), key),
     )
-    few, most = (3e-3 * jax.random.normal(key, (n, zero.size)) for n in (FEW, MANY))
+    few = 3e-3 * jax.random.normal(key, (FEW, zero.size))
+    most = 3e-3 * jax.random.normal(key, (MANY, zero.size))
     ratio(
         f"lives/s, lives alone, {MANY} members to {FEW}",
         lambda: ours(most),

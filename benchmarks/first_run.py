@@ -1,5 +1,6 @@
-"""Print what the first command of a newcomer costs, row by row: python -m benchmarks.first_run
-[WORDS] [--jobs N]
+"""Print the cost of a newcomer's first command, row by row.
+
+    python -m benchmarks.first_run [WORDS] [--jobs N]
 
 `metaplast train WORDS` is run once with an empty compilation cache. Words and options are those of
 the command.
@@ -22,13 +23,16 @@ PROGRAM = "from metaplast.cli.main import main; main()"
 
 
 class Memory(threading.Thread):
-    """Follows the largest sum, over a process and what it started, of the memory that each has to
-    itself or shares (the proportional set size where the system tells it, else the resident
-    one)."""
+    """Follows the memory of a process and of all processes that it started.
+
+    The memory of a process is its proportional set size where the system tells it, else its
+    resident set size. `peak` is the largest sum, in bytes.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.pid, self.peak = pid, 0
+        self.pid = pid
+        self.peak = 0
 
     def run(self) -> None:
         while psutil.pid_exists(self.pid):
@@ -40,8 +44,8 @@ class Memory(threading.Thread):
         try:
             parent = psutil.Process(self.pid)
             for process in [parent, *parent.children(recursive=True)]:
-                found = process.memory_full_info()
-                total += getattr(found, "pss", found.rss)
+                memory = process.memory_full_info()
+                total += getattr(memory, "pss", memory.rss)
         except (psutil.Error, OSError):
             pass  # one of them ended meanwhile
         return total
@@ -62,37 +66,31 @@ def _read(path: str) -> str:
 
 
 def measure(words: list[str], folder: Path) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """(lines of benchmarks._watch, figures of the whole command)."""
-    log, run = folder / "log.jsonl", folder / "run"
-    own = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache"), "FIRST_RUN_LOG": str(log)}
-    command = [
-        sys.executable,
-        "-c",
-        PROGRAM,
-        "train",
-        *words,
-        "--run-dir",
-        str(run),
-        "--import",
-        "benchmarks._watch",
-    ]
-    before, started, begun = os.times(), time.monotonic(), time.time()
-    process = subprocess.Popen(command, env={**os.environ, **own})
+    """(the lines of benchmarks._watch, the figures of the whole command)."""
+    log = folder / "log.jsonl"
+    run = folder / "run"
+    settings = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache"), "FIRST_RUN_LOG": str(log)}
+    options = ["--run-dir", str(run), "--import", "benchmarks._watch"]
+    command = [sys.executable, "-c", PROGRAM, "train", *words, *options]
+    before = os.times()
+    started = time.monotonic()
+    begun = time.time()
+    process = subprocess.Popen(command, env={**os.environ, **settings})
     memory = Memory(process.pid)
     memory.start()
     code = process.wait()
-    wall, after = time.monotonic() - started, os.times()
+    wall = time.monotonic() - started
+    after = os.times()
     if code:
         raise SystemExit(code)
     memory.join()
-    cpu = (
-        after.children_user + after.children_system - before.children_user - before.children_system
-    )
-    lines = [
-        {**line, "at": line["ended"] - begun}
-        for line in map(json.loads, log.read_text().splitlines())
-    ]
-    return lines, {"wall_s": wall, "cpu_s": cpu, "peak_gb": memory.peak / 1e9}
+    user = after.children_user - before.children_user
+    system = after.children_system - before.children_system
+    lines = []
+    for text in log.read_text().splitlines():
+        line = json.loads(text)
+        lines.append({**line, "at": line["ended"] - begun})
+    return lines, {"wall_s": wall, "cpu_s": user + system, "peak_gb": memory.peak / 1e9}
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
-"""Print how fast a rule is fitted to choices, beside a script written by hand: python -m
-benchmarks.fits
+"""Print the speed of a fit to choices beside a script written by hand: python -m benchmarks.fits
 
-Mehta et al. 2024: 18 sessions of 240 rows, 351 epochs of Adam, 81 terms in (pre, post, advantage,
-weight). No core is pinned; the two sides run in turn, and the median of the pairwise ratios is what
-to quote.
+The protocol is the one of Mehta et al. 2024: 18 sessions of 240 rows, 351 epochs of Adam, 81 terms
+in (pre, post, advantage, weight). No core is pinned. The two sides run in turn. Quote the median of
+the pairwise ratios.
 """
 
 import time
@@ -35,7 +34,9 @@ from metaplast.signals import Theta
 from metaplast.spec import Count, build, nested, plugin, spec
 from outer_loops.bptt import Bptt
 
-EPOCHS, UPDATES, PAIRS = 351, 40, 9
+EPOCHS = 351
+UPDATES = 40
+PAIRS = 9
 ADAM = Bptt(learning_rate=1e-3, schedule="constant_schedule")
 ENDLESS = Fit(tolerance=1e-30, window=10**6)  # never at rest
 RULE = Polynomial(terms=("taylor 2 of pre post modulator.advantage weight",), rate=plain_fit.RATE)
@@ -44,7 +45,7 @@ RULE = Polynomial(terms=("taylor 2 of pre post modulator.advantage weight",), ra
 @register("task", "first_rows")
 @spec
 class FirstRows(AbstractRecording):
-    """The first `n_rows` rows of every session of `source`; training looks at all of them."""
+    """The first `n_rows` rows of every session of `source`. Training looks at all of them."""
 
     source: Annotated[OdourChoice, plugin("task")] = OdourChoice()
     n_rows: Count = 240
@@ -61,21 +62,24 @@ class FirstRows(AbstractRecording):
 
 @lru_cache(maxsize=4)
 def _cut(task: FirstRows) -> Recorded:
-    found, n, names = (
-        task.source.recorded(),
-        task.n_rows,
-        ("stimulus", "target", "observed", "gate", "reset"),
-    )
-    whole: Any = found.sessions
-    rows = {name: getattr(whole, name)[:, :n] for name in names}
-    modulators = {name: values[:, :n] for name, values in whole.modulators.items()}
-    return found._replace(
-        sessions=whole.replace(**rows, modulators=modulators), trial=found.trial[:, :n]
-    )
+    """The recording of the first rows."""
+    recorded = task.source.recorded()
+    n = task.n_rows
+    sessions = recorded.sessions
+    rows: dict[str, Any] = {}
+    for name in ("stimulus", "target", "observed", "gate", "reset"):
+        rows[name] = getattr(sessions, name)[:, :n]
+    rows["modulators"] = {name: values[:, :n] for name, values in sessions.modulators.items()}
+    return recorded._replace(sessions=replace(sessions, **rows), trial=recorded.trial[:, :n])
 
 
 def problem(task: FirstRows, n_tasks: int) -> MetaProblem:
-    """The framework's side, with so many sessions in an update."""
+    """The framework's side.
+
+    Args:
+        task: the recording.
+        n_tasks: the number of sessions in an update.
+    """
     network = {"name": "feedforward", "hidden": (task.source.n_hidden,), "neuron": "tanh"}
     slots = (Slot(edges="input_to_hidden_1", rule=RULE),)
     fields = {
@@ -90,6 +94,7 @@ def problem(task: FirstRows, n_tasks: int) -> MetaProblem:
 
 
 def theta_of(coefficients: Array) -> Theta:
+    """The theta of the framework with these coefficients [81]."""
     return {
         "rules": {"rule": {"coefficients": coefficients}},
         "genome": {},
@@ -99,7 +104,7 @@ def theta_of(coefficients: Array) -> Theta:
 
 
 def loss_and_grad(whole: MetaProblem, coefficients: Array, batch: Any) -> tuple[Array, Array]:
-    """As an update of the fit takes them, penalty included."""
+    """(the loss with the penalty, its gradient [81]) of an update of the fit."""
     theta = theta_of(coefficients)
     penalised = Penalised(whole, everything(theta), jnp.asarray(plain_fit.STRENGTH))
     loss, grad, _ = penalised.value_and_grad(theta, batch)
@@ -108,72 +113,87 @@ def loss_and_grad(whole: MetaProblem, coefficients: Array, batch: Any) -> tuple[
 
 def plainly(s: Session) -> plain_fit.Session:
     """The same sessions [n_sessions, ...] for the plain script."""
-    weights = (s.weights["input_to_hidden_1"], s.weights["hidden_1_to_output"][:, 0])
-    return jax.tree.map(
-        jnp.asarray, ((s.stimulus, s.target[..., 0], s.gate, s.modulators["advantage"]), *weights)
-    )
+    rows = (s.stimulus, s.target[..., 0], s.gate, s.modulators["advantage"])
+    first = s.weights["input_to_hidden_1"]
+    readout = s.weights["hidden_1_to_output"][:, 0]
+    return jax.tree.map(jnp.asarray, (rows, first, readout))
 
 
 def same_work(
     ours: Callable[..., Any], batch: Any, theirs: Callable[..., Any], session: plain_fit.Session
 ) -> None:
-    """Equal loss and gradient before anything is timed, and what scratch memory each takes."""
+    """Check that loss and gradient are equal, and print the scratch memory of each side.
+
+    Args:
+        ours: the framework's (coefficients, batch) -> (loss, gradient).
+        batch: the sessions for it.
+        theirs: the same of the plain script.
+        session: the sessions for it.
+    """
     c = 3e-2 * jax.random.normal(jax.random.key(1), (81,))
     sides = [
         jax.jit(side).lower(c, data).compile() for side, data in ((ours, batch), (theirs, session))
     ]
-    (loss, grad), (wanted, slope) = sides[0](c, batch), sides[1](c, session)
+    (loss, grad) = sides[0](c, batch)
+    (wanted, slope) = sides[1](c, session)
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)
     np.testing.assert_allclose(grad, slope, rtol=1e-3, atol=1e-5)
-    a, b = (getattr(side.memory_analysis(), "temp_size_in_bytes") / 1e3 for side in sides)  # noqa: B009
+    a, b = (_scratch(side) / 1e3 for side in sides)
     print(f"    scratch memory of the gradient: framework {a:.0f} kB, plain {b:.0f} kB")
 
 
+def _scratch(compiled: Any) -> float:
+    """The bytes of scratch memory of a compiled program."""
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
 def timed(run: Callable[[], Any]) -> tuple[float, float]:
-    """(CPU seconds of all threads, wall seconds)."""
-    cpu, wall = time.process_time(), time.perf_counter()
+    """(CPU seconds of all threads, wall seconds) of a run."""
+    cpu = time.process_time()
+    wall = time.perf_counter()
     jax.block_until_ready(run())
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def measure(name: str, n_tasks: int) -> None:
-    """Compare, then do the whole protocol once."""
+    """Compare the two sides with `n_tasks` sessions an update, then do the whole protocol once."""
     task = FirstRows()
-    whole, sessions, shown = (
-        problem(task, n_tasks),
-        task.whole("train"),
-        plainly(task.whole("train")),
-    )
+    whole = problem(task, n_tasks)
+    sessions = task.whole("train")
+    plain = plainly(sessions)
     n = len(sessions.subject)
-    single = [jax.tree.map(lambda x, i=i: x[i], shown) for i in range(n)]
-    batches, objective = ([shown], plain_fit.many) if n_tasks == n else (single, plain_fit.one)
+    if n_tasks == n:
+        batches = [plain]
+        objective = plain_fit.many
+    else:
+        batches = [jax.tree.map(lambda x, i=i: x[i], plain) for i in range(n)]
+        objective = plain_fit.one
     print(f"{name}: {n_tasks} of {n} sessions of {task.n_rows} rows an update")
     batch = train.take(jax.tree.map(lambda x: x[:n_tasks], sessions), jax.random.key(0), n_tasks)
     same_work(partial(loss_and_grad, whole), batch, jax.value_and_grad(objective), batches[0])
 
     c = 1e-5 * jax.random.normal(jax.random.key(0), (81,))
     member = Member(theta_of(c), everything(theta_of(c)), plain_fit.STRENGTH)
-    ours = lambda steps: fit(whole, replace(ADAM, steps=steps), sessions, [member], ENDLESS, 0)[0]
+
+    def ours(steps: int) -> Any:
+        return fit(whole, replace(ADAM, steps=steps), sessions, [member], ENDLESS, 0)[0].loss
+
     order = [batches[i % len(batches)] for i in range(UPDATES)]
-    runs = (lambda: ours(UPDATES).loss, lambda: plain_fit.descend(c, order, objective))
-    pairs = np.asarray([[timed(run) for run in runs] for _ in range(1 + PAIRS)])[
-        1:
-    ]  # the first compiles
+    runs = (lambda: ours(UPDATES), lambda: plain_fit.descend(c, order, objective))
+    pairs = []
+    for _ in range(1 + PAIRS):
+        pairs.append([timed(run) for run in runs])
+    pairs = np.asarray(pairs)[1:]  # the first compiles
     for (a, b), kind in zip(pairs.transpose(2, 1, 0), ("CPU", "wall"), strict=True):
-        print(
-            f"    {UPDATES} updates, {kind}: framework {np.median(a):.3f} s, plain "
-            f"{np.median(b):.3f} s"
-        )
-        print(
-            f"        speed relative to plain: {np.median(b / a):.2f} ({min(b / a):.2f} "
-            f"to {max(b / a):.2f})"
-        )
+        times = f"framework {np.median(a):.3f} s, plain {np.median(b):.3f} s"
+        print(f"    {UPDATES} updates, {kind}: {times}")
+        ratio = b / a
+        span = f"{np.median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})"
+        print(f"        speed relative to plain: {span}")
     steps = EPOCHS * n // n_tasks
-    cpu, wall = timed(lambda: ours(steps).loss)
-    print(
-        f"    whole protocol, {steps} updates, compilation included: {wall:.1f} s wall, "
-        f"{cpu:.1f} s CPU"
-    )
+    cpu, wall = timed(lambda: ours(steps))
+    seconds = f"{wall:.1f} s wall, {cpu:.1f} s CPU"
+    print(f"    whole protocol, {steps} updates, compilation included: {seconds}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Print what a native step would give: python -m benchmarks.native_step
+"""Print the speed that a native step would give: python -m benchmarks.native_step
 
-The network of benchmarks/spiking.py, its whole step (membranes, spikes, traces, weights) one C++
-function of XLA's foreign function interface, called inside `lax.scan` with the weights changed in
-place; beside it the framework and Brian2. Compiled by g++ in a temporary folder; nothing of the
-package needs it.
+The network is the one of benchmarks/spiking.py. Its whole step (membranes, spikes, traces, weights)
+is one C++ function of XLA's foreign function interface. It is called inside `lax.scan`, and changes
+the weights in place. The framework and Brian2 run beside it. g++ compiles the function in a
+temporary folder. Nothing of the package needs it.
 """
 
 from benchmarks._pin import pin
@@ -59,21 +59,26 @@ def compile_into(folder: Path) -> None:
 def program(
     work: Work, n_steps: int, watched: bool = False
 ) -> Callable[[Start], tuple[tuple[Array, Array], Array]]:
-    """Of a start: ((weights, state [4, n]) at the end, spikes [T, n] where watched, else how many
-    [T]).
+    """A function of a start: ((weights, state [4, n]) at the end, spikes).
+
+    Args:
+        work: the workload.
+        n_steps: the number of steps, T.
+        watched: whether spikes are [T, n]. Otherwise they are counts [T].
     """
     n = work.connection.n_post
     post, pre = spiking.graph(work.connection)
     sides = []
-    for own, other in ((post, pre), (pre, post)):
-        order = np.argsort(own, kind="stable")
+    for near, far in ((post, pre), (pre, post)):
+        order = np.argsort(near, kind="stable")
         in_order = np.array_equal(order, np.arange(len(order)))
-        sides += [[in_order, 0], np.cumsum(np.bincount(own, minlength=n)), other[order], order]
+        sides += [[in_order, 0], np.cumsum(np.bincount(near, minlength=n)), far[order], order]
     table = np.concatenate(sides).astype(np.int32)
-    largest, fade = COUPLING / work.connection.fan_in, math.exp(-DT / TAU)
-    numbers = np.asarray(
-        [fade, fade, fade, spiking.UP * largest, spiking.DOWN * largest, largest], np.float32
-    )
+    largest = COUPLING / work.connection.fan_in
+    fade = math.exp(-DT / TAU)
+    up = spiking.UP * largest
+    down = spiking.DOWN * largest
+    numbers = np.asarray([fade, fade, fade, up, down, largest], np.float32)
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((len(post),), (4, n), (1,))]
     call = jax.ffi.ffi_call(TARGET, shapes, input_output_aliases={2: 0, 3: 1})
 
@@ -91,7 +96,7 @@ def program(
 
 
 def check(work: Work, start: Start) -> None:
-    """The framework's spikes, all of them, and its weights to 1e-5 of the largest."""
+    """Compare with the framework: all spikes, and the weights to 1e-5 of the largest."""
     (weights, _), spikes = program(work, CHECKED, watched=True)(start)
     life, wanted = spiking.alone(work, start, CHECKED)
     np.testing.assert_array_equal(spikes, wanted)
@@ -106,6 +111,7 @@ def check(work: Work, start: Start) -> None:
 
 
 def native(work: Work, start: Start, n_steps: int = STEPS) -> Side:
+    """The side of the native step."""
     run = program(work, n_steps)
 
     def result() -> Result:
@@ -127,14 +133,10 @@ def main() -> None:
         for work in spiking.works()[:2]:
             ours, start = spiking.framework(work)
             check(work, start)
-            beside = (
-                []
-                if spiking_brian2.missing()
-                else spiking.peers(work, start, Path(folder) / str(work.n_synapses))
-            )
-            spiking.compare(
-                f"W3, {work.name}", [ours, native(work, start), *beside], work.n_synapses * STEPS
-            )
+            sides = [ours, native(work, start)]
+            if not spiking_brian2.missing():
+                sides += spiking.peers(work, start, Path(folder) / str(work.n_synapses))
+            spiking.compare(f"W3, {work.name}", sides, work.n_synapses * STEPS)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Which outer loop, and does the advice hold: python -m benchmarks.outer_loops FOLDER
+"""Measure which outer loop is best, and whether the advice holds.
 
-Runs `metaplast compare` and `metaplast diagnose` on every problem below (what lies in FOLDER
-already is kept; all of it takes about two hours of a core) and prints the tables of
-docs/outer_loops.md. The thresholds of the advice were set on the problems of SET alone.
+    python -m benchmarks.outer_loops FOLDER
+
+This runs `metaplast compare` and `metaplast diagnose` on every problem below, and prints the tables
+of docs/outer_loops.md. Results that lie in FOLDER already are kept. All of it takes about two hours
+of a core. The thresholds of the advice were set on the problems of SET alone.
 """
 
 import json
@@ -10,10 +12,13 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from metaplast.comparing.files import read_comparison
 from metaplast.diagnosis.advice import EVOLUTION, GRADIENT
+from metaplast.results.loop_comparison import FILE, EnteredLoop, LoopComparison
 from metaplast.results.loops import UNITS
+from metaplast.results.numbers import Bounds
 from metaplast.results.statistics import student
 
 BRIEF = (
@@ -56,138 +61,168 @@ JUDGED = {
     ),
     "regression": "experiment=regression",
 }
-LOOPS = "bptt,pes,es"  # those that are judged by: one exact, two that look at losses alone
+LOOPS = "bptt,pes,es"  # for JUDGED: one is exact, two look at losses alone
+
+
+class Ratio(NamedTuple):
+    """The best loss of evolution over the best of gradients, with its 95 % interval over seeds."""
+
+    mean: float
+    low: float
+    high: float
 
 
 class Verdict(NamedTuple):
-    """better: the class whose best loop has the lower loss under the budget of CPU seconds, or
-    `level`; ratio: best of evolution over best of gradient, with its 95 % interval over seeds;
-    said: what the diagnosis advised, and why.
+    """The comparison of one problem beside its diagnosis.
+
+    better: the class whose best loop has the lower loss under the budget of CPU seconds, or
+        `level`.
+    ratio: not finite where one class has no finite loop.
+    advised: the class that the diagnosis advised.
+    reason: the reason that it gave.
     """
 
     better: str
-    ratio: tuple[float, float, float]
-    said: str
-    why: str
+    ratio: Ratio
+    advised: str
+    reason: str
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    verdicts = {name: _verdict(folder, name, words.split(), ()) for name, words in SET.items()}
-    judged = {f"j-{name}": [*words.split("|"), *BRIEF.split()] for name, words in JUDGED.items()}
-    verdicts |= {
-        name: _verdict(folder, name, words, ("--loops", LOOPS)) for name, words in judged.items()
-    }
-    print(
-        "| problem | best of evolution over best of gradient | better | advice | why "
-        "|\n|---|---|---|---|---|"
-    )
-    for name, found in verdicts.items():
-        mean, low, high = found.ratio
-        ratio = (
-            "one class has no finite loop"
-            if math.isnan(mean)
-            else f"{mean:.3g} ({low:.3g} to {high:.3g})"
-        )
-        print(
-            f"| {name.removeprefix('j-')} | {ratio} | {found.better} | {found.said} | {found.why} |"
-        )
+    verdicts = {}
+    for name, words in SET.items():
+        verdicts[name] = _verdict(folder, name, words.split(), ())
+    for name, words in JUDGED.items():
+        all_words = [*words.split("|"), *BRIEF.split()]
+        verdicts[name] = _verdict(folder, f"j-{name}", all_words, ("--loops", LOOPS))
+    print("| problem | best of evolution over best of gradient | better | advice | why |")
+    print("|---|---|---|---|---|")
+    for name, verdict in verdicts.items():
+        cells = [_ratio(verdict.ratio), verdict.better, verdict.advised, verdict.reason]
+        print(f"| {name} | {' | '.join(cells)} |")
     for name in SET:
-        print(f"\n{name}\n\n{_table(json.loads((folder / name / 'compare.json').read_text()))}")
-    for title, names in (("thresholds set on these", SET), ("judged", judged)):
-        print(
-            f"\n| {title}: advised | gradient better | level | evolution better "
-            "|\n|---|---|---|---|"
-        )
-        for said in ("gradient", "evolution"):
-            cells = [
-                ", ".join(
-                    n.removeprefix("j-")
-                    for n in names
-                    if (verdicts[n].said, verdicts[n].better) == (said, better)
-                )
-                for better in ("gradient", "level", "evolution")
-            ]
-            print(f"| {said} | " + " | ".join(cell or "-" for cell in cells) + " |")
+        print(f"\n{name}\n\n{_table(read_comparison(folder / name))}")
+    _print_advice("thresholds set on these", {name: verdicts[name] for name in SET})
+    _print_advice("judged", {name: verdicts[name] for name in JUDGED})
 
 
-def _table(compared: dict[str, Any]) -> str:
-    """One line per loop, best under the CPU budget first: loss and ratio to the best under each
-    budget.
-    """
-    entered = {name: one for name, one in compared["loops"].items() if not one["refused"]}
-    heads = [f"after {compared['compare'][b]:g} {UNITS[b]}" for b in compared["best"]]
-    lines = [
-        "| loop | "
-        + " | ".join(f"loss {head} | over the best" for head in heads)
-        + " | CPU s per 1,000 lives |"
-    ]
-    lines.append("|---" * (2 + 2 * len(heads)) + "|")
-    for name in sorted(entered, key=lambda n: entered[n]["scores"]["cpu_s"]["mean"] or math.inf):
+def _ratio(ratio: Ratio) -> str:
+    if math.isnan(ratio.mean):
+        return "one class has no finite loop"
+    return f"{ratio.mean:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"
+
+
+def _print_advice(title: str, verdicts: dict[str, Verdict]) -> None:
+    """Print the problems by the class that was advised and the class that was better."""
+    print(f"\n| {title}: advised | gradient better | level | evolution better |")
+    print("|---|---|---|---|")
+    for advised in ("gradient", "evolution"):
         cells = []
-        for budget, best in compared["best"].items():
-            score = entered[name]["scores"][budget]
-            cells += [_told(score), "best" if name == best else _told(score.get("to_best"))]
-        lines.append(
-            f"| `{name}` | {' | '.join(cells)} | {entered[name]['cpu_s_per_1000_lives']:.2g} |"
-        )
+        for better in ("gradient", "level", "evolution"):
+            names = []
+            for name, verdict in verdicts.items():
+                if verdict.advised == advised and verdict.better == better:
+                    names.append(name)
+            cells.append(", ".join(names) or "-")
+        print(f"| {advised} | {' | '.join(cells)} |")
+
+
+def _table(comparison: LoopComparison) -> str:
+    """One line per loop, the best under the CPU budget first.
+
+    It holds the loss, and its ratio to the best loop, under each budget.
+    """
+    entered = comparison.entered
+    heads = []
+    for budget in comparison.best:
+        heads.append(f"after {comparison.settings.budget(budget):g} {UNITS[budget]}")
+    losses = " | ".join(f"loss {head} | over the best" for head in heads)
+    lines = [
+        f"| loop | {losses} | CPU s per 1,000 lives |",
+        "|---" * (2 + 2 * len(heads)) + "|",
+    ]
+    for name in sorted(entered, key=lambda n: entered[n].scores["cpu_s"].mean or math.inf):
+        cells = []
+        for budget, best in comparison.best.items():
+            score = entered[name].scores[budget]
+            to_best = "not finite"
+            if name == best:
+                to_best = "best"
+            elif score.to_best is not None:
+                to_best = _estimate(score.to_best.mean, score.to_best.ci95)
+            cells += [_estimate(score.mean, score.ci95), to_best]
+        cost = f"{entered[name].cpu_s_per_1000_lives:.2g}"
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {cost} |")
     return "\n".join(lines)
 
 
-def _told(estimate: dict[str, Any] | None) -> str:
-    if estimate is None or estimate["mean"] is None:
+def _estimate(mean: float | None, bounds: Bounds) -> str:
+    if mean is None:
         return "not finite"
-    low, high = estimate["ci95"]
-    return f"{estimate['mean']:.3g} ({low:.3g} to {high:.3g})"
+    return f"{mean:.3g} ({bounds.low:.3g} to {bounds.high:.3g})"
 
 
 def _verdict(folder: Path, name: str, words: list[str], options: tuple[str, ...]) -> Verdict:
-    run, told = folder / name, folder / f"{name}.diagnosis.json"
-    if not (run / "compare.json").is_file():
-        begun = (run / "config.yaml").is_file()
-        _metaplast(
-            *(
-                ("resume", str(run))
-                if begun
-                else ("compare", *words, *options, "--run-dir", str(run))
-            ),
-            "--quiet",
-        )
-    if not told.is_file():
-        told.write_text(_metaplast("diagnose", *words, "--json"))
-    compared = json.loads((run / "compare.json").read_text())
-    advice = json.loads(told.read_text())["places"]["birth"]["advice"]
-    gradient, evolution = (_best(compared["loops"], names) for names in (GRADIENT, EVOLUTION))
+    """The verdict on one problem. Commands whose results lie in the folder are not run again."""
+    run = folder / name
+    diagnosis = folder / f"{name}.diagnosis.json"
+    if not (run / FILE).is_file():
+        if (run / "config.yaml").is_file():
+            _metaplast("resume", str(run), "--quiet")
+        else:
+            _metaplast("compare", *words, *options, "--run-dir", str(run), "--quiet")
+    if not diagnosis.is_file():
+        diagnosis.write_text(_metaplast("diagnose", *words, "--json"))
+    comparison = read_comparison(run)
+    advice = json.loads(diagnosis.read_text())["places"]["birth"]["advice"]
+    gradient = _best(comparison.entered, GRADIENT)
+    evolution = _best(comparison.entered, EVOLUTION)
     if gradient is None or evolution is None:
-        better = (
-            "level" if gradient == evolution else "evolution" if gradient is None else "gradient"
-        )
-        return Verdict(better, (math.nan,) * 3, advice["kind"], advice["reason"])
-    if compared["scale"] != "ratio":
+        better = "level"
+        if gradient is not None:
+            better = "gradient"
+        elif evolution is not None:
+            better = "evolution"
+        unknown = Ratio(math.nan, math.nan, math.nan)
+        return Verdict(better, unknown, advice["kind"], advice["reason"])
+    if not comparison.is_ratio:
         raise ValueError(f"{name}: losses of both signs have no ratio")
-    mean, low, high, _ = student(
-        [math.log(theirs / ours) for ours, theirs in zip(gradient, evolution, strict=True)]
-    )
-    better = "gradient" if low > 0 else "evolution" if high < 0 else "level"
-    return Verdict(
-        better, (math.exp(mean), math.exp(low), math.exp(high)), advice["kind"], advice["reason"]
-    )
+    pairs = zip(gradient, evolution, strict=True)
+    estimate = student([math.log(theirs / ours) for ours, theirs in pairs])
+    better = "level"
+    if estimate.low > 0:
+        better = "gradient"
+    elif estimate.high < 0:
+        better = "evolution"
+    ratio = Ratio(math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high))
+    return Verdict(better, ratio, advice["kind"], advice["reason"])
 
 
-def _best(loops: dict[str, Any], names: tuple[str, ...]) -> list[float] | None:
-    """The held-out losses over seeds of that loop of a class which validation lives prefer; None
-    where none entered, or none ended with finite lives alone."""
-    entered = [loops[name] for name in names if name in loops and not loops[name]["refused"]]
-    whole = [one for one in entered if None not in one["scores"]["cpu_s"]["values"]]
-    chosen = min(whole, key=lambda one: one["curves"]["cpu_s"][-1]["mean"], default=None)
-    return chosen["scores"]["cpu_s"]["values"] if chosen else None
+def _best(entered: dict[str, EnteredLoop], names: tuple[str, ...]) -> list[float] | None:
+    """The held-out losses over seeds of the best loop of a class, by validation lives.
+
+    None where no loop of the class entered, or none ended with finite lives alone.
+    """
+    best = None
+    lowest = math.inf
+    for name in names:
+        if name not in entered:
+            continue
+        losses = [loss for loss in entered[name].scores["cpu_s"].values if loss is not None]
+        is_whole = len(losses) == len(entered[name].scores["cpu_s"].values)
+        last = entered[name].curves["cpu_s"][-1].mean
+        if is_whole and last is not None and (best is None or last < lowest):
+            best = losses
+            lowest = last
+    return best
 
 
 def _metaplast(*words: str) -> str:
+    """The output of a command of metaplast."""
     program = Path(sys.executable).with_name("metaplast")
-    return subprocess.run(
-        [str(program), *words], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
+    command = [str(program), *words]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 if __name__ == "__main__":

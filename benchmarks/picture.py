@@ -1,8 +1,9 @@
-"""The README's picture, from finished runs: python -m benchmarks.picture RUN ... --out
-docs/img/categories.png
+"""Draw the README's picture from finished runs.
 
-Left: accuracy on each example before it is learned, within a held-out life, a moving mean.
-Right: the rule that was found, the coefficient of every term in each layer (of the first run).
+    python -m benchmarks.picture RUN ... --out docs/img/categories.png
+
+Left: accuracy on each example before it is learned, within a held-out life, as a moving mean.
+Right: the discovered rule of the first run, with the coefficient of every term in each layer.
 """
 
 import argparse
@@ -37,8 +38,8 @@ MIDDLE = 10  # a moving mean over 2 x 10 + 1 examples
 
 
 def bands(runs: list[Path]) -> dict[str, curves.Band]:
-    """Accuracy at every shown example, over the lives of all runs."""
-    found = {}
+    """{row: accuracy at every shown example}, over the lives of all runs."""
+    by_row = {}
     for name in ROWS:
         lived = []
         for run in runs:
@@ -47,12 +48,13 @@ def bands(runs: list[Path]) -> dict[str, curves.Band]:
             theta = theta_of(row_folder(run, name), problem)
             lived.append(curves.per_step(problem, theta, config.seed, N_LIVES)["accuracy"])
             phases = config.task.shape().phases
-        found[name] = curves.band(lived, phases, MIDDLE)
+        by_row[name] = curves.band(lived, phases, MIDDLE)
         jax.clear_caches()
-    return found
+    return by_row
 
 
 def draw(runs: list[Path], out: Path) -> None:
+    """Write the picture to a file."""
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(11, 4.6), width_ratios=(1.25, 1), layout="constrained"
     )
@@ -78,16 +80,17 @@ def _rule(axes: plt.Axes, run: Path) -> None:
     file = read_rule(run / "rule.safetensors")
     layers, _ = coefficients.acting(file.document, file.tensors)
     terms = list(next(iter(layers.values())))
-    size = {term: max(abs(layer.get(term, 0.0)) for layer in layers.values()) for term in terms}
+    size = {}
+    for term in terms:
+        size[term] = max(abs(layer.get(term, 0.0)) for layer in layers.values())
     terms = sorted(terms, key=lambda term: size[term])
     height = 0.8 / len(layers)
     for index, (layer, values) in enumerate(layers.items()):
         places = np.arange(len(terms)) + height * (0.5 - index)
         label = layer.rpartition("/")[2].replace("_", " ")
         shade = OURS if index else PALETTE[4]
-        axes.barh(
-            places, [values.get(term, 0.0) for term in terms], height, color=shade, label=label
-        )
+        widths = [values.get(term, 0.0) for term in terms]
+        axes.barh(places, widths, height, color=shade, label=label)
     axes.set_yticks(range(len(terms)), terms, fontsize=7)
     axes.axvline(0.0, color="black", lw=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -103,8 +106,8 @@ def main() -> None:
     )
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    draw(given.runs, given.out)
+    arguments = parser.parse_args()
+    draw(arguments.runs, arguments.out)
 
 
 if __name__ == "__main__":

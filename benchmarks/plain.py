@@ -12,8 +12,17 @@ BOUND = 10.0
 
 
 def step(theta: Array, weights: Array, x: Array, reward: Array, dot: bool) -> tuple[Array, Array]:
-    """theta [3, 3, 3] (powers of x, reward, w) folded to three row vectors, then Horner in w: no
-    feature is stored.
+    """One step: (the weights after it, the loss []).
+
+    theta is folded to three row vectors, then Horner's scheme runs in w: no feature of a synapse is
+    stored.
+
+    Args:
+        theta: the coefficients [3, 3, 3] of powers of x, reward and w.
+        weights: w [n_post, n_pre].
+        x: the input [n_pre].
+        reward: [].
+        dot: whether the potential is a matrix product.
     """
     potential = weights @ x if dot else jnp.sum(weights * x[None, :], axis=1)
     y = jnp.tanh(potential)
@@ -25,6 +34,8 @@ def step(theta: Array, weights: Array, x: Array, reward: Array, dot: bool) -> tu
 
 
 def life(theta: Array, weights: Array, inputs: Array, reward: Array, dot: bool) -> Array:
+    """The loss of a life."""
+
     def body(w: Array, xr: tuple[Array, Array]) -> tuple[Array, Array]:
         return step(theta, w, *xr, dot)
 
@@ -34,7 +45,7 @@ def life(theta: Array, weights: Array, inputs: Array, reward: Array, dot: bool) 
 def life_for_gradient(
     theta: Array, weights: Array, inputs: Array, reward: Array, dot: bool
 ) -> Array:
-    """Checkpointed steps in segments of about sqrt(T)."""
+    """The loss of a life, with steps that are recomputed in segments of about sqrt(T)."""
     n_steps, n = inputs.shape
     length = min(
         (d for d in range(1, n_steps + 1) if n_steps % d == 0),
@@ -57,7 +68,7 @@ def life_for_gradient(
 def losses(
     thetas: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool
 ) -> Array:
-    """Members in chunks that fit the cache: a map over small vmaps."""
+    """The losses of members, in chunks that fit the cache: a map over small vmaps."""
     one = partial(life, dot=dot)
     return lax.map(lambda args: one(*args), (thetas, weights, inputs, reward), batch_size=chunk)
 
@@ -66,7 +77,7 @@ def losses(
 def value_and_grad(
     theta: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool
 ) -> tuple[Array, Array]:
-    """A map of value_and_grad, averaged."""
+    """The mean loss over lives and its gradient: a map of value_and_grad, averaged."""
     one: Callable[..., tuple[Array, Array]] = jax.value_and_grad(
         partial(life_for_gradient, dot=dot)
     )

@@ -1,5 +1,6 @@
-"""W4 as one flat JAX script: a generation of SNES over a synapse's own A, B, C, D, lives in maps of
-small vmaps.
+"""W4 as one flat JAX script: a generation of SNES over the A, B, C, D of every synapse.
+
+Lives run in maps of small vmaps.
 """
 
 import math
@@ -12,19 +13,26 @@ import jax.numpy as jnp
 from evosax.algorithms import SNES
 from jax import Array, lax
 
-RATE, BOUND = 0.1, 10.0
+RATE = 0.1
+BOUND = 10.0
 
 
 def cut(theta: Array, sizes: tuple[int, ...]) -> list[Array]:
     """The flat theta as [4, n_post, n_pre] for every layer."""
-    shapes = [(4, post, pre) for pre, post in pairwise(sizes)]
-    parts = jnp.split(theta, [sum(math.prod(s) for s in shapes[:i]) for i in range(1, len(shapes))])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    layers = []
+    start = 0
+    for pre, post in pairwise(sizes):
+        shape = (4, post, pre)
+        end = start + math.prod(shape)
+        layers.append(theta[start:end].reshape(shape))
+        start = end
+    return layers
 
 
 def life(
     theta: Array, sizes: tuple[int, ...], weights: list[Array], inputs: Array, dot: bool
 ) -> Array:
+    """The loss of a life."""
     abcd = cut(theta, sizes)
 
     def step(ws: list[Array], x: Array) -> tuple[list[Array], Array]:
@@ -49,11 +57,12 @@ def losses(
     chunk: int,
     dot: bool = False,
 ) -> Array:
+    """The losses of members."""
     return lax.map(lambda theta: life(theta, sizes, weights, inputs, dot), thetas, batch_size=chunk)
 
 
 def with_evosax(strategy: SNES, state: Any, key: Array, of: partial[Array]) -> Any:
-    """The same by evosax, as its manual has it."""
+    """A generation by evosax, as its manual has it."""
     k_ask, k_tell = jax.random.split(key)
     members, state = strategy.ask(k_ask, state, strategy.default_params)
     return strategy.tell(k_tell, members, of(members), state, strategy.default_params)[0]
@@ -62,7 +71,16 @@ def with_evosax(strategy: SNES, state: Any, key: Array, of: partial[Array]) -> A
 def by_hand(
     state: tuple[Array, Array], key: Array, n: int, of: partial[Array]
 ) -> tuple[Array, Array]:
-    """SNES with its own weights and rates: (mean, std) after `n` members of loss `of(thetas)`."""
+    """A generation of SNES with its own weights and rates.
+
+    Args:
+        state: (mean, std) before.
+        key: of the draw.
+        n: the number of members.
+        of: thetas -> their losses.
+
+    Returns: (mean, std) after.
+    """
     mean, std = state
     z = jax.random.normal(key, (n, mean.size))
     rank = jnp.argsort(jnp.argsort(of(mean + std * z)))

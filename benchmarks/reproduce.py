@@ -1,15 +1,14 @@
-"""Run what is published, keep one JSON per experiment, write docs/results.md: python -m
-benchmarks.reproduce
+"""Run the published experiments, keep one JSON of each, and write docs/results.md.
 
-    python -m benchmarks.reproduce --list              what is there, what is stale and why
+    python -m benchmarks.reproduce --list              list the experiments, and why some are stale
     python -m benchmarks.reproduce --only oja          run one experiment and write its JSON
     python -m benchmarks.reproduce --changed           run those whose config, code or bits moved
-    python -m benchmarks.reproduce --write   write docs/results.md from the JSONs, run nothing
+    python -m benchmarks.reproduce --write             write docs/results.md from the JSONs alone
 
-Runs lie under --runs (default runs/reproduce): a finished one is not run again while config and
-code stay, an interrupted one goes on. Which experiments, verbs and seeds:
-benchmarks/published.yaml. Finished folders from elsewhere enter with --from-runs; their config is
-read from them, and the code is that of --tree.
+Runs lie under --runs (default runs/reproduce). A finished run is not run again while config and
+code stay, and an interrupted one goes on. benchmarks/published.yaml holds the experiments, their
+verbs and their seeds. Finished folders from elsewhere enter with --from-runs. Their config is read
+from them, and --tree names the checkout whose code made them.
 """
 
 import argparse
@@ -22,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results_page
+from metaplast.results.summary import DIFFERENCE, gap_to_json, row_to_json, score_to_json
 from metaplast.runs.config import Sources, compose, read_file
 from metaplast.runs.environment import environment
 from metaplast.training.pool import pool as pool_of
+from metaplast.training.summary import read_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -35,14 +36,8 @@ QUICK = (
     "evaluation.heldout=4",
     "evaluation.candidates=1",
 )
-PACKAGES = (
-    "jax",
-    "jaxlib",
-    "numpy",
-    "optax",
-    "evosax",
-    "scikit-learn",
-)  # what bits depend on besides the code
+PACKAGES = ("jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")
+"""Bits depend on these packages, besides the code."""
 Plain = dict[str, Any]
 
 
@@ -52,27 +47,29 @@ def published() -> dict[str, Plain]:
 
 
 def published_row(experiment: str, row: str) -> Plain:
-    """What benchmarks/results says of a row: mean, ci95, n, per_seed, ... Raises: KeyError where it
-    says nothing.
+    """The result of a row in benchmarks/results: mean, ci95, n, per_seed, ...
+
+    Raises: KeyError where there is none.
     """
     return json.loads((RESULTS / f"{experiment}.json").read_text())["rows"][row]
 
 
 def config_digest(plain: Plain) -> str:
-    """Of a composed config without its seed, so that a change in a base experiment or a known rule
-    counts too.
+    """The digest of a composed config without its seed.
+
+    So a change in a base experiment or in a known rule counts too.
     """
     kept = {key: value for key, value in plain.items() if key != "seed"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def shipped(experiment: str) -> Plain:
-    """Its config as it is now."""
+    """The config of an experiment as it is now."""
     return compose([f"experiment={experiment}"], Sources())
 
 
 def code_digest(tree: Path = ROOT) -> str:
-    """Of every Python file of the three packages, by name and content."""
+    """The digest of every Python file of the three packages, by name and content."""
     digest = hashlib.sha256()
     for package in CODE:
         for file in sorted((tree / package).rglob("*.py")):
@@ -82,25 +79,37 @@ def code_digest(tree: Path = ROOT) -> str:
 
 
 def why_stale(experiment: str, results: Path = RESULTS) -> str:
-    """Empty where the JSON of an experiment is of the present config, seeds, code and packages."""
+    """Why the JSON of an experiment is stale.
+
+    It is empty where the JSON is of the present config, seeds, code and packages.
+    """
     file = results / f"{experiment}.json"
     if not file.is_file():
         return "not run with this version"
-    told = json.loads(file.read_text())
-    if told["seeds"] != published()[experiment]["seeds"]:
+    result = json.loads(file.read_text())
+    if result["seeds"] != published()[experiment]["seeds"]:
         return "other seeds are published now"
-    if told["config_digest"] != config_digest(shipped(experiment)):
+    if result["config_digest"] != config_digest(shipped(experiment)):
         return "its config changed"
-    if told["code_digest"] != code_digest():
+    if result["code_digest"] != code_digest():
         return "the code changed"
     here = environment()
-    moved = [name for name in PACKAGES if told["versions"].get(name) != here[name]]
+    moved = [name for name in PACKAGES if result["versions"].get(name) != here[name]]
     return f"other versions of {', '.join(moved)}" if moved else ""
 
 
 def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> list[Path]:
-    """The finished run folders of an experiment, one per seed. Raises: RuntimeError with the error
-    of a run.
+    """Run an experiment.
+
+    Args:
+        experiment: its name.
+        runs: the folder of all runs.
+        seeds: one run for each.
+        quick: whether runs take two outer steps and few lives.
+
+    Returns: the finished run folders, one per seed.
+
+    Raises: RuntimeError with the error of a run.
     """
     verb = published()[experiment]["verb"]
     stamp = f"{experiment}-{config_digest(shipped(experiment))}-{code_digest()}"
@@ -114,16 +123,18 @@ def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> l
         program = [sys.executable, "-m", "metaplast.cli.main", *command, "--quiet"]
         done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
-            error = done.stderr.strip().splitlines()[-1:]
-            raise RuntimeError(
-                f"{experiment}, seed {seed}: exit code {done.returncode} {' '.join(error)}"
-            )
+            error = " ".join(done.stderr.strip().splitlines()[-1:])
+            raise RuntimeError(f"{experiment}, seed {seed}: exit code {done.returncode} {error}")
     return folders
 
 
-def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
-    """The JSON of an experiment from its finished run folders, which the code of `tree` made.
+def result_of(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
+    """The JSON of an experiment from its finished run folders.
 
+    Args:
+        experiment: its name.
+        folders: the run folders.
+        tree: the checkout whose code made them.
     Raises: ValueError for runs of another experiment or of several configs.
     """
     verb = published()[experiment]["verb"]
@@ -131,9 +142,8 @@ def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
     configs = [read_file(folder / "config.yaml") for folder in folders]
     digests = {config_digest(config) for config in configs}
     if len(digests) > 1 or configs[0].get("experiment") != experiment:
-        raise ValueError(
-            f"{folders[0]} ...: runs that are not all of experiment={experiment}, in one config"
-        )
+        expected = f"not all of experiment={experiment}, in one config"
+        raise ValueError(f"{folders[0]} ...: runs that are {expected}")
     return {
         "experiment": experiment,
         "verb": verb,
@@ -149,42 +159,51 @@ def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
 
 
 def _trained(folders: list[Path]) -> Plain:
+    """The part of the JSON that comes from training."""
     pool = pool_of(folders)
-    said = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+    summaries = [read_summary(folder) for folder in folders]
     rows = {}
-    for entry in pool.scores:
-        fact = pool.facts.get(entry["name"], {})
-        kept = {key: entry[key] for key in ("mean", "ci95", "n", "not_finite", "minus_discovered")}
-        about = {key: fact[key] for key in ("reach", "learned", "note", "verdict") if key in fact}
-        walls = [one["rows"].get(entry["name"], {}).get("wall_s") for one in said]
-        known = [wall for wall in walls if wall is not None]
+    for score in pool.scores:
+        name = score.name
+        plain = score_to_json(score)
+        scores = {key: plain[key] for key in ("mean", "ci95", "n", "not_finite", DIFFERENCE)}
+        about = {}
+        if name in pool.facts:
+            facts = row_to_json(pool.facts[name].row)
+            kinds = ("reach", "learned", "note", "verdict")
+            about = {key: facts[key] for key in kinds if key in facts}
+        known = []
+        for summary in summaries:
+            row = summary.rows.get(name)
+            if row is not None and row.wall_s is not None:
+                known.append(row.wall_s)
         if known:
             about["wall_s"] = round(sum(known) / len(known), 1)
-        rows[entry["name"]] = {**kept, "per_seed": pool.means[entry["name"]], **about}
-    wall_s = round(sum(one["wall_s"] for one in said) / len(said), 1)
-    formula = said[0].get("rule", {}).get("formula", "")
+        rows[name] = {**scores, "per_seed": pool.means[name], **about}
+    total = sum(summary.wall_s for summary in summaries)
+    rule = summaries[0].rule
     return {
         "metric": pool.metric,
         "rows": rows,
-        "gap_closed": pool.gap,
-        "wall_s": wall_s,
-        "formula": formula,
+        "gap_closed": gap_to_json(pool.gap),
+        "wall_s": round(total / len(summaries), 1),
+        "formula": rule.formula if rule is not None else "",
     }
 
 
 def _fitted(folder: Path) -> Plain:
-    found = json.loads((folder / "fit.json").read_text())
+    """The part of the JSON that comes from a fit."""
+    result = json.loads((folder / "fit.json").read_text())
     rows = {}
-    for name, row in found["rows"].items():
-        rows[name] = {
-            key: row[key] for key in ("explained", "splits", "learned", "note") if key in row
-        }
-    facts = {key: found.get(key) for key in ("doubts", "truth", "wall_s", "data")}
+    for name, row in result["rows"].items():
+        keys = [key for key in ("explained", "splits", "learned", "note") if key in row]
+        rows[name] = {key: row[key] for key in keys}
+    facts = {key: result.get(key) for key in ("doubts", "truth", "wall_s", "data")}
     return {"metric": "explained", "rows": rows, **facts}
 
 
 def bits(folders: list[Path]) -> str:
-    """Of the rule files, or of the thetas where nothing was plastic."""
+    """The digest of the rule files, or of the thetas where nothing was plastic."""
     digest = hashlib.sha256()
     for folder in folders:
         for file in sorted(folder.glob("*.safetensors")):
@@ -193,7 +212,7 @@ def bits(folders: list[Path]) -> str:
 
 
 def processor() -> str:
-    """The model, and whether it has AVX-512: its width decides last digits."""
+    """The model of the processor, and whether it has AVX-512, whose width decides last digits."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -205,6 +224,26 @@ def processor() -> str:
 
 
 def main() -> None:
+    arguments = _parser().parse_args()
+    names = list(filter(None, arguments.only.split(","))) or list(published())
+    _refuse(arguments, names)
+    if arguments.list:
+        for name in names:
+            print(f"{name:24} {why_stale(name, arguments.results) or 'up to date'}")
+        return
+    failed = []
+    if not arguments.write:
+        errors = [_renewed(name, arguments) for name in names]
+        failed = [error for error in errors if error]
+    if arguments.results == RESULTS:
+        page = ROOT / "docs" / "results.md"
+        page.write_text(results_page.page(list(published()), arguments.results))
+    if failed:
+        sys.exit("\n".join(failed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -221,61 +260,57 @@ def main() -> None:
     parser.add_argument(
         "--no-wall",
         action="store_true",
-        help="--from-runs took several sessions: tell no wall time",
+        help="leave wall times out, since --from-runs took several sessions",
     )
     parser.add_argument(
         "--seeds", default="", help="others than those published; needs a --results of its own"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="two outer steps and few lives: a test; the same"
+        "--quick", action="store_true", help="two outer steps and few lives, for a test; the same"
     )
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "reproduce")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    given = parser.parse_args()
-    names = list(filter(None, given.only.split(","))) or list(published())
-    if unknown := [name for name in names if name not in published()]:
-        parser.error(f"--only {', '.join(unknown)}: expected some of {', '.join(published())}")
-    if (given.quick or given.seeds) and given.results == RESULTS:
-        parser.error(
+    return parser
+
+
+def _refuse(arguments: argparse.Namespace, names: list[str]) -> None:
+    """End with an error where options do not fit together."""
+    unknown = [name for name in names if name not in published()]
+    if unknown:
+        _parser().error(f"--only {', '.join(unknown)}: expected some of {', '.join(published())}")
+    if (arguments.quick or arguments.seeds) and arguments.results == RESULTS:
+        _parser().error(
             "--quick and --seeds give no published numbers: name another folder with --results"
         )
-    if given.from_runs and len(names) != 1:
-        parser.error("--from-runs: name one experiment with --only")
-    if given.list:
-        for name in names:
-            print(f"{name:24} {why_stale(name, given.results) or 'up to date'}")
-        return
-    failed = [] if given.write else [error for name in names if (error := _renewed(name, given))]
-    if given.results == RESULTS:
-        page = ROOT / "docs" / "results.md"
-        page.write_text(results_page.page(list(published()), given.results))
-    if failed:
-        sys.exit("\n".join(failed))
+    if arguments.from_runs and len(names) != 1:
+        _parser().error("--from-runs: name one experiment with --only")
 
 
-def _renewed(name: str, given: argparse.Namespace) -> str:
-    """Run an experiment and write its JSON; the error where a run failed, which leaves the others
-    alone.
+def _renewed(name: str, arguments: argparse.Namespace) -> str:
+    """Run an experiment and write its JSON.
+
+    Returns: the error where a run failed, else nothing; other experiments go on.
     """
-    if given.changed and not why_stale(name, given.results):
+    if arguments.changed and not why_stale(name, arguments.results):
         return ""
-    seeds = [int(seed) for seed in filter(None, given.seeds.split(","))] or published()[name][
-        "seeds"
-    ]
+    seeds = [int(seed) for seed in filter(None, arguments.seeds.split(","))]
+    if not seeds:
+        seeds = published()[name]["seeds"]
     try:
-        folders = given.from_runs or run(name, given.runs, seeds, given.quick)
+        folders = arguments.from_runs or run(name, arguments.runs, seeds, arguments.quick)
     except RuntimeError as error:
         return str(error)
-    found = told(name, folders, given.tree)
-    if given.no_wall:
-        found["wall_s"] = None
-        for row in found["rows"].values():
+    result = result_of(name, folders, arguments.tree)
+    if arguments.no_wall:
+        result["wall_s"] = None
+        for row in result["rows"].values():
             row.pop("wall_s", None)
-    given.results.mkdir(parents=True, exist_ok=True)
-    file = given.results / f"{name}.json"
-    before = json.loads(file.read_text())["bits"] if file.is_file() else found["bits"]
-    file.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"{name}: {file}{', its bits moved' if found['bits'] != before else ''}", flush=True)
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    file = arguments.results / f"{name}.json"
+    before = json.loads(file.read_text())["bits"] if file.is_file() else result["bits"]
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    moved = ", its bits moved" if result["bits"] != before else ""
+    print(f"{name}: {file}{moved}", flush=True)
     return ""
 
 

@@ -22,13 +22,19 @@ metaplast train experiment=oja --run-dir runs/oja
 
 
 def page(experiments: list[str], results: Path) -> str:
+    """The whole page.
+
+    Args:
+        experiments: the names, in order.
+        results: the folder of their JSONs.
+    """
     parts = [HEAD]
     missing = []
     for name in experiments:
         file = results / f"{name}.json"
         if file.is_file():
-            told = json.loads(file.read_text())
-            parts.append(_trained(told) if told["verb"] == "train" else _fitted(told))
+            result = json.loads(file.read_text())
+            parts.append(_trained(result) if result["verb"] == "train" else _fitted(result))
         else:
             missing.append(f"`{name}`")
     if missing:
@@ -36,27 +42,18 @@ def page(experiments: list[str], results: Path) -> str:
     return "\n".join(parts)
 
 
-def _trained(told: Plain) -> str:
-    metric = told["metric"]
-    marked = any(
-        (row.get("verdict") or {}).get("state", "trained") != "trained"
-        for row in told["rows"].values()
-    )
-    seeds = len(told["seeds"]) > 1
-    head = [
-        "row",
-        metric,
-        "95 % interval",
-        "minus discovered",
-        "95 % interval",
-        "reach",
-        "numbers",
-        "n",
-    ]
-    head += ["per seed"] if seeds else []
-    head += ["verdict"] if marked else []
+def _trained(result: Plain) -> str:
+    """The section of an experiment that was trained."""
+    has_verdicts = any(_state(row) != "trained" for row in result["rows"].values())
+    has_seeds = len(result["seeds"]) > 1
+    head = ["row", result["metric"], "95 % interval", "minus discovered", "95 % interval"]
+    head += ["reach", "numbers", "n"]
+    if has_seeds:
+        head.append("per seed")
+    if has_verdicts:
+        head.append("verdict")
     lines = [_line(head), _line(["---"] * len(head))]
-    for name, row in told["rows"].items():
+    for name, row in result["rows"].items():
         difference = row["minus_discovered"]
         cells = [name, _number(row["mean"]), _interval(row["ci95"])]
         if name == "discovered":
@@ -64,50 +61,52 @@ def _trained(told: Plain) -> str:
         else:
             cells += [_number(difference["mean"], "+"), _interval(difference["ci95"], "+")]
         cells += [str(row.get("reach", "-")), str(row.get("learned", "-")), str(row["n"])]
-        if seeds:
+        if has_seeds:
             cells.append(" ".join(_number(value) for value in row["per_seed"]))
-        if marked:
+        if has_verdicts:
             cells.append((row.get("verdict") or {}).get("state", "-"))
         lines.append(_line(cells))
-    return "\n".join([_title(told), *lines, ""])
+    return "\n".join([_title(result), *lines, ""])
 
 
-def _fitted(told: Plain) -> str:
-    by = (told.get("data") or {}).get("heldout_by", "subjects")
-    head = [
-        "row",
-        f"deviance explained on held-out {by} (95 % interval), against",
-        "n",
-        "learned numbers",
-    ]
+def _state(row: Plain) -> str:
+    """The state of a row's training; a row without a verdict counts as trained."""
+    return (row.get("verdict") or {}).get("state", "trained")
+
+
+def _fitted(result: Plain) -> str:
+    """The section of an experiment that was fitted."""
+    held_out = (result.get("data") or {}).get("heldout_by", "subjects")
+    explained_head = f"deviance explained on held-out {held_out} (95 % interval), against"
+    head = ["row", explained_head, "n", "learned numbers"]
     lines = [_line(head), _line(["---"] * len(head))]
-    for name, row in told["rows"].items():
-        explained = row.get("explained", {})
-        words = [f"{null} {_explained(value)}" for null, value in explained.items()]
-        counts = {
-            str(value["n"])
-            for value in explained.values()
-            if isinstance(value, dict) and "n" in value
-        }
+    for name, row in result["rows"].items():
+        words = []
+        counts = set()
+        for null, value in row.get("explained", {}).items():
+            words.append(f"{null} {_explained(value)}")
+            if isinstance(value, dict) and "n" in value:
+                counts.add(str(value["n"]))
         n = ", ".join(sorted(counts)) or "-"
         lines.append(_line([name, "; ".join(words) or "-", n, str(row.get("learned", "-"))]))
-    doubts = [f"- {doubt}" for doubt in told.get("doubts", [])]
-    return "\n".join([_title(told), *lines, "", *doubts, ""])
+    doubts = [f"- {doubt}" for doubt in result.get("doubts", [])]
+    return "\n".join([_title(result), *lines, "", *doubts, ""])
 
 
-def _title(told: Plain) -> str:
-    seeds = ", ".join(map(str, told["seeds"]))
-    versions = told["versions"]
-    facts = [f"seed {seeds}" if len(told["seeds"]) == 1 else f"seeds {seeds}"]
-    if told.get("wall_s") is not None:
-        facts.append(f"{told['wall_s']:.0f} s of wall time a seed")
+def _title(result: Plain) -> str:
+    """The heading of a section, and the facts of its runs."""
+    seeds = ", ".join(map(str, result["seeds"]))
+    versions = result["versions"]
+    facts = [f"seed {seeds}" if len(result["seeds"]) == 1 else f"seeds {seeds}"]
+    if result.get("wall_s") is not None:
+        facts.append(f"{result['wall_s']:.0f} s of wall time a seed")
     facts.append(
         f"metaplast {versions.get('metaplast')}, JAX {versions.get('jax')}, Python "
         f"{versions.get('python')}"
     )
-    facts.append(told["processor"])
-    facts.append(told["date"])
-    return f"## {told['experiment']}\n\n{'; '.join(facts)}.\n"
+    facts.append(result["processor"])
+    facts.append(result["date"])
+    return f"## {result['experiment']}\n\n{'; '.join(facts)}.\n"
 
 
 def _explained(value: Any) -> str:

@@ -1,7 +1,9 @@
-"""Print the throughput of runs that train together against the same runs alone: python -m
-benchmarks.seeds
+"""Print the throughput of runs that train together against the same runs alone.
 
-CPU seconds of one pinned core. Whole programs begin with an empty compilation cache of their own.
+    python -m benchmarks.seeds
+
+Times are CPU seconds of one pinned core. Whole programs begin with an empty compilation cache of
+their own.
 """
 
 from benchmarks._pin import pin
@@ -25,7 +27,10 @@ from metaplast import train
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
 
-N, STEPS, FEW, REPEATS = 8, 100, 10, 7
+N = 8
+STEPS = 100
+FEW = 10
+REPEATS = 7
 WORDS = ("experiment=oja", f"outer.steps={STEPS}", "evaluation.heldout=256")
 SIZES = (("32 lives a step", ()), ("1 life a step", ("problem.n_tasks=1",)))
 PROGRAM = [sys.executable, "-m", "metaplast.cli.main"]
@@ -44,31 +49,29 @@ for seed in range({N}):
 
 
 def cpu_seconds(commands: list[list[str]]) -> float:
-    """Of commands one after the other, with a compilation cache that is empty before the first."""
+    """The CPU seconds of commands one after the other.
+
+    The compilation cache is empty before the first.
+    """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
-        home = {
-            **os.environ,
-            "XDG_CACHE_HOME": folder,
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-        }
+        tree = str(Path(__file__).parents[1])
+        environment = {**os.environ, "XDG_CACHE_HOME": folder, "PYTHONPATH": tree}
         for command in commands:
-            subprocess.run(command, cwd=folder, env=home, check=True, capture_output=True)
+            subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def programs() -> None:
-    """Whole runs, from the command to the reports."""
+    """Measure whole runs, from the command to the reports."""
     words = [*PROGRAM, "train", *WORDS, "--quiet"]
+    each = [[*words, f"seed={seed}", "--run-dir", f"run{seed}"] for seed in range(N)]
+    group = [*words, f"seeds={N}", "--run-dir", "group"]
     sides = {
-        "a process for each run": [
-            [*words, f"seed={seed}", "--run-dir", f"run{seed}"] for seed in range(N)
-        ],
-        "one command, seeds=8": [[*words, f"seeds={N}", "--run-dir", "group"]],
-        "one command, seeds=8 lockstep=true": [
-            [*words, f"seeds={N}", "lockstep=true", "--run-dir", "group"]
-        ],
+        "a process for each run": each,
+        "one command, seeds=8": [group],
+        "one command, seeds=8 lockstep=true": [[*group, "lockstep=true"]],
         "one process, a run after the other": [[sys.executable, "-c", IN_ONE]],
     }
     print(f"{N} runs of {STEPS} outer steps, whole programs:")
@@ -76,17 +79,21 @@ def programs() -> None:
     for name, commands in sides.items():
         took = cpu_seconds(commands)
         base = base or took
-        print(
-            f"    {name}: {took:.1f} s, {N * STEPS / took:.1f} outer steps/s, x{base / took:.2f}",
-            flush=True,
-        )
+        speed = f"{N * STEPS / took:.1f} outer steps/s"
+        print(f"    {name}: {took:.1f} s, {speed}, x{base / took:.2f}", flush=True)
 
 
 def steps(name: str, words: tuple[str, ...]) -> None:
-    """Outer steps alone, everything compiled."""
+    """Measure outer steps alone, with everything compiled.
+
+    Args:
+        name: of the size of a step.
+        words: the words of this size.
+    """
     config = parse(compose([*WORDS, *words], Sources())).main
-    problem, outer = config.meta_problem(), config.outer_loop()
-    runs = [train.Run(seed, train.begin(problem, outer, seed)) for seed in range(N)]
+    problem = config.meta_problem()
+    outer = config.outer_loop()
+    runs = [train.OuterRun(seed, train.begin(problem, outer, seed)) for seed in range(N)]
 
     def alone() -> None:
         for run in runs:

@@ -1,10 +1,13 @@
-"""Print the speed of spiking networks that learn, beside Brian2's C++: python -m benchmarks.spiking
-[LOW HIGH]
+"""Print the speed of spiking networks that learn, beside Brian2's C++.
 
-W3: N leaky integrate-and-fire neurons under steady currents, uniform between LOW and HIGH, their
-recurrent synapses plastic by the timing of spike pairs, dt 1 ms, 5 s. CPU seconds of one pinned
-core without compilation; synapse updates are synapses x steps. Both sides have the same synapses,
-first weights and drives; that they do the same work is seen from their rates and mean weights.
+    python -m benchmarks.spiking [LOW HIGH]
+
+W3 is N leaky integrate-and-fire neurons under steady currents, uniform between LOW and HIGH. Their
+recurrent synapses are plastic by the timing of spike pairs. dt is 1 ms, and a run lasts 5 s. Times
+are CPU seconds of one pinned core without compilation. Synapse updates are synapses x steps.
+
+Both sides have the same synapses, first weights and drives. Their rates and mean weights show that
+they do the same work.
 """
 
 from benchmarks._pin import pin
@@ -19,7 +22,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,16 +47,26 @@ from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedba
 from metaplast.spec import Count, Positive, spec
 from metaplast.tasks import AbstractTaskFamily, Split
 
-DT, TAU, STEPS, NETWORKS, REPEATS = 1e-3, 20e-3, 5000, 32, 5
+DT = 1e-3
+TAU = 20e-3
+STEPS = 5000
+NETWORKS = 32
+REPEATS = 5
 CURRENTS = (0.85, 1.15)  # of the neurons, uniform; the threshold is at 1
 COUPLING = 0.1  # the largest weights onto a neuron, summed: weak, or regular neurons fall into step
-UP, DOWN = 1e-2, 1.05e-2  # what a pair changes, in shares of the largest weight
-DRIVE, PLASTIC = "input_to_output", "output_to_output"
+UP = 1e-2  # potentiation by a pair, in shares of the largest weight
+DOWN = 1.05e-2  # depression by a pair, in shares of the largest weight
+DRIVE = "input_to_output"
+PLASTIC = "output_to_output"
 
 
 @pytree
 class Start:
-    """weights: of `input_to_output`, the drive of each neuron [n, 1], and of `output_to_output`."""
+    """One network at birth.
+
+    weights: of `input_to_output`, the drive of each neuron [n, 1]; of `output_to_output`, the
+        plastic synapses.
+    """
 
     weights: dict[str, Array]
 
@@ -61,8 +74,10 @@ class Start:
 @register("task", "steady_drive")
 @spec
 class SteadyDrive(AbstractTaskFamily):
-    """A constant drive for every neuron and first weights uniform in [0, largest]; the loss of a
-    step is the mean activity."""
+    """A constant drive for every neuron, and first weights uniform in [0, largest].
+
+    The loss of a step is the mean activity.
+    """
 
     n: Count = 256
     layout: tuple[Count, ...] = (256, 256)
@@ -71,14 +86,14 @@ class SteadyDrive(AbstractTaskFamily):
     n_steps: Count = STEPS
 
     def shape(self) -> TaskShape:
+        phases = ((self.n_steps, True),)
         offers = frozenset({"weights"})
-        return TaskShape({"input": 1}, self.n, ((self.n_steps, True),), offers, differentiable=True)
+        return TaskShape({"input": 1}, self.n, phases, offers, differentiable=True)
 
     def sample(self, key: Key, split: Split) -> Start:
         k_current, k_weight = jax.random.split(key)
-        current = jax.random.uniform(
-            k_current, (self.n, 1), minval=self.currents[0], maxval=self.currents[1]
-        )
+        low, high = self.currents
+        current = jax.random.uniform(k_current, (self.n, 1), minval=low, maxval=high)
         weights = self.largest * jax.random.uniform(k_weight, self.layout)
         return Start(weights={DRIVE: -math.expm1(-DT / TAU) * current, PLASTIC: weights})
 
@@ -98,7 +113,7 @@ class SteadyDrive(AbstractTaskFamily):
 
 
 class Work(NamedTuple):
-    """A workload: so many networks with these plastic synapses."""
+    """A workload: a number of networks with these plastic synapses."""
 
     name: str
     connection: AbstractConnection
@@ -116,6 +131,7 @@ def works(
     networks: int = NETWORKS,
     currents: tuple[float, float] = CURRENTS,
 ) -> tuple[Work, ...]:
+    """The workloads: a sparse network, a dense one, and several dense ones."""
     dense = Dense(n_dense, n_dense)
     return (
         Work(f"N {n_sparse}, 10 %", Sparse(n_sparse, n_sparse, probability=0.1), currents=currents),
@@ -126,9 +142,14 @@ def works(
 
 def problem(work: Work, n_steps: int = STEPS) -> MetaProblem:
     """The framework's side. A spike moves V by the weight."""
-    n, largest = work.connection.n_post, COUPLING / work.connection.fan_in
-    layout, currents = work.connection.shape, work.currents
-    task = SteadyDrive(n=n, layout=layout, largest=largest, currents=currents, n_steps=n_steps)
+    largest = COUPLING / work.connection.fan_in
+    task = SteadyDrive(
+        n=work.connection.n_post,
+        layout=work.connection.shape,
+        largest=largest,
+        currents=work.currents,
+        n_steps=n_steps,
+    )
     loop = Recurrent(
         readout=False,
         neuron=Lif(tau_m=TAU, soma_input="jump"),
@@ -151,25 +172,36 @@ def graph(connection: AbstractConnection) -> tuple[np.ndarray, np.ndarray]:
 
 
 def alone(work: Work, start: Start, n_steps: int) -> tuple[Life, Array]:
-    """One network of the framework's: (its life at the end, spikes [T, n])."""
+    """One network of the framework: (its life at the end, spikes [T, n])."""
     life = replace(problem(work, n_steps).lifetime, record=("activity",))
     key = jax.random.key(0)
     theta = life.init(key)
-    last, trace = jax.jit(lambda t: life.advance(theta, t, life.begin(theta, t, key), n_steps))(
-        start
-    )
+
+    def run(task: Start) -> Any:
+        return life.advance(theta, task, life.begin(theta, task, key), n_steps)
+
+    last, trace = jax.jit(run)(start)
     return last, trace.recorded["activity"]["output"]
 
 
 class Result(NamedTuple):
-    """Firing rate [Hz], mean weight at the end as a share of the largest."""
+    """The outcome of a run.
+
+    rate: the firing rate, in hertz.
+    weight: the mean weight at the end, as a share of the largest.
+    """
 
     rate: float
     weight: float
 
 
 class Side(NamedTuple):
-    """One way to do the work: CPU seconds of one whole run, and what came out of the last one."""
+    """One way to do the work.
+
+    name: its name.
+    seconds: runs it, and returns the CPU seconds of the whole run.
+    result: the outcome of the last run.
+    """
 
     name: str
     seconds: Callable[[], float]
@@ -177,10 +209,12 @@ class Side(NamedTuple):
 
 
 def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
-    """(the framework's side, the first task): `Lifetime.advance` of one network,
-    `MetaProblem.advance` of several.
+    """(the framework's side, the first task).
+
+    It is `Lifetime.advance` of one network, and `MetaProblem.advance` of several.
     """
-    world, key = problem(work, n_steps), jax.random.key(0)
+    world = problem(work, n_steps)
+    key = jax.random.key(0)
     batch = jax.jit(world.sample, static_argnums=(1, 2))(key, work.networks, "train")
     theta = world.init(key)
     thetas = jax.tree.map(lambda x: x[None], theta)
@@ -194,19 +228,19 @@ def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
         run = lambda: one(life)
 
     def result() -> Result:
-        state, seen = run()
-        life, trace = (state.life, seen.trace) if work.networks > 1 else (state, seen)
-        largest = COUPLING / work.connection.fan_in
-        return Result(
-            float(jnp.mean(trace.score.loss)) / DT,
-            float(jnp.mean(life.synapses[PLASTIC].weight)) / largest,
-        )
+        life, trace = run()
+        if work.networks > 1:
+            life = life.life
+            trace = trace.trace
+        rate = float(jnp.mean(trace.score.loss)) / DT
+        weight = float(jnp.mean(life.synapses[PLASTIC].weight))
+        return Result(rate, weight / (COUPLING / work.connection.fan_in))
 
     return Side("framework", lambda: cpu_seconds(run), result), task
 
 
 def network(work: Work, task: Start) -> spiking_brian2.Network:
-    """The same for Brian2."""
+    """The same network for Brian2."""
     post, pre = graph(work.connection)
     largest = COUPLING / work.connection.fan_in
     current = np.asarray(task.weights[DRIVE], float)[:, 0] / -math.expm1(-DT / TAU)
@@ -218,7 +252,8 @@ def network(work: Work, task: Start) -> spiking_brian2.Network:
 
 def peers(work: Work, task: Start, folder: Path, n_steps: int = STEPS) -> list[Side]:
     """Brian2's programs for the same network."""
-    same, largest = network(work, task), COUPLING / work.connection.fan_in
+    same = network(work, task)
+    largest = COUPLING / work.connection.fan_in
     sides = []
     for form in spiking_brian2.FORMS:
         for dtype in (np.float64, np.float32):
@@ -234,18 +269,25 @@ def peers(work: Work, task: Start, folder: Path, n_steps: int = STEPS) -> list[S
 
 
 def compare(name: str, sides: list[Side], updates: int) -> None:
-    """All sides in turn, after one round that is not timed; ratios to the first, round by round."""
-    rounds = [[side.seconds() for side in sides] for _ in range(REPEATS + 1)][1:]
+    """Run all sides in turn, and print their times and ratios to the first, round by round.
+
+    One round before is not timed.
+    """
+    rounds = []
+    for _ in range(REPEATS + 1):
+        rounds.append([side.seconds() for side in sides])
+    rounds = rounds[1:]
     print(f"{name}: {updates / 1e9:.2f} G synapse updates")
     for i, side in enumerate(sides):
-        took, (rate, weight) = [r[i] for r in rounds], side.result()
-        ratio = statistics.median(r[i] / r[0] for r in rounds)
-        speed = f"{1e3 * min(took):.1f} ms at best, median {1e3 * statistics.median(took):.1f}"
-        told = f"{rate:.1f} Hz, mean weight {weight:.3f} of the largest"
-        fastest = updates / min(took) / 1e9
+        times = [one[i] for one in rounds]
+        rate, weight = side.result()
+        ratio = statistics.median(one[i] / one[0] for one in rounds)
+        fastest = updates / min(times) / 1e9
+        speed = f"{1e3 * min(times):.1f} ms at best, median {1e3 * statistics.median(times):.1f}"
+        outcome = f"{rate:.1f} Hz, mean weight {weight:.3f} of the largest"
         print(
             f"    {side.name}: {fastest:.2f} G/s ({speed}); {ratio:.2f} x the time of "
-            f"the first; {told}",
+            f"the first; {outcome}",
             flush=True,
         )
 
@@ -254,12 +296,15 @@ def main() -> None:
     hindrance = spiking_brian2.missing()
     if hindrance:
         print(f"no Brian2 beside it: {hindrance}")
-    low, high = map(float, sys.argv[1:3]) if len(sys.argv) > 2 else CURRENTS
+    low, high = CURRENTS
+    if len(sys.argv) > 2:
+        low, high = map(float, sys.argv[1:3])
     for work in works(currents=(low, high)):
         ours, task = framework(work)
         with tempfile.TemporaryDirectory() as folder:
-            alone = work.networks == 1 and not hindrance
-            sides = [ours, *(peers(work, task, Path(folder)) if alone else [])]
+            sides = [ours]
+            if work.networks == 1 and not hindrance:
+                sides += peers(work, task, Path(folder))
             compare(f"W3, {work.name}", sides, work.n_synapses * STEPS * work.networks)
 
 

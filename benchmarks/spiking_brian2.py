@@ -1,4 +1,4 @@
-"""The spiking workload as Brian2 runs it when told to be fast: one C++ program for one network."""
+"""The spiking workload as Brian2 runs it at its fastest: one C++ program for one network."""
 
 import importlib.util
 import shutil
@@ -14,7 +14,7 @@ CLOCK = "cpu_seconds.txt"
 
 
 class Network(NamedTuple):
-    """What both sides share. v jumps by w at a spike; w lies in [0, largest]; seconds."""
+    """The network of both sides. v jumps by w at a spike, w lies in [0, largest]. Seconds."""
 
     current: np.ndarray  # [n], in units of the threshold
     pre: np.ndarray  # [n_synapses]
@@ -27,41 +27,68 @@ class Network(NamedTuple):
 
 
 def missing() -> str:
-    """What stands in the way of running it; empty where nothing does."""
+    """The hindrance that stands in the way of Brian2; empty where there is none."""
     if importlib.util.find_spec("brian2") is None:
         return "Brian2 is not installed (pip install brian2)"
     return "" if shutil.which("g++") and shutil.which("make") else "no g++ and make"
 
 
-def equations(form: Form) -> tuple[tuple[str, str], tuple[str, str, str]]:
-    """((neurons, reset), (synapses, on_pre, on_post)). `documented` is the form of Brian2's own
-    guide: traces on synapses, updated at spikes; `on_neurons` keeps one trace per neuron."""
+class Equations(NamedTuple):
+    """A network in the language of Brian2."""
+
+    neurons: str
+    reset: str
+    synapses: str
+    on_pre: str
+    on_post: str
+
+
+def equations(form: Form) -> Equations:
+    """The equations of a form.
+
+    `documented` is the form of Brian2's own guide: traces on synapses, updated at spikes.
+    `on_neurons` keeps one trace per neuron.
+    """
     membrane = "dv/dt = (current - v) / tau : 1\ncurrent : 1 (constant)\ncount : 1\n"
     if form == "documented":
         traces = "dx/dt = -x / tau : 1 (event-driven)\ndy/dt = -y / tau : 1 (event-driven)"
         on_pre = "v_post += w\nx += potentiation\nw = clip(w + y, 0, largest)"
         on_post = "y -= depression\nw = clip(w + x, 0, largest)"
-        return (membrane, "v = 0\ncount += 1"), (f"w : 1\n{traces}", on_pre, on_post)
+        return Equations(membrane, "v = 0\ncount += 1", f"w : 1\n{traces}", on_pre, on_post)
     on_pre = "v_post += w\nw = clip(w - depression * y_post, 0, largest)"
     on_post = "w = clip(w + potentiation * x_pre, 0, largest)"
     traces = "dx/dt = -x / tau : 1\ndy/dt = -y / tau : 1"
-    return (membrane + traces, "v = 0\nx += 1\ny += 1\ncount += 1"), ("w : 1", on_pre, on_post)
+    reset = "v = 0\nx += 1\ny += 1\ncount += 1"
+    return Equations(membrane + traces, reset, "w : 1", on_pre, on_post)
 
 
 def objects(network: Network, form: Form) -> tuple[Any, Any]:
     """(the neurons, the synapses), for the device and the settings of this moment."""
     import brian2 as b
 
-    (membrane, reset), (synapse, on_pre, on_post) = equations(form)
-    names = {"tau": network.tau * b.second, "largest": network.largest}
-    names |= {"potentiation": network.potentiation, "depression": network.depression}
-    n = len(network.current)
+    text = equations(form)
+    names = {
+        "tau": network.tau * b.second,
+        "largest": network.largest,
+        "potentiation": network.potentiation,
+        "depression": network.depression,
+    }
     neurons = b.NeuronGroup(
-        n, membrane, threshold="v > 1", reset=reset, method="exact", namespace=names
+        len(network.current),
+        text.neurons,
+        threshold="v > 1",
+        reset=text.reset,
+        method="exact",
+        namespace=names,
     )
     neurons.current = network.current
     synapses = b.Synapses(
-        neurons, neurons, synapse, on_pre=on_pre, on_post=on_post, namespace=names
+        neurons,
+        neurons,
+        text.synapses,
+        on_pre=text.on_pre,
+        on_post=text.on_post,
+        namespace=names,
     )
     synapses.connect(i=network.pre, j=network.post)
     synapses.w = network.weight
@@ -69,9 +96,7 @@ def objects(network: Network, form: Form) -> tuple[Any, Any]:
 
 
 class Program:
-    """A compiled network that can be run again and again from its beginning. dtype: of Brian2's
-    numbers.
-    """
+    """A compiled network that can be run again and again from its beginning."""
 
     def __init__(
         self, network: Network, form: Form, dtype: type, steps: int, dt: float, folder: Path
@@ -92,19 +117,19 @@ class Program:
         b.Network(neurons, synapses).run(steps * dt * b.second)
         b.device.build(str(folder), compile=True, run=False)
         (folder / "results").mkdir(exist_ok=True)
-        kept = neurons.variables["count"], synapses.variables["w"]
-        self.files = [
-            folder / "results" / b.device.get_array_filename(variable) for variable in kept
-        ]
-        self.folder, self.dtype = folder, dtype
+        self.files = []
+        for variable in (neurons.variables["count"], synapses.variables["w"]):
+            self.files.append(folder / "results" / b.device.get_array_filename(variable))
+        self.folder = folder
+        self.dtype = dtype
 
     def run(self) -> float:
-        """CPU seconds of its simulation loop."""
+        """Run it: the CPU seconds of its simulation loop."""
         subprocess.run(["./main"], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
         return float((self.folder / CLOCK).read_text())
 
     def result(self) -> tuple[float, float]:
-        """After a run: mean number of spikes per neuron, mean weight."""
+        """(mean number of spikes per neuron, mean weight) after a run."""
         count, weight = (
             float(np.mean(np.fromfile(file, self.dtype), dtype=float)) for file in self.files
         )

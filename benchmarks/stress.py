@@ -1,11 +1,14 @@
-"""How often does a search get lost? python -m benchmarks.stress --out FOLDER [--tree TREE] [words]
+"""Measure how often a search gets lost.
 
-Every job trains the rows of an experiment for one seed under one setting that moves last digits.
-Rows are judged on validation lives: below their own start, or more than MARGIN of accuracy and
-beyond the paired 99.9 % interval below a row whose family they contain, they are lost.
-A finished job is not run again and an interrupted one goes on, so that the whole of PLAN (about
-seven hours of one core) can be run in pieces. --tree: the source tree whose metaplast is run, an
-older checkout for "before". --report FOLDER FOLDER ... prints one table of several such folders.
+    python -m benchmarks.stress --out FOLDER [--tree TREE] [words]
+
+Every job trains the rows of an experiment for one seed, under one setting that moves last digits.
+Rows are judged on validation lives. A row is lost below its own start. It is also lost below a row
+whose family it contains: by more than MARGIN of accuracy, and beyond the paired 99.9 % interval.
+
+A finished job is not run again, and an interrupted one goes on. So the whole of PLAN (about seven
+hours of one core) can be run in pieces. --tree is the source tree whose metaplast is run, an older
+checkout for "before". --report FOLDER FOLDER ... prints one table of several such folders.
 """
 
 import argparse
@@ -37,12 +40,22 @@ SETTINGS: dict[str, tuple[list[str], dict[str, str]]] = {  # name -> (words, env
     "float64": (["precision=float64"], {}),
 }
 PERTURBED = ("chunk1", "chunk8", "wide", "float64")
-PLAN = (  # experiment, seeds, settings
-    ("categories", range(15, 25), ("unperturbed",)),  # 20 to 24: the runs that are published
-    ("digits", range(10), ("unperturbed",)),
-    ("categories", range(20, 23), PERTURBED),
-    ("readout", range(3), ("unperturbed",)),
-    ("contest", range(3), ("unperturbed",)),
+
+
+class Series(NamedTuple):
+    """Jobs of one experiment, for every seed under every setting."""
+
+    experiment: str
+    seeds: range
+    settings: tuple[str, ...] = ("unperturbed",)
+
+
+PLAN = (
+    Series("categories", range(15, 25)),  # the runs of seeds 20 to 24 are published
+    Series("digits", range(10)),
+    Series("categories", range(20, 23), PERTURBED),
+    Series("readout", range(3)),
+    Series("contest", range(3)),
 )
 PROGRAM = ["-m", "metaplast.cli.main"]
 IN_TREE = [str(Path(__file__).with_name("_in_tree.py"))]
@@ -66,61 +79,61 @@ class Job(NamedTuple):
 
 
 def planned() -> list[Job]:
+    """The jobs of PLAN."""
     jobs = []
-    for experiment, seeds, settings in PLAN:
-        for setting in settings:
-            jobs += [Job(experiment, seed, setting) for seed in seeds]
+    for series in PLAN:
+        for setting in series.settings:
+            jobs += [Job(series.experiment, seed, setting) for seed in series.seeds]
     return jobs
 
 
 def run(job: Job, tree: Path, out: Path, rows: list[str], words: list[str]) -> dict[str, Any]:
-    """Train (or resume) a job and judge its rows; what is known of it is written to out/NAME.json.
+    """Train (or resume) a job, judge its rows, and write the result to out/NAME.json.
 
-    A process that dies is written down as such, and is run again once that file is removed.
+    A process that dies is written down as such. It is run again once that file is removed.
+
+    Args:
+        job: the job.
+        tree: the source tree whose metaplast is run.
+        out: the folder of results.
+        rows: the rows beside the discovered one; empty for all.
+        words: further words of the config.
     Raises: SystemExit where the file there is of other rows or words; KeyboardInterrupt.
     """
     file = out / f"{job.name}.json"
     asked = {"chosen": rows, "words": words}
     if file.is_file():
-        found = json.loads(file.read_text())
-        if found.get("asked", asked) != asked:
-            raise SystemExit(f"{file}: {found['asked']} - expected {asked} - choose another --out")
-        return found
+        result = json.loads(file.read_text())
+        if result.get("asked", asked) != asked:
+            raise SystemExit(f"{file}: {result['asked']} - expected {asked} - choose another --out")
+        return result
     out.mkdir(parents=True, exist_ok=True)
-    found = {**job._asdict(), "asked": asked, "code": 0}
-    before, started = _cpu_s(), time.monotonic()
+    result = {**job._asdict(), "asked": asked, "code": 0}
+    before = _cpu_s()
+    started = time.monotonic()
     try:
         _train(job, tree, out / job.name, asked)
-        found |= {
-            "cpu_s": round(_cpu_s() - before, 1),
-            "wall_s": round(time.monotonic() - started, 1),
-        }
-        found["rows"] = _judge(job, tree, out / job.name)
+        result["cpu_s"] = round(_cpu_s() - before, 1)
+        result["wall_s"] = round(time.monotonic() - started, 1)
+        result["rows"] = _judge(job, tree, out / job.name)
     except Died as error:
-        found |= {
-            "cpu_s": round(_cpu_s() - before, 1),
-            "code": error.args[0],
-            "error": error.args[1],
-        }
-    file.write_text(json.dumps(found, indent=1) + "\n")
-    return found
+        result["cpu_s"] = round(_cpu_s() - before, 1)
+        result["code"], result["error"] = error.args
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    return result
 
 
 def _train(job: Job, tree: Path, folder: Path, asked: dict[str, list[str]]) -> None:
+    """Train a job, or resume it."""
     if (folder / "config.yaml").is_file():
         _in(tree, job, [*PROGRAM, "resume", str(folder), "--quiet"])
         return
     config = folder.with_name(f"{job.name}.yaml")
-    words = [
-        f"experiment={job.experiment}",
-        f"seed={job.seed}",
-        *SETTINGS[job.setting][0],
-        *asked["words"],
-    ]
+    identity = [f"experiment={job.experiment}", f"seed={job.seed}"]
+    words = [*identity, *SETTINGS[job.setting][0], *asked["words"]]
     _in(tree, job, [*IN_TREE, "compose", str(config), ",".join(asked["chosen"]), *words])
-    _in(
-        tree, job, [*PROGRAM, "train", "--config", str(config), "--run-dir", str(folder), "--quiet"]
-    )
+    options = ["--config", str(config), "--run-dir", str(folder), "--quiet"]
+    _in(tree, job, [*PROGRAM, "train", *options])
 
 
 def _judge(job: Job, tree: Path, folder: Path) -> dict[str, Any]:
@@ -136,23 +149,29 @@ def _judge(job: Job, tree: Path, folder: Path) -> dict[str, Any]:
 
 
 def judged(lives: dict[str, Any], nested: dict[str, list[str]]) -> dict[str, Any]:
-    """Per row: mean at the start and at the end on validation lives, and what it is lost against.
+    """The mean of every row on validation lives at its start and end, and where it is lost.
 
-    lives: row -> {metric, start [n], end [n]}; nested: row -> rows whose families it contains.
+    Args:
+        lives: row -> {metric, start [n], end [n]}.
+        nested: row -> the rows whose families it contains.
+
+    Returns: row -> {metric, start, end, below}, where `below` names the start, or the rows,
+        against which it is lost.
     """
     rows: dict[str, Any] = {}
-    for name, own in lives.items():
-        start, end = _better_up(own, "start"), _better_up(own, "end")
-        below = [] if end.mean() >= start.mean() else ["start"]  # what is not finite is below
+    for name, row in lives.items():
+        start = _better_up(row, "start")
+        end = _better_up(row, "end")
+        below = [] if end.mean() >= start.mean() else ["start"]  # not finite counts as below
         for other in nested.get(name, []):
             estimate = student(end - _better_up(lives[other], "end"), CONFIDENCE)
             if not (estimate.mean >= -MARGIN or estimate.high >= 0):
                 below.append(other)
-        means = {
-            moment: float(np.asarray(own[moment], float).mean()) for moment in ("start", "end")
-        }
-        finite = {moment: mean if np.isfinite(mean) else None for moment, mean in means.items()}
-        rows[name] = {"metric": own["metric"], **finite, "below": below}
+        means = {}
+        for moment in ("start", "end"):
+            mean = float(np.asarray(row[moment], float).mean())
+            means[moment] = mean if np.isfinite(mean) else None
+        rows[name] = {"metric": row["metric"], **means, "below": below}
     return rows
 
 
@@ -162,48 +181,46 @@ def _better_up(row: dict[str, Any], moment: str) -> np.ndarray:
 
 
 def report(folders: list[Path]) -> str:
-    """A table of the jobs that every folder holds: how many rows are lost, and which; and which
-    rows end more than MARGIN below the same row in the first folder, lost or not: what leads lost
-    searches back may harm sound ones.
+    """A table of the jobs that every folder holds: the lost rows, and the rows that end worse.
+
+    A row ends worse by more than MARGIN than the same row in the first folder, lost or not: a
+    change that leads lost searches back may harm sound ones.
     """
-    told = {folder: _all(folder) for folder in folders}
-    shared = sorted(set.intersection(*(set(jobs) for jobs in told.values())))
-    first = told[folders[0]]
+    by_folder = {folder: _results(folder) for folder in folders}
+    shared = sorted(set.intersection(*(set(jobs) for jobs in by_folder.values())))
+    first = by_folder[folders[0]]
     lines = [
         f"| | jobs | rows | lost | which | worse than in {folders[0].name} |",
         "|---|---|---|---|---|---|",
     ]
-    for folder, jobs in told.items():
-        rows = [
-            (name, row, facts)
-            for name in shared
-            for row, facts in jobs[name].get("rows", {}).items()
-        ]
-        lost = [
-            f"{name} {row} {_told(facts)}, below {', '.join(facts['below'])}"
-            for name, row, facts in rows
-            if facts["below"]
-        ]
+    for folder, jobs in by_folder.items():
+        n_rows = 0
+        lost = []
         worse = []
-        for name, row, facts in rows:
-            before = first[name].get("rows", {}).get(row)
-            if before and _drop(before, facts) > MARGIN:
-                worse.append(f"{name} {row} {_told(before)} to {_told(facts)}")
+        for name in shared:
+            for row, facts in jobs[name].get("rows", {}).items():
+                n_rows += 1
+                if facts["below"]:
+                    lost.append(f"{name} {row} {_end(facts)}, below {', '.join(facts['below'])}")
+                before = first[name].get("rows", {}).get(row)
+                if before and _drop(before, facts) > MARGIN:
+                    worse.append(f"{name} {row} {_end(before)} to {_end(facts)}")
         died = sum("rows" not in jobs[name] for name in shared)
-        share = f"{len(lost)} ({100 * len(lost) / max(1, len(rows)):.1f} %)"
+        share = f"{len(lost)} ({100 * len(lost) / max(1, n_rows):.1f} %)"
         note = f"; {died} jobs died" if died else ""
-        cells = [folder.name, str(len(shared)), str(len(rows)), f"{share}{note}"]
+        cells = [folder.name, str(len(shared)), str(n_rows), f"{share}{note}"]
         cells += ["; ".join(lost) or "-", "; ".join(worse) or "-"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _told(facts: dict[str, Any]) -> str:
+def _end(facts: dict[str, Any]) -> str:
+    """The end of a row, in words."""
     return "not finite" if facts["end"] is None else f"{facts['end']:.3f}"
 
 
 def _drop(before: dict[str, Any], after: dict[str, Any]) -> float:
-    """By how much the end of a row is worse than before."""
+    """The amount by which the end of a row is worse than before."""
     if before["end"] is None:
         return -np.inf
     if after["end"] is None:
@@ -212,13 +229,15 @@ def _drop(before: dict[str, Any], after: dict[str, Any]) -> float:
     return rise if before.get("metric", "accuracy") == "loss" else -rise
 
 
-def _all(folder: Path) -> dict[str, Any]:
+def _results(folder: Path) -> dict[str, Any]:
+    """{job: its result} of a folder."""
     return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
 
 
 def _in(tree: Path, job: Job, command: list[str]) -> None:
-    """A process with the metaplast of `tree`. Raises: Died; KeyboardInterrupt where it was told to
-    end.
+    """Run a process with the metaplast of `tree`.
+
+    Raises: Died where it ended with an error; KeyboardInterrupt where it was interrupted.
     """
     environment = {**os.environ, "PYTHONPATH": str(tree), **SETTINGS[job.setting][1]}
     program = [sys.executable, "-P", *command]
@@ -232,25 +251,26 @@ def _in(tree: Path, job: Job, command: list[str]) -> None:
 
 
 def _cpu_s() -> float:
-    """Of all processes started here that have ended, and of theirs."""
+    """The CPU seconds of all ended processes that were started here, and of theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def _course(folder: Path) -> dict[str, Any]:
-    """What metrics.jsonl tells of the training loss, of lives that were not finite and of falls."""
+    """The course of a training in metrics.jsonl: losses, lives that were not finite, falls."""
     file = folder / "metrics.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-    losses = [float(row["loss"]) for row in rows]
-    if not losses:
+    if not rows:
         return {}
+    losses = [float(row["loss"]) for row in rows]
+    extremes = {
+        "first": losses[0],
+        "lowest": min(losses),
+        "highest": max(losses),
+        "last": losses[-1],
+    }
     return {
-        "losses": {
-            "first": losses[0],
-            "lowest": min(losses),
-            "highest": max(losses),
-            "last": losses[-1],
-        },
+        "losses": extremes,
         "diverged": int(sum(row.get("diverged", 0) for row in rows)),
         "falls": int(rows[-1].get("falls", 0)),
     }
@@ -270,33 +290,41 @@ def main() -> None:
         "--rows", default="", help="these rows beside discovered; all where none is given"
     )
     parser.add_argument("--report", type=Path, nargs="+")
-    given = parser.parse_args()
-    if given.report:
-        print(report(given.report))
+    arguments = parser.parse_args()
+    if arguments.report:
+        print(report(arguments.report))
         return
-    rows = _words(given.rows)
-    for job in _chosen(given):
-        found = run(job, given.tree.resolve(), given.out.resolve(), rows, given.words)
-        lost = {name: row["below"] for name, row in found.get("rows", {}).items() if row["below"]}
-        print(
-            f"{job.name}: {lost or found.get('error') or 'none lost'} ({found['cpu_s']} CPU s)",
-            flush=True,
-        )
+    rows = _words(arguments.rows)
+    tree = arguments.tree.resolve()
+    out = arguments.out.resolve()
+    for job in _chosen(arguments):
+        result = run(job, tree, out, rows, arguments.words)
+        lost = {}
+        for name, row in result.get("rows", {}).items():
+            if row["below"]:
+                lost[name] = row["below"]
+        verdict = lost or result.get("error") or "none lost"
+        print(f"{job.name}: {verdict} ({result['cpu_s']} CPU s)", flush=True)
 
 
-def _chosen(given: argparse.Namespace) -> list[Job]:
-    """The plan; or every combination of what is given, of the first choice where one is not."""
-    if not (given.experiments or given.seeds or given.settings):
+def _chosen(arguments: argparse.Namespace) -> list[Job]:
+    """The plan, or every combination of the named experiments, seeds and settings.
+
+    Each of the three has a first choice, which is taken where it is not named.
+    """
+    if not (arguments.experiments or arguments.seeds or arguments.settings):
         return planned()
+    seeds = [int(seed) for seed in _words(arguments.seeds) or ["0"]]
     jobs = []
-    for experiment in _words(given.experiments) or ["categories"]:
-        for setting in _words(given.settings) or ["unperturbed"]:
-            jobs += [Job(experiment, int(seed), setting) for seed in _words(given.seeds) or ["0"]]
+    for experiment in _words(arguments.experiments) or ["categories"]:
+        for setting in _words(arguments.settings) or ["unperturbed"]:
+            jobs += [Job(experiment, seed, setting) for seed in seeds]
     return jobs
 
 
-def _words(given: str) -> list[str]:
-    return list(filter(None, given.split(",")))
+def _words(text: str) -> list[str]:
+    """The words of a list that is joined by commas."""
+    return list(filter(None, text.split(",")))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""The work both sides do: a 27-term rule in (pre, reward, weight) changes 100 x 100 synapses for T
-steps.
+"""The work of both sides: a rule of 27 terms changes 100 x 100 synapses for T steps.
+
+Its terms are in (pre, reward, weight).
 """
 
 import itertools
@@ -24,16 +25,23 @@ from metaplast.tasks import AbstractTaskFamily, Split
 POWERS = tuple(itertools.product(range(3), repeat=3))  # of pre, reward, weight
 
 
-def term(powers: tuple[int, int, int]) -> str:
-    factors = [
-        f"{n}^{p}" for n, p in zip(("pre", "modulator.reward", "weight"), powers, strict=True) if p
-    ]
-    return "*".join(factors).replace("^1", "") or "1"
+def term(powers: tuple[int, ...]) -> str:
+    """The term with these powers of pre, reward and weight."""
+    factors = []
+    for name, power in zip(("pre", "modulator.reward", "weight"), powers, strict=True):
+        if power:
+            factors.append(name if power == 1 else f"{name}^{power}")
+    return "*".join(factors) or "1"
 
 
 @pytree
 class Work:
-    """inputs [T, n], reward [T], weights {input_to_output: [n, n]}."""
+    """One life.
+
+    inputs [T, n]: the stimuli.
+    reward [T]: the rewards.
+    weights {input_to_output: [n, n]}: the first weights.
+    """
 
     inputs: Array
     reward: Array
@@ -43,16 +51,15 @@ class Work:
 @register("task", "rewarded_stream")
 @spec
 class RewardedStream(AbstractTaskFamily):
-    """Random inputs and rewards; the loss of a step is the mean square of the output."""
+    """Random inputs and rewards. The loss of a step is the mean square of the output."""
 
     n: Count = 100
     n_steps: Count = 240
 
     def shape(self) -> TaskShape:
+        phases = ((self.n_steps, True),)
         offers = frozenset({"weights", "reward"})
-        return TaskShape(
-            {"input": self.n}, self.n, ((self.n_steps, True),), offers, differentiable=True
-        )
+        return TaskShape({"input": self.n}, self.n, phases, offers, differentiable=True)
 
     def sample(self, key: Key, split: Split) -> Work:
         k_x, k_r, k_w = jax.random.split(key, 3)
@@ -74,8 +81,8 @@ class RewardedStream(AbstractTaskFamily):
         self, task: Work, state: Array, output: NeuronView, key: Key, dt: float
     ) -> tuple[Array, Outcome]:
         score = Score(loss=jnp.mean(output.activity**2), weight=jnp.ones(()), metrics={})
-        given = feedback(self.n, modulators={"reward": task.reward[state]})
-        return state + 1, Outcome(feedback=given, score=score)
+        signals = feedback(self.n, modulators={"reward": task.reward[state]})
+        return state + 1, Outcome(feedback=signals, score=score)
 
 
 def problem(n: int, n_steps: int, chunk: int = 0) -> MetaProblem:

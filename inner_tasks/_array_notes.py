@@ -7,7 +7,7 @@ import numpy as np
 from inner_tasks._notes import ColumnNote, ReadingNotes, counted, listed
 from inner_tasks._npz import Arrays, Rows
 
-FAR = 10  # times the range of all others: so far off lies what may stand for a missing value
+FAR = 10  # times the range of all others: a number so far off may stand for a missing value
 ABSENT = {  # the meaning of an array that is not there
     "reward": "none; rules have no modulator.reward",
     "plastic": "plasticity is on in every row",
@@ -36,7 +36,7 @@ def note_arrays(arrays: Arrays, rows: Rows, notes: ReadingNotes) -> None:
 
 
 def _measured(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
-    """Notes on what was measured: activity, its mask, rewards."""
+    """Notes on the measurements: activity, its mask, rewards."""
     if rows.activity is not None:
         size = _size(rows.activity, "units")
         missing = counted(np.isnan(rows.activity).sum(), rows.activity.size, "values")
@@ -79,14 +79,13 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
 
 
 def _doubts(rows: Rows) -> Iterator[str]:
+    """Warnings for arrays that may mean something else than was understood."""
     yield from _subjects_alike(rows)
     yield from _one_reward(rows)
     yield from _markers(rows)
     if not rows.plastic.any():
-        n = len(rows.plastic)
-        yield (
-            f"array 'plastic': 0 in all {n} rows: nothing is ever learned, and no rule can be found"
-        )
+        rows_of_file = f"0 in all {len(rows.plastic)} rows"
+        yield f"array 'plastic': {rows_of_file}: nothing is ever learned, and no rule can be found"
     yield from _several_sessions(rows)
     yield from _falling_trials(rows)
 
@@ -112,7 +111,10 @@ def _one_reward(rows: Rows) -> Iterator[str]:
 
 
 def _markers(rows: Rows) -> Iterator[str]:
-    """A number far from all others that stands there again and again is often a missing value."""
+    """Warnings for numbers that may stand for missing values.
+
+    Such a number lies far from all others, and stands there again and again.
+    """
     arrays = {"stimulus": rows.stimulus, "activity": rows.activity, "reward": rows.reward}
     for name, values in rows.modulators.items():
         arrays[f"modulator.{name}"] = values
@@ -122,6 +124,7 @@ def _markers(rows: Rows) -> Iterator[str]:
 
 
 def _markers_of(name: str, known: np.ndarray) -> Iterator[str]:
+    """Warnings for one array, of which `known` are the finite values."""
     if not known.size:
         return
     for end in sorted({float(known.min()), float(known.max())}):
@@ -145,8 +148,8 @@ def _several_sessions(rows: Rows) -> Iterator[str]:
     if not several.any():
         return
     names = [name for name, more in zip(rows.names, several, strict=True) if more]
-    theirs = np.isin(rows.subject, np.flatnonzero(several))
-    sessions = counted(theirs.sum(), len(theirs), "sessions")
+    affected = np.isin(rows.subject, np.flatnonzero(several))
+    sessions = counted(affected.sum(), len(affected), "sessions")
     yield (
         f"weights begin anew in each session, and {sessions} are of subjects "
         f"with more than one ({listed(names)}); "

@@ -1,4 +1,4 @@
-"""Choices as they stand in a file, coded as they are fitted: 0, 1, 2 ..., and -1 for no choice."""
+"""Choices of a file as a fit codes them: 0, 1, 2 ..., and -1 for no choice."""
 
 import json
 import re
@@ -12,9 +12,8 @@ from metaplast.registry import BadInput
 
 Option = bool | int | float | str
 FIELD = "task.choice_values"
-RESERVED = frozenset(
-    ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
-)  # no text in YAML
+# YAML reads these words as something other than text.
+RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))
 
 
 def coded(
@@ -56,34 +55,34 @@ def coded(
 
 
 def _kind(values: np.ndarray) -> str:
-    return {"U": "text", "b": "true or false", "f": "numbers"}.get(
-        values.dtype.kind, "whole numbers"
-    )
+    kinds = {"U": "text", "b": "true or false", "f": "numbers"}
+    return kinds.get(values.dtype.kind, "whole numbers")
 
 
 def _named(where: str, values: np.ndarray, options: tuple[Option, ...]) -> np.ndarray:
+    """The codes [n] of values of which `options` are named."""
     codes = np.full(len(values), -1, np.int64)
     for place, option in enumerate(options):
         codes[_is(where, values, option)] = place
     if len(values) and codes.max() < 0:
-        expected = f"one of {FIELD}={_yaml(options)}"
-        raise BadInput(
-            f"{where}: {tally(values)}, none of them an option", expected, f"correct {FIELD}"
-        )
+        what = f"{where}: {tally(values)}, none of them an option"
+        raise BadInput(what, f"one of {FIELD}={_yaml(options)}", f"correct {FIELD}")
     return codes
 
 
 def _is(where: str, values: np.ndarray, option: Option) -> np.ndarray:
+    """Whether each value is an option [n]."""
     if values.dtype.kind == "U":
         return values == str(option)
     try:
         return values == float(option)
     except ValueError:
-        given = f"{FIELD}: {option!r} where {where} has {tally(values)}"
-        raise BadInput(given, "numbers, as in the file", f"correct {FIELD}") from None
+        what = f"{FIELD}: {option!r} where {where} has {tally(values)}"
+        raise BadInput(what, "numbers, as in the file", f"correct {FIELD}") from None
 
 
 def _numbered(where: str, values: np.ndarray) -> np.ndarray:
+    """The codes [n] of values that are the options themselves."""
     if values.dtype.kind == "U":
         fix = f"set {FIELD}={_yaml(_options(values))}, without those that stand for no choice"
         raise BadInput(f"{where}: text: {tally(values)}", f"{FIELD}, the options in order", fix)
@@ -91,26 +90,21 @@ def _numbered(where: str, values: np.ndarray) -> np.ndarray:
     codes = integers("choice", np.where(missing, -1, values), len(values))
     made = np.unique(codes[codes >= 0])
     if len(made) == 1 and np.any(codes[~missing] < 0):
-        both, none = (
-            _yaml(_options(values)),
-            _yaml((made.item(), 1) if made.item() != 1 else (0, 1)),
-        )
-        fix = (
-            f"set {FIELD}={both}, the options in order, or {none} where negative ones are no choice"
-        )
-        raise BadInput(
-            f"{where}: {tally(values)}: negative numbers beside one option", "two options", fix
-        )
+        option = made.item()
+        every = _yaml(_options(values))
+        positive = _yaml((0, 1) if option == 1 else (option, 1))
+        what = f"{where}: {tally(values)}: negative numbers beside one option"
+        fix = f"set {FIELD}={every}, the options in order, or {positive} where negative ones are"
+        raise BadInput(what, "two options", f"{fix} no choice")
     return codes
 
 
 def _options(values: np.ndarray) -> tuple[Option, ...]:
-    """The distinct values of a file, but for NaN and empty text."""
-    known = (
-        values[values != ""]
-        if values.dtype.kind == "U"
-        else values[np.isfinite(values.astype(np.float64))]
-    )
+    """The distinct values of a file, without NaN and empty text."""
+    if values.dtype.kind == "U":
+        known = values[values != ""]
+    else:
+        known = values[np.isfinite(values.astype(np.float64))]
     return tuple(np.unique(known).tolist())
 
 
@@ -127,7 +121,7 @@ def _item(option: Option) -> str:
 
 
 def _paid(values: np.ndarray, reward: np.ndarray | None) -> np.ndarray | None:
-    """The rewards [n], NaN where none was given; None where there are none of this length."""
+    """The rewards [n], NaN where there was none; None where no rewards of this length are there."""
     if reward is None or reward.shape != values.shape or reward.dtype.kind not in "fiub":
         return None
     return reward.astype(np.float64)
@@ -182,8 +176,9 @@ def _unused(
     n_options = max(len(names), max(made, default=0) + 1)
     never = [name for k, name in enumerate(names) if k not in made]
     if never and (chosen or len(made) > 1):
-        alone = f"say {FIELD}={_yaml(_options(values))} where there are no others"
-        fix = f"correct {FIELD} if it is misspelt" if chosen else alone
+        fix = f"say {FIELD}={_yaml(_options(values))} where there are no others"
+        if chosen:
+            fix = f"correct {FIELD} if it is misspelt"
         n_never = n_options - len(made)
         which = ", ".join(never[:MANY]) + (" ..." if n_never > MANY else "")
         yield f"{where}: {n_never} of {n_options} options never chosen: {which}; {fix}"

@@ -1,6 +1,4 @@
-"""scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, and how the images of one life differ
-from another's.
-"""
+"""scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, and their variations."""
 
 from typing import NamedTuple
 
@@ -10,14 +8,21 @@ from jax import Array
 
 from inner_tasks import _bundled
 
-N_CLASSES, SIDE = 10, 8
+N_CLASSES = 10
+SIDE = 8
 N_PIXELS = SIDE * SIDE
 
 
 class Variation(NamedTuple):
-    """One affine warp (rotation up to `rotation` radians, log-scale up to `zoom`, shift up to
-    `shift` pixels), gain (log-uniform up to `gain`) and uniform background (up to `background`) for
-    all images of a life; then pixels minus 0.3, times `scale`."""
+    """One variation for all images of a life: an affine warp, a gain and a background.
+
+    scale: factor of all pixels, after 0.3 was subtracted from them.
+    rotation: the warp rotates by up to so many radians.
+    zoom: the warp zooms by a log-scale of up to this.
+    shift: the warp shifts by up to so many pixels on each axis.
+    gain: log-uniform up to this.
+    background: uniform, up to this.
+    """
 
     scale: float
     rotation: float
@@ -27,7 +32,14 @@ class Variation(NamedTuple):
     background: float
 
     def applied(self, u: Array, pixels: Array) -> Array:
-        """The images [..., 64] of a life from pixels in [0, 1] and six numbers u in [-1, 1]."""
+        """The images of a life.
+
+        Args:
+            u: six numbers in [-1, 1], which decide the variation.
+            pixels: the images [..., 64], in [0, 1].
+
+        Returns: the varied images [..., 64].
+        """
         warp = affine(self.rotation * u[0], jnp.exp(self.zoom * u[1]), self.shift * u[2:4])
         warped = pixels @ warp.T
         bright = jnp.exp(self.gain * u[4]) * warped + self.background * (0.5 + 0.5 * u[5])
@@ -35,19 +47,27 @@ class Variation(NamedTuple):
 
 
 def affine(angle: Array, zoom: Array, shift: Array) -> Array:
-    """The 64 x 64 matrix of bilinear interpolation that rotates, zooms and shifts an 8 x 8 image
-    about its centre.
+    """The matrix [64, 64] that rotates, zooms and shifts an 8 x 8 image about its centre.
+
+    Pixels in between are interpolated bilinearly.
+
+    Args:
+        angle: in radians [].
+        zoom: the factor of the size [].
+        shift: in pixels [2].
     """
     grid = jnp.arange(float(SIDE)) - (SIDE - 1) / 2
     y, x = (axis.reshape(-1) for axis in jnp.meshgrid(grid, grid, indexing="ij"))
-    cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
-    from_y, from_x = cos * y - sin * x - shift[0], sin * y + cos * x - shift[1]
+    cos = jnp.cos(angle) / zoom
+    sin = jnp.sin(angle) / zoom
+    from_y = cos * y - sin * x - shift[0]
+    from_x = sin * y + cos * x - shift[1]
     hat_y = jnp.maximum(0.0, 1.0 - jnp.abs(from_y[:, None] - grid[None, :]))
     hat_x = jnp.maximum(0.0, 1.0 - jnp.abs(from_x[:, None] - grid[None, :]))
     return (hat_y[:, :, None] * hat_x[:, None, :]).reshape(SIDE * SIDE, SIDE * SIDE)
 
 
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    """(pixels [1797, 64] in [0, 1], labels [1797])."""
-    pixels, labels = _bundled.table("digits.csv.gz")
-    return pixels / np.float32(16.0), labels
+def digits() -> _bundled.Table:
+    """The images as features [1797, 64] in [0, 1], and the digits as labels."""
+    table = _bundled.table("digits.csv.gz")
+    return table._replace(features=table.features / np.float32(16.0))

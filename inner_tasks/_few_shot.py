@@ -1,5 +1,6 @@
-"""What few-shot classification families share: a stream of examples, then queries with plasticity
-off.
+"""The common parts of few-shot classification: a stream of examples, then queries.
+
+Plasticity is on while examples are shown, and off for the queries.
 """
 
 from typing import NamedTuple, Protocol
@@ -15,23 +16,29 @@ from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedba
 
 @pytree
 class Stream:
-    """A whole life's stimuli [n_steps, n_in] and class labels [n_steps], in the order shown."""
+    """One whole life, in the order in which it is shown.
+
+    inputs [n_steps, n_in]: the stimuli.
+    labels [n_steps]: the classes.
+    """
 
     inputs: Array
     labels: Array
 
 
 class Labelled(Protocol):
-    """A life's class labels [n_steps]."""
+    """A task with the class labels [n_steps] of a life."""
 
     @property
     def labels(self) -> Array: ...
 
 
 class Difficulty(NamedTuple):
-    """What makes a stream harder. blocks: the classes are shown in so many groups, one after the
-    other; label_noise: the share of shown examples whose label is drawn at random; input_noise:
-    standard deviation added to every input.
+    """Settings that make a stream harder.
+
+    blocks: the classes are shown in so many groups, one group after the other.
+    label_noise: the share of shown examples whose label is drawn at random.
+    input_noise: standard deviation that is added to every input.
     """
 
     blocks: int = 1
@@ -42,14 +49,19 @@ class Difficulty(NamedTuple):
 def check_blocks(n_classes: int, blocks: int) -> None:
     """Raises: BadInput where the classes cannot be cut into so many equal groups."""
     if n_classes % blocks:
-        raise BadInput(
-            f"blocks={blocks}", f"a divisor of n_classes={n_classes}", "choose one of the two anew"
-        )
+        expected = f"a divisor of n_classes={n_classes}"
+        raise BadInput(f"blocks={blocks}", expected, "choose one of the two anew")
 
 
 def shape(n_in: int, n_classes: int, shots: int, queries: int, per_class: bool = True) -> TaskShape:
-    """`shots` examples (of every class, or in all) one at a time with plasticity on, then `queries`
-    with it off.
+    """The shape of a task that shows examples one at a time, then asks queries.
+
+    Args:
+        n_in: the number of inputs.
+        n_classes: the number of classes.
+        shots: examples that are shown, with plasticity on.
+        queries: examples that are asked, with plasticity off.
+        per_class: whether `shots` and `queries` are numbers of one class, or of all classes.
     """
     times = n_classes if per_class else 1
     phases = ((shots * times, True), (queries * times, False))
@@ -57,20 +69,36 @@ def shape(n_in: int, n_classes: int, shots: int, queries: int, per_class: bool =
     return TaskShape({"input": n_in}, n_classes, phases, offers, differentiable=True, classes=True)
 
 
-def padded(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(the rows of every class [n_classes, n_max], filled up with zeros, how many of them are real
-    [n_classes]).
+class Padded(NamedTuple):
+    """The rows of every class as one table.
+
+    table [n_classes, n_max]: the rows, filled up with zeros.
+    counts [n_classes]: how many rows of each class are real.
     """
+
+    table: np.ndarray
+    counts: np.ndarray
+
+
+def padded(rows: list[np.ndarray]) -> Padded:
+    """The rows of each class as one table."""
     counts = np.asarray([len(row) for row in rows])
     table = np.zeros((len(rows), max(counts)), np.int32)
     for i, row in enumerate(rows):
         table[i, : len(row)] = row
-    return table, counts
+    return Padded(table, counts)
 
 
 def picked(uniform: Array, table: Array, counts: Array, n: int) -> Array:
-    """`n` different real entries of every row of a padded table: [n_classes, n]; uniform
-    [table.size] decides which.
+    """Different real entries of every row of a padded table.
+
+    Args:
+        uniform: numbers in [0, 1) [table.size], which decide the entries.
+        table: [n_classes, n_max].
+        counts: the number of real entries of each row [n_classes].
+        n: the number of entries to pick.
+
+    Returns: the entries [n_classes, n].
     """
     real = jnp.arange(table.shape[1])[None, :] < counts[:, None]
     order = jnp.argsort(jnp.where(real, uniform.reshape(table.shape), 2.0), axis=1)[:, :n]
@@ -78,44 +106,64 @@ def picked(uniform: Array, table: Array, counts: Array, n: int) -> Array:
 
 
 def shuffled(uniform: Array, inputs: Array, shots: int, blocks: int = 1) -> Stream:
-    """A stream in random order from inputs [n_classes, shots + queries, n_in]: the first `shots` of
-    a class are shown, class after class in `blocks` groups. uniform: as in `staged`."""
+    """A stream in random order.
+
+    Args:
+        uniform: numbers in [0, 1) [n_classes * (shots + queries)], which decide the order.
+        inputs: [n_classes, shots + queries, n_in]. The first `shots` of a class are shown.
+        shots: examples of each class that are shown.
+        blocks: the classes are shown in so many groups, one group after the other.
+    """
     n_classes = inputs.shape[0]
     block = jnp.arange(n_classes)[:, None] * blocks // n_classes
     return staged(uniform, inputs, jnp.broadcast_to(block, (n_classes, shots)))
 
 
 def staged(uniform: Array, inputs: Array, stages: Array) -> Stream:
-    """A stream from inputs [n_classes, shots + queries, n_in]: those shown stage after stage, in
-    random order within a stage, then the queries in random order.
+    """A stream that shows examples stage after stage, then asks the queries.
 
-    stages [n_classes, shots]: whole numbers; uniform [n_classes * (shots + queries)]: the random
-    numbers in [0, 1) that decide the order. Labels are the classes.
+    The order is random within a stage, and among the queries. Labels are the classes.
+
+    Args:
+        uniform: numbers in [0, 1) [n_classes * (shots + queries)], which decide the order.
+        inputs: [n_classes, shots + queries, n_in]. The first `shots` of a class are shown.
+        stages: the stage of every shown example, whole numbers [n_classes, shots].
     """
     n_classes, n_each, n_in = inputs.shape
     labels = jnp.broadcast_to(jnp.arange(n_classes)[:, None], (n_classes, n_each))
-    n_shown, shots = stages.size, stages.shape[1]
+    n_shown = stages.size
+    shots = stages.shape[1]
 
-    def order(u: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    def in_order(u: Array, x: Array, y: Array) -> Stream:
         index = jnp.argsort(u)
-        return x.reshape(-1, n_in)[index], y.reshape(-1)[index]
+        return Stream(inputs=x.reshape(-1, n_in)[index], labels=y.reshape(-1)[index])
 
     stage = stages.reshape(-1).astype(uniform.dtype)
-    shown = order(uniform[:n_shown] + stage, inputs[:, :shots], labels[:, :shots])
-    asked = order(uniform[n_shown:], inputs[:, shots:], labels[:, shots:])
+    shown = in_order(uniform[:n_shown] + stage, inputs[:, :shots], labels[:, :shots])
+    asked = in_order(uniform[n_shown:], inputs[:, shots:], labels[:, shots:])
     return Stream(
-        inputs=jnp.concatenate([shown[0], asked[0]]), labels=jnp.concatenate([shown[1], asked[1]])
+        inputs=jnp.concatenate([shown.inputs, asked.inputs]),
+        labels=jnp.concatenate([shown.labels, asked.labels]),
     )
 
 
 def harder(
     key: Key, stream: Stream, n_shown: int, n_classes: int, difficulty: Difficulty
 ) -> Stream:
-    """The stream with wrong labels among the `n_shown` examples and noise on every input. Its
-    random numbers are its
-    own: without noise the stream is what it was."""
+    """The stream with wrong labels among the shown examples, and with noise on every input.
+
+    It draws from a stream of random numbers of its own: without noise, the stream stays as it was.
+
+    Args:
+        key: the key of the life.
+        stream: the stream before.
+        n_shown: the number of shown examples, which come first.
+        n_classes: the number of classes.
+        difficulty: the noise.
+    """
     k_wrong, k_label, k_input = jax.random.split(jax.random.fold_in(key, 1), 3)
-    inputs, labels = stream.inputs, stream.labels
+    inputs = stream.inputs
+    labels = stream.labels
     if difficulty.label_noise:
         wrong = jax.random.uniform(k_wrong, labels.shape) < difficulty.label_noise
         drawn = jax.random.randint(k_label, labels.shape, 0, n_classes, labels.dtype)
@@ -126,19 +174,29 @@ def harder(
 
 
 def pieces(flat: Array, *sizes: int) -> list[Array]:
-    """One flat draw cut into pieces: each separate draw would cost about 0.3 s of compilation."""
+    """One flat draw, cut into pieces of these sizes.
+
+    Each separate draw would cost about 0.3 s of compilation.
+    """
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
     return [flat[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def answer(task: Labelled, t: Array, output: NeuronView, blocks: int = 1) -> tuple[Array, Outcome]:
-    """Softmax and cross-entropy: error = p - target, which is d loss / d output; accuracy is 1 for
-    the right class.
+    """The next step, and the outcome of this one: softmax and cross-entropy.
 
-    Modulators: surprise, this step's loss; reward, 1 where the answer is right. With several blocks
-    the metrics also tell accuracy on the classes of the last one (`new`) and of those before
-    (`old`), scaled such that their mean over equally frequent classes is the accuracy on the
-    classes they are about.
+        error = p - target = d loss / d output
+
+    Modulators: `surprise`, the loss of this step; `reward`, 1 where the answer is right, else 0.
+    Metric `accuracy`: as `reward`. With several blocks, `accuracy_new` is the accuracy on the
+    classes of the last block, and `accuracy_old` on those before. They are scaled such that their
+    mean over equally frequent classes is the accuracy on the classes that they are about.
+
+    Args:
+        task: the labels of the life.
+        t: the number of the step [].
+        output: the output neurons.
+        blocks: the number of groups in which classes are shown.
     """
     n_out = output.activity.shape[0]
     label = task.labels[t]
@@ -153,10 +211,10 @@ def answer(task: Labelled, t: Array, output: NeuronView, blocks: int = 1) -> tup
             "accuracy_old": correct * (1.0 - new) * blocks / (blocks - 1),
         }
     score = Score(loss=-log_p[label], weight=jnp.ones(()), metrics=metrics)
-    told = feedback(
+    signals = feedback(
         n_out,
         error=jnp.exp(log_p) - target,
         target=target,
         modulators={"surprise": score.loss, "reward": correct},
     )
-    return t + 1, Outcome(feedback=told, score=score)
+    return t + 1, Outcome(feedback=signals, score=score)

@@ -27,9 +27,9 @@ GROUPING_SHARES = {"train": 0.5, "validation": 0.25, "heldout": 0.25}
 class Examples(NamedTuple):
     """The examples of one split.
 
-    features [n, n_in]
-    table [n_classes, n_max]: the rows of every class, padded
-    counts [n_classes]: how many of these rows are real
+    features [n, n_in].
+    table [n_classes, n_max]: the rows of every class, padded.
+    counts [n_classes]: how many of these rows are real.
     """
 
     features: np.ndarray
@@ -41,9 +41,9 @@ class Examples(NamedTuple):
 class GroupedStream:
     """One life.
 
-    inputs [n_steps, n_in]: the stimuli
-    labels [n_steps]: the groups
-    closed []: the number of first steps in which plasticity is off
+    inputs [n_steps, n_in]: the stimuli.
+    labels [n_steps]: the groups.
+    closed []: the number of first steps in which plasticity is off.
     """
 
     inputs: Array
@@ -105,21 +105,22 @@ class Grouped(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         n_in, n_classes = self.size
-        n_shown, n_asked = n_classes * self.shots * self.passes, n_classes * self.queries
+        n_shown = n_classes * self.shots * self.passes
+        n_asked = n_classes * self.queries
         shape = _few_shot.shape(n_in, self.n_groups, n_shown, n_asked, per_class=False)
         if not self.shortest:
             return shape
         return shape._replace(offers=shape.offers | {"gate"}, rests=True)
 
     def sample(self, key: Key, split: Split) -> GroupedStream:
-        n_classes, n_each = self.size[1], self.shots + self.queries
+        n_classes = self.size[1]
+        n_each = self.shots + self.queries
         features, table, counts = self.examples(split)
         self._check_images(int(min(counts)), split)
         n_asked_and_shown = n_classes * (self.shots * self.passes + self.queries)
         sizes = (1, self.n_groups, table.size, 6, n_asked_and_shown, 1)
-        u_group, u_name, u_image, u_vary, u_order, u_length = _few_shot.pieces(
-            jax.random.uniform(key, (sum(sizes),)), *sizes
-        )
+        uniform = jax.random.uniform(key, (sum(sizes),))
+        u_group, u_name, u_image, u_vary, u_order, u_length = _few_shot.pieces(uniform, *sizes)
         index = _few_shot.picked(u_image, jnp.asarray(table), jnp.asarray(counts), n_each)
         shown = self.vary(2.0 * u_vary - 1.0, jnp.asarray(features, float)[index])
         groupings = jnp.asarray(of_split(n_classes, self.n_groups, self.split_seed, split))
@@ -133,11 +134,12 @@ class Grouped(AbstractTaskFamily):
         return GroupedStream(inputs=stream.inputs, labels=stream.labels, closed=n_classes * closed)
 
     def _check_images(self, fewest: int, split: Split) -> None:
+        """Raises: BadInput for more images than the smallest class of a split has."""
         if self.shots + self.queries <= fewest:
             return
         n_images = self.shots + self.queries
         what = f"task: shots + queries = {n_images} images of a class for {split} lives"
-        expected = f"at most {fewest}, so many has the smallest class there"
+        expected = f"at most {fewest}, the images of the smallest class there"
         raise BadInput(what, expected, "lower shots; passes=2 shows each image twice")
 
     def _closed(self, u: Array, split: Split) -> Array:
@@ -147,11 +149,13 @@ class Grouped(AbstractTaskFamily):
         return (u * (self.shots * self.passes - self.shortest + 1)).astype(jnp.int32)
 
     def _stream(self, u: Array, features: Array, groups: Array, closed: Array) -> _few_shot.Stream:
-        """Pass after pass in random order, the examples that are not learned from before all
-        others.
+        """The examples pass after pass, in random order within a pass, then the queries.
+
+        The examples from which a life does not learn come before all others.
         """
-        seen, asked = features[:, : self.shots], features[:, self.shots :]
-        repeated = jnp.concatenate([seen] * self.passes + [asked], axis=1)
+        shown = features[:, : self.shots]
+        asked = features[:, self.shots :]
+        repeated = jnp.concatenate([shown] * self.passes + [asked], axis=1)
         example = jnp.arange(self.shots * self.passes, dtype=jnp.int32)
         stage = jnp.where(example < closed, -1, example // self.shots)
         stages = jnp.broadcast_to(stage, (len(groups), len(example)))
@@ -176,17 +180,19 @@ class Grouped(AbstractTaskFamily):
         return after, Outcome(feedback=feedback, score=score)
 
 
-def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """The (table, counts) of Examples: a third of the rows of every class for each split.
+def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> _few_shot.Padded:
+    """The rows of a split: a third of the rows of every class for each split.
 
-    `split_seed` draws the thirds.
+    Args:
+        labels: the class of every row [n].
+        split_seed: draws the thirds.
+        split: the split whose rows are asked for.
     """
     rows = []
     for label in np.unique(labels):
-        mine = np.random.default_rng([split_seed, int(label)]).permutation(
-            np.flatnonzero(labels == label)
-        )
-        rows.append(np.array_split(mine, len(SPLITS))[SPLITS.index(split)])
+        order = np.random.default_rng([split_seed, int(label)])
+        of_class = order.permutation(np.flatnonzero(labels == label))
+        rows.append(np.array_split(of_class, len(SPLITS))[SPLITS.index(split)])
     return _few_shot.padded(rows)
 
 
@@ -207,22 +213,22 @@ def of_split(n_classes: int, n_groups: int, split_seed: int, split: Split) -> np
 def every_grouping(n_classes: int, n_groups: int) -> np.ndarray:
     """All groupings [n, n_classes] into groups of sizes as equal as possible, up to their names.
 
-    Groups are numbered in the order in which they first appear, so no two rows are the same
+    Groups are numbered in the order in which they first appear. So no two rows are the same
     grouping.
     """
     small, n_large = divmod(n_classes, n_groups)
     sizes = [small] * (n_groups - n_large) + [small + 1] * n_large
 
     def grown(begun: tuple[int, ...], counts: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """The groupings that begin like this; `counts` are the sizes of its groups so far."""
         if len(begun) == n_classes:
             if sorted(counts) == sizes:
                 yield begun
             return
         for group, count in enumerate(counts):
             if count < sizes[-1]:
-                yield from grown(
-                    (*begun, group), (*counts[:group], count + 1, *counts[group + 1 :])
-                )
+                counts_after = (*counts[:group], count + 1, *counts[group + 1 :])
+                yield from grown((*begun, group), counts_after)
         if len(counts) < n_groups:
             yield from grown((*begun, len(counts)), (*counts, 1))
 

@@ -9,10 +9,10 @@ MANY = 12  # units, inputs, subjects or values that are listed one by one
 
 
 class ColumnNote(NamedTuple):
-    """How one column of a file was understood.
+    """The meaning of one column of a file.
 
-    subject: the column, as in `array 'choice'`
-    text: its meaning, in one line
+    subject: the column, as in `array 'choice'`.
+    text: its meaning, in one line.
     """
 
     subject: str
@@ -25,9 +25,9 @@ class ColumnNote(NamedTuple):
 class ReadingNotes(NamedTuple):
     """The notes of one file. Readers add to both lists.
 
-    columns: one note for every column
+    columns: one note for every column.
     warnings: one line for everything that was filled, dropped, re-ordered or re-interpreted,
-        with its count
+        with its count.
     """
 
     columns: list[ColumnNote]
@@ -75,8 +75,9 @@ def tally(values: np.ndarray) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value as a user writes it: 1 for 1.0, true for True, left for 'left', but ' left' where
-    there is a blank.
+    """A value as a user writes it: 1 for 1.0, true for True, left for 'left'.
+
+    Text with a blank at an end keeps its quotes: ' left'.
     """
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()

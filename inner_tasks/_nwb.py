@@ -1,20 +1,21 @@
 """Recordings in one .nwb file (Neurodata Without Borders 2), read as the arrays of _npz.py.
 
 A file is one session of one subject (`subject.subject_id`). Its table of trials is sorted by
-start_time. Its column `nwb_choice` (else `choice`) is the choice, its column `nwb_reward` (else
-`reward`) the reward, of several columns their sum. NaN stands for no choice and for no outcome.
-There are two ways to make rows:
+start_time. The choice is its column `nwb_choice`, else `choice`. The reward is its column
+`nwb_reward`, else `reward`; of several columns, it is their sum. NaN stands for no choice and for
+no outcome. There are two ways to make rows:
 
 - Without `nwb_stimulus_series`, every trial is one row. The stimulus is the columns named in
   `nwb_stimulus`: numbers, vectors or text (an input of 0 and 1 per word). Each row is then a trial
   of its own, without a reset, as in an .npz file without `trial`. With `nwb_activity_series=units`,
   the activity is the spikes of every unit from start_time to stop_time.
 - With `nwb_stimulus_series`, every sample of that time series is one row. The activity is the
-  nearest sample in time of `nwb_activity_series` (the earlier of two as near), and missing where
-  none lies within 3/4 of a step. With `nwb_activity_series=units`, it is the spikes of every unit
-  from a sample to the next. A trial begins at the first sample at or after its start_time and lasts
-  until the next one begins; the samples before the first trial are one more trial. Choice and
-  reward stand on the last sample of a trial up to its stop_time.
+  sample of `nwb_activity_series` that is nearest in time. Of two samples as near, it is the
+  earlier one. It is missing where none lies within 3/4 of a step. With `nwb_activity_series=units`,
+  the activity is the spikes of every unit from a sample to the next. A trial begins at the first
+  sample at or after its start_time and lasts until the next one begins. The samples before the
+  first trial are one more trial. Choice and reward stand on the last sample of a trial up to its
+  stop_time.
 
 A series is found by its name, or by the end of its path (`plane0/cells`), anywhere in the file. Its
 values are data * conversion + offset. A warning counts everything that is left out, repeated or
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inner_tasks._coding import Option
-from inner_tasks._file import looks, stamp
+from inner_tasks._file import HDF5, UNKNOWN, looks, stamp
 from inner_tasks._notes import ReadingNotes, counted
 from inner_tasks._npz import Arrays
 from inner_tasks._nwb_series import (
@@ -49,15 +50,15 @@ from inner_tasks._nwb_trials import (
 )
 from metaplast.registry import BadInput
 
-LONGEST = 1.5  # steps: the length of a row at most, where the next one is late
+LONGEST = 1.5  # steps: the longest that a row lasts, where the next one is late
 
 
 class Wanted(NamedTuple):
     """The parts of a file that are asked for, by name; empty where none is.
 
-    columns: columns of the table of trials that are the stimulus
-    stimulus, activity: time series
-    choice, reward: columns of the table of trials
+    columns: columns of the table of trials that are the stimulus.
+    stimulus, activity: time series.
+    choice, reward: columns of the table of trials.
     """
 
     columns: tuple[str, ...] = ()
@@ -68,7 +69,11 @@ class Wanted(NamedTuple):
 
 
 class TrialTable(NamedTuple):
-    """The table of trials, and the arrays `choice` and `reward` [n_trials] where there are any."""
+    """The trials of a file.
+
+    columns: the table of trials.
+    outcomes: the arrays `choice` and `reward` [n_trials], where there are any.
+    """
 
     columns: Arrays
     outcomes: Arrays
@@ -85,16 +90,15 @@ def read(
         options: the values that stand for the choices 0, 1 ..., as for `_coding.coded`; None
             where choices are not read.
         notes: takes a note for every column, and the warnings.
-    Raises: BadInput for a file that pynwb cannot read, or that lacks what is wanted.
+    Raises: BadInput for a file that pynwb cannot read, or that lacks a wanted part.
     """
     stamp(path)
     try:
         from pynwb import NWBHDF5IO  # an extra; it takes a second to import
     except ImportError:
+        expected = "the package pynwb, which reads .nwb files"
         fix = 'pip install "metaplast[nwb]"'
-        raise BadInput(
-            f"recordings {path!r}", "the package pynwb, which reads .nwb files", fix
-        ) from None
+        raise BadInput(f"recordings {path!r}", expected, fix) from None
     try:
         open_file: Any = NWBHDF5IO  # its signature is hidden from type checkers
         with open_file(path, "r", load_namespaces=True) as io:
@@ -102,20 +106,22 @@ def read(
     except BadInput:
         raise
     except Exception as error:  # HDF5 and the NWB schema raise nearly anything on a damaged file
-        seems, fix = looks(path)
-        guess = f", it is {seems}" if seems else ""
+        kind = looks(path)
+        guess = f", it is {kind.name}" if kind.name else ""
         what = f"recordings {path!r}: {type(error).__name__}{guess}"
-        if not fix or "HDF5" in seems:
-            fix = "check it with nwbinspector"
+        fix = "check it with nwbinspector" if kind in (UNKNOWN, HDF5) else kind.fix
         raise BadInput(what, "an .nwb file that pynwb can read", fix) from None
 
 
 def _arrays(
-    found: Any, wanted: Wanted, options: tuple[Option, ...] | None, notes: ReadingNotes
+    file: Any, wanted: Wanted, options: tuple[Option, ...] | None, notes: ReadingNotes
 ) -> Arrays:
-    by_spikes = "spikes" if wanted.activity == UNITS else "nothing"
-    table = trials(found, "samples" if wanted.stimulus else by_spikes, notes)
-    _demand_stimulus(found, wanted, table)
+    """The arrays of an open file."""
+    until = "spikes" if wanted.activity == UNITS else "nothing"
+    if wanted.stimulus:
+        until = "samples"
+    table = trials(file, until, notes)
+    _demand_stimulus(file, wanted, table)
     if table:
         notes.add_column("columns of trials", columns_of(table))
     shown = inputs(wanted.columns, table, notes) if wanted.columns else None
@@ -131,20 +137,21 @@ def _arrays(
     if reward is not None:
         outcomes["reward"] = reward
     if shown is None:
-        arrays = _samples(found, wanted, TrialTable(table, outcomes), notes)
+        arrays = _samples(file, wanted, TrialTable(table, outcomes), notes)
     else:
         arrays = {"stimulus": shown, **outcomes}
         if wanted.activity:
             start = numbers("start_time", table)
             stop = numbers("stop_time", table)
-            arrays["activity"] = spike_counts(found, start, stop, notes)
-    subject = getattr(found.subject, "subject_id", None)
+            arrays["activity"] = spike_counts(file, start, stop, notes)
+    subject = getattr(file.subject, "subject_id", None)
     if subject:
         arrays["subject"] = np.full(len(arrays["stimulus"]), str(subject))
     return arrays
 
 
-def _demand_stimulus(found: Any, wanted: Wanted, table: Arrays) -> None:
+def _demand_stimulus(file: Any, wanted: Wanted, table: Arrays) -> None:
+    """Raises: BadInput unless exactly one stimulus is named, and one that suits the activity."""
     needs_rows = wanted.activity not in ("", UNITS) and not wanted.stimulus
     if bool(wanted.columns) == bool(wanted.stimulus) or needs_rows:
         expected = (
@@ -153,16 +160,17 @@ def _demand_stimulus(found: Any, wanted: Wanted, table: Arrays) -> None:
         )
         fix = (
             "set one of them; task.nwb_activity_series goes with the second; the file has columns "
-            f"{columns_of(table)} of trials and time series {known_series(found)}"
+            f"{columns_of(table)} of trials and time series {known_series(file)}"
         )
-        raise BadInput("an .nwb file: what is the stimulus?", expected, fix)
+        raise BadInput("an .nwb file without one stimulus", expected, fix)
 
 
-def _samples(found: Any, wanted: Wanted, by_trial: TrialTable, notes: ReadingNotes) -> Arrays:
+def _samples(file: Any, wanted: Wanted, by_trial: TrialTable, notes: ReadingNotes) -> Arrays:
     """The arrays with one row per sample of the stimulus."""
-    time, stimulus = series(found, wanted.stimulus, "task.nwb_stimulus_series")
+    samples = series(file, wanted.stimulus, "task.nwb_stimulus_series")
+    stimulus = samples.values
     arrays = {"stimulus": stimulus}
-    step = step_of(wanted.stimulus, time, notes)
+    step = step_of(wanted.stimulus, samples.time, notes)
     rows = f"{stimulus.shape[1]} inputs, a row per sample, every {step:g} s"
     notes.add_column(f"time series {wanted.stimulus!r}", rows)
     if stimulus.shape[1] > len(stimulus):
@@ -171,22 +179,23 @@ def _samples(found: Any, wanted: Wanted, by_trial: TrialTable, notes: ReadingNot
     if np.isfinite(step):
         arrays["dt"] = np.asarray(step)
     if wanted.activity:
-        arrays["activity"] = _activity(found, wanted, time, step, notes)
+        arrays["activity"] = _activity(file, wanted, samples.time, step, notes)
     if not by_trial.columns:
         return arrays
-    return arrays | _placed(time, by_trial, wanted.stimulus, notes)
+    return arrays | _placed(samples.time, by_trial, wanted.stimulus, notes)
 
 
 def _activity(
-    found: Any, wanted: Wanted, time: np.ndarray, step: float, notes: ReadingNotes
+    file: Any, wanted: Wanted, time: np.ndarray, step: float, notes: ReadingNotes
 ) -> np.ndarray:
-    if wanted.activity == UNITS and not named(found, UNITS):
+    """The activity [n, n_units] of rows at these times, with a step in seconds between them."""
+    if wanted.activity == UNITS and not named(file, UNITS):
         after = np.minimum(np.append(time[1:], np.inf), time + LONGEST * step)
-        return spike_counts(found, time, after, notes)
-    at, values = series(found, wanted.activity, "task.nwb_activity_series")
-    units = f"{values.shape[1]} units, the nearest sample of every row"
+        return spike_counts(file, time, after, notes)
+    samples = series(file, wanted.activity, "task.nwb_activity_series")
+    units = f"{samples.values.shape[1]} units, the nearest sample of every row"
     notes.add_column(f"time series {wanted.activity!r}", units)
-    return nearest((wanted.stimulus, wanted.activity), time, at, values, notes)
+    return nearest(wanted.stimulus, time, wanted.activity, samples, notes)
 
 
 def _placed(time: np.ndarray, by_trial: TrialTable, name: str, notes: ReadingNotes) -> Arrays:
@@ -204,25 +213,19 @@ def _placed(time: np.ndarray, by_trial: TrialTable, name: str, notes: ReadingNot
         what = f"trials: {wrong_trials} stop before they start, or start with another"
         expected = "start_time rising, and stop_time after it"
         raise BadInput(what, expected, "correct the table of trials")
-    mine = np.searchsorted(start, time, side="right")
+    trial_of_row = np.searchsorted(start, time, side="right")
     end = np.fmin(stop, np.append(start[1:], np.inf))
     last = np.searchsorted(time, end, side="right") - 1
-    last = np.where(mine[last] > np.arange(1, n + 1), last - 1, last)
-    off = np.flatnonzero((last < 0) | (mine[last] != np.arange(1, n + 1)))
-    if off.size and by_trial.outcomes:
-        what = (
-            f"trial {off[0]}: no sample of {name!r} in it, nor in {counted(off.size, n, 'trials')}"
-        )
-        raise BadInput(
-            what,
-            f"one for its {next(iter(by_trial.outcomes))}",
-            "choose a series that covers the trials, in seconds",
-        )
-    if off.size:
-        notes.warn(
-            f"trials: no sample of {name!r} in {counted(off.size, n, 'trials')}, which are left out"
-        )
-    arrays: Arrays = {"trial": mine}
+    last = np.where(trial_of_row[last] > np.arange(1, n + 1), last - 1, last)
+    empty = np.flatnonzero((last < 0) | (trial_of_row[last] != np.arange(1, n + 1)))
+    empty_trials = counted(empty.size, n, "trials")
+    if empty.size and by_trial.outcomes:
+        what = f"trial {empty[0]}: no sample of {name!r} in it, nor in {empty_trials}"
+        expected = f"one for its {next(iter(by_trial.outcomes))}"
+        raise BadInput(what, expected, "choose a series that covers the trials, in seconds")
+    if empty.size:
+        notes.warn(f"trials: no sample of {name!r} in {empty_trials}, which are left out")
+    arrays: Arrays = {"trial": trial_of_row}
     for kind, value in by_trial.outcomes.items():
         arrays[kind] = np.full(len(time), -1 if kind == "choice" else np.nan, value.dtype)
         arrays[kind][last] = value

@@ -1,6 +1,6 @@
 """Time series and spike times of an .nwb file, and their values at the times of the rows."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,91 +17,111 @@ A_DAY = 86_400.0  # seconds
 SECTIONS = ("acquisition", "stimulus", "processing", "analysis", "scratch")
 
 
-def series(found: Any, name: str, field: str) -> tuple[np.ndarray, np.ndarray]:
-    """The times [n] in seconds and the values [n, channels] of one time series.
+class Samples(NamedTuple):
+    """The samples of one time series.
 
-    name: its name, or the end of its path
-    field: the config word that asks for it, for error messages
+    time [n]: in seconds.
+    values [n, channels].
+    """
 
+    time: np.ndarray
+    values: np.ndarray
+
+
+def series(file: Any, name: str, field: str) -> Samples:
+    """The samples of one time series.
+
+    Args:
+        file: the open file.
+        name: the name of the series, or the end of its path.
+        field: the config word that asks for it, for errors.
     Raises: BadInput where there is none of that name or several, for values that are no numbers,
         and for times that do not rise.
     """
-    mine = _one(found, name, field)
-    data = np.asarray(within(name, mine.data))
+    found = _one(file, name, field)
+    data = np.asarray(within(name, found.data))
     if data.dtype.kind not in "fiub" or data.ndim not in (1, 2) or not data.size:
         what = f"time series {name!r}: {data.dtype} {list(data.shape)}"
         raise BadInput(what, "numbers [n] or [n, channels]", "choose another series")
-    values = data.reshape(len(data), -1).astype(np.float64) * mine.conversion + mine.offset
-    if mine.timestamps is not None:
-        time = np.asarray(within(name, mine.timestamps), np.float64)
+    values = data.reshape(len(data), -1).astype(np.float64) * found.conversion + found.offset
+    if found.timestamps is not None:
+        time = np.asarray(within(name, found.timestamps), np.float64)
     else:
-        time = (mine.starting_time or 0.0) + np.arange(len(data)) / (mine.rate or np.nan)
+        time = (found.starting_time or 0.0) + np.arange(len(data)) / (found.rate or np.nan)
     _check_times(name, time, len(data))
-    return time, values
+    return Samples(time, values)
 
 
 def _check_times(name: str, time: np.ndarray, n: int) -> None:
+    """Raises: BadInput for times that are missing or do not rise."""
     if time.shape != (n,):
-        given, fix = f"{time.size} times of {n} samples", "write a time for every sample"
+        fault = f"{time.size} times of {n} samples"
+        fix = "write a time for every sample"
     elif not np.isfinite(time).all():
-        given, fix = (
-            f"no time in {counted(np.sum(~np.isfinite(time)), n, 'samples')}",
-            "give it a rate or timestamps",
-        )
+        fault = f"no time in {counted(np.sum(~np.isfinite(time)), n, 'samples')}"
+        fix = "give it a rate or timestamps"
     elif not np.all(np.diff(time) > 0):
-        given = f"not rising at {counted(np.sum(np.diff(time) <= 0), n, 'samples')}"
+        fault = f"not rising at {counted(np.sum(np.diff(time) <= 0), n, 'samples')}"
         fix = "sort the samples by time and leave out those that are there twice"
     else:
         return
-    raise BadInput(f"time series {name!r}: its times: {given}", "one per sample, rising", fix)
+    raise BadInput(f"time series {name!r}: its times: {fault}", "one per sample, rising", fix)
 
 
-def named(found: Any, name: str) -> bool:
+def named(file: Any, name: str) -> bool:
     """Whether there is a time series of that name."""
-    return any(_ends(path, name) for path in _paths(found))
+    return any(_ends(path, name) for path in _paths(file))
 
 
-def _one(found: Any, name: str, field: str) -> Any:
-    every = {path: one for path, one in _paths(found).items() if _ends(path, name)}
-    if len(every) == 1:
-        return next(iter(every.values()))
-    first = min(every, default="").removeprefix("processing/")
-    fix = f"say which by its path: {field}={first}" if every else f"correct {field}"
-    raise BadInput(f"{len(every)} time series {name!r}", f"one of {known_series(found)}", fix)
+def _one(file: Any, name: str, field: str) -> Any:
+    """The only time series of that name."""
+    found = {}
+    for path, one in _paths(file).items():
+        if _ends(path, name):
+            found[path] = one
+    if len(found) == 1:
+        return next(iter(found.values()))
+    first = min(found, default="").removeprefix("processing/")
+    fix = f"say which by its path: {field}={first}" if found else f"correct {field}"
+    raise BadInput(f"{len(found)} time series {name!r}", f"one of {known_series(file)}", fix)
 
 
-def known_series(found: Any) -> str:
+def known_series(file: Any) -> str:
     """The names of all time series, with their paths where a name is there twice."""
-    paths = list(_paths(found))
+    paths = list(_paths(file))
     names = [path.rpartition("/")[2] for path in paths]
-    shown = (
-        path if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)
-    )
+    shown = []
+    for path, name in zip(paths, names, strict=True):
+        shown.append(path if names.count(name) > 1 else name)
     return ", ".join(sorted(map(repr, shown))) or "none"
 
 
-def _paths(found: Any) -> dict[str, Any]:
+def _paths(file: Any) -> dict[str, Any]:
     """Every time series of a file by its path, as in `processing/ophys/DfOverF/cells`."""
     from pynwb import TimeSeries
 
-    return {_path(found, one): one for one in found.objects.values() if isinstance(one, TimeSeries)}
+    return {_path(file, one): one for one in file.objects.values() if isinstance(one, TimeSeries)}
 
 
-def _path(found: Any, one: Any) -> str:
-    parts, top = [one.name], one
-    while top.parent is not None and top.parent is not found:
+def _path(file: Any, one: Any) -> str:
+    """The path of an object: its section, its containers and its name."""
+    parts = [one.name]
+    top = one
+    while top.parent is not None and top.parent is not file:
         top = top.parent
         parts.insert(0, top.name)
-    held = (
-        name
-        for name in SECTIONS
-        if any(inside is top for inside in dict(getattr(found, name) or {}).values())
-    )
-    return "/".join([*held, *parts])
+    sections = []
+    for name in SECTIONS:
+        members = dict(getattr(file, name) or {}).values()
+        if any(member is top for member in members):
+            sections.append(name)
+    return "/".join([*sections, *parts])
 
 
 def _ends(path: str, name: str) -> bool:
-    wanted, parts = name.strip("/").split("/"), path.split("/")
+    """Whether a path ends in a name, which may be a part of a path itself."""
+    wanted = name.strip("/").split("/")
+    parts = path.split("/")
     return parts[-len(wanted) :] == wanted
 
 
@@ -126,25 +146,21 @@ def step_of(name: str, time: np.ndarray, notes: ReadingNotes) -> float:
 
 
 def nearest(
-    names: tuple[str, str],
-    time: np.ndarray,
-    at: np.ndarray,
-    values: np.ndarray,
-    notes: ReadingNotes,
+    rows: str, time: np.ndarray, name: str, samples: Samples, notes: ReadingNotes
 ) -> np.ndarray:
     """The values [n, channels] of the nearest sample at the time of every row.
 
     Of two samples as near, the earlier is taken. NaN where none lies within 3/4 of a step.
 
     Args:
-        names: the name of the series that makes the rows, and the name of the series of `values`.
+        rows: the name of the series that makes the rows.
         time: the times [n] of the rows, in seconds.
-        at: the times [n_samples] of the samples, in seconds.
-        values: the samples [n_samples, channels].
+        name: the name of the series of the samples.
+        samples: the samples.
         notes: takes the counts of rows without a sample, repeated and unused samples.
     Raises: BadInput where the times of the two series cannot be in one unit, or no sample is near.
     """
-    rows, mine = names
+    at, values = samples
     right = np.clip(np.searchsorted(at, time), 1, max(len(at) - 1, 1))
     later = np.minimum(right, len(at) - 1)
     index = np.where(time - at[right - 1] <= at[later] - time, right - 1, later)
@@ -155,57 +171,45 @@ def nearest(
         step = float(np.median(np.diff(time)))
     near = np.abs(at[index] - time) <= REACH * step
     again = near & np.append(False, near[:-1]) & (np.diff(index, prepend=-1) == 0)
-    _demand_one_clock(names, time, at, (near, again))
+    spans = sorted([time[-1] - time[0], at[-1] - at[0]])
+    far_apart = spans[0] > 0 and spans[1] > MANY_TIMES * spans[0]
+    mostly_off = max(np.mean(~near), np.mean(again)) > MOST
+    if (far_apart and mostly_off) or not near.any():
+        span = f"{rows!r} from {time[0]:.6g} to {time[-1]:.6g}"
+        what = f"time series {name!r} from {at[0]:.6g} to {at[-1]:.6g}, {span}"
+        expected = "times of one session, both in seconds"
+        raise BadInput(what, expected, "write timestamps (or rate) in seconds")
     n = len(time)
     unused = len(at) - len(np.unique(index[near]))
     if not near.all():
         notes.warn(
-            f"time series {mine!r}: no sample near {counted(np.sum(~near), n)}, missing there; "
+            f"time series {name!r}: no sample near {counted(np.sum(~near), n)}, missing there; "
             f"it lasts from {at[0]:.6g} to {at[-1]:.6g} s, "
             f"{rows!r} from {time[0]:.6g} to {time[-1]:.6g} s"
         )
     if again.any():
-        notes.warn(
-            f"time series {mine!r}: {counted(again.sum(), n)} repeat the sample of the row before"
-        )
+        repeated = counted(again.sum(), n)
+        notes.warn(f"time series {name!r}: {repeated} repeat the sample of the row before")
     if unused:
         left = counted(unused, len(at), "samples")
-        notes.warn(f"time series {mine!r}: {left} are not used, as others are nearer to the rows")
+        notes.warn(f"time series {name!r}: {left} are not used, as others are nearer to the rows")
     return np.where(near[:, None], values[index], np.nan)
 
 
-def _demand_one_clock(
-    names: tuple[str, str], time: np.ndarray, at: np.ndarray, rows: tuple[np.ndarray, np.ndarray]
-) -> None:
-    near, again = rows
-    spans = sorted([time[-1] - time[0], at[-1] - at[0]])
-    apart = (
-        spans[0] > 0
-        and spans[1] > MANY_TIMES * spans[0]
-        and max(np.mean(~near), np.mean(again)) > MOST
-    )
-    if apart or not near.any():
-        theirs = f"{names[0]!r} from {time[0]:.6g} to {time[-1]:.6g}"
-        given = f"time series {names[1]!r} from {at[0]:.6g} to {at[-1]:.6g}, {theirs}"
-        raise BadInput(
-            given, "times of one session, both in seconds", "write timestamps (or rate) in seconds"
-        )
-
-
-def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, notes: ReadingNotes) -> np.ndarray:
+def spike_counts(file: Any, begin: np.ndarray, end: np.ndarray, notes: ReadingNotes) -> np.ndarray:
     """The number of spikes of every unit in begin <= t < end of each row: [n, n_units].
 
-    NaN where a unit was not recorded: outside its obs_intervals (without these, before the first
-    and after the last spike of all units), and in rows without an end.
+    It is NaN in rows without an end, and where a unit was not recorded. A unit is recorded in its
+    obs_intervals. Without these, it is recorded from the first to the last spike of all units.
 
     Args:
-        found: the open file.
+        file: the open file.
         begin: the beginning [n] of every row, in seconds.
         end: its end [n].
         notes: takes the counts of missing values and of spikes outside all rows.
     Raises: BadInput where there are no units, or none has a spike in a row.
     """
-    trains = [np.sort(train) for train in _ragged(found.units, "spike_times")]
+    trains = [np.sort(train) for train in _ragged(file.units, "spike_times")]
     n_spikes = sum(len(train) for train in trains)
     whole = np.isfinite(begin) & np.isfinite(end)
     first = np.where(whole, begin, 0.0)
@@ -215,31 +219,29 @@ def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, notes: ReadingN
     inside = int(counts.sum())
     every = np.concatenate(trains) if n_spikes else np.zeros(1)
     rows = last.max() - first[whole].min() if whole.any() else 0.0
-    apart = (
-        np.nanmax(every) - np.nanmin(every) > MANY_TIMES * rows and inside < (1.0 - MOST) * n_spikes
-    )
-    if apart or not inside:
-        span = (
-            f"spikes from {np.nanmin(every):.6g} to {np.nanmax(every):.6g}, rows over {rows:.6g} s"
-        )
-        given = f"units: {counted(inside, n_spikes, 'spikes')} lie in rows: {span}"
-        raise BadInput(given, "spike_times in seconds, of the same clock", "correct spike_times")
-    seen = whole[:, None] & _observed(found.units, trains, begin, end)
-    lost = int(np.sum(~seen))
+    longer = np.nanmax(every) - np.nanmin(every) > MANY_TIMES * rows
+    if (longer and inside < (1.0 - MOST) * n_spikes) or not inside:
+        spikes = f"spikes from {np.nanmin(every):.6g} to {np.nanmax(every):.6g}"
+        span = f"{spikes}, rows over {rows:.6g} s"
+        what = f"units: {counted(inside, n_spikes, 'spikes')} lie in rows: {span}"
+        raise BadInput(what, "spike_times in seconds, of the same clock", "correct spike_times")
+    recorded = whole[:, None] & _observed(file.units, trains, begin, end)
+    lost = int(np.sum(~recorded))
     notes.add_column("units", f"spikes of {len(trains)} units, counted in every row")
     if lost:
-        notes.warn(f"units: not recorded in {counted(lost, seen.size, 'values')}, missing there")
-    outside = n_spikes - int(counts[seen].sum())
+        missing = counted(lost, recorded.size, "values")
+        notes.warn(f"units: not recorded in {missing}, missing there")
+    outside = n_spikes - int(counts[recorded].sum())
     if outside:
         notes.warn(f"units: {counted(outside, n_spikes, 'spikes')} lie in no row, and are left out")
-    return np.where(seen, counts, np.nan)
+    return np.where(recorded, counts, np.nan)
 
 
 def _ragged(units: Any, name: str) -> list[np.ndarray]:
+    """A column of the table of units, one array for each unit."""
     if units is None or name not in units.colnames or not len(units):
-        raise BadInput(
-            f"no units with {name}", "spike times of units in the file", "choose a time series"
-        )
+        expected = "spike times of units in the file"
+        raise BadInput(f"no units with {name}", expected, "choose a time series")
     within(name, units[name].target.data)
     return [np.asarray(value, np.float64) for value in units[name][:]]
 
@@ -250,11 +252,11 @@ def _observed(
     """Whether a row lies wholly in the time in which a unit was recorded: [n, n_units]."""
     if "obs_intervals" in units.colnames:
         intervals = [value.reshape(-1, 2) for value in _ragged(units, "obs_intervals")]
-        seen = []
+        by_unit = []
         for each in intervals:
             inside = (each[:, 0] <= begin[:, None]) & (end[:, None] <= each[:, 1])
-            seen.append(inside.any(axis=1))
-        return np.stack(seen, axis=1)
+            by_unit.append(inside.any(axis=1))
+        return np.stack(by_unit, axis=1)
     every = np.concatenate(trains)
     every = every[np.isfinite(every)]
     alive = (end > every.min()) & (begin <= every.max())

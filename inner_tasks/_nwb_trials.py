@@ -10,7 +10,8 @@ from inner_tasks._npz import MAX_BYTES, Arrays
 from metaplast.registry import BadInput
 
 TIMES = ("start_time", "stop_time")
-# What is taken up to stop_time -> (what follows where there is none, and where trials overlap).
+# Data that are taken up to stop_time -> (the end of a warning where it is missing, and where trials
+# overlap).
 ENDS = {
     "samples": ("; these last until the next one begins", ", and end there"),
     "spikes": ("; their spikes are missing", "; spikes there count in both"),
@@ -18,16 +19,18 @@ ENDS = {
 }
 
 
-def trials(found: Any, until: str, notes: ReadingNotes) -> Arrays:
+def trials(file: Any, until: str, notes: ReadingNotes) -> Arrays:
     """The columns with one entry per trial, sorted by start_time; empty without a table.
 
-    until: a key of ENDS.
-
+    Args:
+        file: the open file.
+        until: a key of ENDS.
+        notes: takes the warnings.
     Raises: BadInput for a start_time that is not a number.
     """
-    if found.trials is None or not len(found.trials):
+    if file.trials is None or not len(file.trials):
         return {}
-    columns = {name: found.trials[name] for name in found.trials.colnames}
+    columns = {name: file.trials[name] for name in file.trials.colnames}
     table = {}
     for name, column in columns.items():
         ragged = hasattr(column, "target")
@@ -54,8 +57,8 @@ def _odd_times(table: Arrays, without: str, over: str) -> list[str]:
 
     Args:
         table: the columns.
-        without: what becomes of a trial without stop_time.
-        over: what becomes of a trial that stops after the next one begins.
+        without: the fate of a trial without stop_time, in words.
+        over: the fate of a trial that stops after the next one begins, in words.
     """
     start = numbers("start_time", table)
     n = len(start)
@@ -96,39 +99,34 @@ def inputs(names: tuple[str, ...], table: Arrays, notes: ReadingNotes) -> np.nda
 
 
 def _input(name: str, table: Arrays, notes: ReadingNotes) -> np.ndarray:
+    """The inputs [n_trials, n] of one column."""
     value = _named(name, table, "task.nwb_stimulus")
+    column = f"column {name!r} of trials"
     if value.dtype.kind == "U" and value.ndim == 1:
         return _one_hot(name, value, notes)
     if value.dtype.kind not in "fiub" or value.ndim not in (1, 2) or not value.size:
         expected = "one number per trial, a vector, or text"
-        raise BadInput(
-            f"column {name!r} of trials: {_kind(value)}", expected, "choose another column"
-        )
-    given = value.reshape(len(value), -1).astype(np.float64)
-    if not np.isfinite(given).all():
-        missing = counted(np.sum(~np.isfinite(given)), given.size, "values")
+        raise BadInput(f"{column}: {_kind(value)}", expected, "choose another column")
+    columns = value.reshape(len(value), -1).astype(np.float64)
+    if not np.isfinite(columns).all():
+        missing = counted(np.sum(~np.isfinite(columns)), columns.size, "values")
         fix = "fill them in in the file (0, where nothing was shown), or leave those trials out"
-        raise BadInput(
-            f"column {name!r} of trials: {missing} are no finite number", "what was shown", fix
-        )
-    words = "1 input" if given.shape[1] == 1 else f"a vector, {given.shape[1]} inputs"
-    notes.add_column(f"column {name!r} of trials", words)
-    return given
+        raise BadInput(f"{column}: {missing} are no finite number", "the shown number", fix)
+    words = "1 input" if columns.shape[1] == 1 else f"a vector, {columns.shape[1]} inputs"
+    notes.add_column(column, words)
+    return columns
 
 
 def _one_hot(name: str, value: np.ndarray, notes: ReadingNotes) -> np.ndarray:
+    """One input for every word of a column of text."""
     words = np.unique(value)
+    column = f"column {name!r} of trials"
     if not 1 < len(words) <= MANY:
         expected = f"one number per trial, or text of 2 to {MANY} words"
-        raise BadInput(
-            f"column {name!r} of trials: text of {len(words)}", expected, "choose another column"
-        )
-    inputs_of = f"text, {len(words)} inputs: {listed(map(str, words))}"
-    notes.add_column(f"column {name!r} of trials", inputs_of)
-    words_of = (
-        f"text in all {len(value)} rows, read as an input of 0 and 1 for each of {tally(value)}"
-    )
-    notes.warn(f"column {name!r} of trials: {words_of}")
+        raise BadInput(f"{column}: text of {len(words)}", expected, "choose another column")
+    notes.add_column(column, f"text, {len(words)} inputs: {listed(map(str, words))}")
+    reading = f"read as an input of 0 and 1 for each of {tally(value)}"
+    notes.warn(f"{column}: text in all {len(value)} rows, {reading}")
     return (value[:, None] == words).astype(np.float64)
 
 
@@ -171,20 +169,16 @@ def choices(
     name = name or "choice"
     value = _named(name, table, "task.nwb_choice")
     if value.ndim != 1 or value.dtype.kind not in "fiubU":
-        raise BadInput(
-            f"column {name!r} of trials: {_kind(value)}",
-            "one choice per trial",
-            "choose another column",
-        )
+        what = f"column {name!r} of trials: {_kind(value)}"
+        raise BadInput(what, "one choice per trial", "choose another column")
     return coded(f"column {name!r} of trials", value, options, reward, notes)
 
 
 def demand_choice(table: Arrays) -> None:
-    """Raise BadInput: there is no column `choice`, and no activity to fit."""
+    """Raises: BadInput, since there is no column `choice` and no activity to fit."""
+    expected = f"the column of choices, of {columns_of(table)}"
     fix = "set task.nwb_choice=COLUMN, or record activity: task.nwb_activity_series"
-    raise BadInput(
-        "trials: no column 'choice'", f"the column of choices, of {columns_of(table)}", fix
-    )
+    raise BadInput("trials: no column 'choice'", expected, fix)
 
 
 def columns_of(table: Arrays) -> str:

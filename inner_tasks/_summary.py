@@ -14,16 +14,16 @@ from metaplast.tasks import SPLITS
 class RecordingFacts(NamedTuple):
     """Facts about a file that the arrays of a fit no longer show.
 
-    source: the path; empty for the built-in example
-    n_choices: how many of the last columns are a choice
-    n_rewards: how many rewards were given
-    mean_reward: their mean
-    has_trials: whether the file has trials
-    dt: seconds per row, where the file has them
-    options: the meaning of the choices 0, 1 ..., where they were named
-    columns, warnings: as in _notes.ReadingNotes
-    held: what training does not see
-    units: the population whose activity was recorded, where it is not the output
+    source: the path; empty for the built-in example.
+    n_choices: how many of the last columns are a choice.
+    n_rewards: the number of rewards.
+    mean_reward: their mean.
+    has_trials: whether the file has trials.
+    dt: seconds per row, where the file has them.
+    options: the meaning of the choices 0, 1 ..., where they were named.
+    columns, warnings: as in _notes.ReadingNotes.
+    held: the data that training does not see.
+    units: the population whose activity was recorded, where it is not the output.
     """
 
     source: str
@@ -40,7 +40,11 @@ class RecordingFacts(NamedTuple):
 
 
 class Values(NamedTuple):
-    """Values of the real rows [N, n], and which of them were recorded [N, n]."""
+    """Values of the real rows.
+
+    target [N, n]: the values.
+    known [N, n]: whether each was recorded.
+    """
 
     target: np.ndarray
     known: np.ndarray
@@ -56,12 +60,13 @@ def summary(recorded: Recorded, facts: RecordingFacts) -> str:
 
 
 def doubts(recorded: Recorded, facts: RecordingFacts) -> tuple[str, ...]:
-    """The changes that were made to the file when it was read, and what looks wrong in it."""
+    """The changes that were made to the file when it was read, and its oddities."""
     lines = (*facts.warnings, *_warnings(recorded, facts))
     return tuple(printable(line) for line in lines)
 
 
 def _extent(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on columns, sessions, rows and trials."""
     real = recorded.trial >= 0
     length = real.sum(axis=1)
     yield f"recordings: {facts.source or 'the built-in example'}"
@@ -80,6 +85,7 @@ def _extent(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _inputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The line on the inputs."""
     x = recorded.sessions.stimulus[recorded.trial >= 0]
     n_constant = len(_constant(recorded))
     ending = f"; {n_constant} constant" if n_constant else ""
@@ -87,6 +93,7 @@ def _inputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _outputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on recorded units and choices."""
     units = _units(recorded, facts)
     n_units = units.known.shape[1]
     if n_units:
@@ -104,12 +111,14 @@ def _outputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _each_unit(units: Values) -> Iterator[str]:
+    """A line on every unit."""
     for unit, (y, known) in enumerate(zip(units.target.T, units.known.T, strict=True)):
         mean = f"mean {y[known].mean():.4g}" if known.any() else "no value"
         yield f"  unit {unit}: {percent(known.sum(), len(known))} recorded, {mean}"
 
 
 def _choice_counts(recorded: Recorded, facts: RecordingFacts) -> str:
+    """The line on choices."""
     made = _choices(recorded, facts).known[:, 0]
     n_made = int(made.sum())
     options = facts.options or tuple(map(str, range(max(2, facts.n_choices))))
@@ -120,6 +129,7 @@ def _choice_counts(recorded: Recorded, facts: RecordingFacts) -> str:
 
 
 def _signals(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on rewards, modulators and the gate."""
     if facts.n_rewards:
         yield f"rewards: {facts.n_rewards}, mean {facts.mean_reward:.4g}"
     channels = ", ".join(sorted(recorded.sessions.modulators))
@@ -141,6 +151,7 @@ def _signals(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _weights(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on measured weights."""
     for edge, value in sorted(recorded.sessions.weights.items()):
         yield f"first weights: {edge} {value.shape[1]} x {value.shape[2]}"
     for edge, value in sorted(recorded.sessions.final.items()):
@@ -149,21 +160,23 @@ def _weights(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _split(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on the splits."""
     sessions = split_sessions(recorded, facts.held)
     held_out = sessions["heldout"]
     for split in SPLITS:
-        mine = trials_of(recorded, facts.held, split)[sessions[split]] > 0
+        in_split = trials_of(recorded, facts.held, split)[sessions[split]] > 0
         trials = set()
-        for row, step in np.argwhere(mine).tolist():
+        for row, step in np.argwhere(in_split).tolist():
             trials.add((row, recorded.trial[sessions[split][row], step]))
-        whose = ""
+        ending = ""
         if split == "heldout" and len(held_out) < len(recorded.subject):
             names = dict.fromkeys(recorded.names[i] for i in recorded.subject[held_out])
-            whose = f" of {listed(names)}"
-        yield f"split {split}: {len(trials)} trials, {mine.sum()} rows{whose}"
+            ending = f" of {listed(names)}"
+        yield f"split {split}: {len(trials)} trials, {in_split.sum()} rows{ending}"
 
 
 def _warnings(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The warnings on constant inputs, missing values and the like."""
     constant = _constant(recorded)
     if constant:
         yield f"constant inputs: {listed([str(i) for i in constant])}"
@@ -198,7 +211,7 @@ def _steady(units: Values) -> list[str]:
 
 
 def _without_values(recorded: Recorded) -> Iterator[str]:
-    """Subjects, and sessions of others, of which nothing that is fitted was recorded."""
+    """A warning for sessions without a value to fit, and for subjects who have no others."""
     observed = np.asarray(recorded.sessions.observed)
     has_values = observed.reshape(len(observed), -1).any(axis=1)
     if has_values.all() or not has_values.any():
@@ -233,7 +246,10 @@ def _choices(recorded: Recorded, facts: RecordingFacts) -> Values:
 
 
 def _counts(recorded: Recorded, facts: RecordingFacts) -> list[int]:
-    """How often each choice was made. One column stands for two choices, 0 and 1."""
+    """The number of times that each choice was made.
+
+    One column stands for two choices, 0 and 1.
+    """
     choices = _choices(recorded, facts)
     ones = [int(n) for n in (choices.target * choices.known).sum(axis=0)]
     if len(ones) > 1:

@@ -1,4 +1,4 @@
-"""The targets of a fit: which arrays of a file, their likelihoods, and the columns they become."""
+"""The targets of a fit: the arrays that are fitted, their likelihoods and their columns."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -20,8 +20,8 @@ Likelihoods = dict[str, AbstractLikelihood]  # array -> its likelihood, in the o
 class Columns(NamedTuple):
     """Columns of a fit, both arrays [N, n].
 
-    target: the recorded values, 0 where there is none
-    observed: the weight of each value, 0 where it is missing
+    target: the recorded values, 0 where there is none.
+    observed: the weight of each value, 0 where it is missing.
     """
 
     target: np.ndarray
@@ -35,12 +35,15 @@ def arrays_of(rows: Rows, target: Target) -> tuple[str, ...]:
     """
     if target == "" and rows.activity is not None and rows.choice is not None:
         fix = "set task.target=activity, choice or both"
-        raise BadInput("arrays 'activity' and 'choice'", "what of them to fit", fix)
-    fitted = ("activity", "choice") if target == "both" else (target or _only(rows),)
+        raise BadInput("arrays 'activity' and 'choice'", "the one to fit, or both", fix)
+    fitted = ("activity", "choice")
+    if target != "both":
+        fitted = (target or _only(rows),)
     for name in fitted:
         if getattr(rows, name) is None:
             expected = f"an array {name!r} in the file"
-            raise BadInput(f"task.target={target}", expected, "set task.target to what there is")
+            fix = "set task.target to an array that is there"
+            raise BadInput(f"task.target={target}", expected, fix)
     return fitted
 
 
@@ -132,7 +135,8 @@ def columns(rows: Rows, by_array: Likelihoods, n_columns: dict[str, int]) -> Col
 
     Raises: BadInput for an array without a value, or with one that its likelihood rules out.
     """
-    targets, weights = [], []
+    targets = []
+    weights = []
     for name, likelihood in by_array.items():
         n = n_columns[name]
         part = _activity(rows) if name == "activity" else _choice(rows, likelihood, n)
@@ -144,6 +148,7 @@ def columns(rows: Rows, by_array: Likelihoods, n_columns: dict[str, int]) -> Col
 
 
 def _check_values(name: str, part: Columns, likelihood: AbstractLikelihood) -> None:
+    """Raises: BadInput for columns without a value, or with one that the likelihood rules out."""
     if not part.observed.any():
         fix = "NaN and -1 stand for missing ones"
         raise BadInput(f"array {name!r}: nothing recorded", "at least one value", fix)
@@ -191,8 +196,9 @@ def implied(rows: Rows, target: Target) -> dict[str, Any]:
 def sd_about_means(target: np.ndarray, observed: np.ndarray) -> float:
     """sqrt(sum w (y - mean_j)^2 / sum w), to four digits; 1 where nothing varies.
 
-    target y [..., n_units]: the recorded values
-    observed w [..., n_units]: their weights
+    Args:
+        target: y, the recorded values [..., n_units].
+        observed: w, their weights [..., n_units].
     """
     w = np.asarray(observed, np.float64).reshape(-1, observed.shape[-1])
     y = np.where(w > 0, np.asarray(target, np.float64).reshape(w.shape), 0.0)

@@ -1,7 +1,5 @@
 """Pattern completion: a network sees a few patterns, and recalls one of them from a part of it."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -14,8 +12,11 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Album:
-    """patterns [n_patterns, n_bits] of +-1; asked []: which one to recall; kept [n_bits]: its bits
-    in the cue.
+    """One life.
+
+    patterns [n_patterns, n_bits]: +1 or -1.
+    asked []: the index of the pattern to recall.
+    kept [n_bits]: 1 where a bit is shown in the cue, 0 where it is hidden.
     """
 
     patterns: Array
@@ -26,16 +27,25 @@ class Album:
 @register("task", "association")
 @spec
 class Association(AbstractTaskFamily):
-    """`n_patterns` random patterns of `n_bits` (+-1) are shown once each, for `present` steps with
-    `pause` silent ones after; then a cue, one of them with a share `degraded` of its bits at zero,
-    for `recall` steps with plasticity off.
+    """A network sees `n_patterns` random patterns once each, then recalls one of them from a cue.
 
-    Stimulus: drive * pattern (a drive of 3 puts a tanh unit at 0.995). loss = mean over bits of
-    (output - pattern)^2 at each step that shows one, of weight 1 in the last half of the recall
-    alone; accuracy: share of hidden bits whose sign is right then. error = d loss / d output,
-    target = the pattern (both 0 in a pause). For network `autoassociative`, or any other with as
-    many outputs as inputs. Splits: disjoint streams of the key. The simple pattern-completion task
-    of Miconi, Clune & Stanley 2018 (there 1,000 bits; 5 patterns, 10 + 3 steps).
+    A pattern has `n_bits` bits of +1 or -1. It is shown for `present` steps, and `pause` silent
+    steps follow. The cue is one of the patterns, with a share `degraded` of its bits at zero. It is
+    shown for `recall` steps with plasticity off.
+
+        stimulus = drive * pattern
+        loss = mean over bits of (output - pattern)^2
+        error = d loss / d output
+        target = pattern
+
+    drive: 3 puts a tanh unit at 0.995.
+
+    error and target are 0 in a pause. A step counts with weight 1 in the last half of the recall,
+    and with weight 0 before. Metric `accuracy`: the share of hidden bits whose sign is right.
+    The network is `autoassociative`, or any other with as many outputs as inputs.
+    Splits: disjoint streams of the key.
+    Source: the simple pattern-completion task of Miconi, Clune & Stanley 2018. There a pattern has
+    1,000 bits, and 5 patterns are shown for 10 + 3 steps each.
     """
 
     n_patterns: Count = 3
@@ -52,9 +62,8 @@ class Association(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self._n_shown, True), (self.recall, False))
-        return TaskShape(
-            {"input": self.n_bits}, self.n_bits, phases, frozenset({"error", "target"}), True
-        )
+        offers = frozenset({"error", "target"})
+        return TaskShape({"input": self.n_bits}, self.n_bits, phases, offers, differentiable=True)
 
     def sample(self, key: Key, split: Split) -> Album:
         k_bits, k_asked, k_kept = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
@@ -70,7 +79,7 @@ class Association(AbstractTaskFamily):
         return jnp.zeros((), jnp.int32)
 
     def _now(self, task: Album, t: Array) -> tuple[Array, Array]:
-        """(the pattern of this step, zeros in a pause; whether it is asked for)."""
+        """(the pattern of this step, 0 in a pause; whether the network has to recall it)."""
         cycle = self.present + self.pause
         asked = t >= self._n_shown
         shown = jnp.minimum(t // cycle, self.n_patterns - 1)
@@ -95,5 +104,5 @@ class Association(AbstractTaskFamily):
             weight=(asked & late).astype(hidden.dtype),
             metrics={"accuracy": right / jnp.maximum(jnp.sum(hidden), 1.0)},
         )
-        told: Any = feedback(self.n_bits, error=2.0 * error / self.n_bits, target=pattern)
-        return state + 1, Outcome(feedback=told, score=score)
+        signals = feedback(self.n_bits, error=2.0 * error / self.n_bits, target=pattern)
+        return state + 1, Outcome(feedback=signals, score=score)

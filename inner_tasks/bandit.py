@@ -1,4 +1,4 @@
-"""A bandit: which arm pays?"""
+"""A bandit: the network has to find the arm that pays most."""
 
 from typing import Literal
 
@@ -15,19 +15,24 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 @register("task", "bandit")
 @spec
 class Bandit(AbstractTaskFamily):
-    """`n_steps` pulls of `n_arms` arms; arm k pays 1 with probability p_k, fixed within a life,
-    else 0.
+    """`n_steps` pulls of `n_arms` arms. Arm k pays 1 with probability p_k, else 0.
 
-    arms: `independent`, p_k uniform in [0, 1] each; `dependent`, two arms with p and 1 - p, p
-    uniform: what one pays
-    tells about the other. Input: one unit that is always 1. Action: the arm with the largest output
-    activity, by lot where several are; neuron `choice` as output explores, any other is greedy.
-    Offers the modulator
-    `reward` alone: no error, no target.
-    loss = max p - p of the arm pulled (regret per pull); accuracy: whether the best arm was pulled.
-    Not differentiable: use evolution. With output `choice` the terms modulator.reward*post*pre and
-    post*pre*weight are the delta rule on the arm pulled, w += rate (c_1 reward - c_2 w). Splits:
-    disjoint streams of the key. Wang et al. 2016.
+    arms: with `independent`, each p_k is uniform in [0, 1]. With `dependent`, there are two arms
+        with p and 1 - p, and p is uniform: the pay of one arm tells about the other.
+
+    p_k is fixed within a life. The input is one unit that is always 1. The action is the arm with
+    the largest output activity; one is drawn where several are largest. The neuron `choice` as
+    output explores, any other neuron is greedy.
+
+        loss = max_k p_k - p of the arm pulled        (regret per pull)
+
+    Metrics: `accuracy`, 1 where the best arm was pulled; `reward`. The task offers the modulator
+    `reward` alone, no error and no target. It is not differentiable: search with evolution.
+    Known answer: with the output `choice`, the terms modulator.reward*post*pre and post*pre*weight
+    are the delta rule on the arm pulled, w += rate (c_1 reward - c_2 w).
+    Splits: disjoint streams of the key.
+    Source: Wang et al. 2016.
+
     Raises: BadInput for dependent arms other than two.
     """
 
@@ -41,9 +46,8 @@ class Bandit(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_steps, True),)
-        return TaskShape(
-            {"input": 1}, self.n_arms, phases, frozenset({"reward"}), differentiable=False
-        )
+        offers = frozenset({"reward"})
+        return TaskShape({"input": 1}, self.n_arms, phases, offers, differentiable=False)
 
     def sample(self, key: Key, split: Split) -> Array:
         p = jax.random.uniform(jax.random.fold_in(key, SPLITS.index(split)), (self.n_arms,))
@@ -68,6 +72,5 @@ class Bandit(AbstractTaskFamily):
             weight=jnp.ones(()),
             metrics={"accuracy": (task[arm] == best).astype(task.dtype), "reward": reward},
         )
-        return state + 1, Outcome(
-            feedback=feedback(self.n_arms, modulators={"reward": reward}), score=score
-        )
+        signals = feedback(self.n_arms, modulators={"reward": reward})
+        return state + 1, Outcome(feedback=signals, score=score)

@@ -1,4 +1,4 @@
-"""The ten digits in arbitrary groups: which digits belong together is learned within a life."""
+"""The ten digits in arbitrary groups: a life learns which digits belong together."""
 
 from functools import lru_cache
 
@@ -13,17 +13,17 @@ from metaplast.tasks import Split
 @register("task", "categories")
 @spec
 class Categories(_groups.Grouped):
-    """scikit-learn's 1,797 digits of 8 x 8 pixels; the ten digits fall into `n_groups` arbitrary
-    groups.
+    """The ten digits of scikit-learn's images fall into `n_groups` arbitrary groups.
 
-    The fields of _groups.Grouped, and those of a life's own look: affine warp, gain and background,
-    see _digit_images.Variation. Chance is 1 / n_groups.
-    Splits: a digit has 174 to 183 images, a third of them (58 to 61) for each split, so shots +
-    queries is 58 at most. Two groups of five digits are 126 groupings: 63 for training, 31 for
-    validation, 32 held out. Of the 25 groupings that lie one swap of two digits from a held-out
-    one, about half are training
-    ones: held-out lives ask for generalisation to new groupings, not to distant ones. Five groups
-    of two are 945 groupings.
+    The fields are those of _groups.Grouped, and those of _digit_images.Variation: every life has an
+    affine warp, a gain and a background of its own. Chance is 1 / n_groups.
+
+    Images of the splits: the set has 1,797 images of 8 x 8 pixels, 174 to 183 of each digit. Every
+    split gets a third of them (58 to 61). So shots + queries is 58 at most.
+    Groupings of the splits: two groups of five digits are 126 groupings, 63 for training, 31 for
+    validation and 32 held out. 25 groupings lie one swap of two digits from a held-out one, and
+    about half of these are training ones. So held-out lives ask for generalisation to new
+    groupings, not to distant ones. Five groups of two digits are 945 groupings.
     """
 
     scale: NonNegative = 2.0

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from inner_tasks import _digit_images, _few_shot
+from inner_tasks import _digit_images, _few_shot, _groups
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
@@ -21,17 +21,18 @@ VALIDATION_SHARE = 0.3
 @register("task", "digits")
 @spec
 class Digits(AbstractTaskFamily):
-    """scikit-learn's 1,797 digits of 8 x 8 pixels; each life shows `n_classes` of them, `shots`
-    examples of each.
+    """Each life shows `n_classes` of scikit-learn's ten digits, `shots` images of each.
 
-    split_seed draws six classes for meta-training and four that are never seen before `heldout`
-    lives; of the six, 30 % of the images belong to `validation` lives alone. A life has its own
-    class subset and label order, affine warp (rotation up to `rotation` radians, log-scale up to
-    `zoom`, shift up to `shift` pixels), gain (log-uniform up to `gain`) and uniform background up
-    to `background`. Pixels are in [0, 1], minus 0.3, times `scale`.
-    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty.
+    split_seed: draws six digits for training and four that only `heldout` lives show. 30 % of the
+        images of the six belong to `validation` lives alone.
+    scale, rotation, zoom, shift, gain, background: see _digit_images.Variation.
+    blocks, label_noise, input_noise: see _few_shot.Difficulty.
+
+    A life has its own digits, its own order of labels, and its own variation of the images. The set
+    has 1,797 images of 8 x 8 pixels.
+
     Raises: BadInput for unequal blocks, or (from `sample`) for more images than the smallest class
-    of a split has.
+        of a split has.
     """
 
     n_classes: Count = 4
@@ -55,33 +56,38 @@ class Digits(AbstractTaskFamily):
         return _few_shot.shape(_digit_images.N_PIXELS, self.n_classes, self.shots, self.queries)
 
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
-        images, tables, counts = _data(self.split_seed, split)
-        n_classes, n_each, n_max = self.n_classes, self.shots + self.queries, tables.shape[1]
-        if n_classes > len(counts):
-            what = f"task digits: n_classes={n_classes} for {split} lives"
+        images = _images(self.split_seed, split)
+        n_classes = self.n_classes
+        n_each = self.shots + self.queries
+        n_max = images.table.shape[1]
+        self._check_images(images.counts, split)
+        sizes = (len(images.counts), n_classes * n_max, 6, n_classes * n_each)
+        uniform = jax.random.uniform(key, (sum(sizes),))
+        u_class, u_image, u_warp, u_order = _few_shot.pieces(uniform, *sizes)
+        chosen = jnp.argsort(u_class)[:n_classes]
+        table = jnp.asarray(images.table)[chosen]
+        counts = jnp.asarray(images.counts)[chosen]
+        index = _few_shot.picked(u_image, table, counts, n_each)
+        pixels = jnp.asarray(images.features, float)[index]
+        inputs = self._variation.applied(2.0 * u_warp - 1.0, pixels)
+        stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks)
+        return _few_shot.harder(key, stream, n_classes * self.shots, n_classes, self._difficulty)
+
+    def _check_images(self, counts: np.ndarray, split: Split) -> None:
+        """Raises: BadInput for more classes, or more images of one, than a split has."""
+        if self.n_classes > len(counts):
             raise BadInput(
-                what, f"at most {len(counts)}, so many classes are there", "ask for fewer"
-            )
-        if n_each > min(counts):
-            what = f"task digits: shots + queries = {n_each} for {split} lives"
-            raise BadInput(
-                what,
-                f"at most {min(counts)}, so many images has the smallest class there",
+                f"task digits: n_classes={self.n_classes} for {split} lives",
+                f"at most {len(counts)}, the classes that these lives have",
                 "ask for fewer",
             )
-        sizes = (len(counts), n_classes * n_max, 6, n_classes * n_each)
-        u_class, u_image, u_warp, u_order = _few_shot.pieces(
-            jax.random.uniform(key, (sum(sizes),)), *sizes
-        )
-        chosen = jnp.argsort(u_class)[:n_classes]
-        index = _few_shot.picked(
-            u_image, jnp.asarray(tables)[chosen], jnp.asarray(counts)[chosen], n_each
-        )
-        pixels = jnp.asarray(images, float)[index]
-        stream = _few_shot.shuffled(
-            u_order, self._variation.applied(2.0 * u_warp - 1.0, pixels), self.shots, self.blocks
-        )
-        return _few_shot.harder(key, stream, n_classes * self.shots, n_classes, self._difficulty)
+        n_each = self.shots + self.queries
+        if n_each > min(counts):
+            raise BadInput(
+                f"task digits: shots + queries = {n_each} for {split} lives",
+                f"at most {min(counts)}, the images of the smallest class there",
+                "ask for fewer",
+            )
 
     @property
     def _variation(self) -> _digit_images.Variation:
@@ -108,22 +114,20 @@ class Digits(AbstractTaskFamily):
 
 
 @lru_cache(maxsize=64)
-def _data(split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(images [n, 64] in [0, 1], image indices per class of the split, padded, how many of them are
-    real).
-    """
+def _images(split_seed: int, split: Split) -> _groups.Examples:
+    """The images with pixels in [0, 1], and a row of the table for each digit of the split."""
     pixels, labels = _digit_images.digits()
     generator = np.random.default_rng(split_seed)
     classes = generator.permutation(_digit_images.N_CLASSES)
+    held_out = split == "heldout"
     rows = []
-    for label in sorted(classes[:N_HELD_OUT] if split == "heldout" else classes[N_HELD_OUT:]):
-        mine = np.random.default_rng([split_seed, label]).permutation(
-            np.flatnonzero(labels == label)
-        )
-        n_validation = round(VALIDATION_SHARE * len(mine))
-        rows.append(
-            {"train": mine[n_validation:], "validation": mine[:n_validation], "heldout": mine}[
-                split
-            ]
-        )
-    return (pixels, *_few_shot.padded(rows))
+    for label in sorted(classes[:N_HELD_OUT] if held_out else classes[N_HELD_OUT:]):
+        order = np.random.default_rng([split_seed, label])
+        images = order.permutation(np.flatnonzero(labels == label))
+        n_validation = round(VALIDATION_SHARE * len(images))
+        if split == "train":
+            images = images[n_validation:]
+        elif split == "validation":
+            images = images[:n_validation]
+        rows.append(images)
+    return _groups.Examples(pixels, *_few_shot.padded(rows))

@@ -1,4 +1,4 @@
-"""A world that changes without notice: a rule must go on learning."""
+"""A world that changes without notice, in which a rule has to go on learning."""
 
 from typing import Any
 
@@ -14,8 +14,10 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class World:
-    """inputs [n_steps, n_in] and labels [n_steps]; the meaning of the labels changes from stretch
-    to stretch.
+    """One life. The meaning of the labels changes from stretch to stretch.
+
+    inputs [n_steps, n_in]: the stimuli.
+    labels [n_steps]: the classes.
     """
 
     inputs: Array
@@ -25,15 +27,19 @@ class World:
 @register("task", "nonstationary")
 @spec
 class Nonstationary(AbstractTaskFamily):
-    """Classes N(centre_c, noise^2), centre_c ~ N(0, spread^2) in `n_in` dimensions; `n_stretches`
-    stretches of `length` examples each. With every stretch each centre is drawn anew and so is
-    which label belongs to it.
+    """A stream of `n_stretches` stretches of `length` examples; each stretch has new classes.
 
-    Plasticity is always on. Every step is scored before the network is told the answer; the first
-    `grace` steps of a
-    stretch have weight 0. loss: cross-entropy; accuracy_late: accuracy in the second half of the
-    stretches, scaled such that its mean over the life is that accuracy. A rule whose step size dies
-    out does well early and fails late.
+        x = centre_c + N(0, noise^2)
+        centre_c ~ N(0, spread^2)
+
+    x [n_in]: an example of class c.
+    centre_c [n_in]: drawn anew in every stretch, and with it the label that it has.
+    grace: steps at the beginning of a stretch that have weight 0.
+
+    Plasticity is always on. A step is scored before the network gets the answer.
+    The loss is the cross-entropy. Metrics: `accuracy`; `accuracy_late`, the accuracy in the second
+    half of the stretches, scaled such that its mean over the life is that accuracy. A rule whose
+    step size dies out does well early and fails late.
     Splits: disjoint streams of the key.
     """
 
@@ -53,16 +59,16 @@ class Nonstationary(AbstractTaskFamily):
         )
 
     def sample(self, key: Key, split: Split) -> World:
-        k_centre, k_label, k_noise = jax.random.split(
-            jax.random.fold_in(key, SPLITS.index(split)), 3
-        )
+        split_key = jax.random.fold_in(key, SPLITS.index(split))
+        k_centre, k_label, k_noise = jax.random.split(split_key, 3)
         n = self.n_stretches * self.length
         centres = self.spread * jax.random.normal(
             k_centre, (self.n_stretches, self.n_classes, self.n_in)
         )
         labels = jax.random.randint(k_label, (n,), 0, self.n_classes)
-        own = centres[jnp.arange(n) // self.length, labels]
-        return World(inputs=own + self.noise * jax.random.normal(k_noise, own.shape), labels=labels)
+        mean = centres[jnp.arange(n) // self.length, labels]
+        noise = self.noise * jax.random.normal(k_noise, mean.shape)
+        return World(inputs=mean + noise, labels=labels)
 
     def begin(self, task: World, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
@@ -85,5 +91,5 @@ class Nonstationary(AbstractTaskFamily):
             weight=(state % self.length >= self.grace).astype(log_p.dtype),
             metrics={"accuracy": right, "accuracy_late": right * late / share},
         )
-        told = feedback(self.n_classes, error=jnp.exp(log_p) - target, target=target)
-        return state + 1, Outcome(feedback=told, score=score)
+        signals = feedback(self.n_classes, error=jnp.exp(log_p) - target, target=target)
+        return state + 1, Outcome(feedback=signals, score=score)

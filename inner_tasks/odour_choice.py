@@ -1,6 +1,4 @@
-"""Simulated flies that learn from rewards which of two odours to accept: what a fit to choices has
-to find.
-"""
+"""Simulated flies that learn from rewards which of two odours to accept."""
 
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -20,7 +18,7 @@ from metaplast.spec import Count, Natural, NonNegative, Probability, nested, plu
 
 N_ODOURS = 2
 RATE = 1.0 / N_ODOURS  # the inner rate 1 / n_in
-MEMORY = 10  # rewards that the expectation is the mean of
+MEMORY = 10  # the expected reward is the mean of so many rewards
 
 Block = tuple[Probability, Probability]
 
@@ -28,22 +26,29 @@ Block = tuple[Probability, Probability]
 @register("task", "odour_choice")
 @spec
 class OdourChoice(AbstractRecording):
-    """delta_w_ji = 1/2 x_i (R - E[R]) on accepted steps, alike for every hidden unit j (Mehta et
-    al. 2024).
+    """Flies accept or refuse one of two odours, and learn from the rewards.
 
-    A row is one presentation: odour i makes x_i = `odour`, plus N(0, noise^2) on both inputs; it is
-    accepted with P = sigmoid(a), a = readout / n_hidden sum_j tanh(sum_i w_ji x_i). w [n_hidden,
-    2], at birth N(0, weight_sd^2), and the readout are known to the fit.
-    A trial shows odours at random until one is accepted, or ends unpaid after max_presentations.
-    blocks: the reward probabilities of the two odours in each stretch of `n_trials` trials. At the
-    start of a trial each odour's bait is set with its probability; it stays, across blocks too,
-    until that odour is
-    accepted: R = 1 if a bait was there.
-    E[R]: mean of the last 10 R of earlier accepted steps (of all while fewer, 0 before the first).
-    Recorded: acceptance 0/1. Modulators `reward` (R) and `advantage` (R - E[R]) are 0 where the
-    odour was refused, and so is the gate. Each of the `n_sessions` sessions is a subject of its
-    own. The data depend on data_seed and the sizes above, not on likelihood, held or clamp. 25
-    sessions: 18 to train and 7 held out, as in the paper.
+        delta_w_ji = 1/2 x_i (R - E[R])                         (on accepted steps)
+        a = readout / n_hidden sum_j tanh(sum_i w_ji x_i)
+        P(accept) = sigmoid(a)
+
+    x [2]: the input: `odour` for the odour that is shown and 0 for the other, plus N(0, noise^2).
+    w [n_hidden, 2]: N(0, weight_sd^2) at birth. The fit knows it, and the readout.
+    R: 1 where a bait was there, else 0.
+    E[R]: the mean of the last 10 rewards of earlier accepted steps; of all of them while they are
+        fewer, and 0 before the first
+    blocks: the two reward probabilities in each stretch of `n_trials` trials.
+    max_presentations: a trial ends without a reward after so many.
+
+    The change is alike for every hidden unit j. A row is one presentation. A trial shows odours at
+    random until the fly accepts one. At the start of a trial, the bait of each odour is set with
+    its reward probability. It stays until that odour is accepted, also across blocks.
+    The acceptance (0 or 1) is recorded. The modulators are `reward`, R, and `advantage`, R - E[R].
+    Both are 0 where the fly refused the odour, and the gate is too.
+    Each of the `n_sessions` sessions is a subject of its own. 18 of 25 sessions are for training
+    and 7 are held out, as in the paper. The data depend on data_seed and the sizes above, not on
+    likelihood, held or clamp.
+    Source: Mehta et al. 2024.
     """
 
     n_sessions: Count = 25
@@ -72,8 +77,12 @@ class OdourChoice(AbstractRecording):
 
 
 class _Row(NamedTuple):
-    """One presentation in every session [n_sessions, ...]; `weights` after it; trial -1: the
-    session is over.
+    """One presentation in every session. The first axis of every array is [n_sessions].
+
+    stimulus [n_sessions, 2]: x.
+    accepted, reward, advantage [n_sessions].
+    trial [n_sessions]: -1 where the session is over.
+    weights [n_sessions, n_hidden, 2]: after the presentation.
     """
 
     stimulus: np.ndarray
@@ -87,20 +96,22 @@ class _Row(NamedTuple):
 @lru_cache(maxsize=8)
 def simulate(task: OdourChoice) -> tuple[Recorded, np.ndarray]:
     """All sessions, and the weights [n_sessions, n_rows, n_hidden, 2] after each row."""
-    n, n_hidden = task.n_sessions, task.n_hidden
+    n = task.n_sessions
+    n_hidden = task.n_hidden
     rng = np.random.default_rng(task.data_seed)
     first = (task.weight_sd * rng.normal(size=(n, n_hidden, N_ODOURS))).astype(np.float32)
-    rows = _Row(
-        *(np.stack(values, axis=1) for values in zip(*_live(task, first, rng), strict=True))
-    )
-    single = lambda values: values.astype(np.float32)
+    columns = zip(*_live(task, first, rng), strict=True)
+    rows = _Row(*(np.stack(values, axis=1) for values in columns))
     fields: dict[str, Any] = {
         "stimulus": rows.stimulus,
-        "target": single(rows.accepted[:, :, None]),
-        "observed": single(rows.trial[:, :, None] >= 0),
-        "gate": single(rows.accepted),
+        "target": rows.accepted[:, :, None].astype(np.float32),
+        "observed": (rows.trial[:, :, None] >= 0).astype(np.float32),
+        "gate": rows.accepted.astype(np.float32),
         "reset": np.zeros(rows.trial.shape, np.float32),
-        "modulators": {"reward": single(rows.reward), "advantage": single(rows.advantage)},
+        "modulators": {
+            "reward": rows.reward.astype(np.float32),
+            "advantage": rows.advantage.astype(np.float32),
+        },
         "weights": {
             "input_to_hidden_1": first,
             "hidden_1_to_output": np.full((n, 1, n_hidden), task.readout / n_hidden, np.float32),
@@ -109,18 +120,21 @@ def simulate(task: OdourChoice) -> tuple[Recorded, np.ndarray]:
         "subject": np.arange(n, dtype=np.int32),
         "share": np.ones(n, np.float32),
     }
-    return Recorded(
-        Session(**fields), rows.trial, np.arange(n), tuple(f"fly {i}" for i in range(n))
-    ), rows.weights
+    names = tuple(f"fly {i}" for i in range(n))
+    return Recorded(Session(**fields), rows.trial, np.arange(n), names), rows.weights
 
 
 def _live(task: OdourChoice, first: np.ndarray, rng: np.random.Generator) -> list[_Row]:
     """The rows of all sessions side by side, until the last one is over."""
-    n, everyone = task.n_sessions, np.arange(task.n_sessions)
+    n = task.n_sessions
+    everyone = np.arange(n)
     pays = np.repeat(np.asarray(task.blocks), task.n_trials, axis=0)  # [all trials, 2]
     w = first.astype(np.float64)
-    baits, trial, shown = np.zeros((n, N_ODOURS), bool), np.zeros(n, int), np.zeros(n, int)
-    past, n_past = np.zeros((n, MEMORY)), np.zeros(n, int)
+    baits = np.zeros((n, N_ODOURS), bool)
+    trial = np.zeros(n, int)
+    shown = np.zeros(n, int)
+    past = np.zeros((n, MEMORY))
+    n_past = np.zeros(n, int)
     rows = []
     while np.any(trial < len(pays)):
         alive = trial < len(pays)
@@ -141,5 +155,6 @@ def _live(task: OdourChoice, first: np.ndarray, rng: np.random.Generator) -> lis
         n_past += accepted
         shown += alive
         over = accepted | (shown == task.max_presentations)
-        trial, shown = trial + (over & alive), np.where(over, 0, shown)
+        trial = trial + (over & alive)
+        shown = np.where(over, 0, shown)
     return rows

@@ -1,6 +1,4 @@
-"""Steering a point mass whose actuators may be reversed."""
-
-from typing import Any
+"""A point mass has to be steered, and its actuators may be reversed."""
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +14,8 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Plant:
     """One life.
 
-    targets [n_trials, 2]: the position to reach in each trial
-    signs [2]: +1, or -1 where an actuator pushes the wrong way round
+    targets [n_trials, 2]: the position to reach in each trial.
+    signs [2]: +1, or -1 where an actuator pushes the wrong way round.
     """
 
     targets: Array
@@ -40,16 +38,19 @@ class Pointmass(AbstractTaskFamily):
 
         v <- (1 - damping h) v + h force signs tanh(output)
         x <- x + h v                                               (semi-implicit Euler)
+        loss = |target - x|^2                                      (after the step)
 
-    h: `step_size`, in the task's own unit of time
-    x, v [2]: position and velocity, 0 at birth; trials follow each other without a reset
-    signs [2]: -1 where an actuator is reversed, with probability `flip` per axis, drawn per life
-    target [2]: uniform in [-1, 1]^2
+    h: `step_size`, in the task's own unit of time.
+    x [2]: the position, 0 at birth.
+    v [2]: the velocity, 0 at birth.
+    signs [2]: -1 where an actuator is reversed, with probability `flip` per axis, drawn per life.
+    target [2]: uniform in [-1, 1]^2.
 
-    Input: target - x and v, four numbers. loss = |target - x|^2 after the step, with weight 0 in
-    the first trial: there a life may find out its signs. Modulator `progress`: (distance before -
-    distance after) / h. Fixed weights cannot know the signs: plasticity has to learn them. Splits:
-    disjoint streams of the key.
+    The input is target - x and v, four numbers. Trials follow each other without a reset.
+    The first trial has weight 0: a life may find out its signs there. Fixed weights cannot know the
+    signs, so plasticity has to learn them.
+    Modulator `progress`: (distance before - distance after) / h. Metric: `distance`.
+    Splits: disjoint streams of the key.
     """
 
     n_trials: Count = 4
@@ -76,28 +77,30 @@ class Pointmass(AbstractTaskFamily):
         return task.targets[jnp.minimum(t // self.trial_steps, self.n_trials - 1)]
 
     def stimulus(self, task: Plant, state: Body, key: Key, dt: float) -> dict[str, Array]:
-        return {
-            "input": jnp.concatenate([self._target(task, state.t) - state.position, state.velocity])
-        }
+        away = self._target(task, state.t) - state.position
+        return {"input": jnp.concatenate([away, state.velocity])}
 
     def step(
         self, task: Plant, state: Body, output: NeuronView, key: Key, dt: float
     ) -> tuple[Body, Outcome]:
-        h, target = self.step_size, self._target(task, state.t)
+        h = self.step_size
+        target = self._target(task, state.t)
         push = self.force * task.signs * jnp.tanh(output.activity)
         velocity = (1.0 - self.damping * h) * state.velocity + h * push
         position = state.position + h * velocity
-        before, after = (
-            jnp.sqrt(jnp.sum((target - x) ** 2) + 1e-12) for x in (state.position, position)
-        )
+        before = _distance(target, state.position)
+        after = _distance(target, position)
+        first_judged = min(self.trial_steps, (self.n_trials - 1) * self.trial_steps)
         score = Score(
             loss=jnp.sum((target - position) ** 2),
-            weight=(
-                state.t >= min(self.trial_steps, (self.n_trials - 1) * self.trial_steps)
-            ).astype(after.dtype),
+            weight=(state.t >= first_judged).astype(after.dtype),
             metrics={"distance": after},
         )
-        told: Any = feedback(2, modulators={"progress": (before - after) / h})
-        return Body(position=position, velocity=velocity, t=state.t + 1), Outcome(
-            feedback=told, score=score
-        )
+        signals = feedback(2, modulators={"progress": (before - after) / h})
+        body = Body(position=position, velocity=velocity, t=state.t + 1)
+        return body, Outcome(feedback=signals, score=score)
+
+
+def _distance(target: Array, position: Array) -> Array:
+    """|target - position|, with a finite gradient at 0."""
+    return jnp.sqrt(jnp.sum((target - position) ** 2) + 1e-12)

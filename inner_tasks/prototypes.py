@@ -16,12 +16,17 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 @register("task", "prototypes")
 @spec
 class Prototypes(AbstractTaskFamily):
-    """Each class is a mixture of `n_prototypes` points N(0, spread^2) of n_in dimensions; an
-    example is one of them, chosen at random, plus N(0, noise^2).
+    """Each class is a mixture of `n_prototypes` points; an example is one of them plus noise.
+
+        x = prototype + N(0, noise^2)
+        prototype ~ N(0, spread^2)
+
+    x [n_in]: an example; each prototype of its class is as likely.
+    blocks, label_noise, input_noise: see _few_shot.Difficulty.
 
     The splits draw from disjoint streams of the key, so no prototype is ever shared.
-    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty. Raises: BadInput
-    for unequal blocks.
+
+    Raises: BadInput for unequal blocks.
     """
 
     n_in: Count = 24
@@ -42,9 +47,8 @@ class Prototypes(AbstractTaskFamily):
         return _few_shot.shape(self.n_in, self.n_classes, self.shots, self.queries)
 
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
-        k_proto, k_which, k_noise, k_order = jax.random.split(
-            jax.random.fold_in(key, SPLITS.index(split)), 4
-        )
+        split_key = jax.random.fold_in(key, SPLITS.index(split))
+        k_proto, k_which, k_noise, k_order = jax.random.split(split_key, 4)
         n_each = self.shots + self.queries
         prototypes = self.spread * jax.random.normal(
             k_proto, (self.n_classes, self.n_prototypes, self.n_in)

@@ -28,10 +28,10 @@ UNTOLD = "task.tell_choice=true where no choice is fitted"
 @register("task", "recordings")
 @spec
 class Recordings(AbstractRecording):
-    """The sessions of an .npz file (its arrays: inner_tasks/_npz.py) or of an .nwb file
-    (inner_tasks/_nwb.py).
+    """The sessions of a file of recordings.
 
-    path: the file; empty for a small made-up example.
+    path: an .npz file (its arrays: inner_tasks/_npz.py) or an .nwb file (inner_tasks/_nwb.py).
+        Empty: a small made-up example.
     sha256: the hash of the file, where a fit must not go on with other data.
     target: the array that is fitted, `activity` or `choice`, where a file has both. `both` fits the
         two together, activity first.
@@ -41,13 +41,14 @@ class Recordings(AbstractRecording):
         [1,2]). Every other value is no choice. Empty: choices are 0, 1 ..., negative ones none.
     tell_choice: whether rules may read the choice of a row once it was made. Then `target` of the
         output is 1 at the option that was taken, `error` (with a feedback, such as
-        feedback=symmetric) is p - target, `modulator.surprise` is -log p. All are 0 where no choice
-        was made.
+        feedback=symmetric) is p - target, and `modulator.surprise` is -log p. All are 0 where no
+        choice was made.
     reward_window: how many rewards (not rows) make the expected reward in `advantage`.
-    nwb_*: the parts of an .nwb file that are taken. nwb_reward: a column, or several to be added.
+    nwb_stimulus, nwb_stimulus_series, nwb_activity_series, nwb_choice, nwb_reward: the parts of an
+        .nwb file that are taken. nwb_reward: a column, or several to be added.
     likelihood: for choices bernoulli (0 or 1; one output unit) or categorical (one output unit per
         choice); joint for choices beside activity.
-    held: what training does not see.
+    held: the data that training does not see.
     clamp: whether the recorded activity drives the rule, and the last weights alone are judged.
 
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values
@@ -71,28 +72,26 @@ class Recordings(AbstractRecording):
     clamp: bool = False
 
     def __post_init__(self) -> None:
-        named = {str(option) for option in self.choice_values}
-        if self.choice_values and len(named) < max(2, len(self.choice_values)):
-            given = f"{FIELD}={list(self.choice_values)}"
-            raise BadInput(
-                given, "two options or more, each once", "leave it out where choices are 0, 1 ..."
-            )
+        self._check_choice_values()
         if self.units and self.target != "both":
-            given = f"units={self.units} with target={self.target or 'one array'}"
+            what = f"units={self.units} with target={self.target or 'one array'}"
             layers = "network.hidden=[], or network=recurrent network.readout=false"
-            fix = (
-                f"leave units out: where one array is fitted, its columns are the output ({layers})"
-            )
-            raise BadInput(given, "target=both", fix)
+            output = f"where one array is fitted, its columns are the output ({layers})"
+            raise BadInput(what, "target=both", f"leave units out: {output}")
         if self.tell_choice and (self.clamp or self.target == "activity"):
             raise BadInput(UNTOLD, "task.target=choice or both", "leave task.tell_choice out")
         if self.clamp and self.target == "both":
             expected = "activity alone, which then drives the rule"
-            raise BadInput(
-                "clamp=true with target=both",
-                expected,
-                "set task.target=activity, or leave task.clamp out",
-            )
+            fix = "set task.target=activity, or leave task.clamp out"
+            raise BadInput("clamp=true with target=both", expected, fix)
+
+    def _check_choice_values(self) -> None:
+        """Raises: BadInput for a single option, or one that stands twice."""
+        distinct = {str(option) for option in self.choice_values}
+        if self.choice_values and len(distinct) < max(2, len(self.choice_values)):
+            what = f"{FIELD}={list(self.choice_values)}"
+            fix = "leave it out where choices are 0, 1 ..."
+            raise BadInput(what, "two options or more, each once", fix)
 
     def recorded(self) -> Recorded:
         recorded = _understood(self._source(), self._reading()).recorded
@@ -116,7 +115,7 @@ class Recordings(AbstractRecording):
         return summary(*self._understood())
 
     def warnings(self) -> tuple[str, ...]:
-        """The changes that were made to the file when it was read, and what looks wrong in it."""
+        """The changes that were made to the file when it was read, and its oddities."""
         return doubts(*self._understood())
 
     def _understood(self) -> "Understood":
@@ -127,11 +126,11 @@ class Recordings(AbstractRecording):
     def implied(self) -> dict[str, Any]:
         """The settings that follow from the file.
 
-        sha256: its hash
-        likelihood: the one that suits the fitted arrays. With target `both`, the sd of its gaussian
-            is that of the training values about the mean of each unit.
-        rewards, weights: whether there are any
-        dt: seconds per row, or None
+        sha256: its hash.
+        likelihood: the one that suits the fitted arrays. With target `both`, the training values
+            have the sd of its gaussian about the mean of each unit.
+        rewards, weights: whether there are any.
+        dt: seconds per row, or None.
 
         Raises: BadInput for a file that breaks the schema.
         """
@@ -153,6 +152,7 @@ class Recordings(AbstractRecording):
         }
 
     def _source(self) -> "Source":
+        """The file, and the parts of it that these fields ask for."""
         if isinstance(self.nwb_reward, str):
             reward = (self.nwb_reward,) if self.nwb_reward else ()
         else:
@@ -177,10 +177,10 @@ class Recordings(AbstractRecording):
 class Source(NamedTuple):
     """The file, and the parts of it that are needed.
 
-    stamp: changes when the file does
-    wanted: the parts of an .nwb file
+    stamp: changes when the file does.
+    wanted: the parts of an .nwb file.
     options: the values that stand for the choices 0, 1 ...
-    target: the arrays that are fitted
+    target: the arrays that are fitted.
     """
 
     path: str
@@ -269,6 +269,7 @@ def _is_nwb(path: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _understood(source: Source, reading: Reading) -> Understood:
+    """The sessions of a file under some settings, and the facts about it."""
     rows = _rows(source)
     likelihoods = _targets.likelihoods(rows, reading.target, reading.likelihood)
     n_columns = _targets.sizes(rows, reading.likelihood, likelihoods)
@@ -387,9 +388,10 @@ def advantage(reward: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray
     """
     out = np.zeros(len(reward), np.float32)
     for first, last in zip(starts, [*starts[1:], len(reward)], strict=True):
-        given = first + np.flatnonzero(np.isfinite(reward[first:last]))
-        total = np.concatenate([[0.0], np.cumsum(reward[given], dtype=np.float64)])
-        k = np.arange(len(given))
+        rewarded = first + np.flatnonzero(np.isfinite(reward[first:last]))
+        total = np.concatenate([[0.0], np.cumsum(reward[rewarded], dtype=np.float64)])
+        k = np.arange(len(rewarded))
         begin = np.maximum(k - window, 0)
-        out[given] = reward[given] - (total[k] - total[begin]) / np.maximum(k - begin, 1)
+        mean = (total[k] - total[begin]) / np.maximum(k - begin, 1)
+        out[rewarded] = reward[rewarded] - mean
     return out

@@ -1,4 +1,4 @@
-"""Learning one-dimensional functions from a few examples."""
+"""One-dimensional functions that a network learns from a few examples."""
 
 import math
 
@@ -14,7 +14,11 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Curve:
-    """Inputs x [n_steps, n_in], in the code of the tuning curves, and values y [n_steps]."""
+    """One life.
+
+    inputs [n_steps, n_in]: x in the code of the tuning curves.
+    values [n_steps]: y.
+    """
 
     inputs: Array
     values: Array
@@ -23,17 +27,23 @@ class Curve:
 @register("task", "regression")
 @spec
 class Regression(AbstractTaskFamily):
-    """y = sin(frequency x + phase), x uniform in [-1, 1]: `shots` examples one at a time, then
-    `queries` frozen.
+    """`shots` examples of a sinusoid one at a time, then `queries` examples with plasticity off.
 
-    A life has its own frequency, log-uniform in [slowest, fastest] radians, and phase.
+        y = sin(frequency x + phase)
+        input_k = exp(-(x - c_k)^2 / (2 width^2))
+        loss = (output - y)^2
+        error = d loss / d output
 
-    x is coded by `n_in` units with Gaussian tuning curves exp(-(x - c)^2 / (2 width^2)), c equally
-    spaced in [-1, 1]. Values are divided by their standard deviation over [-1, 1] in this life;
-    shown ones carry noise, N(0, noise^2) before that. loss = (output - y)^2, so a good constant
-    scores about 1; metric nse (normalised squared error) is the same number. error = d loss / d
-    output. Splits: disjoint streams of the key. After the sinusoid task of Finn, Abbeel & Levine
-    2017.
+    x: uniform in [-1, 1].
+    frequency: log-uniform in [slowest, fastest], in radians, drawn per life.
+    phase: drawn per life.
+    c_k: the centres of the `n_in` tuning curves, equally spaced in [-1, 1].
+    noise: standard deviation that is added to the y of shown examples.
+
+    Every y, with its noise, is divided by the standard deviation of the sinusoid over [-1, 1]. So
+    a good constant scores about 1. Metric `nse`, the normalised squared error, is the loss.
+    Splits: disjoint streams of the key.
+    Source: after the sinusoid task of Finn, Abbeel & Levine 2017.
     """
 
     n_in: Count = 12
@@ -46,9 +56,8 @@ class Regression(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.shots, True), (self.queries, False))
-        return TaskShape(
-            {"input": self.n_in}, 1, phases, frozenset({"error", "target"}), differentiable=True
-        )
+        offers = frozenset({"error", "target"})
+        return TaskShape({"input": self.n_in}, 1, phases, offers, differentiable=True)
 
     def sample(self, key: Key, split: Split) -> Curve:
         k_x, k_noise, k_curve = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
@@ -77,5 +86,5 @@ class Regression(AbstractTaskFamily):
         error = output.activity - task.values[state]
         loss = jnp.sum(error**2)
         score = Score(loss=loss, weight=jnp.ones(()), metrics={"nse": loss})
-        told = feedback(1, error=2.0 * error, target=task.values[state][None])
-        return state + 1, Outcome(feedback=told, score=score)
+        signals = feedback(1, error=2.0 * error, target=task.values[state][None])
+        return state + 1, Outcome(feedback=signals, score=score)

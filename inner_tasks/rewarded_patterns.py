@@ -1,4 +1,4 @@
-"""Patterns of input spikes that a neuron has to answer, or not, for a reward at the end of each."""
+"""A neuron has to answer some patterns of input spikes and not others, for a reward after each."""
 
 import math
 
@@ -16,9 +16,9 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Patterns:
     """One life.
 
-    potentials [n_patterns, pattern_steps, n_in]: the trace of each pattern's spikes at the synapses
-    wanted [n_patterns]: 1 where the neuron has to spike, else 0
-    order [n_trials]: the pattern of each trial
+    potentials [n_patterns, pattern_steps, n_in]: the traces of the spikes of each pattern.
+    wanted [n_patterns]: 1 where the neuron has to spike, else 0.
+    order [n_trials]: the pattern of each trial.
     """
 
     potentials: Array
@@ -28,7 +28,11 @@ class Patterns:
 
 @pytree
 class Trial:
-    """t: steps gone by; spikes: of the output in this trial."""
+    """The state of a life.
+
+    t []: steps gone by.
+    spikes []: spikes of the output in this trial.
+    """
 
     t: Array
     spikes: Array
@@ -37,16 +41,20 @@ class Trial:
 @register("task", "rewarded_patterns")
 @spec
 class RewardedPatterns(AbstractTaskFamily):
-    """One output neuron, `n_patterns` frozen patterns: half of them ask for at least one spike,
-    half for none.
+    """One output neuron has to spike in half of `n_patterns` frozen patterns, and in no other.
 
-    A pattern lasts `pattern_steps`: each of `n_in` inputs spikes in a step with probability
-    `spike_probability`, and the stimulus is s <- exp(-1/tau_steps) s + spike, frozen within a life.
-    After it, silence for `pause_steps`. In the last step of a pattern the modulator `reward` is +1
-    for the right answer, -1 for the wrong one, and plasticity is on (gate 1) in that step alone.
-    loss = 1 for a wrong answer, 0 for a right one, over the last `n_judged` trials; accuracy = 1 -
-    loss. Not differentiable. Splits: disjoint streams of the key.
+        s <- exp(-1 / tau_steps) s + spike
 
+    s [n_in]: the stimulus.
+    spike [n_in]: 1 with probability `spike_probability` in each step of a pattern, frozen within a
+        life.
+
+    A pattern lasts `pattern_steps`, and `pause_steps` of silence follow. One spike or more answers
+    a pattern. In the last step of a pattern, the modulator `reward` is +1 for the right answer and
+    -1 for the wrong one. Plasticity is on (gate 1) in that step alone.
+    The loss is 1 for a wrong answer and 0 for a right one, over the last `n_judged` trials. Metric
+    `accuracy`: 1 - loss. Not differentiable.
+    Splits: disjoint streams of the key.
     Source: a smaller relative of the reward task of Jordan et al. 2021.
     """
 
@@ -66,17 +74,14 @@ class RewardedPatterns(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_trials * self.trial_steps, True),)
-        return TaskShape(
-            {"input": self.n_in}, 1, phases, frozenset({"reward", "gate"}), differentiable=False
-        )
+        offers = frozenset({"reward", "gate"})
+        return TaskShape({"input": self.n_in}, 1, phases, offers, differentiable=False)
 
     def sample(self, key: Key, split: Split) -> Patterns:
-        k_spikes, k_wanted, k_order = jax.random.split(
-            jax.random.fold_in(key, SPLITS.index(split)), 3
-        )
-        spikes = jax.random.bernoulli(
-            k_spikes, self.spike_probability, (self.n_patterns, self.pattern_steps, self.n_in)
-        ).astype(float)
+        split_key = jax.random.fold_in(key, SPLITS.index(split))
+        k_spikes, k_wanted, k_order = jax.random.split(split_key, 3)
+        shape = (self.n_patterns, self.pattern_steps, self.n_in)
+        spikes = jax.random.bernoulli(k_spikes, self.spike_probability, shape).astype(float)
         decay = math.exp(-1.0 / self.tau_steps)
         lag = jnp.arange(self.pattern_steps)[:, None] - jnp.arange(self.pattern_steps)[None, :]
         kernel = jnp.where(lag >= 0, decay ** jnp.maximum(lag, 0).astype(float), 0.0)
@@ -99,12 +104,13 @@ class RewardedPatterns(AbstractTaskFamily):
     def step(
         self, task: Patterns, state: Trial, output: NeuronView, key: Key, dt: float
     ) -> tuple[Trial, Outcome]:
-        trial, within = state.t // self.trial_steps, state.t % self.trial_steps
+        trial = state.t // self.trial_steps
+        within = state.t % self.trial_steps
         spikes = jnp.where(within == 0, 0.0, state.spikes) + output.activity[0]
         wanted = task.wanted[task.order[jnp.minimum(trial, self.n_trials - 1)]]
         right = ((spikes > 0.5) == (wanted > 0.5)).astype(spikes.dtype)
         end = (within == self.pattern_steps - 1).astype(spikes.dtype)
         judged = end * (trial >= self.n_trials - self.n_judged).astype(spikes.dtype)
-        told = feedback(1, modulators={"reward": end * (2.0 * right - 1.0)}, gate=end)
+        signals = feedback(1, modulators={"reward": end * (2.0 * right - 1.0)}, gate=end)
         score = Score(loss=1.0 - right, weight=judged, metrics={"accuracy": right})
-        return Trial(t=state.t + 1, spikes=spikes), Outcome(feedback=told, score=score)
+        return Trial(t=state.t + 1, spikes=spikes), Outcome(feedback=signals, score=score)

@@ -1,6 +1,4 @@
-"""Real outdoor image segments in arbitrary groups: which kinds belong together is learned within a
-life.
-"""
+"""Image segments in arbitrary groups: a life learns which kinds of surface belong together."""
 
 from functools import lru_cache
 
@@ -12,24 +10,30 @@ from metaplast.registry import register
 from metaplast.spec import NonNegative, spec
 from metaplast.tasks import Split
 
-N_FEATURES, N_CLASSES = 18, 7
+N_FEATURES = 18
+N_CLASSES = 7
 
 
 @register("task", "segments")
 @spec
 class Segments(_groups.Grouped):
-    """2,310 regions of outdoor photographs, told by 18 features; the seven kinds (brickface,
-    cement, foliage, grass, path, sky, window; 330 each) fall into `n_groups` arbitrary groups of
-    sizes as equal as possible.
+    """The seven kinds of outdoor image segments fall into `n_groups` arbitrary groups.
 
-    The fields of _groups.Grouped. Features are standardised by the training rows; a life multiplies
-    them all by `scale` and its own gain (log-uniform up to `gain`). Chance is the share of the
-    largest group: 4/7 for two groups.
-    Splits: of each kind 110 rows for each; two groups of four and three kinds are 35 groupings: 18
-    for training, 8 for validation, 9 held out.
-    The table comes with the package river (`pip install "metaplast[data]"`) and is read where it
-    lies.
-    Raises: BadInput (from `sample`) where it is missing. Source: Statlog (Image Segmentation), UCI.
+    scale: factor of all features.
+    gain: a life has its own factor of all features, log-uniform up to this.
+
+    The other fields are those of _groups.Grouped. The table has 2,310 regions of photographs with
+    18 features, 330 of each kind: brickface, cement, foliage, grass, path, sky, window. Features
+    are standardised by the training rows. Chance is the share of the largest group: 4/7 for two
+    groups.
+
+    Splits: each gets 110 rows of every kind. Two groups of four and three kinds are 35 groupings,
+    18 for training, 8 for validation and 9 held out.
+    The table comes with the package river (`pip install "metaplast[data]"`) and is read from its
+    folder.
+    Source: Statlog (Image Segmentation), UCI.
+
+    Raises: BadInput (from `sample`) where the table is missing.
     """
 
     scale: NonNegative = 1.0
@@ -48,8 +52,9 @@ class Segments(_groups.Grouped):
 
 @lru_cache(maxsize=64)
 def _segments(split_seed: int, split: Split) -> _groups.Examples:
+    """The segments of a split, standardised by the training rows."""
     features, labels = _bundled.image_segments()
     table, _ = _groups.shared_out(labels, split_seed, "train")
-    seen = features[table.reshape(-1)]  # 330 rows of every class: nothing is padded
-    standard = (features - seen.mean(axis=0)) / seen.std(axis=0)
+    train = features[table.reshape(-1)]  # every class has as many rows: nothing is padded
+    standard = (features - train.mean(axis=0)) / train.std(axis=0)
     return _groups.Examples(standard, *_groups.shared_out(labels, split_seed, split))

@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from jax import Array
@@ -23,21 +23,26 @@ BEFORE = (0.3, 0.7)  # between which the first weights are drawn
 @register("task", "spike_pairing")
 @spec
 class SpikePairing(AbstractRecording):
-    """Additive STDP of spike pairs (rule stdp, its default order) acts while pre and post cells
-    fire; only the weights before (exact, uniform in .3 .. .7) and after (plus N(0,
-    measurement_sd^2)) are measured. Objective final_weights.
+    """Spike trains are paired while additive STDP acts; weights are measured before and after.
 
-    `n_in` presynaptic cells fire Poisson trains at `rate` Hz. Each of the `n_out` postsynaptic
-    cells follows one of
-    them, drawn per session: it repeats the share `copied` of its spikes, later by the session's
-    lag, uniform in +- max_lag, plus N(0, jitter^2) per spike; spikes of its own bring it to about
-    the same rate. Times in seconds.
-    weights [n_out, n_in] in 0 .. 1. dt_s: seconds per step; the lifetime's dt must equal it.
-    With `clamp` (network clamped) nothing is left to judge but the weights: no spike counts as
-    observed. Without it the spikes do, the edge is `input_to_output`, and no truth is known, as the
-    weights did not make the spikes. Each session is a subject of its own. The data depend on
-    data_seed and the numbers above.
-    Raises: BadInput where the lifetime's dt is not dt_s.
+    n_in: presynaptic cells. They fire Poisson trains at `rate` hertz.
+    n_out: postsynaptic cells. Each follows one presynaptic cell, which is drawn per session.
+    copied: the share of spikes that a follower repeats. Spikes of its own bring it to about the
+        same rate.
+    max_lag: a session has one lag by which spikes are repeated later, uniform in +- max_lag.
+    jitter: standard deviation that is added to the lag of every spike.
+    measurement_sd: standard deviation of the error of the last weights; the first are exact.
+    potentiation, depression, tau_pre, tau_post: those of the rule `stdp`, in its default order.
+    dt_s: seconds per step; the dt of the lifetime has to equal it.
+    clamp: whether the recorded activity drives the rule, with network `clamped`. Then only the
+        weights are judged, and no spike counts as observed. Without it, spikes are judged, the edge
+        is `input_to_output`, and no truth is known, since the weights did not make the spikes.
+
+    Weights [n_out, n_in] lie in 0 .. 1, and the first ones are uniform in 0.3 .. 0.7. Times are in
+    seconds. The objective is `final_weights`. Each session is a subject of its own. The data depend
+    on data_seed and the numbers above.
+
+    Raises: BadInput where the dt of the lifetime is not dt_s.
     """
 
     n_sessions: Count = 24
@@ -71,30 +76,27 @@ class SpikePairing(AbstractRecording):
 
     def begin(self, task: Session, key: Key, dt: float) -> Array:
         if not math.isclose(dt, self.dt_s):
-            raise BadInput(
-                f"dt={dt:g} with task.dt_s={self.dt_s:g}",
-                "two equal steps",
-                "change one of the two",
-            )
+            what = f"dt={dt:g} with task.dt_s={self.dt_s:g}"
+            raise BadInput(what, "two equal steps", "change one of the two")
         return super().begin(task, key, dt)
 
 
 @lru_cache(maxsize=8)
 def _recorded(task: SpikePairing) -> Recorded:
-    n, n_steps = task.n_sessions, task.n_steps
+    """All sessions."""
+    n = task.n_sessions
+    n_steps = task.n_steps
     rng = np.random.default_rng(task.data_seed)
     first = rng.uniform(*BEFORE, size=(n, task.n_out, task.n_in)).astype(np.float32)
-    pre, post = _spikes(task, rng)
-    last = np.stack([_plastic(task, *session) for session in zip(first, pre, post, strict=True)])
+    spikes = _spikes(task, rng)
+    last = np.stack([_plastic(task, first[i], spikes.pre[i], spikes.post[i]) for i in range(n)])
     last = last + task.measurement_sd * rng.normal(size=last.shape)
-    edge, zeros = (
-        "input_to_recorded" if task.clamp else "input_to_output",
-        np.zeros((n, n_steps), np.float32),
-    )
+    edge = "input_to_recorded" if task.clamp else "input_to_output"
+    zeros = np.zeros((n, n_steps), np.float32)
     fields: dict[str, Any] = {
-        "stimulus": pre,
-        "target": post,
-        "observed": np.full(post.shape, 0.0 if task.clamp else 1.0, np.float32),
+        "stimulus": spikes.pre,
+        "target": spikes.post,
+        "observed": np.full(spikes.post.shape, 0.0 if task.clamp else 1.0, np.float32),
         "gate": zeros + 1.0,
         "reset": zeros,
         "modulators": {},
@@ -104,17 +106,29 @@ def _recorded(task: SpikePairing) -> Recorded:
         "share": np.ones(n, np.float32),
     }
     trial = np.broadcast_to(np.arange(n_steps), (n, n_steps))
-    return Recorded(Session(**fields), trial, np.arange(n), tuple(f"dish {i}" for i in range(n)))
+    names = tuple(f"dish {i}" for i in range(n))
+    return Recorded(Session(**fields), trial, np.arange(n), names)
 
 
-def _spikes(task: SpikePairing, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(pre [n_sessions, n_steps, n_in], post [n_sessions, n_steps, n_out]), 0 or 1; at most one
-    spike a step.
+class _Spikes(NamedTuple):
+    """The spikes of all sessions, 0 or 1: a cell fires once a step at most.
+
+    pre [n_sessions, n_steps, n_in].
+    post [n_sessions, n_steps, n_out].
     """
-    n, n_steps, chance = task.n_sessions, task.n_steps, min(1.0, task.rate * task.dt_s)
+
+    pre: np.ndarray
+    post: np.ndarray
+
+
+def _spikes(task: SpikePairing, rng: np.random.Generator) -> _Spikes:
+    """Draws the spikes of all sessions."""
+    n = task.n_sessions
+    n_steps = task.n_steps
+    chance = min(1.0, task.rate * task.dt_s)
     pre = (rng.random((n, n_steps, task.n_in)) < chance).astype(np.float32)
-    own = rng.random((n, n_steps, task.n_out)) < (1.0 - task.copied) * chance
-    post = own.astype(np.float32)
+    alone = rng.random((n, n_steps, task.n_out)) < (1.0 - task.copied) * chance
+    post = alone.astype(np.float32)
     lags = rng.uniform(-task.max_lag, task.max_lag, size=n)
     for session in range(n):
         for cell, leader in enumerate(rng.integers(task.n_in, size=task.n_out)):
@@ -123,7 +137,7 @@ def _spikes(task: SpikePairing, rng: np.random.Generator) -> tuple[np.ndarray, n
             shift = lags[session] + task.jitter * rng.normal(size=len(times))
             times = times + np.round(shift / task.dt_s).astype(int)
             post[session, times[(times >= 0) & (times < n_steps)], cell] = 1.0
-    return pre, post
+    return _Spikes(pre, post)
 
 
 def _plastic(
@@ -131,11 +145,14 @@ def _plastic(
 ) -> np.ndarray:
     """The weights [n_out, n_in] of one session after its last spike, from event to event.
 
-    In a step with spikes on both sides the pre pathway comes first: pre spikes meet the post traces
-    before their jump, post spikes meet the pre traces after theirs; the weights are bounded once
-    both have acted.
+    In a step with spikes on both sides the pre pathway comes first. Pre spikes meet the post traces
+    before their jump, and post spikes meet the pre traces after theirs. The weights are bounded
+    once both have acted.
     """
-    w, x, y, now = weight.astype(np.float64), np.zeros(task.n_in), np.zeros(task.n_out), 0
+    w = weight.astype(np.float64)
+    x = np.zeros(task.n_in)
+    y = np.zeros(task.n_out)
+    now = 0
     for t in np.flatnonzero(pre.any(axis=1) | post.any(axis=1)):
         x *= math.exp((now - t) * task.dt_s / task.tau_pre)
         y *= math.exp((now - t) * task.dt_s / task.tau_post)
@@ -143,5 +160,6 @@ def _plastic(
         x += pre[t]
         up = task.potentiation * np.outer(post[t], x)
         y += post[t]
-        w, now = np.clip(w + up - down, *BOUNDS), t
+        w = np.clip(w + up - down, *BOUNDS)
+        now = t
     return w

@@ -1,7 +1,7 @@
 """Streams of small real data sets: wine, breast cancer, iris."""
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,19 @@ from metaplast.signals import Key, NeuronView, Outcome, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
 from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
+
+class _File(NamedTuple):
+    """A table of scikit-learn."""
+
+    name: str
+    n_features: int
+    n_classes: int
+
+
 FILES = {
-    "wine": ("wine_data.csv", 13, 3),
-    "breast_cancer": ("breast_cancer.csv", 30, 2),
-    "iris": ("iris.csv", 4, 3),
+    "wine": _File("wine_data.csv", 13, 3),
+    "breast_cancer": _File("breast_cancer.csv", 30, 2),
+    "iris": _File("iris.csv", 4, 3),
 }
 SHARES = {"train": 0.5, "validation": 0.2, "heldout": 0.3}  # of the rows of every class
 
@@ -25,17 +34,20 @@ SHARES = {"train": 0.5, "validation": 0.2, "heldout": 0.3}  # of the rows of eve
 @register("task", "tabular")
 @spec
 class Tabular(AbstractTaskFamily):
-    """One pass over `shown` rows of a table of scikit-learn's, one at a time, then `queries`
-    others, plasticity off.
+    """`shown` rows of a small table one at a time, then `queries` other rows with plasticity off.
 
-    data: wine (178 rows, 13 features, 3 classes), breast_cancer (569, 30, 2) or iris (150, 4, 3).
+    data: a table of scikit-learn: `wine` (178 rows, 13 features, 3 classes), `breast_cancer` (569,
+        30, 2) or `iris` (150, 4, 3).
+    split_seed: cuts every class: 50 % of its rows for `train` lives, 20 % for `validation`, 30 %
+        for `heldout`.
+    flip: the probability with which a life turns the sign of a feature.
+    gain: a life has a factor for every feature, log-uniform up to this.
 
-    split_seed cuts every class: 50 % of its rows for `train` lives, 20 % for `validation`, 30 % for
-    `heldout`; features are standardised by the training rows. Rows are drawn without replacement
-    and regardless of class. A life has its own order, label names (a permutation), a sign for every
-    feature (flipped with probability `flip`) and a gain for every feature, log-uniform up to
-    `gain`. Scored by cross-entropy and accuracy.
-    Raises: BadInput where a part of the data has fewer rows than a life needs.
+    Features are standardised by the training rows. Rows are drawn without replacement and
+    regardless of class. A life has its own order of rows and its own names of the classes (a
+    permutation). The loss is the cross-entropy. Metric: `accuracy`.
+
+    Raises: BadInput where a split has fewer rows than a life needs.
     """
 
     data: Literal["wine", "breast_cancer", "iris"] = "wine"
@@ -46,7 +58,7 @@ class Tabular(AbstractTaskFamily):
     gain: NonNegative = 0.5
 
     def __post_init__(self) -> None:
-        fewest = min(len(_part(self.data, self.split_seed, split)[1]) for split in SPLITS)
+        fewest = min(len(_part(self.data, self.split_seed, split).labels) for split in SPLITS)
         if self.shown + self.queries > fewest:
             raise BadInput(
                 f"shown={self.shown} and queries={self.queries} of {self.data}",
@@ -55,23 +67,23 @@ class Tabular(AbstractTaskFamily):
             )
 
     def shape(self) -> TaskShape:
-        _, n_features, n_classes = FILES[self.data]
-        return _few_shot.shape(n_features, n_classes, self.shown, self.queries, per_class=False)
+        file = FILES[self.data]
+        return _few_shot.shape(
+            file.n_features, file.n_classes, self.shown, self.queries, per_class=False
+        )
 
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         features, labels = _part(self.data, self.split_seed, split)
-        _, n_features, n_classes = FILES[self.data]
-        sizes = (len(labels), n_classes, n_features, n_features)
-        u_row, u_label, u_sign, u_gain = _few_shot.pieces(
-            jax.random.uniform(key, (sum(sizes),)), *sizes
-        )
+        file = FILES[self.data]
+        sizes = (len(labels), file.n_classes, file.n_features, file.n_features)
+        uniform = jax.random.uniform(key, (sum(sizes),))
+        u_row, u_label, u_sign, u_gain = _few_shot.pieces(uniform, *sizes)
         rows = jnp.argsort(u_row)[: self.shown + self.queries]
         sign = jnp.where(u_sign < self.flip, -1.0, 1.0)
         scale = sign * jnp.exp(self.gain * (2.0 * u_gain - 1.0))
         renamed = jnp.argsort(u_label)[jnp.asarray(labels)[rows]]
-        return _few_shot.Stream(
-            inputs=scale[None, :] * jnp.asarray(features, float)[rows], labels=renamed
-        )
+        inputs = scale[None, :] * jnp.asarray(features, float)[rows]
+        return _few_shot.Stream(inputs=inputs, labels=renamed)
 
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
@@ -88,17 +100,18 @@ class Tabular(AbstractTaskFamily):
 
 
 @lru_cache(maxsize=64)
-def _part(data: str, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """(standardised features [n, n_features], labels [n]) of the rows that belong to a split."""
-    features, labels = _bundled.table(FILES[data][0], skip=1)
+def _part(data: str, split_seed: int, split: Split) -> _bundled.Table:
+    """The rows that belong to a split, with standardised features."""
+    features, labels = _bundled.table(FILES[data].name, skip=1)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
     for label in np.unique(labels):
-        mine = np.random.default_rng([split_seed, int(label)]).permutation(
-            np.flatnonzero(labels == label)
-        )
-        ends = np.round(np.cumsum([0.0, *SHARES.values()]) * len(mine)).astype(int)
+        order = np.random.default_rng([split_seed, int(label)])
+        of_class = order.permutation(np.flatnonzero(labels == label))
+        ends = np.round(np.cumsum([0.0, *SHARES.values()]) * len(of_class)).astype(int)
         for name, start, end in zip(SHARES, ends[:-1], ends[1:], strict=True):
-            rows[name].append(mine[start:end])
-    train, own = np.concatenate(rows["train"]), np.concatenate(rows[split])
-    mean, spread = features[train].mean(axis=0), features[train].std(axis=0)
-    return (features[own] - mean) / spread, labels[own]
+            rows[name].append(of_class[start:end])
+    train = np.concatenate(rows["train"])
+    of_split = np.concatenate(rows[split])
+    mean = features[train].mean(axis=0)
+    spread = features[train].std(axis=0)
+    return _bundled.Table((features[of_split] - mean) / spread, labels[of_split])

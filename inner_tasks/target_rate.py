@@ -13,7 +13,8 @@ from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedba
 from metaplast.spec import Count, NonNegative, Positive, spec
 from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
-SLOWEST, FASTEST = 0.1, 100.0  # hertz, of the population: beyond them a life has blown up
+SLOWEST = 0.1  # hertz; a life whose population is slower has blown up
+FASTEST = 100.0  # hertz; a life whose population is faster has blown up
 WATCH = 0.1  # seconds over which that rate is taken
 BLOWN = 160.0  # the loss of a life that blows up at its very end; twice that at its beginning
 
@@ -22,10 +23,10 @@ BLOWN = 160.0  # the loss of a life that blows up at its very end; twice that at
 class Watched:
     """The state of a life.
 
-    t []: steps gone by
-    spikes [n_out]: spikes in the window so far
-    rate []: the running rate of the population, in hertz
-    blown []: the step at which the rate left its bounds, n_steps while it has not
+    t []: steps gone by.
+    spikes [n_out]: spikes in the window so far.
+    rate []: the running rate of the population, in hertz.
+    blown []: the step at which the rate left its bounds; n_steps while it has not.
     """
 
     t: Array
@@ -42,16 +43,24 @@ class TargetRate(AbstractTaskFamily):
         loss = min(160, mean_j (r_j - target)^2 / (r_j + 0.1))
         loss = 160 (1 + exp(-t / T))                             in a life that blew up
 
-    r_j: spikes of cell j in the window, over the window's length, in hertz
-    t: the time at which the population's running rate left 0.1 to 100 Hz; T: the length of the life
+    r_j: spikes of cell j in the window, over the length of the window, in hertz.
+    t: the time at which the running rate of the population left 0.1 to 100 Hz.
+    T: the length of the life.
 
     The running rate starts at the target and has a time constant of 0.1 s. To blow up late costs
     less. Activities have to be spikes.
-    Stimulus: the rate of each of `n_in` inputs, in hertz: rate exp(spread a) exp(spread b_i), with
-    a of the life and b_i of the input drawn from N(0, 1). A network's `source: poisson` makes
-    spikes of it. The task offers nothing to learn from but the activity. Not differentiable: a
-    blow-up has no slope. Splits: disjoint streams of the key.
+
+        stimulus_i = rate exp(spread a) exp(spread b_i)
+
+    stimulus [n_in]: the rate of each input, in hertz; `source: poisson` of a network makes spikes
+        of it.
+    a []: drawn from N(0, 1), one number of a life.
+    b [n_in]: drawn from N(0, 1), one number of an input.
+
+    A rule can learn from the activity alone: the task offers nothing else. It is not
+    differentiable: a blow-up has no slope.
     Metrics: `rate`, `median_rate`, `max_rate` (mean, median and largest r_j), `blown` (0/1).
+    Splits: disjoint streams of the key.
     Source: Confavreux et al. 2025, with lives of seconds instead of minutes.
     """
 
@@ -64,12 +73,9 @@ class TargetRate(AbstractTaskFamily):
     window: Count = 1000
 
     def shape(self) -> TaskShape:
+        phases = ((self.n_steps, True),)
         return TaskShape(
-            {"input": self.n_in},
-            self.n_out,
-            ((self.n_steps, True),),
-            frozenset(),
-            differentiable=False,
+            {"input": self.n_in}, self.n_out, phases, frozenset(), differentiable=False
         )
 
     def halved(self) -> "TargetRate":
@@ -103,9 +109,8 @@ class TargetRate(AbstractTaskFamily):
         r = spikes / (window * dt)
         held = jnp.minimum(BLOWN, jnp.mean((r - self.target) ** 2 / (jnp.maximum(r, 0.0) + 0.1)))
         burst = blown < self.n_steps
-        loss = jnp.where(
-            burst, BLOWN * (1.0 + jnp.exp(-blown.astype(rate.dtype) / self.n_steps)), held
-        )
+        lost = BLOWN * (1.0 + jnp.exp(-blown.astype(rate.dtype) / self.n_steps))
+        loss = jnp.where(burst, lost, held)
         last = (state.t == self.n_steps - 1).astype(rate.dtype)
         rates = {"rate": jnp.mean(r), "median_rate": jnp.median(r), "max_rate": jnp.max(r)}
         score = Score(loss=loss, weight=last, metrics={**rates, "blown": burst.astype(rate.dtype)})

@@ -1,7 +1,7 @@
-"""Simulated recordings of a layer that learns by a known rule: what a fit has to find."""
+"""Simulated recordings of a layer that learns by a known rule, which a fit has to find."""
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,13 +23,16 @@ from metaplast.wiring import NeuronField
 @register("task", "taught")
 @spec
 class Taught(AbstractRecording):
-    """`n_sessions` sessions of `n_steps` steps: inputs N(0, input_sd^2), weights N(0, weight_sd^2)
-    at birth (known to the fit), units that change their synapses by the `teacher` rule (see task
-    teacher_student).
+    """`n_sessions` sessions of `n_steps` steps of a layer that learns by the `teacher` rule.
 
-    What is recorded: the activity of the share `recorded` of the units, plus noise N(0, noise^2) of
-    the measurement, which the plasticity does not see. Each session is a subject of its own. Mehta
-    et al. 2024 (their first case). The data depend on data_seed alone.
+    input_sd: standard deviation of the inputs.
+    weight_sd: standard deviation of the weights at birth, which the fit knows.
+    teacher: the rule by which units change their synapses, see task teacher_student.
+    recorded_share: the share of the units whose activity is recorded.
+    noise: standard deviation of the measurement, which the plasticity does not see.
+
+    Each session is a subject of its own. The data depend on data_seed alone.
+    Source: Mehta et al. 2024 (their first case).
     """
 
     n_in: Count = 20
@@ -56,6 +59,7 @@ class Taught(AbstractRecording):
 
 @lru_cache(maxsize=8)
 def _recorded(task: Taught) -> Recorded:
+    """All sessions."""
     lesson = TeacherStudent(
         n_in=task.n_in,
         n_out=task.n_out,
@@ -65,48 +69,64 @@ def _recorded(task: Taught) -> Recorded:
         neuron=task.neuron,
         teacher=task.teacher,
     )
-    n, n_steps, n_out = task.n_sessions, task.n_steps, task.n_out
-    weights, inputs, activity = jax.tree.map(np.asarray, _lessons(lesson, n, task.data_seed))
+    n = task.n_sessions
+    n_steps = task.n_steps
+    n_out = task.n_out
+    taught = jax.tree.map(np.asarray, _lessons(lesson, n, task.data_seed))
     rng = np.random.default_rng([task.data_seed, 2])
     shown = np.zeros(n_out, np.float32)
     shown[rng.permutation(n_out)[: max(1, round(task.recorded_share * n_out))]] = 1.0
-    noisy = activity + task.noise * rng.normal(size=activity.shape)
+    noisy = taught.activity + task.noise * rng.normal(size=taught.activity.shape)
     zeros = np.zeros((n, n_steps), np.float32)
     fields: dict[str, Any] = {
-        "stimulus": inputs,
+        "stimulus": taught.inputs,
         "target": (noisy * shown).astype(np.float32),
-        "observed": np.broadcast_to(shown, activity.shape),
+        "observed": np.broadcast_to(shown, taught.activity.shape),
         "gate": zeros + 1.0,
         "reset": zeros,
         "modulators": {},
-        "weights": {"input_to_output": weights},
+        "weights": {"input_to_output": taught.weights},
         "final": {},
         "subject": np.arange(n, dtype=np.int32),
         "share": np.ones(n, np.float32),
     }
     trial = np.broadcast_to(np.arange(n_steps), (n, n_steps))
-    return Recorded(Session(**fields), trial, np.arange(n), tuple(f"session {i}" for i in range(n)))
+    names = tuple(f"session {i}" for i in range(n))
+    return Recorded(Session(**fields), trial, np.arange(n), names)
 
 
-def _lessons(
-    lesson: AbstractTaskFamily, n: int, seed: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(first weights, inputs, the teacher's activity) of `n` lessons."""
+class _Lessons(NamedTuple):
+    """Lessons, one after the other.
 
-    def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    weights [n, n_out, n_in]: at birth.
+    inputs [n, n_steps, n_in].
+    activity [n, n_steps, n_out]: of the teacher.
+    """
+
+    weights: jax.Array
+    inputs: jax.Array
+    activity: jax.Array
+
+
+def _lessons(lesson: AbstractTaskFamily, n: int, seed: int) -> _Lessons:
+    """`n` lessons, the same in any precision."""
+    dt = 1e-3
+    shape = lesson.shape()
+
+    def one(key: jax.Array) -> _Lessons:
         k_task, k_life = jax.random.split(key)
         task = lesson.sample(k_task, "train")
-        blank = jax.numpy.zeros(lesson.shape().n_out)
+        blank = jax.numpy.zeros(shape.n_out)
         view = neuron_view(blank, blank, blank)
-        step = lambda state, _: (lambda s, o: (s, o.feedback.target))(
-            *lesson.step(task, state, view, k_life, 1e-3)
-        )
-        _, activity = jax.lax.scan(
-            step, lesson.begin(task, k_life, 1e-3), None, lesson.shape().n_steps
-        )
-        return task.weights["input_to_output"], task.inputs, activity
 
-    with jax.ensure_compile_time_eval(), jax.enable_x64(False):  # the same data in any precision
-        return jax.jit(lambda keys: jax.lax.map(one, keys))(
-            jax.random.split(jax.random.key(seed), n)
-        )
+        def step(state: Any, _: None) -> tuple[Any, jax.Array]:
+            state, outcome = lesson.step(task, state, view, k_life, dt)
+            return state, outcome.feedback.target
+
+        begun = lesson.begin(task, k_life, dt)
+        _, activity = jax.lax.scan(step, begun, None, shape.n_steps)
+        return _Lessons(task.weights["input_to_output"], task.inputs, activity)
+
+    with jax.ensure_compile_time_eval(), jax.enable_x64(False):
+        keys = jax.random.split(jax.random.key(seed), n)
+        return jax.jit(lambda keys: jax.lax.map(one, keys))(keys)

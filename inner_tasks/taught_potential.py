@@ -1,4 +1,4 @@
-"""A neuron whose potential has to follow a teacher's."""
+"""A neuron whose potential has to follow the potential of a teacher."""
 
 import math
 from dataclasses import replace
@@ -15,8 +15,11 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Somatic:
-    """chances [n_steps, n_in], uniform: an input spikes where its chance is below 1 - exp(-rate
-    dt); weights [n_in] of the teacher."""
+    """One life.
+
+    chances [n_steps, n_in]: uniform; an input spikes where its chance is below 1 - exp(-rate dt).
+    weights [n_in]: of the teacher.
+    """
 
     chances: Array
     weights: Array
@@ -24,7 +27,11 @@ class Somatic:
 
 @pytree
 class Filtered:
-    """t: steps gone by; trace [n_in]: what the inputs left at the synapses."""
+    """The state of a life.
+
+    t []: steps gone by.
+    trace [n_in]: the filtered spikes of the inputs at the synapses.
+    """
 
     t: Array
     trace: Array
@@ -33,15 +40,25 @@ class Filtered:
 @register("task", "taught_potential")
 @spec
 class TaughtPotential(AbstractTaskFamily):
-    """One output neuron sees s_i <- exp(-dt/tau) s_i + spike_i of `n_in` Poisson inputs at `rate`
-    hertz, and is told the potential v = sum_i w*_i s_i of a teacher whose weights w* ~ N(0,
-    weight_sd^2 / n_in) are fixed within a life.
+    """The potential of one output neuron has to follow the potential of a teacher.
 
-    loss = (v - u)^2, u the potential (not the spikes) of the output. v comes as the modulator
-    `teacher`: no error, no target is given. tau in seconds. Differentiable. Splits: disjoint
-    streams of the key.
-    Known answer: delta_w = rate s (v - u). The smaller relative of the error task of Jordan et al.
-    2021, after Urbanczik & Senn 2014.
+        s_i <- exp(-dt/tau) s_i + spike_i
+        v = sum_i w*_i s_i
+        loss = (v - u)^2
+
+    s [n_in]: the stimulus.
+    spike [n_in]: Poisson spikes of the inputs, at `rate` hertz.
+    tau: seconds.
+    v: the potential of the teacher.
+    w* [n_in]: its weights, N(0, weight_sd^2 / n_in), fixed within a life.
+    u: the potential of the output, not its spikes.
+
+    v comes as the modulator `teacher`. The task offers no error and no target. It is
+    differentiable.
+    Splits: disjoint streams of the key.
+    Known answer: delta_w = rate s (v - u).
+    Source: the smaller relative of the error task of Jordan et al. 2021, after Urbanczik & Senn
+    2014.
     """
 
     n_in: Count = 12
@@ -52,20 +69,18 @@ class TaughtPotential(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_steps, True),)
-        return TaskShape(
-            {"input": self.n_in}, 1, phases, frozenset({"teacher"}), differentiable=True
-        )
+        offers = frozenset({"teacher"})
+        return TaskShape({"input": self.n_in}, 1, phases, offers, differentiable=True)
 
     def halved(self) -> "TaughtPotential":
         return replace(self, n_steps=2 * self.n_steps)
 
     def sample(self, key: Key, split: Split) -> Somatic:
         k_chances, k_weights = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
+        sd = self.weight_sd / math.sqrt(self.n_in)
         return Somatic(
             chances=jax.random.uniform(k_chances, (self.n_steps, self.n_in)),
-            weights=self.weight_sd
-            / math.sqrt(self.n_in)
-            * jax.random.normal(k_weights, (self.n_in,)),
+            weights=sd * jax.random.normal(k_weights, (self.n_in,)),
         )
 
     def begin(self, task: Somatic, key: Key, dt: float) -> Filtered:
@@ -80,8 +95,8 @@ class TaughtPotential(AbstractTaskFamily):
         trace = self._moved(task, state, dt)
         teacher = jnp.sum(task.weights * trace)
         score = Score(loss=(teacher - output.potential[0]) ** 2, weight=jnp.ones(()), metrics={})
-        told = feedback(1, modulators={"teacher": teacher})
-        return Filtered(t=state.t + 1, trace=trace), Outcome(feedback=told, score=score)
+        signals = feedback(1, modulators={"teacher": teacher})
+        return Filtered(t=state.t + 1, trace=trace), Outcome(feedback=signals, score=score)
 
     def _moved(self, task: Somatic, state: Filtered, dt: float) -> Array:
         """The trace of this step."""

@@ -1,4 +1,4 @@
-"""A student rule has to reproduce the activity that a teacher rule gives rise to."""
+"""A student rule has to reproduce the activity of a layer that learns by a teacher rule."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -34,9 +34,9 @@ OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0), rate=
 class Lesson:
     """One life.
 
-    weights {input_to_output: [n_out, n_in]}: the teacher's at the start; genome `given` hands them
-        to the student
-    inputs [n_steps + n_test, n_in]
+    weights {input_to_output: [n_out, n_in]}: the first weights of the teacher. Genome `given` hands
+        them to the student.
+    inputs [n_steps + n_test, n_in]: the stimuli.
     """
 
     weights: dict[str, Array]
@@ -45,7 +45,13 @@ class Lesson:
 
 @pytree
 class Teacher:
-    """The teacher in a life: its weights [n_out, n_in], its neurons, its rule, the steps t []."""
+    """The teacher in a life.
+
+    weight [n_out, n_in]: its weights.
+    neuron: the state of its neurons.
+    rule: the state of its rule.
+    t []: steps gone by.
+    """
 
     weight: Array
     neuron: dict[str, Array]
@@ -56,12 +62,15 @@ class Teacher:
 @register("task", "teacher_student")
 @spec
 class TeacherStudent(AbstractTaskFamily):
-    """One layer of `n_out` units changes its weights by the `teacher` rule while inputs x ~ N(0,
-    input_sd^2) stream in.
+    """A student has to follow one layer of `n_out` units that learns by the `teacher` rule.
 
-    loss = mean over units of (student - teacher)^2 at every step; initial weights N(0, weight_sd^2)
-    come with the task.
-    n_test: steps after the `n_steps` in which the student no longer changes; the teacher goes on.
+        loss = mean over units of (student - teacher)^2
+        x ~ N(0, input_sd^2)
+
+    x [n_in]: the input of a step, to both.
+    weight_sd: the weights at birth are N(0, weight_sd^2), and come with the task.
+    n_test: steps after the `n_steps`, in which the teacher goes on and the student stays as it is.
+
     Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
     """
 
@@ -76,7 +85,9 @@ class TeacherStudent(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         offers = frozenset({"error", "target", "weights"})
-        phases = ((self.n_steps, True), *(((self.n_test, False),) if self.n_test else ()))
+        phases = ((self.n_steps, True),)
+        if self.n_test:
+            phases = (*phases, (self.n_test, False))
         return TaskShape({"input": self.n_in}, self.n_out, phases, offers, differentiable=True)
 
     def sample(self, key: Key, split: Split) -> Lesson:
@@ -101,20 +112,17 @@ class TeacherStudent(AbstractTaskFamily):
     def step(
         self, task: Lesson, state: Teacher, output: NeuronView, key: Key, dt: float
     ) -> tuple[Teacher, Outcome]:
-        connection, x = Dense(self.n_out, self.n_in), task.inputs[state.t]
+        connection = Dense(self.n_out, self.n_in)
+        x = task.inputs[state.t]
         drive = {"soma": connection.propagate(state.weight, x)}
-        neuron, seen = self.neuron.step({}, state.neuron, drive, dt, key)
+        neuron, post = self.neuron.step({}, state.neuron, drive, dt, key)
         blank = blank_view(connection, ())
-        view = replace(
-            blank, pre=replace(blank.pre, activity=x), post=seen, weight=state.weight, key=key
-        )
-        rule, delta = self.teacher.step(
-            self.teacher.init(key, connection), state.rule, connection, view, dt
-        )
-        error = output.activity - seen.activity
+        pre = replace(blank.pre, activity=x)
+        view = replace(blank, pre=pre, post=post, weight=state.weight, key=key)
+        theta = self.teacher.init(key, connection)
+        rule, delta = self.teacher.step(theta, state.rule, connection, view, dt)
+        error = output.activity - post.activity
         score = Score(loss=jnp.mean(error**2), weight=jnp.ones(()), metrics={})
         new = Teacher(weight=state.weight + delta, neuron=neuron, rule=rule, t=state.t + 1)
-        return new, Outcome(
-            feedback=feedback(self.n_out, error=2 * error / self.n_out, target=seen.activity),
-            score=score,
-        )
+        signals = feedback(self.n_out, error=2 * error / self.n_out, target=post.activity)
+        return new, Outcome(feedback=signals, score=score)

@@ -75,6 +75,17 @@ class Recorded(NamedTuple):
     names: tuple[str, ...]
 
 
+class _Credit(NamedTuple):
+    """The credit of a choice; both parts are empty where sessions tell none.
+
+    feedback: {target [n_options], error [n_options]}
+    modulators: {surprise []}
+    """
+
+    feedback: dict[str, Array]
+    modulators: dict[str, Array]
+
+
 class Truth(NamedTuple):
     """The source of simulated data; sessions bring their first weights.
 
@@ -177,7 +188,8 @@ class AbstractRecording(AbstractTaskFamily):
         sessions = recorded.sessions
         n_steps = int((recorded.trial >= 0).sum())
         n_values = int((sessions.observed > 0).sum())
-        n_sessions, n_subjects = len(recorded.subject), len(recorded.names)
+        n_sessions = len(recorded.subject)
+        n_subjects = len(recorded.names)
         return (
             f"{n_sessions} sessions of {n_subjects} subjects, {n_steps} steps in all; "
             f"{sessions.stimulus.shape[2]} inputs, {sessions.target.shape[2]} outputs, "
@@ -247,23 +259,21 @@ class AbstractRecording(AbstractTaskFamily):
         expected = self.likelihood.mean(output.activity)
         modulators = {name: expected[column] for name, column in self.channels().items()}
         modulators |= {name: values[state] for name, values in task.modulators.items()}
-        credit, surprise = self._credit_of_choice(task, state, output.activity)
+        credit = self._credit_of_choice(task, state, output.activity)
         outcome_feedback = feedback(
             self.shape().n_out,
-            **credit,
+            **credit.feedback,
             gate=task.gate[state],
             reset=task.reset[state],
-            modulators=modulators | surprise,
+            modulators=modulators | credit.modulators,
         )
         score = Score(loss=mean_loss, weight=count, metrics={})
         return state + 1, Outcome(feedback=outcome_feedback, score=score)
 
-    def _credit_of_choice(
-        self, task: Session, state: Array, activity: Array
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """({target, error}, {surprise}) of the choice in a step; empty where sessions tell none."""
+    def _credit_of_choice(self, task: Session, state: Array, activity: Array) -> _Credit:
+        """The credit of the choice in a step."""
         if not task.told:
-            return {}, {}
+            return _Credit({}, {})
         choice = task.told["choice"][state]
         made = task.told["made"][state]
         likelihood = self.parts()[-1].likelihood
@@ -273,7 +283,10 @@ class AbstractRecording(AbstractTaskFamily):
             return jnp.sum(share * likelihood.loss(activity, choice))
 
         surprise, error = jax.value_and_grad(loss_of_choice)(activity[-len(choice) :])
-        return {"target": choice, "error": made * error}, {SURPRISE: made * surprise}
+        return _Credit(
+            feedback={"target": choice, "error": made * error},
+            modulators={SURPRISE: made * surprise},
+        )
 
 
 def _dtype(x: Any) -> Any:

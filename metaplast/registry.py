@@ -1,5 +1,7 @@
-"""Plug-ins by kind and name. A plug-in is one file, and the name of the file is the registered
-name. This is the only module that dispatches on a string.
+"""Plug-ins by kind and name.
+
+A plug-in is one file, and the name of the file is the registered name. This is the only module that
+dispatches on a string.
 
 Outside packages join through entry points (`metaplast.rules`, `metaplast.tasks`, ...) or by being
 imported (`--import MODULE`). `find` imports only modules that the rooms and entry points list: a
@@ -20,7 +22,7 @@ T = TypeVar("T", bound=type)
 
 
 class Kind(NamedTuple):
-    """Where the plug-ins of one kind are.
+    """The place of the plug-ins of one kind.
 
     package: the room, a package whose files, also those in its folders, are the plug-ins.
     plural: the word of the command line, the group of configs and the last part of the entry-point
@@ -92,29 +94,21 @@ def register(kind: str, name: str) -> Callable[[T], T]:
         taken, today or by a plug-in that had it in an earlier version.
     """
     if kind not in KINDS:
-        raise BadInput(
-            f"kind {kind!r}", f"one of {', '.join(KINDS)}", "correct the kind in @register"
-        )
+        expected = f"one of {', '.join(KINDS)}"
+        raise BadInput(f"kind {kind!r}", expected, "correct the kind in @register")
 
     def enrol(cls: T) -> T:
-        own_name = _snake(cls.__name__)
-        if own_name != name:
-            raise BadInput(
-                f"name {name!r} of {cls.__name__}", repr(own_name), "rename the one or the other"
-            )
+        class_name = _snake(cls.__name__)
+        if class_name != name:
+            what = f"name {name!r} of {cls.__name__}"
+            raise BadInput(what, repr(class_name), "rename the one or the other")
         if (kind, name) in OLD_NAMES:
-            raise BadInput(
-                f"{kind} {name!r}",
-                f"a free name: it is the old name of {OLD_NAMES[kind, name]!r}",
-                "choose another name",
-            )
+            expected = f"a free name: it is the old name of {OLD_NAMES[kind, name]!r}"
+            raise BadInput(f"{kind} {name!r}", expected, "choose another name")
         holder = _registered.get((kind, name))
         if holder is not None and _place(holder) != _place(cls):
-            raise BadInput(
-                f"{kind} {name!r}",
-                f"a free name: {holder.__module__} has it",
-                "choose another name",
-            )
+            expected = f"a free name: {holder.__module__} has it"
+            raise BadInput(f"{kind} {name!r}", expected, "choose another name")
         _registered[(kind, name)] = cls
         return cls
 
@@ -174,11 +168,8 @@ def find(kind: str, name: str) -> type[Any]:
     if (kind, name) not in _registered:
         _load(kind, name)
     if (kind, name) not in _registered:
-        raise BadInput(
-            f"{kind} {name!r}",
-            f"a class decorated with @register({kind!r}, {name!r})",
-            "add it to that file",
-        )
+        expected = f"a class decorated with @register({kind!r}, {name!r})"
+        raise BadInput(f"{kind} {name!r}", expected, "add it to that file")
     return _registered[(kind, name)]
 
 
@@ -235,11 +226,8 @@ def _modules(kind: str) -> dict[str, str]:
         if module.ispkg or name == "base" or any(part.startswith("_") for part in path):
             continue
         if modules.setdefault(name, module.name) != module.name:
-            raise BadInput(
-                f"{module.name} beside {modules[name]}",
-                f"one {kind} {name!r}",
-                "rename one of the files",
-            )
+            what = f"{module.name} beside {modules[name]}"
+            raise BadInput(what, f"one {kind} {name!r}", "rename one of the files")
     return modules
 
 
@@ -250,12 +238,16 @@ def _entry_points(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def _place(cls: type) -> tuple[str, str]:
-    """Where a class is defined. A module that is imported twice defines the same class twice."""
+    """The module and the name of a class.
+
+    A module that is imported twice defines the same class twice.
+    """
     return cls.__module__, cls.__qualname__
 
 
 def _snake(name: str) -> str:
-    """The snake_case of a class name. A last underscore, as in `None_`, is dropped: it only avoids
-    a word of Python.
+    """The snake_case of a class name.
+
+    A last underscore, as in `None_`, is dropped: it only avoids a word of Python.
     """
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().removesuffix("_")

@@ -4,6 +4,7 @@ A new signal is a new field. [n] is one value per neuron of a population, [] a s
 values are [post, pre], or in the connection's own layout. Units are SI units.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar, cast, dataclass_transform
 
 import chex
@@ -267,6 +268,17 @@ def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
 def rule_state(**sides: dict[str, Array]) -> RuleState:
     """A rule state of which only the named `sides` hold something."""
     return RuleState(**{**EMPTY_STATE_FIELDS, **sides})
+
+
+def with_entries(state: RuleState, **sides: dict[str, Array]) -> RuleState:
+    """The state with these entries, new or changed, and all its others.
+
+    Args:
+        state: the state of a rule.
+        sides: side (post, pre, synapse, scalar) -> its entries, by name.
+    """
+    merged = {side: {**getattr(state, side), **entries} for side, entries in sides.items()}
+    return replace(state, **merged)
 
 
 def feedback(n_out: int, **fields: Any) -> Feedback:

@@ -69,16 +69,14 @@ def build(cls: type[T], fields: Mapping[str, Any]) -> T:
         BadInput: for an unknown field.
         pydantic.ValidationError: for a wrong value; `explain` turns it into one line.
     """
-    known = tuple(field.name for field in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
+    any_class: Any = cls
+    known = tuple(field.name for field in dataclasses.fields(any_class))
     for key in fields:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
+            expected = f"one of {', '.join(known)}" if known else "no field at all"
             fix = f"did you mean {near[0]!r}?" if near else "remove it"
-            raise BadInput(
-                f"unknown field {key!r}",
-                f"one of {', '.join(known)}" if known else "no field at all",
-                fix,
-            )
+            raise BadInput(f"unknown field {key!r}", expected, fix)
     return cls(**{key: frozen(value) for key, value in fields.items()})
 
 
@@ -96,15 +94,13 @@ def decode(kind: str, value: Any) -> Any:
     if not isinstance(value, str | Mapping):
         if type(value) in registry.classes(kind):
             return value
-        raise BadInput(
-            f"{value!r}", f"a {kind}: its name, or a mapping with 'name'", f"metaplast list {kind}"
-        )
+        expected = f"a {kind}: its name, or a mapping with 'name'"
+        raise BadInput(f"{value!r}", expected, f"metaplast list {kind}")
     fields = {"name": value} if isinstance(value, str) else dict(value)
     name = fields.pop("name", None)
     if not isinstance(name, str):
-        raise BadInput(
-            f"name={name!r}", f"the name of a {kind}", f"one of {', '.join(registry.names(kind))}"
-        )
+        fix = f"one of {', '.join(registry.names(kind))}"
+        raise BadInput(f"name={name!r}", f"the name of a {kind}", fix)
     return build(registry.find(kind, name), fields)
 
 
@@ -193,9 +189,9 @@ def encode(value: Any) -> Any:
     """
     if dataclasses.is_dataclass(value):
         name = registry.name_of(type(value))
-        plain = {
-            field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
+        plain = {}
+        for field in dataclasses.fields(value):
+            plain[field.name] = encode(getattr(value, field.name))
         return {"name": name, **plain} if name else plain
     if isinstance(value, tuple):
         if value and all(_is_pair(item) and isinstance(item[0], str) for item in value):
@@ -218,13 +214,10 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
         return explain(cause, path)
     if isinstance(cause, BadInput):
         return BadInput(f"{path}: {cause.what}" if path else cause.what, cause.expected, cause.fix)
-    given = first.get("input")
+    value = first.get("input")
     if first["type"] == "tuple_type":
-        item = given if isinstance(given, bool | int | float | str) else "ITEM"
-        return BadInput(f"{path}={given!r}", "a list", f"write [{item}]")
+        item = value if isinstance(value, bool | int | float | str) else "ITEM"
+        return BadInput(f"{path}={value!r}", "a list", f"write [{item}]")
     message = first["msg"]
-    return BadInput(
-        f"{path}={given!r}",
-        message[:1].lower() + message[1:],
-        "change the value",
-    )
+    expected = message[:1].lower() + message[1:]
+    return BadInput(f"{path}={value!r}", expected, "change the value")

@@ -158,7 +158,7 @@ def _check_stages(
         )
 
 
-class Run(NamedTuple):
+class OuterRun(NamedTuple):
     """One of several runs of a problem under an outer loop.
 
     seed: the seed of all its random numbers
@@ -190,13 +190,13 @@ def steps(
         (steps done, state, metrics). Where training lives are shorter than the task, now or in any
         stage of the curriculum, the metric `unroll` is their number of steps.
     """
-    for step, run, metrics in _steps_of_run(problem, outer, Run(seed, state), start, stop):
+    for step, run, metrics in _steps_of_run(problem, outer, OuterRun(seed, state), start, stop):
         yield step, run.state, metrics
 
 
 def _steps_of_run(
-    problem: Problem, outer: AbstractOuterLoop, run: Run, start: int, stop: int
-) -> Iterator[tuple[int, Run, Metrics]]:
+    problem: Problem, outer: AbstractOuterLoop, run: OuterRun, start: int, stop: int
+) -> Iterator[tuple[int, OuterRun, Metrics]]:
     """The outer steps of one run: (steps done, run, metrics)."""
     for index in range(start, stop):
         problem_now = problem.at(index)
@@ -210,7 +210,7 @@ def _steps_of_run(
         yield index + 1, run, {**metrics, **_unroll_metric(problem_now)}
 
 
-def _with_comparable_watch(problem: Problem, run: Run, index: int) -> Run:
+def _with_comparable_watch(problem: Problem, run: OuterRun, index: int) -> OuterRun:
     """The run before step `index`: its watch begins anew where lives change their length."""
     if run.watch is None or index == 0 or problem.at(index) == problem.at(index - 1):
         return run
@@ -218,8 +218,8 @@ def _with_comparable_watch(problem: Problem, run: Run, index: int) -> Run:
 
 
 def _watched(
-    outer: AbstractOuterLoop, before: Run, state: Any, regrown: Any, metrics: Metrics
-) -> tuple[Run, Metrics]:
+    outer: AbstractOuterLoop, before: OuterRun, state: Any, regrown: Any, metrics: Metrics
+) -> tuple[OuterRun, Metrics]:
     """The run after a step, led back where the search got lost (metaplast/watch.py).
 
     Args:
@@ -251,11 +251,11 @@ def _unroll_metric(problem: Problem) -> Metrics:
 def steps_many(
     problem: Problem,
     outer: AbstractOuterLoop,
-    runs: Sequence[Run],
+    runs: Sequence[OuterRun],
     start: int,
     stop: int,
     lockstep: bool | None = None,
-) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
+) -> Iterator[tuple[int, list[OuterRun], list[Metrics]]]:
     """The outer steps of several runs, by one compiled program.
 
     In lockstep all runs take a step at once. That is faster on a CPU too (benchmarks/README.md),
@@ -297,16 +297,16 @@ def steps_many(
 
 
 def _steps_in_lockstep(
-    problem: Problem, outer: AbstractOuterLoop, runs: list[Run], start: int, stop: int
-) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
+    problem: Problem, outer: AbstractOuterLoop, runs: list[OuterRun], start: int, stop: int
+) -> Iterator[tuple[int, list[OuterRun], list[Metrics]]]:
     seeds = jnp.asarray([run.seed for run in runs])
     for index in range(start, stop):
         problem_now = problem.at(index)
         step = jnp.asarray(index)
         before = [_with_comparable_watch(problem, run, index) for run in runs]
         batches = _sample_many(problem.lifetime.task, seeds, step, problem.n_tasks)
-        inputs = ([run.state for run in before], batches, seeds)
-        states, metrics = _step_many(problem_now, outer, inputs, step)
+        states_before = [run.state for run in before]
+        states, metrics = _step_many(problem_now, outer, states_before, batches, seeds, step)
         runs = []
         metrics_of_runs = []
         for run, state, metrics_of_step in zip(before, states, metrics, strict=True):
@@ -325,11 +325,21 @@ def _sample_many(family: AbstractTaskFamily, seeds: Array, index: Array, n: int)
 def _step_many(
     problem: Problem,
     outer: AbstractOuterLoop,
-    runs: tuple[list[Any], Batch, Array],
+    states: list[Any],
+    batches: Batch,
+    seeds: Array,
     index: Array,
 ) -> tuple[list[Any], list[Metrics]]:
-    """One step of all runs. runs: (outer states, batches, seeds)."""
-    states, batches, seeds = runs
+    """One step of all runs: (outer states, metrics).
+
+    Args:
+        problem: the problem of all runs.
+        outer: the outer loop of all runs.
+        states: the outer state of every run.
+        batches: the tasks of every run, stacked.
+        seeds: [n_runs].
+        index: the number of the step [].
+    """
 
     def one(state: Any, batch: Batch, seed: Array) -> tuple[Any, Metrics]:
         return _step(problem, outer, state, batch, stream(seed, "step", index))

@@ -96,26 +96,17 @@ class Wiring:
         """Refuse an edge that does not fit the populations, whose names are `order`."""
         for end in (edge.pre, edge.post):
             if end not in order:
-                raise BadInput(
-                    f"edge {edge.name}: population {end!r}",
-                    f"one of {', '.join(order)}",
-                    "correct the edge",
-                )
+                what = f"edge {edge.name}: population {end!r}"
+                raise BadInput(what, f"one of {', '.join(order)}", "correct the edge")
         sizes = (self.population(edge.post).n, self.population(edge.pre).n)
         connection_sizes = (edge.connection.n_post, edge.connection.n_pre)
         if sizes != connection_sizes:
-            raise BadInput(
-                f"edge {edge.name}: connection {connection_sizes}",
-                f"(n_post, n_pre) = {sizes}",
-                "correct the sizes",
-            )
+            what = f"edge {edge.name}: connection {connection_sizes}"
+            raise BadInput(what, f"(n_post, n_pre) = {sizes}", "correct the sizes")
         ports = self.population(edge.post).neuron.ports
         if edge.port not in ports:
-            raise BadInput(
-                f"edge {edge.name}: port {edge.port!r}",
-                f"one of {', '.join(ports)}",
-                "correct the port",
-            )
+            what = f"edge {edge.name}: port {edge.port!r}"
+            raise BadInput(what, f"one of {', '.join(ports)}", "correct the port")
         if not edge.bounds[0] < edge.bounds[1]:
             raise BadInput(f"edge {edge.name}: bounds {edge.bounds}", "lower < upper", "swap them")
         low, high = self.bounds(edge)
@@ -189,6 +180,5 @@ def _distinct(kind: str, names: list[str]) -> None:
     """Raises: BadInput where a name stands twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise BadInput(
-            f"{kind} {twice[0]!r} stands twice", f"distinct {kind} names", "rename or label one"
-        )
+        what = f"{kind} {twice[0]!r} stands twice"
+        raise BadInput(what, f"distinct {kind} names", "rename or label one")

@@ -46,7 +46,7 @@ class Offspring:
     key, form, size, n_nodes: the facts of each (see `_trees.Facts`)
     twin [n_proposals]: the parent that does the same; -1 where none does
     examined [n_proposals]: whether the proposal is one of those up to the last chosen one
-    chosen [lambda]: the first proposals that do what no member did before
+    chosen [lambda]: the first proposals with a function that no member had before
     real [lambda]: whether there are so many
     """
 
@@ -59,6 +59,17 @@ class Offspring:
     examined: Array
     chosen: Array
     real: Array
+
+
+class Entrants(NamedTuple):
+    """The chosen proposals, each under its best rate.
+
+    flat [lambda, n]: their thetas
+    loss [lambda]: their losses, less `harder`
+    """
+
+    flat: Array
+    loss: Array
 
 
 class Selection(NamedTuple):
@@ -135,7 +146,7 @@ def selected(
     where: _trees.Places,
     parents: Parents,
     offspring: Offspring,
-    entered: tuple[Array, Array],
+    entrants: Entrants,
     parsimony: Array,
 ) -> Selection:
     """The best members of distinct functions, by loss + parsimony * nodes.
@@ -144,16 +155,15 @@ def selected(
         where: the places of the genes and numbers.
         parents: the parents after these lives.
         offspring: the proposals.
-        entered: the thetas [lambda, n] and losses [lambda] of the proposals that lived.
+        entrants: the proposals that lived.
         parsimony: the price of a node [].
     """
     twins = _twins(where, parents, offspring)
     chosen = offspring.chosen
-    thetas, losses = entered
     new = Parents(
-        flat=thetas,
-        loss=losses,
-        count=jnp.zeros_like(losses),
+        flat=entrants.flat,
+        loss=entrants.loss,
+        count=jnp.zeros_like(entrants.loss),
         key=offspring.key[chosen],
         form=offspring.form[chosen],
         size=offspring.size[chosen],
@@ -175,7 +185,7 @@ def selected(
 
 
 def _twins(where: _trees.Places, parents: Parents, offspring: Offspring) -> Parents:
-    """The proposals that do what a parent does, with its loss and rates.
+    """The proposals with the function of a parent, at its loss and rates.
 
     The loss of a proposal without such a parent is infinite.
     """

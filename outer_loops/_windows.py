@@ -108,9 +108,13 @@ def embark(problem: Problem, theta: Theta, window: int, n_pairs: int = 0) -> Und
     batch = _batch_shape(problem)
     n_lives = batch.keys.shape[0]  # fewer than n_tasks where there are fewer
     if n_pairs:
-        n_units, n_slots, n_members = n_pairs, n_pairs * n_lives, 2 * n_pairs
+        n_units = n_pairs
+        n_slots = n_pairs * n_lives
+        n_members = 2 * n_pairs
     else:
-        n_units, n_slots, n_members = n_lives, n_lives, 1
+        n_units = n_lives
+        n_slots = n_lives
+        n_members = 1
     batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((n_slots, *x.shape[1:]), x.dtype), batch)
     thetas = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_members, *x.shape)), theta)
     lives = problem.unborn(thetas, batch, share=2 if n_pairs else None)

@@ -59,6 +59,19 @@ class _Moves(NamedTuple):
     diverged: Array
 
 
+class _Slope(NamedTuple):
+    """The gradient at one parent.
+
+    gradient [n]: d loss / d theta
+    lives []: the number of lives that it took
+    diverged []: the number of them that blew up
+    """
+
+    gradient: Array
+    lives: Array
+    diverged: Array
+
+
 @register("outer", "genetic_programming")
 @spec
 class GeneticProgramming(AbstractOuterLoop):
@@ -80,14 +93,15 @@ class GeneticProgramming(AbstractOuterLoop):
     signs: the signals that are -1 or 1 on the probes, as on the task
 
     Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. The
-    first `lambda_` proposals that do what no member did before live, each under `n_rates` rates a
-    factor `rate_factor` apart, and the best rate is kept:
+    first `lambda_` proposals with a new function live, each under `n_rates` rates a factor
+    `rate_factor` apart, and the best rate is kept:
 
         rate * rms(f) on probes = the rule's `rate` * factor
 
-    Two trees do the same where their outputs on 64 fixed probes agree, up to a factor, to 1e-3.
+    Two trees have the same function where their outputs on 64 fixed probes agree, up to a factor,
+    to 1e-3.
     This is the functional-equivalence cache, which also refuses trees that are not finite there.
-    Probes are standard normal. A proposal that does what a parent does takes its place where
+    Probes are standard normal. A proposal with the function of a parent takes its place where
     loss + parsimony * nodes is no higher (neutral drift). Any other known proposal is dropped.
 
     The parents live again in every step, so that a lucky one does not stay: their loss is a running
@@ -101,7 +115,7 @@ class GeneticProgramming(AbstractOuterLoop):
     `proposed`: the number of proposals so far that were looked at and finite.
     `evaluated`: the number of evaluations so far, lambda_ per step.
     `saved`: 1 - evaluated / proposed.
-    `neutral`: the share of proposals that do what a parent does.
+    `neutral`: the share of proposals with the function of a parent.
     `plateau`, `longest_plateau`: the outer steps since a new function came first.
 
     Raises:
@@ -190,9 +204,11 @@ class GeneticProgramming(AbstractOuterLoop):
         parents = _selection.updated(where, state.parents, own, moves.flat, moved)
         new = new.reshape(tried.shape[:2])
         best_rate = jnp.argmin(new, axis=1)
-        entered = (tried[jnp.arange(self.lambda_), best_rate], jnp.min(new, axis=1))
+        entrants = _selection.Entrants(
+            flat=tried[jnp.arange(self.lambda_), best_rate], loss=jnp.min(new, axis=1)
+        )
         survivors, first_is_new = _selection.selected(
-            where, parents, offspring, entered, state.hyper["parsimony"]
+            where, parents, offspring, entrants, state.hyper["parsimony"]
         )
         after = GpState(
             theta=where.unravel(survivors.flat[0]),
@@ -281,7 +297,10 @@ class GeneticProgramming(AbstractOuterLoop):
     def _moves(
         self, problem: Problem, where: _trees.Places, state: GpState, batch: Batch
     ) -> _Moves:
-        """The best parents, moved down the gradient by several lengths."""
+        """The best parents, moved down the gradient by several lengths.
+
+        There are none without a number to move, or where the task passes no gradient.
+        """
         n_refined = min(self.refine, self.mu)
         n_floats = where.own_rate.size + where.rates.size + where.numbers.size
         differentiable = problem.lifetime.task.shape().differentiable
@@ -290,18 +309,18 @@ class GeneticProgramming(AbstractOuterLoop):
             nothing = jnp.zeros((0, self.lengths, state.parents.flat.shape[1]))
             return _Moves(flat=nothing, lives=zero, diverged=zero)
 
-        def slope(flat: Array) -> tuple[Array, Array, Array]:
+        def slope(flat: Array) -> _Slope:
             _, gradient, metrics = problem.value_and_grad(where.unravel(flat), batch)
-            return ravel_pytree(gradient)[0], metrics["lives"], metrics["diverged"]
+            return _Slope(ravel_pytree(gradient)[0], metrics["lives"], metrics["diverged"])
 
         parents = state.parents.flat[:n_refined]
-        slopes, lives, diverged = lax.map(slope, parents)
-        norm = jnp.sqrt(jnp.sum(slopes**2, axis=1, keepdims=True))
+        slopes = lax.map(slope, parents)
+        norm = jnp.sqrt(jnp.sum(slopes.gradient**2, axis=1, keepdims=True))
         has_slope = jnp.isfinite(norm) & (norm > 0)
-        down = jnp.where(has_slope, -slopes / jnp.where(norm > 0, norm, 1.0), 0.0)
+        down = jnp.where(has_slope, -slopes.gradient / jnp.where(norm > 0, norm, 1.0), 0.0)
         lengths = state.hyper["std"] * jnp.asarray(4.0 ** -np.arange(self.lengths))
         moved = parents[:, None] + lengths[None, :, None] * down[:, None]
-        return _Moves(flat=moved, lives=jnp.sum(lives), diverged=jnp.sum(diverged))
+        return _Moves(flat=moved, lives=jnp.sum(slopes.lives), diverged=jnp.sum(slopes.diverged))
 
 
 def _ranked(losses: Array, metrics: Metrics) -> Array:

@@ -55,7 +55,7 @@ class Hybrid(AbstractOuterLoop):
     then_...
 
     Raises:
-        BadInput: whatever either loop refuses, at the start.
+        BadInput: a problem that either loop refuses, at the start.
     """
 
     first: Annotated[AbstractOuterLoop, plugin("outer")] = Es(steps=100)
@@ -122,10 +122,8 @@ class Hybrid(AbstractOuterLoop):
         return replace(state, then=self.then.slower(state.then, factor))
 
     def regrown(self, state: HybridState, key: Key) -> HybridState:
-        if int(state.step) <= self.first.n_steps:
-            name, loop = "first", self.first
-        else:
-            name, loop = "then", self.then
+        name = "first" if int(state.step) <= self.first.n_steps else "then"
+        loop = getattr(self, name)
         before = getattr(state, name)
         after = loop.regrown(before, key)
         begins_anew = int(state.step) == self.first.n_steps  # `then` is a search of its own

@@ -58,8 +58,8 @@ class MultiStart(AbstractOuterLoop):
     counts steps without any finite loss. Hyper-parameters: inner_..., and spread.
 
     Raises:
-        BadInput: an inner loop whose state changes its shape (es with restarts), and whatever the
-            inner loop refuses.
+        BadInput: an inner loop whose state changes its shape (es with restarts), or a problem that
+            the inner loop refuses.
     """
 
     n: Members = 4
@@ -98,7 +98,7 @@ class MultiStart(AbstractOuterLoop):
             raise BadInput(
                 f"outer multi_start: inner {name_of(type(self.inner))} with restarts",
                 "a state of one shape",
-                "set restarts=0: several starts are what multi_start makes",
+                "set restarts=0: multi_start makes several starts itself",
             )
         zeros = jnp.zeros(self.n, jnp.int32)
         return MultiStartState(

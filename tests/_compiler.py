@@ -1,6 +1,4 @@
-"""Tests compile quickly (tests/conftest.py); where bits are compared, the program is compiled as in
-a user's run.
-"""
+"""Quick compilation for tests (tests/conftest.py), and a user's one where bits are compared."""
 
 import os
 from functools import partial
@@ -35,11 +33,12 @@ def as_users(
 
 
 def quickly() -> None:
-    """All that this process compiles from here on skips optimisations and, in JAX before 0.11, the
-    slower emitters.
+    """Make all later compilations of this process quick.
+
+    They skip optimisations and, in JAX before 0.11, the slower emitters.
     """
     jax.config.update("jax_disable_most_optimizations", True)
     if OLD:
         os.environ["XLA_FLAGS"] = f"--{EMITTERS}=false"
-        jax.devices()  # reads the flag: what tests start does not inherit it
+        jax.devices()  # reads the flag: the processes of tests do not inherit it
         del os.environ["XLA_FLAGS"]

@@ -1,4 +1,4 @@
-"""Whether the table of image segments is there, and a stand-in of the same form where it is not."""
+"""Whether the table of image segments is installed, and a stand-in of the same form for it."""
 
 import importlib.util
 import zipfile
@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-N_EACH, N_FEATURES = 330, 18
+N_EACH = 330
+N_FEATURES = 18
 KINDS = ("brickface", "cement", "foliage", "grass", "path", "sky", "window")
 needs_river = pytest.mark.skipif(
     importlib.util.find_spec("river") is None,
@@ -16,8 +17,12 @@ needs_river = pytest.mark.skipif(
 
 
 def stand_in(folder: Path) -> tuple[np.ndarray, list[str]]:
-    """Writes a package `river` into `folder` that holds nothing but a table: (its features, its
-    kinds).
+    """Write a package `river` that holds nothing but a table.
+
+    Args:
+        folder: the folder of the package.
+
+    Returns: (the features of the table, its kinds).
     """
     random = np.random.default_rng(0)
     kinds = [KINDS[i] for i in random.permutation(np.repeat(np.arange(len(KINDS)), N_EACH))]

@@ -1,12 +1,9 @@
-"""What every test runs under: no silent broadcasting between ranks, no silent mixing of dtypes,
-quick compilation.
-"""
+"""The settings of every test: strict ranks, strict dtypes, quick compilation."""
 
 import os
 
-os.environ.setdefault(
-    "OPENBLAS_NUM_THREADS", "1"
-)  # there is a worker per core: more threads only wait for each other
+# there is a worker per core: more threads only wait for each other
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import jax

@@ -1,8 +1,7 @@
-"""The angle between a credit signal and backpropagation: the published experiment, and that
-measuring only looks.
-"""
+"""The angle between a credit signal and backpropagation: a published experiment, no effects."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,12 +22,14 @@ from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
 
-N_LIVES, N_STEPS = 32, 300
+N_LIVES = 32
+N_STEPS = 300
 
 
 def test_weights_turn_towards_random_feedback():
-    """Lillicrap et al. 2016, the shipped experiment cut short: about 90 degrees at birth, below 45
-    after learning.
+    """Lillicrap et al. 2016: about 90 degrees at birth, below 45 after learning.
+
+    It is the shipped experiment, cut short.
     """
     words = ["experiment=alignment", f"task.n_steps={N_STEPS}", "task.n_test=10"]
     problem = parse(compose(words, Sources()), check=False).main.meta_problem()
@@ -40,7 +41,8 @@ def test_weights_turn_towards_random_feedback():
         return problem.advance(thetas, problem.begin(thetas, batch), N_STEPS + 10)[1].trace.score
 
     score = live(jax.random.key(0))
-    angle, loss = np.asarray(score.metrics["angle_hidden_1"]), np.asarray(score.loss)
+    angle = np.asarray(score.metrics["angle_hidden_1"])
+    loss = np.asarray(score.loss)
     assert angle.shape == (N_LIVES, N_STEPS + 10)
     assert 85 < angle[:, 0].mean() < 95
     assert angle[:, -10:].mean() < 45
@@ -60,26 +62,27 @@ def _lifetime(**changes: Any) -> Lifetime:
 
 @pytest.mark.exact
 def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
-    """Losses and gradients are the same with and without, also where the angle is 0 and has no
-    derivative.
+    """Losses and gradients are the same with and without the measurement.
+
+    They are also the same where the angle is 0 and has no derivative.
     """
     still = _lifetime(feedback=Symmetric())
     measured = dataclasses.replace(still, measure=("alignment",))
 
     @as_users_jit
     def both(key: Any) -> Any:
-        task, theta = still.task.sample(key, "train"), still._init(key)
+        task = still.task.sample(key, "train")
+        theta = still._init(key)
 
         def lived(lifetime: Lifetime, theta: Any) -> Any:
-            score = lifetime.advance(theta, task, lifetime.begin(theta, task, key), 7, start=0)[
-                1
-            ].score
-            return jnp.sum(score.loss), score
+            born = lifetime.begin(theta, task, key)
+            _, trace = lifetime.advance(theta, task, born, 7, start=0)
+            return jnp.sum(trace.score.loss), trace.score
 
-        out = [
-            jax.value_and_grad(lambda t, m=m: lived(m, t), has_aux=True)(theta)
-            for m in (still, measured)
-        ]
+        out = []
+        for lifetime in (still, measured):
+            slope = jax.value_and_grad(partial(lived, lifetime), has_aux=True)
+            out.append(slope(theta))
         other = dataclasses.replace(measured, feedback=Random())
         return out, other.advance(theta, task, other.begin(theta, task, key), 7)[1].score
 
@@ -90,29 +93,24 @@ def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
     for a, b in zip(jax.tree.leaves(grad), jax.tree.leaves(same), strict=True):
         assert np.any(np.asarray(a) != 0)
         np.testing.assert_allclose(a, b, rtol=1e-12)
-    assert set(score.metrics) == {
-        "angle_hidden_1"
-    }  # neither the inputs, nor the bias, nor the output
+    # neither the inputs, nor the bias, nor the output
+    assert set(score.metrics) == {"angle_hidden_1"}
     np.testing.assert_allclose(score.metrics["angle_hidden_1"], np.zeros(7), atol=1e-10)
-    assert np.all(
-        np.asarray(masked.metrics["angle_hidden_1"])[4:] > 1
-    )  # frozen, found step by step
+    # frozen, found step by step
+    assert np.all(np.asarray(masked.metrics["angle_hidden_1"])[4:] > 1)
 
 
 def test_every_hidden_population_of_a_wiring_has_its_angle():
     dale = Recurrent(n_recurrent=10, dale=True)
     lifetime = dataclasses.replace(_lifetime(measure=("alignment",)), network=dale)
-    shape = jax.eval_shape(
-        lambda key: (
-            lifetime.advance(
-                theta := lifetime._init(key),
-                task := lifetime.task.sample(key, "train"),
-                lifetime.begin(theta, task, key),
-                7,
-            )[1].score.metrics
-        ),
-        jax.random.key(0),
-    )
+
+    def metrics(key: Any) -> Any:
+        theta = lifetime._init(key)
+        task = lifetime.task.sample(key, "train")
+        _, trace = lifetime.advance(theta, task, lifetime.begin(theta, task, key), 7)
+        return trace.score.metrics
+
+    shape = jax.eval_shape(metrics, jax.random.key(0))
     assert {name: x.shape for name, x in shape.items()} == {
         "angle_inhibitory": (7,),
         "angle_excitatory": (7,),

@@ -1,5 +1,6 @@
-"""Recurrent synapses that learn by spike times are a loop from spike to spike; those that give
-credit see what came.
+"""Recurrent synapses that learn by spike times are a loop from spike to spike.
+
+Recurrent synapses that give credit see the transmitted signal.
 """
 
 from collections.abc import Callable
@@ -39,14 +40,20 @@ from metaplast.wiring import Edge, Population, Wiring
 from tests.agreement import _ours
 from tests.oracles import events
 
-DT, STEPS, N_IN, N, TOP = 1e-3, 400, 30, 8, 5.0
+DT = 1e-3
+STEPS = 400
+N_IN = 30
+N = 8
+TOP = 5.0
 PAIR = Stdp(potentiation=4e-3, depression=3e-3, tau_pre=17e-3, tau_post=29e-3)
 TRIPLET = Triplet(a2_plus=1e-3, a3_plus=2e-3, a2_minus=2e-3, a3_minus=1e-3)
 VOGELS = Vogels(rate=2e-3, target_rate=20.0)
 TAYLOR = TraceTaylor(
     ("pre", "pre*post_trace", "post*pre_trace"), (-1e-2, -4e-2, 5e-2), learn="none"
 )
-NONE, AXON, NEST = Instant(), Delayed(3 * DT), Delayed(3 * DT, dendrite=3 * DT)
+NONE = Instant()
+AXON = Delayed(3 * DT)
+NEST = Delayed(3 * DT, dendrite=3 * DT)
 BOTH = Delayed(4 * DT, dendrite=DT)
 NESTED = Delayed(2 * DT, Delayed(3 * DT, dendrite=2 * DT))
 CASES: dict[
@@ -91,13 +98,12 @@ def graph(name: str) -> Any:
 def lived(
     spike_times: SpikeTimes = "synapse",
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Every case is an edge of one network; `through` is one that does not go back, with a delay in
-    front of it.
+    """Every case is an edge of one network.
+
+    `through` does not go back, and has a delay in front of it.
     """
-    sources, cells = (
-        Population("input", N_IN),
-        Population("cells", N, Lif(tau_m=10e-3, tau_syn=5e-3), sign=-1),
-    )
+    sources = Population("input", N_IN)
+    cells = Population("cells", N, Lif(tau_m=10e-3, tau_syn=5e-3), sign=-1)
     edges = [
         Edge("input", "cells", Dense(N, N_IN), label="in", bounds=(0.0, TOP)),
         Edge("input", "cells", Dense(N, N_IN), BOTH, label="through", bounds=(0.0, TOP)),
@@ -126,11 +132,16 @@ def late(spikes: np.ndarray, steps: int) -> np.ndarray:
 
 
 def expected(name: str, lag: int = 0) -> np.ndarray:
-    """The last weights, from spike to spike; lag: steps by which presynaptic spikes come late."""
+    """The last weights, from spike to spike.
+
+    lag: the number of steps by which presynaptic spikes come late.
+    """
     _, rule, oracle, _, axon, dendrite = CASES[name]
     cells = lived("transmitted" if lag else "synapse")[0]["cells"]
-    pre, post = late(cells, axon + lag), late(cells, dendrite)
-    connection, born = graph(name), case()[1][name]
+    pre = late(cells, axon + lag)
+    post = late(cells, dendrite)
+    connection = graph(name)
+    born = case()[1][name]
     if born.ndim == 2:
         return events.weights(lambda: oracle(rule, TOP), pre, post, born, DT, TOP)
     ends = connection.topology()
@@ -162,7 +173,8 @@ def test_as_it_was_before_it_pairs_what_was_transmitted(name):
 
 def test_an_edge_that_does_not_go_back_has_its_delays_alone():
     spikes, weights = case()
-    pre, post = late(spikes["input"], 3), late(lived()[0]["cells"], 1)
+    pre = late(spikes["input"], 3)
+    post = late(lived()[0]["cells"], 1)
     wanted = events.weights(lambda: events.pair(PAIR, TOP), pre, post, weights["through"], DT, TOP)
     np.testing.assert_allclose(lived()[1]["through"], wanted, rtol=0.0, atol=1e-12)
 
@@ -170,8 +182,9 @@ def test_an_edge_that_does_not_go_back_has_its_delays_alone():
 def alone(
     rule: Any, transmission: AbstractTransmission = NONE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(spikes, first and last weights) of cells whose only plastic edge goes back and has no effect
-    worth naming.
+    """(spikes, first and last weights) of cells with one plastic edge.
+
+    It goes back and has no effect worth naming.
     """
     spikes, weights = case()
     edges = (
@@ -196,13 +209,9 @@ def test_a_rule_that_is_none_of_spike_times_sees_what_is_transmitted(transmissio
 
 
 def test_terms_of_credit_see_what_is_transmitted_and_terms_of_spikes_the_spikes():
-    """The trace of the presynaptic spikes at a postsynaptic one, by a plain sum over earlier
-    spikes.
-    """
-    spikes, credit = (
-        TraceTaylor(("post*pre_trace",), (1e-3,), learn="none"),
-        ("0*score", "0*post_gain"),
-    )
+    """The trace of the presynaptic spikes at a postsynaptic one is a plain sum."""
+    spikes = TraceTaylor(("post*pre_trace",), (1e-3,), learn="none")
+    credit = ("0*score", "0*post_gain")
     rules = {0: spikes, 1: replace(spikes, terms=(*spikes.terms, credit[1]), initial=(1e-3, 0.0))}
     assert not TraceTaylor(credit[:1], learn="none").spike_timing
     for lag, rule in rules.items():
@@ -220,9 +229,7 @@ RATES = Polynomial(("post*pre",), (1.0,), rate=1e-8, learn="none")
 
 @pytest.mark.parametrize("transmission, sent", [(NONE, 1), (AXON, 4), (NEST, 4)])
 def test_each_part_of_a_sum_sees_spikes_at_its_own_times(transmission, sent):
-    """The change by a sum: that of its part of spike times alone, and products of what was
-    transmitted.
-    """
+    """A sum makes the change of its part of spike times, plus products of transmitted signals."""
     cells, born, alone_last = alone(WEAK, transmission)
     pairs = RATES.rate * cells.T @ late(cells, sent)
     for parts in ((("times", WEAK), ("rates", RATES)), (("rates", RATES), ("times", WEAK))):
@@ -234,13 +241,12 @@ def test_each_part_of_a_sum_sees_spikes_at_its_own_times(transmission, sent):
 
 
 def test_a_sum_within_a_sliding_mean_keeps_both_times():
-    """The part of rates: deviations of the postsynaptic spikes from their mean, times what was
-    transmitted.
-    """
+    """The part of rates: postsynaptic deviations from a mean, times transmitted signals."""
     silent = replace(PAIR, potentiation=1e-30, depression=1e-30)
     rule = Scale(Sliding(Sum((("times", silent), ("rates", RATES))), steps=20.0), learn=False)
     cells, born, last = alone(rule)
-    mean, deviations = np.zeros(N), []
+    mean = np.zeros(N)
+    deviations = []
     for spikes in cells:
         deviations.append(spikes - mean)
         mean = mean + (spikes - mean) / 20.0
@@ -250,9 +256,12 @@ def test_a_sum_within_a_sliding_mean_keeps_both_times():
 
 
 def test_the_rule_of_potentials_sees_presynaptic_spikes_at_their_times():
-    """A potential that stands still at u, low-passed from theta_minus: each presynaptic spike
-    depresses by what it has come to."""
-    u, low = -60.0, -70.6
+    """A potential stands still at u, and is low-passed from theta_minus.
+
+    Each presynaptic spike depresses by the value that the low-pass has come to.
+    """
+    u = -60.0
+    low = -70.6
     rule = Clopath(a_ltd=1e-4, a_ltp=0.0, scale=1e-14, offset=u, spike_width=0.0)
     cells, born, last = alone(rule, AXON)
     come = (u - low) * -np.expm1(-np.arange(STEPS) * DT / rule.tau_minus)
@@ -267,7 +276,9 @@ def test_what_a_dendrite_has_not_brought_yet_is_the_first_potential_and_no_spike
         (cells,),
         (Edge("cells", "cells", Dense(2, 2), Delayed(2 * DT, dendrite=2 * DT), label="back"),),
     )
-    edge, views, seen = wiring.edges[0], np.arange(1.0, 11.0).reshape(5, 2), []
+    edge = wiring.edges[0]
+    views = np.arange(1.0, 11.0).reshape(5, 2)
+    seen = []
     state = network.init_state(wiring, {}, DT)
     queues = empty_queues(edge, frozenset({"post.activity", "post.potential"}), DT)
     for now in views:

@@ -1,11 +1,11 @@
-"""The designs of the coverage benchmark: their plain NumPy lives are those of the library, and what
-is open is so.
-"""
+"""The designs of the coverage benchmark: their NumPy lives, and their open numbers."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks.coverage import clopper_pearson, fields_of, problem_of, true_theta
+from benchmarks.coverage import Coverage, clopper_pearson, fields_of, problem_of, true_theta
 from benchmarks.coverage_designs import DESIGNS, data_set
 from metaplast.fitting.sensitivity import sensitivity
 from metaplast.problem.penalised import everything
@@ -13,16 +13,19 @@ from metaplast.problem.penalised import everything
 
 @pytest.mark.parametrize("name", ["five_terms"])
 def test_the_log_odds_of_a_plain_life_are_those_of_the_fitted_network(name: str):
-    design, problem = DESIGNS[name], problem_of(name)
+    design = DESIGNS[name]
+    problem = problem_of(name)
     data = data_set(design, 3)
     theta = true_theta(design, {"feedback": {}, "neurons": {}, "rules": {}, "genome": {}})
     task = problem.lifetime.task
-    sessions = task.whole("train").replace(**fields_of(data))  # pyright: ignore[reportAttributeAccessIssue]
+    assert isinstance(task, Coverage)
+    sessions = replace(task.whole("train"), **fields_of(data))
     odds = sensitivity(problem.lifetime, theta, everything(theta), sessions, 0).odds
     assert len(odds) == design.n_subjects * design.n_steps
     # choices were drawn at these odds: made ones are likelier, by as much as they say
     p = 1 / (1 + np.exp(-np.abs(odds)))
-    right, error = np.mean(odds > 0), np.sqrt(np.mean(p * (1 - p)) / len(odds))
+    right = np.mean(odds > 0)
+    error = np.sqrt(np.mean(p * (1 - p)) / len(odds))
     assert abs(right - p.mean()) < 4 * error
     assert right > 0.6
 

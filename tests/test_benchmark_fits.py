@@ -1,6 +1,4 @@
-"""The two sides of the benchmark of fits do the same work: equal numbers at toy size, nothing is
-timed.
-"""
+"""Both sides of the benchmark of fits give equal numbers at toy size; nothing is timed."""
 
 from functools import partial
 
@@ -17,7 +15,8 @@ from metaplast.testing.base import quick_jit
 @pytest.mark.system  # a program of many seconds
 def test_a_fit_and_the_plain_script_have_the_same_loss_and_gradient():
     task = fits.FirstRows(OdourChoice(n_sessions=4, n_trials=4, n_hidden=3), n_rows=9)
-    sessions, c = task.whole("train"), 0.5 * jax.random.normal(jax.random.key(0), (81,))
+    sessions = task.whole("train")
+    c = 0.5 * jax.random.normal(jax.random.key(0), (81,))
     assert sessions.observed.shape == (3, 9, 1)
     assert sessions.observed.all()
     batch = train.take(sessions, jax.random.key(0), 3)
@@ -25,6 +24,5 @@ def test_a_fit_and_the_plain_script_have_the_same_loss_and_gradient():
     wanted, slope = quick_jit(jax.value_and_grad(plain_fit.many))(c, fits.plainly(sessions))
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)
     np.testing.assert_allclose(grad, slope, rtol=1e-4, atol=1e-6)
-    assert (
-        np.ptp(slope - plain_fit.STRENGTH * np.sign(c)) > 0.01
-    )  # the control: not the penalty alone
+    # the control: not the penalty alone
+    assert np.ptp(slope - plain_fit.STRENGTH * np.sign(c)) > 0.01

@@ -81,7 +81,8 @@ def test_both_sides_of_the_spiking_benchmark_do_the_same_work() -> None:
     """Brian2 without its C++. A spike arrives a step later here, so that only averages agree."""
     import brian2 as b
 
-    steps, work = 1000, SPIKING[0]
+    steps = 1000
+    work = SPIKING[0]
     ours, task = spiking.framework(work, steps)
     rate, weight = ours.result()
     assert rate > 5.0

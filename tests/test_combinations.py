@@ -1,5 +1,8 @@
-"""Any rule in any network under any outer loop: combinations drawn from the registry live for two
-outer steps, and what cannot live together is refused by name, with the reason."""
+"""Any rule in any network under any outer loop.
+
+Combinations drawn from the registry live for two outer steps. Parts that cannot live together are
+refused by name, with the reason.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -31,11 +34,10 @@ KINDS = (
     "objective",
     "outer",
 )
-N_RUN, N_FAST, N_DRAWN = (
-    40,
-    2,
-    400,
-)  # the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
+# the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
+N_RUN = 40
+N_FAST = 2
+N_DRAWN = 400
 LATER = pytest.mark.system
 # A network that nobody trained is a rule at random: of full size, it blows up some of the networks.
 RULES = {"mlp": {"scale": 0.01}}
@@ -43,7 +45,7 @@ TINY = {"task": TASKS, "network": NETWORKS, "outer": OUTER, "rule": RULES}
 
 
 def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
-    """Raises: BadInput for what cannot be combined."""
+    """Raises: BadInput for parts that cannot be combined."""
     parts = {
         kind: {"name": name, **TINY.get(kind, {}).get(name, {})} for kind, name in choice.items()
     }
@@ -74,7 +76,10 @@ def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
 @lru_cache(maxsize=1)
 def _drawing() -> Iterator[dict[str, str]]:
     rng = np.random.default_rng(0)
-    return iter([{kind: str(rng.choice(enrolled(kind))) for kind in KINDS} for _ in range(N_DRAWN)])
+    choices = []
+    for _ in range(N_DRAWN):
+        choices.append({kind: str(rng.choice(enrolled(kind))) for kind in KINDS})
+    return iter(choices)
 
 
 RUN: list[dict[str, str]] = []
@@ -82,8 +87,9 @@ REFUSED: list[tuple[dict[str, str], str]] = []
 
 
 def _combination(index: int) -> dict[str, str]:
-    """The combination number `index` of those that can be; those that cannot are kept with the
-    reason.
+    """The combination number `index` of those that can be.
+
+    Those that cannot be are kept with the reason.
     """
     while len(RUN) <= index:
         choice = next(_drawing())
@@ -107,7 +113,8 @@ def test_every_refusal_says_why_and_none_is_for_good():
         assert fix
         assert "\n" not in line
     for kind in KINDS:  # no name is refused whatever stands beside it
-        ran, tried = {c[kind] for c in RUN}, {c[kind] for c in RUN} | {c[kind] for c, _ in REFUSED}
+        ran = {c[kind] for c in RUN}
+        tried = {c[kind] for c in RUN} | {c[kind] for c, _ in REFUSED}
         assert len(ran) >= 0.6 * len(tried), f"{kind}: only {sorted(ran)} of {sorted(tried)}"
 
 
@@ -122,14 +129,14 @@ def test_a_combination_lives(index):
         jax.random.key(0)
     )
     sample = quick_jit(lambda key: problem.sample(key, 2, "train"))
-    told = []
+    of_steps = []
     for index in range(2):
         keys = jax.random.split(jax.random.key(index))
         state, metrics = step(state, sample(keys[0]), keys[1])
-        told.append(
+        of_steps.append(
             {name: float(metrics[name]) for name in ("loss", "lives", "diverged", "skipped")}
         )
     for leaf in jax.tree.leaves(outer.theta(state)):
         assert np.isfinite(leaf).all()
-    assert all(np.isfinite(m["loss"]) for m in told), f"{choice}: {told}"
-    assert told[-1]["skipped"] == 0, f"{choice}: {told}"
+    assert all(np.isfinite(m["loss"]) for m in of_steps), f"{choice}: {of_steps}"
+    assert of_steps[-1]["skipped"] == 0, f"{choice}: {of_steps}"

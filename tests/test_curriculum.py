@@ -28,7 +28,10 @@ from tests.contracts._enrolled import enrolled
 
 PHASES = ((3, True), (2, False), (4, True))
 FAST = ("pes",)  # its lives go on from stage to stage; bptt has a test of its own below
-LOOPS = [pytest.param(n, marks=[] if n in FAST else pytest.mark.system) for n in enrolled("outer")]
+LOOPS = []
+for loop in enrolled("outer"):
+    marks = [] if loop in FAST else [pytest.mark.system]
+    LOOPS.append(pytest.param(loop, marks=marks))
 
 
 def _bits(tree: Any) -> list[bytes]:
@@ -50,9 +53,10 @@ def test_the_phases_that_are_reached_are_left(n_steps, left):
     assert cut(PHASES, n_steps) == left
 
 
-def test_the_loss_of_a_cut_life_is_that_of_its_first_steps():
-    """4 plastic steps, then 3 without plasticity; cut within either, or between them. Judged, it is
-    the whole life.
+def test_the_loss_of_a_cut_life_is_the_one_of_its_first_steps():
+    """4 plastic steps, then 3 without plasticity, are cut within either, or between them.
+
+    Judged, it is the whole life.
     """
     lifetime = Lifetime(
         task=TeacherStudent(n_in=3, n_out=2, n_steps=4, n_test=3), network=Feedforward(hidden=())
@@ -65,13 +69,32 @@ def test_the_loss_of_a_cut_life_is_that_of_its_first_steps():
         theta = jax.tree.map(lambda x: x[None], whole.init(key))
         batch = whole.sample(key, 2, "train")
         _, window = whole.advance(theta, whole.begin(theta, batch), 7)
-        short = [mean, *[dataclasses.replace(whole, unroll=n) for n in (3, 6)], mean.whole(), whole]
-        grad = mean.value_and_grad(jax.tree.map(lambda x: x[0], theta), batch)[0]
-        return window.trace.score.loss, [grad, *[p.losses(theta, batch)[0][0] for p in short]]
+        loss_of = lambda problem: problem.losses(theta, batch)[0][0]
+        losses_of_cut_lives = {
+            "mean of 6 steps, with its gradient": mean.value_and_grad(
+                jax.tree.map(lambda x: x[0], theta), batch
+            ).loss,
+            "mean of 6 steps": loss_of(mean),
+            "last phase of 3 steps": loss_of(dataclasses.replace(whole, unroll=3)),
+            "last phase of 6 steps": loss_of(dataclasses.replace(whole, unroll=6)),
+            "mean of whole lives": loss_of(mean.whole()),
+            "last phase of whole lives": loss_of(whole),
+        }
+        return window.trace.score.loss, losses_of_cut_lives
 
-    losses, told = live(jax.random.key(0))
-    seen = [losses[:, :6], losses[:, :6], losses[:, :3], losses[:, 4:6], losses, losses[:, 4:]]
-    np.testing.assert_allclose(told, [x.mean() for x in seen], rtol=1e-5)
+    losses, losses_of_cut_lives = live(jax.random.key(0))
+    steps = {
+        "mean of 6 steps, with its gradient": losses[:, :6],
+        "mean of 6 steps": losses[:, :6],
+        "last phase of 3 steps": losses[:, :3],
+        "last phase of 6 steps": losses[:, 4:6],
+        "mean of whole lives": losses,
+        "last phase of whole lives": losses[:, 4:],
+    }
+    for name, losses_of_steps in steps.items():
+        np.testing.assert_allclose(
+            losses_of_cut_lives[name], losses_of_steps.mean(), rtol=1e-5, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -80,38 +103,35 @@ def test_every_outer_loop_goes_through_a_curriculum_and_resumes_in_it(name):
     problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 16)))
     start = train.begin(problem, outer, 3)
     compiled = train._step._cache_size()
-    told = list(train.steps(problem, outer, 3, start, 0, 4))
-    assert [int(m["unroll"]) for _, _, m in told] == [4, 4, 16, 16]
-    assert all(np.isfinite(m["loss"]) for _, _, m in told)
+    steps = list(train.steps(problem, outer, 3, start, 0, 4))
+    assert [int(m["unroll"]) for _, _, m in steps] == [4, 4, 16, 16]
+    assert all(np.isfinite(m["loss"]) for _, _, m in steps)
     assert train._step._cache_size() - compiled == 2
-    assert any(
-        np.any(a != b)
-        for a, b in zip(_bits(outer.theta(told[-1][1])), _bits(outer.theta(start)), strict=True)
-    )
+    assert _bits(outer.theta(steps[-1][1])) != _bits(outer.theta(start))
     for done in (1, 2, 3):
-        saved = jax.tree.map(
-            lambda x: jnp.asarray(np.asarray(x)), told[done - 1][1]
-        )  # as a checkpoint brings it back
-        again = list(train.steps(problem, outer, 3, saved, done, 4))
-        assert _bits([(s, m) for _, s, m in again]) == _bits([(s, m) for _, s, m in told[done:]])
+        # As a checkpoint brings it back.
+        saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), steps[done - 1][1])
+        resumed = list(train.steps(problem, outer, 3, saved, done, 4))
+        assert _bits(resumed) == _bits(steps[done:])
 
 
 def test_a_stage_is_the_problem_of_that_length():
-    outer, problem = Bptt(), dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
-    state = train.begin(problem, outer, 0)
-    told = list(train.steps(problem, outer, 0, state, 0, 3))
+    outer = Bptt()
+    problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
+    steps = list(train.steps(problem, outer, 0, train.begin(problem, outer, 0), 0, 3))
     short = dataclasses.replace(quadratic(), unroll=4)
-    mine = list(train.steps(short, outer, 0, train.begin(short, outer, 0), 0, 2))
-    assert _bits([s for _, s, _ in mine]) == _bits([s for _, s, _ in told[:2]])
-    ((_, after, metrics),) = train.steps(quadratic(), outer, 0, mine[-1][1], 2, 3)
-    assert _bits(after) == _bits(told[2][1])
+    first_steps = list(train.steps(short, outer, 0, train.begin(short, outer, 0), 0, 2))
+    assert _bits([s for _, s, _ in first_steps]) == _bits([s for _, s, _ in steps[:2]])
+    _, after, metrics = next(train.steps(quadratic(), outer, 0, first_steps[-1][1], 2, 3))
+    assert _bits(after) == _bits(steps[2][1])
     assert "unroll" not in metrics
-    judge = lambda p, t, b: train.evaluate.__wrapped__(p, jax.tree.map(lambda x: x[None], t), b)
-    given = (outer.theta(after), problem.sample(jax.random.key(0), 2, "validation"))
-    programs = [
-        str(jax.make_jaxpr(partial(judge, p))(*given)) for p in (problem, short, quadratic())
-    ]
-    assert programs[0] == programs[1] == programs[2]  # whole lives, however training lives are cut
+    thetas = jax.tree.map(lambda x: x[None], outer.theta(after))
+    batch = problem.sample(jax.random.key(0), 2, "validation")
+    programs = set()
+    for judged in (problem, short, quadratic()):
+        judge = partial(train.evaluate.__wrapped__, judged)
+        programs.add(str(jax.make_jaxpr(judge)(thetas, batch)))
+    assert len(programs) == 1  # whole lives, however training lives are cut
 
 
 @pytest.mark.parametrize(
@@ -140,8 +160,8 @@ def test_a_curriculum_that_cannot_be_is_refused(fields, words):
 
 def test_a_config_gives_it_by_outer_step():
     words = ["experiment=oja", "rows={}"]
-    for given in ("{0: 10, 100: 0}", "[[0, 10], [100, 0]]"):
-        config = parse(compose([*words, f"problem.curriculum={given}"], Sources())).main
+    for text in ("{0: 10, 100: 0}", "[[0, 10], [100, 0]]"):
+        config = parse(compose([*words, f"problem.curriculum={text}"], Sources())).main
         assert config.meta_problem().curriculum == ((0, 10), (100, 0))
         assert build(Numbers, encode(config.problem)) == config.problem
     with pytest.raises(BadInput, match="lives that grow longer"):

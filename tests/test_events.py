@@ -1,6 +1,4 @@
-"""Synapses from spike to spike are the same as every synapse in every step: alone, vmapped, under
-gradients.
-"""
+"""Synapses from spike to spike equal every synapse in every step, under vmap and gradients too."""
 
 import math
 from functools import partial
@@ -20,12 +18,14 @@ from metaplast.locality.reads import blank_view
 from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
 
-N_POST, N_PRE, N_STEPS, DT = 47, 55, 60, 1e-3
+N_POST = 47
+N_PRE = 55
+N_STEPS = 60
+DT = 1e-3
 GRAPH = Sparse(N_POST, N_PRE, probability=0.3, seed=2)
-LONG, MATRIX = (
-    Sparse(131, 129, probability=0.6),
-    Dense(131, 129),
-)  # changed in several stretches where many spike
+# changed in several stretches where many spike
+LONG = Sparse(131, 129, probability=0.6)
+MATRIX = Dense(131, 129)
 assert all(math.prod(c.shape) > c.few for c in (GRAPH, LONG, MATRIX))
 assert all(c.access().sizes[2] > 1 and math.prod(c.shape) % STRETCH for c in (LONG, MATRIX))
 SPIKES = frozenset({"pre", "post"})
@@ -87,10 +87,8 @@ def _many(graph: Any, rule: Any, spiking: frozenset[str], *args: Any) -> Any:
 def test_from_spike_to_spike_is_every_synapse_in_every_step(graph, settings, n_lives):
     rule = decode("rule", settings)
     weight = np.random.default_rng(0).random((n_lives, *graph.shape))
-    pre, post = (
-        np.stack([_spikes(10 * n + k, n) for k in range(n_lives)])
-        for n in (graph.n_pre, graph.n_post)
-    )
+    pre = np.stack([_spikes(10 * graph.n_pre + k, graph.n_pre) for k in range(n_lives)])
+    post = np.stack([_spikes(10 * graph.n_post + k, graph.n_post) for k in range(n_lives)])
     with jax.enable_x64(True):
         fast, drives = _many(graph, rule, SPIKES, weight, pre, post)
         slow, expected = _many(graph, rule, frozenset(), weight, pre, post)
@@ -102,7 +100,8 @@ def test_from_spike_to_spike_is_every_synapse_in_every_step(graph, settings, n_l
 def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     rule = decode("rule", {"name": "stdp", "learn": True, "mu_depression": 1.0})
     weight = np.random.default_rng(0).random(GRAPH.shape)
-    pre, post = _spikes(0, N_PRE), _spikes(1, N_POST)
+    pre = _spikes(0, N_PRE)
+    post = _spikes(1, N_POST)
 
     @partial(quick_jit, static_argnums=0)
     def both(spiking: frozenset[str], weight: Any) -> Any:
@@ -133,11 +132,11 @@ def test_few_synapses_are_summed_at_once_and_more_from_spike_to_spike(n_pre, wal
 @pytest.mark.parametrize("power", [0, 1, 2, 3])
 def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
     rng = np.random.default_rng(7)
-    (pre, post), w = (
-        ((rng.random(n) < 0.1).astype(float) for n in (N_PRE, N_POST)),
-        rng.random(GRAPH.shape),
-    )
-    x, y, graph = rng.random(N_PRE), rng.random(N_POST), GRAPH.topology()
+    (pre, post) = ((rng.random(n) < 0.1).astype(float) for n in (N_PRE, N_POST))
+    w = rng.random(GRAPH.shape)
+    x = rng.random(N_PRE)
+    y = rng.random(N_POST)
+    graph = GRAPH.topology()
 
     @quick_jit
     def changed(w: Any, pre: Any, post: Any) -> Any:
@@ -152,8 +151,9 @@ def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
 
 
 def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
-    """A rule of spikes between rate units: its terms claim silence that is not there, and nothing
-    goes wrong.
+    """A rule of spikes between rate units: its terms claim silence that is not there.
+
+    Nothing goes wrong.
     """
     terms = [
         Term(jnp.ones(N_POST), jnp.arange(1.0, N_PRE + 1.0), 1, "pre"),
@@ -173,8 +173,9 @@ def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
 
 @pytest.mark.parametrize(("platform", "walks"), [("cpu", True), ("cuda", False), ("tpu", False)])
 def test_an_accelerator_changes_every_synapse_in_every_step(platform, walks):
-    """What is sent to the compiler of each platform: a walk over spikes is a loop that would keep
-    it waiting.
+    """The programs for the compiler of each platform.
+
+    A walk over spikes is a loop that would keep an accelerator waiting.
     """
     move = Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0, SPIKES)
     step = jax.jit(lambda w, z: GRAPH.changed(w, [Term(jnp.ones(N_POST), z, 0, "pre")], move))
@@ -197,8 +198,9 @@ def test_memory_goes_with_the_synapses_not_with_the_pairs():
 
 @pytest.mark.parametrize("probability", [0.02, 0.5, 1.0])
 def test_every_pair_is_drawn_with_its_probability(probability):
-    """Rows, columns and the whole, over 40 seeds, within 4.5 standard errors; all pairs where the
-    probability is 1.
+    """Rows, columns and the whole are right over 40 seeds, within 4.5 standard errors.
+
+    All pairs are drawn where the probability is 1.
     """
     n = np.mean(
         [Masked(20, 30, probability=probability, seed=s).support() for s in range(40)], axis=0

@@ -1,6 +1,4 @@
-"""One life: however it is cut, recorded or differentiated it is the same, and it is a plain NumPy
-loop.
-"""
+"""One life is the same however it is cut, recorded or differentiated; it is a plain NumPy loop."""
 
 import dataclasses
 from functools import partial
@@ -30,7 +28,8 @@ POOL = Polynomial(
     learn="both",
 )
 TASK = Prototypes(n_in=4, n_classes=2, shots=3, queries=2)
-N_PLASTIC, N_STEPS = 6, 10
+N_PLASTIC = 6
+N_STEPS = 10
 LIFETIME = Lifetime(
     task=TASK,
     network=Feedforward(hidden=(3,)),
@@ -60,7 +59,8 @@ def _same_bits(a: Any, b: Any) -> None:
     assert jax.tree.structure(a) == jax.tree.structure(b)
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-            x, y = jax.random.key_data(x), jax.random.key_data(y)
+            x = jax.random.key_data(x)
+            y = jax.random.key_data(y)
         np.testing.assert_array_equal(x, y)
 
 
@@ -76,9 +76,8 @@ def test_a_life_is_a_plain_loop():
         after, trace = quick_jit(_live, static_argnums=(0, 4, 5))(
             LIFETIME, theta, task, life, N_STEPS, 0
         )
-    weights, back = (
-        {k: np.asarray(v) for k, v in x.items()} for x in (_now(life), life.feedback["back"])
-    )
+    weights = jax.tree.map(np.asarray, _now(life))
+    back = jax.tree.map(np.asarray, life.feedback["back"])
     losses, last = oracle.live(
         np.asarray(task.inputs), np.asarray(task.labels), N_PLASTIC, weights, back, POOL
     )
@@ -94,15 +93,17 @@ def _now(life: Any) -> dict[str, Any]:
 
 
 @pytest.mark.exact
-@pytest.mark.parametrize("told", [True, False], ids=["start given", "start unknown"])
-def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
-    """The cuts lie in the plastic phase and in the frozen one; the piece between them runs from one
-    into the other.
+@pytest.mark.parametrize("start_known", [True, False])
+def test_a_life_in_pieces_is_the_same_to_the_bit(whole, start_known):
+    """The cuts lie in the plastic phase and in the frozen one.
+
+    The piece between them runs from one phase into the other.
     """
     theta, task, life, (after, trace) = whole
-    pieces, start = [], 0
+    pieces = []
+    start = 0
     for n in (3, 5, 2):
-        life, piece = _advance(SMALL, theta, task, life, n, start if told else None)
+        life, piece = _advance(SMALL, theta, task, life, n, start if start_known else None)
         pieces.append(piece)
         start += n
     _same_bits(life, after)
@@ -137,8 +138,9 @@ def test_recording_changes_nothing(whole):
 
 
 def test_saving_memory_changes_neither_loss_nor_gradient():
-    """A stretch of 5 plastic steps is a segment of 3 and a rest of 2; the 5 frozen ones keep
-    nothing.
+    """A stretch of 5 plastic steps is a segment of 3 and a rest of 2.
+
+    The 5 frozen steps keep nothing.
     """
     family = Prototypes(n_in=3, n_classes=5, shots=1, queries=1)
     rule = Polynomial(terms=("error*pre", "post^2*weight"), initial=(-1.0, -0.1), rate=0.2)
@@ -203,11 +205,13 @@ def test_what_cannot_live_together_is_refused_by_name(slots, words):
 
 def test_edges_of_a_slot_share_a_theta_or_own_one_each():
     shared = LIFETIME._init(jax.random.key(0))["rules"]["rule"]
-    own = dataclasses.replace(LIFETIME, slots=(Slot(rule=POOL, shared=False),))._init(
+    by_edge = dataclasses.replace(LIFETIME, slots=(Slot(rule=POOL, shared=False),))._init(
         jax.random.key(0)
     )["rules"]["rule"]
-    assert set(own) == {"input_to_hidden_1", "hidden_1_to_output"}
-    assert all(jax.tree.structure(theta) == jax.tree.structure(shared) for theta in own.values())
+    assert set(by_edge) == {"input_to_hidden_1", "hidden_1_to_output"}
+    assert all(
+        jax.tree.structure(theta) == jax.tree.structure(shared) for theta in by_edge.values()
+    )
     two = (
         Slot("in", edges="input*", rule=POOL),
         Slot("out", edges="hidden*", rule=Stdp(learn=True)),

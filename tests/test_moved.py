@@ -13,16 +13,16 @@ from metaplast._moved import MOVED, ROOMS
 @pytest.mark.parametrize("old", MOVED)
 def test_an_old_path_holds_the_names_of_the_new_ones(old: str) -> None:
     sys.modules.pop(old, None)
-    with pytest.warns(FutureWarning, match=f"{old} has moved to .*metaplast 0.3") as said:
+    with pytest.warns(FutureWarning, match=f"{old} has moved to .*metaplast 0.3") as caught:
         module = importlib.import_module(old)
-    assert len(said) == 1
+    assert len(caught) == 1
     for home in MOVED[old]:
         new = importlib.import_module(home)
-        own = [
+        defined = [
             name for name, value in vars(new).items() if getattr(value, "__module__", "") == home
         ]
-        assert own or home in ("metaplast.signals", "metaplast.settings.names")
-        for name in own:
+        assert defined or home in ("metaplast.signals", "metaplast.settings.names")
+        for name in defined:
             assert getattr(module, name) is getattr(new, name)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-"""The README's table is what benchmarks/results holds, and a fresh run gives it again."""
+"""The README's table holds the numbers of benchmarks/results, and a fresh run gives them again."""
 
 import json
 import re
@@ -26,17 +26,17 @@ def test_the_table_of_the_readme_is_what_was_published():
     rows = ROW.findall((ROOT / "README.md").read_text())
     assert len(rows) >= 10
     for name, mean, interval, difference, between in rows:
-        told = published_row(MAIN, name)
-        assert float(mean) == pytest.approx(told["mean"], abs=5.1e-4), name
-        assert _interval(interval) == pytest.approx(told["ci95"], abs=5.1e-4), name
+        result = published_row(MAIN, name)
+        assert float(mean) == pytest.approx(result["mean"], abs=5.1e-4), name
+        assert _interval(interval) == pytest.approx(result["ci95"], abs=5.1e-4), name
         if name == "discovered":
             continue
-        assert float(difference) == pytest.approx(told["minus_discovered"]["mean"], abs=5.1e-4), (
+        assert float(difference) == pytest.approx(result["minus_discovered"]["mean"], abs=5.1e-4), (
             name
         )
-        assert _interval(between) == pytest.approx(told["minus_discovered"]["ci95"], abs=5.1e-4), (
-            name
-        )
+        assert _interval(between) == pytest.approx(
+            result["minus_discovered"]["ci95"], abs=5.1e-4
+        ), name
 
 
 @pytest.mark.system
@@ -46,5 +46,5 @@ def test_a_fresh_run_of_the_discovered_row_gives_its_number_again(tmp_path):
     done = metaplast("train", *words, "--run-dir", "run", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (score,) = json.loads((tmp_path / "run" / "summary.json").read_text())["scores"]
-    told = published_row(MAIN, "discovered")["per_seed"][0]
-    assert abs(score["mean"] - told) < SPREAD
+    published_mean = published_row(MAIN, "discovered")["per_seed"][0]
+    assert abs(score["mean"] - published_mean) < SPREAD

@@ -1,6 +1,4 @@
-"""Recordings as lives: nothing is in two splits, every recorded value counts alike, and nothing
-recorded leaks.
-"""
+"""Recordings as lives: no value is in two splits, all values count alike, and none leaks."""
 
 import dataclasses
 import itertools
@@ -41,15 +39,23 @@ from metaplast.tasks import SPLITS
 from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
 
-DT, N_IN, N_OUT, N_STEPS, TRIAL = 1e-3, 3, 2, 24, 2
+DT = 1e-3
+N_IN = 3
+N_OUT = 2
+N_STEPS = 24
+TRIAL = 2
 
 
 @register("task", "tape")
 @spec
 class Tape(AbstractRecording):
-    """Made-up counts: `sessions` sessions of unequal length and trials of 2 steps, shared out among
-    `subjects`; some values are missing, plasticity is off in places, and two modulators are
-    told."""
+    """Made-up counts, in sessions of unequal length and trials of 2 steps.
+
+    Some values are missing, plasticity is off in places, and there are two modulators.
+
+    subjects: the subjects among whom the sessions are shared out
+    sessions: the number of sessions
+    """
 
     subjects: int = 6
     sessions: int = 9
@@ -100,48 +106,49 @@ def _held(tape: Tape, seed: int) -> HeldOut:
     return dataclasses.replace(tape.held, seed=seed)
 
 
-def _looked_at(found: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
-    """{split: which steps [n_sessions, n_steps] it looks at}, in the sessions of the recording."""
-    looked = {split: np.zeros(found.trial.shape, bool) for split in SPLITS}
-    for split, chosen in split_sessions(found, held).items():
-        looked[split][chosen] = trials_of(found, held, split)[chosen] > 0
+def _looked_at(recorded: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
+    """{split: whether it looks at a step of the recording [n_sessions, n_steps]}."""
+    looked = {split: np.zeros(recorded.trial.shape, bool) for split in SPLITS}
+    for split, chosen in split_sessions(recorded, held).items():
+        looked[split][chosen] = trials_of(recorded, held, split)[chosen] > 0
     return looked
 
 
 @pytest.mark.parametrize(("tape", "seed"), HELD)
 def test_the_splits_are_disjoint_and_leave_nothing_out(tape, seed):
-    found, held = tape.recorded(), _held(tape, seed)
-    looked = _looked_at(found, held)
-    assert np.array_equal(
-        sum(x.astype(int) for x in looked.values()), (found.trial >= 0).astype(int)
-    )
-    for row, trial in enumerate(found.trial):  # a trial is whole in its split
-        for mine, k in itertools.product(looked.values(), np.unique(trial[trial >= 0])):
-            assert len(set(mine[row][trial == k])) == 1
-    for again, same in zip(looked.values(), _looked_at(found, held).values(), strict=True):
-        assert np.array_equal(again, same)
-    other = _looked_at(found, _held(tape, seed + 1))
-    assert any(np.any(looked[split] != other[split]) for split in SPLITS)
+    recorded = tape.recorded()
+    held = _held(tape, seed)
+    looked = _looked_at(recorded, held)
+    n_looks = sum(x.astype(int) for x in looked.values())
+    np.testing.assert_array_equal(n_looks, recorded.trial >= 0)
+    for row, trial in enumerate(recorded.trial):  # a trial is whole in its split
+        for steps, k in itertools.product(looked.values(), np.unique(trial[trial >= 0])):
+            assert len(set(steps[row][trial == k])) == 1
+    once_more = _looked_at(recorded, held)
+    of_other_seed = _looked_at(recorded, _held(tape, seed + 1))
+    for split in SPLITS:
+        np.testing.assert_array_equal(looked[split], once_more[split])
+    assert any(np.any(looked[split] != of_other_seed[split]) for split in SPLITS)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_whole_subjects_are_held_out_where_there_are_four(seed):
-    for tape, n in ((TAPE, 2), (Tape(subjects=4), 1), (Tape(subjects=9), 3)):
-        found = tape.recorded()
-        chosen = split_sessions(found, _held(tape, seed))
+    for tape, n_held_out in ((TAPE, 2), (Tape(subjects=4), 1), (Tape(subjects=9), 3)):
+        recorded = tape.recorded()
+        chosen = split_sessions(recorded, _held(tape, seed))
         assert np.array_equal(chosen["train"], chosen["validation"])
         assert sorted([*chosen["train"], *chosen["heldout"]]) == list(range(tape.sessions))
-        away, known = set(found.subject[chosen["heldout"]]), set(found.subject[chosen["train"]])
-        assert not away & known
-        assert len(away) == n
+        held_out = set(recorded.subject[chosen["heldout"]])
+        assert held_out.isdisjoint(recorded.subject[chosen["train"]])
+        assert len(held_out) == n_held_out
     assert len(split_sessions(TAPE.recorded(), HeldOut(subjects=1.0))["train"]) > 0
 
 
 @pytest.mark.parametrize("tape", TRIALS)
 def test_trials_are_held_out_where_no_subject_is(tape):
-    found = tape.recorded()
-    looked = _looked_at(found, tape.held)
-    for row, trial in enumerate(found.trial):
+    recorded = tape.recorded()
+    looked = _looked_at(recorded, tape.held)
+    for row, trial in enumerate(recorded.trial):
         n_trials = len(np.unique(trial[trial >= 0]))
         expected = round(tape.held.trials * n_trials)
         for split in ("validation", "heldout"):
@@ -149,25 +156,23 @@ def test_trials_are_held_out_where_no_subject_is(tape):
 
 
 def test_validation_takes_its_share_of_the_trials_of_every_training_session():
-    found, held = TAPE.recorded(), TAPE.held
-    looked = _looked_at(found, held)
-    rows = split_sessions(found, held)["train"]
+    recorded = TAPE.recorded()
+    looked = _looked_at(recorded, TAPE.held)["validation"]
+    rows = split_sessions(recorded, TAPE.held)["train"]
     for row in rows:
-        n_trials = len(np.unique(found.trial[row][found.trial[row] >= 0]))
-        assert (
-            len(set(found.trial[row][looked["validation"][row]]))
-            == round(held.trials * n_trials)
-            > 0
-        )
-    assert (
-        len({tuple(looked["validation"][row]) for row in rows}) > 1
-    )  # not the same trials in every session
+        trial = recorded.trial[row]
+        n_trials = len(np.unique(trial[trial >= 0]))
+        n_looked = len(np.unique(trial[looked[row]]))
+        assert n_looked > 0
+        assert n_looked == round(TAPE.held.trials * n_trials)
+    # Not the same trials in every session.
+    assert len(np.unique(looked[rows], axis=0)) > 1
 
 
 def test_training_subjects_are_numbered_and_others_are_strangers():
-    found = TAPE.recorded()
+    recorded = TAPE.recorded()
     numbers = TAPE.whole("train").subject
-    owners = found.subject[split_sessions(found, TAPE.held)["train"]]
+    owners = recorded.subject[split_sessions(recorded, TAPE.held)["train"]]
     assert sorted(set(numbers)) == list(range(4))
     assert len(set(zip(numbers, owners, strict=True))) == 4  # one to one
     assert np.array_equal(TAPE.whole("validation").subject, numbers)
@@ -190,13 +195,15 @@ def _score(family: Tape, session: Any, activity: Any) -> Any:
     "tape", [TAPE, SHARED, Tape(likelihood=Poisson())], ids=["subjects", "trials", "counts"]
 )
 def test_the_mean_over_sessions_is_the_loss_per_recorded_value(tape, split):
-    found = tape.recorded()
-    mask = found.sessions.observed * _looked_at(found, tape.held)[split][:, :, None]
+    recorded = tape.recorded()
+    mask = recorded.sessions.observed * _looked_at(recorded, tape.held)[split][:, :, None]
     activity = np.random.default_rng(3).uniform(0.5, 3.0, size=mask.shape)
-    y = found.sessions.target.astype(float)
-    counts = isinstance(tape.likelihood, Poisson)
-    nll = activity - y * np.log(activity) if counts else (y - activity) ** 2 / (2 * 0.5**2)
-    chosen = split_sessions(found, tape.held)[split]
+    y = recorded.sessions.target.astype(float)
+    if isinstance(tape.likelihood, Poisson):
+        nll = activity - y * np.log(activity)
+    else:
+        nll = (y - activity) ** 2 / (2 * 0.5**2)
+    chosen = split_sessions(recorded, tape.held)[split]
     sizes = mask[chosen].sum(axis=(1, 2))
     assert len(set(sizes)) > 1  # sessions of unequal weight
 
@@ -206,26 +213,26 @@ def test_the_mean_over_sessions_is_the_loss_per_recorded_value(tape, split):
 
     with jax.enable_x64(True):
         batch = train.sample(tape, jax.random.key(0), tape.sessions, split)
-        given = np.asarray(losses(batch.tasks, activity[chosen]))
-    np.testing.assert_allclose(given.mean(), (mask * nll).sum() / mask.sum(), rtol=1e-6)
-    np.testing.assert_allclose(
-        given, (mask * nll).sum(axis=(1, 2))[chosen] * len(chosen) / mask.sum(), rtol=1e-6
-    )
+        actual = np.asarray(losses(batch.tasks, activity[chosen]))
+    np.testing.assert_allclose(actual.mean(), (mask * nll).sum() / mask.sum(), rtol=1e-6)
+    expected = (mask * nll).sum(axis=(1, 2))[chosen] * len(chosen) / mask.sum()
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 def _names(tape: Tape, split: Any, batch: Any) -> list[int]:
-    """Which sessions of the split a batch holds."""
+    """The sessions of the split that a batch holds, by their place."""
     whole = tape.whole(split)
-    return [
-        int(np.flatnonzero((whole.stimulus == x).all(axis=(1, 2)))[0])
-        for x in np.asarray(batch.tasks.stimulus)
-    ]
+    names = []
+    for stimulus in np.asarray(batch.tasks.stimulus):
+        is_same = (whole.stimulus == stimulus).all(axis=(1, 2))
+        names.append(int(np.flatnonzero(is_same)[0]))
+    return names
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_batch_holds_every_session_once_or_none_twice(split):
     size = len(TAPE.whole(split).subject)
-    key, seen = train.stream(0, "tasks", 3), set()
+    key = train.stream(0, "tasks", 3)
     every = train.sample(TAPE, key, size, split)
     assert _names(TAPE, split, every) == list(range(size))
     assert _names(TAPE, split, train.sample(TAPE, key, 256, split)) == list(range(size))
@@ -233,16 +240,17 @@ def test_a_batch_holds_every_session_once_or_none_twice(split):
         jax.tree.leaves(every.tasks), jax.tree.leaves(TAPE.whole(split)), strict=True
     ):
         np.testing.assert_array_equal(leaf, known)
+    seen: set[int] = set()
     for seed in range(8):
         part = train.sample(TAPE, train.stream(seed, "tasks"), size - 1, split)
         names = _names(TAPE, split, part)
         assert len(set(names)) == size - 1
         seen |= set(names)
     assert seen == set(range(size))
-    some = train.sample(
-        TAPE, key, size - 1, split
-    )  # a life has its own noise, whichever others are drawn
-    keys, of_all = jax.random.key_data(some.keys), jax.random.key_data(every.keys)
+    # A life has its own noise, whichever others are drawn.
+    some = train.sample(TAPE, key, size - 1, split)
+    keys = jax.random.key_data(some.keys)
+    of_all = jax.random.key_data(every.keys)
     np.testing.assert_array_equal(keys, of_all[np.asarray(_names(TAPE, split, some))])
     assert len(set(map(bytes, np.asarray(of_all)))) == size
 
@@ -267,14 +275,13 @@ STILL = dataclasses.replace(
 @pytest.mark.parametrize("n", [256, 3, 1])
 def test_each_held_out_session_is_judged_just_once(n):
     problem = MetaProblem(STILL, MeanLoss())
-    found = evaluate.lives(problem, problem.lifetime._init(jax.random.key(0)), 0, "heldout", n)[
-        "loss"
-    ]
+    theta = problem.lifetime._init(jax.random.key(0))
+    losses = evaluate.lives(problem, theta, 0, "heldout", n)["loss"]
     whole = TAPE.whole("heldout")
     a = np.einsum("sji,sti->stj", whole.weights["input_to_output"], whole.stimulus)
     nll = whole.observed * (whole.target - a) ** 2 / (2 * 0.5**2)
     expected = nll.sum(axis=(1, 2)) * len(a) / whole.observed.sum()
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
 @as_users_jit
@@ -285,24 +292,23 @@ def _live(session: Any) -> Any:
 
 
 def test_a_life_is_a_plain_loop_over_gates_and_resets():
-    """A closed gate keeps the weights, whatever else happens; after a reset the leaky cells start
-    from rest.
-    """
+    """A closed gate keeps the weights; after a reset the leaky cells start from rest."""
+    kept = np.exp(-DT / TAU)
     with jax.enable_x64(True):
         batch = train.sample(TAPE, jax.random.key(0), 9, "train")
         for index in range(2):
-            session = jax.tree.map(lambda x: x[index], batch.tasks)  # noqa: B023
+            session = jax.tree.map(lambda x, index=index: x[index], batch.tasks)
             lived = jax.tree.map(np.asarray, _live(session))
             s = jax.tree.map(np.asarray, session)
-            w, u, kept = s.weights["input_to_output"], np.zeros(N_OUT), np.exp(-DT / TAU)
+            w = s.weights["input_to_output"]
+            u = np.zeros(N_OUT)
             assert 0 < s.gate.sum() < N_STEPS
             assert s.reset.sum() > 1
             for t, x in enumerate(s.stimulus):
                 u = kept * u + (1 - kept) * w @ x
                 before = w
-                w = w + s.gate[t] * (
-                    -0.3 * np.outer(u, x) + 0.2 * s.modulators["reward"][t] * x[None, :]
-                )
+                reward = s.modulators["reward"][t]
+                w = w + s.gate[t] * (-0.3 * np.outer(u, x) + 0.2 * reward * x[None, :])
                 np.testing.assert_allclose(lived["activity"]["output"][t], u, atol=1e-12)
                 np.testing.assert_allclose(lived["weights"]["input_to_output"][t], w, atol=1e-12)
                 assert s.gate[t] or np.array_equal(w, before)
@@ -310,18 +316,21 @@ def test_a_life_is_a_plain_loop_over_gates_and_resets():
 
 
 @pytest.mark.exact
-def test_what_was_recorded_does_not_reach_the_weights():
+def test_recorded_values_do_not_reach_the_weights():
     """Other recorded values, other masks: the same life to the bit."""
     session = jax.tree.map(lambda x: x[0], train.sample(TAPE, jax.random.key(0), 9, "train").tasks)
-    other = session.replace(target=session.target + 5.0, observed=1.0 - session.observed)
+    other = dataclasses.replace(
+        session, target=session.target + 5.0, observed=1.0 - session.observed
+    )
     for one, same in zip(
         jax.tree.leaves(_live(session)), jax.tree.leaves(_live(other)), strict=True
     ):
         np.testing.assert_array_equal(one, same)
-    blank = neuron_view(*3 * [jnp.zeros(N_OUT)])
-    told = TAPE.step(session, jnp.asarray(0), blank, jax.random.key(0), DT)[1].feedback
-    assert not np.any(told.error)
-    assert not np.any(told.target)
+    zeros = jnp.zeros(N_OUT)
+    blank = neuron_view(zeros, zeros, zeros)
+    _, outcome = TAPE.step(session, jnp.asarray(0), blank, jax.random.key(0), DT)
+    assert not np.any(outcome.feedback.error)
+    assert not np.any(outcome.feedback.target)
     assert {"error", "target"}.isdisjoint(TAPE.shape().offers)
 
 
@@ -338,14 +347,13 @@ def test_a_rule_that_reads_an_error_is_refused_by_name(feedback):
         lives.check()
 
 
-def test_what_a_recording_does_not_bring_is_missed_by_name():
+def test_signals_that_a_recording_does_not_bring_are_missed_by_name():
     dopamine = Polynomial(terms=("modulator.dopamine*pre",), initial=(1.0,))
-    with pytest.raises(
-        BadInput, match=r"reads modulator 'dopamine' - expected .* advantage, reward"
-    ):
-        dataclasses.replace(LIVES, slots=(Slot(rule=dopamine),)).check()
+    lives = dataclasses.replace(LIVES, slots=(Slot(rule=dopamine),))
+    words = r"reads modulator 'dopamine' - expected .* advantage, reward"
+    with pytest.raises(BadInput, match=words):
+        lives.check()
     problem = MetaProblem(LIVES, decode("objective", "final_weights"))
-    with pytest.raises(
-        BadInput, match=r"objective: needs 'final_weights' .* gate, reset, reward, subject, weights"
-    ):
+    words = r"objective: needs 'final_weights' .* gate, reset, reward, subject, weights"
+    with pytest.raises(BadInput, match=words):
         problem.check()

@@ -108,8 +108,8 @@ class Folded:
     (hidden / "not_offered.py").write_text("")
     assert "folded" in names("objective")
     assert not {"of_a_folder", "base", "_hidden", "not_offered"} & set(names("objective"))
-    found = find("objective", "folded")
-    assert found.__module__ == "metaplast.objectives.of_a_folder.folded"
+    cls = find("objective", "folded")
+    assert cls.__module__ == "metaplast.objectives.of_a_folder.folded"
     (tmp_path / "folded.py").write_text(text)
     with pytest.raises(BadInput, match=r"one objective 'folded' - rename one of the files"):
         names("objective")

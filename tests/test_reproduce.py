@@ -1,6 +1,4 @@
-"""What is published is what the runs gave: digests move with config and code, the page is the
-JSONs.
-"""
+"""Published numbers come from runs: digests move with config and code, the page is the JSONs."""
 
 import json
 import subprocess
@@ -23,7 +21,7 @@ ROW = {
     "per_seed": [0.89, 0.91],
     "reach": "synapse",
 }
-TOLD: dict[str, Any] = {
+RESULT: dict[str, Any] = {
     "experiment": "oja",
     "verb": "train",
     "seeds": [0, 1],
@@ -44,12 +42,11 @@ TOLD: dict[str, Any] = {
 
 
 def test_every_shipped_experiment_has_its_verb_and_seeds():
-    told = reproduce.published()
-    shipped = set(Sources().names("experiment")) - {
-        "fit"
-    }  # a base of the fits, no experiment of its own
-    assert set(told) == shipped
-    assert all(plan["verb"] in ("train", "fit") and plan["seeds"] for plan in told.values())
+    plans = reproduce.published()
+    # a base of the fits, no experiment of its own
+    shipped = set(Sources().names("experiment")) - {"fit"}
+    assert set(plans) == shipped
+    assert all(plan["verb"] in ("train", "fit") and plan["seeds"] for plan in plans.values())
 
 
 def test_the_page_is_what_the_results_give():
@@ -58,7 +55,7 @@ def test_the_page_is_what_the_results_give():
 
 
 def test_a_page_shows_what_was_run_and_names_what_was_not(tmp_path):
-    (tmp_path / "oja.json").write_text(json.dumps(TOLD))
+    (tmp_path / "oja.json").write_text(json.dumps(RESULT))
     page = results_page.page(["oja", "chaos"], tmp_path)
     assert "seeds 0, 1; 12 s of wall time a seed" in page
     assert "| other | 0.900 | 0.880 to 0.920 | -0.020 | -0.030 to -0.010 | synapse |" in page
@@ -69,11 +66,18 @@ def test_a_page_shows_what_was_run_and_names_what_was_not(tmp_path):
 def test_results_are_stale_where_config_code_or_seeds_moved(tmp_path, monkeypatch):
     assert reproduce.why_stale("oja", tmp_path) == "not run with this version"
     config = reproduce.config_digest(reproduce.shipped("oja"))
-    told = {**TOLD, "seeds": [0], "config_digest": config, "code_digest": reproduce.code_digest()}
-    told["versions"] = environment()
-    (tmp_path / "oja.json").write_text(json.dumps(told))
+    result = {
+        **RESULT,
+        "seeds": [0],
+        "config_digest": config,
+        "code_digest": reproduce.code_digest(),
+    }
+    result["versions"] = environment()
+    (tmp_path / "oja.json").write_text(json.dumps(result))
     assert reproduce.why_stale("oja", tmp_path) == ""
-    monkeypatch.setattr(reproduce, "environment", lambda: {**told["versions"], "numpy": "another"})
+    monkeypatch.setattr(
+        reproduce, "environment", lambda: {**result["versions"], "numpy": "another"}
+    )
     assert reproduce.why_stale("oja", tmp_path) == "other versions of numpy"
     monkeypatch.setattr(reproduce, "code_digest", lambda: "another")
     assert reproduce.why_stale("oja", tmp_path) == "the code changed"
@@ -108,13 +112,13 @@ def test_runs_of_another_config_are_not_published_as_this_one(tmp_path, monkeypa
         (tmp_path / name / "environment.json").write_text("{}")
         (tmp_path / name / "config.yaml").write_text(f"experiment: oja\ndt: {len(name)}\n")
     monkeypatch.setattr(reproduce, "_trained", lambda folders: {})
-    told = reproduce.told("oja", [tmp_path / "one"])
-    assert told["config_digest"] != reproduce.config_digest(reproduce.shipped("oja"))
+    result = reproduce.result_of("oja", [tmp_path / "one"])
+    assert result["config_digest"] != reproduce.config_digest(reproduce.shipped("oja"))
     with pytest.raises(ValueError, match="experiment=chaos"):
-        reproduce.told("chaos", [tmp_path / "one"])
+        reproduce.result_of("chaos", [tmp_path / "one"])
     (tmp_path / "two" / "config.yaml").write_text("experiment: oja\ndt: 7\n")
     with pytest.raises(ValueError, match="one config"):
-        reproduce.told("oja", [tmp_path / "one", tmp_path / "two"])
+        reproduce.result_of("oja", [tmp_path / "one", tmp_path / "two"])
 
 
 def test_a_failed_run_is_said_and_a_trial_is_never_published(tmp_path, monkeypatch, capsys):
@@ -178,9 +182,9 @@ def test_a_job_that_dies_is_written_down_and_not_run_again(tmp_path, monkeypatch
 
     monkeypatch.setattr(stress, "_in", dies)
     job = stress.Job("digits", 0, "wide")
-    found = stress.run(job, ROOT, tmp_path, ["a"], [])
-    assert (found["code"], found["error"], len(started)) == (-9, ["killed"], 1)
-    assert stress.run(job, ROOT, tmp_path, ["a"], []) == found
+    result = stress.run(job, ROOT, tmp_path, ["a"], [])
+    assert (result["code"], result["error"], len(started)) == (-9, ["killed"], 1)
+    assert stress.run(job, ROOT, tmp_path, ["a"], []) == result
     assert len(started) == 1
     with pytest.raises(SystemExit, match="choose another --out"):
         stress.run(job, ROOT, tmp_path, ["b"], [])
@@ -207,8 +211,8 @@ def test_a_report_counts_the_jobs_that_all_folders_hold(tmp_path):
     sound = {"start": 0.2, "end": 0.9, "below": []}
     for name, x in (("before", lost), ("after", {**lost, "below": []})):
         (tmp_path / name).mkdir()
-        told = json.dumps({"rows": {"x": x, "y": sound}})
-        (tmp_path / name / "digits-0-wide.json").write_text(told)
+        text = json.dumps({"rows": {"x": x, "y": sound}})
+        (tmp_path / name / "digits-0-wide.json").write_text(text)
     (tmp_path / "before" / "digits-1-wide.json").write_text(json.dumps({"rows": {"x": lost}}))
     lines = stress.report([tmp_path / "before", tmp_path / "after"]).splitlines()
     assert lines[2].startswith("| before | 1 | 2 | 1 (50.0 %) | digits-0-wide x 0.300, below y")
@@ -229,6 +233,6 @@ def test_an_experiment_is_reproduced(tmp_path):
     program = [sys.executable, "-m", "benchmarks.reproduce", *words]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads((tmp_path / "oja.json").read_text())
-    assert "discovered" in told["rows"]
-    assert told["code_digest"] == reproduce.code_digest()
+    result = json.loads((tmp_path / "oja.json").read_text())
+    assert "discovered" in result["rows"]
+    assert result["code_digest"] == reproduce.code_digest()

@@ -1,4 +1,4 @@
-"""Specs take what they are given seriously, from YAML and from Python alike."""
+"""Specs check every value, from YAML and from Python alike."""
 
 import math
 from typing import Annotated
@@ -68,9 +68,9 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_field(fields):
     for make in (lambda: build(Sample, fields), lambda: Sample(**fields)):
         with pytest.raises(pydantic.ValidationError) as refused:
             make()
-        told = str(explain(refused.value))
-        assert told.startswith(field)
-        assert "\n" not in told
+        message = str(explain(refused.value))
+        assert message.startswith(field)
+        assert "\n" not in message
 
 
 def test_an_unknown_field_is_named_and_the_nearest_offered():
@@ -89,8 +89,8 @@ def test_a_wrong_field_deep_inside_is_told_with_its_path():
     assert str(explain(refused.value, "problem")).startswith("problem.rule.rule.rate=-1.0")
     with pytest.raises((BadInput, pydantic.ValidationError)) as refused:
         build(Sample, {"rule": {"name": "polynomal"}})
-    told = refused.value if isinstance(refused.value, BadInput) else explain(refused.value)
-    assert "did you mean 'polynomial'?" in str(told)
+    error = refused.value if isinstance(refused.value, BadInput) else explain(refused.value)
+    assert "did you mean 'polynomial'?" in str(error)
 
 
 def test_a_plug_in_of_another_kind_is_no_rule():
@@ -114,7 +114,8 @@ def test_lists_become_tuples_so_that_equal_specs_are_one_key():
 
 
 def test_whole_numbers_are_floats_where_a_float_is_meant_and_compile_once():
-    one, same = Softplus(beta=2), Softplus(beta=2.0)
+    one = Softplus(beta=2)
+    same = Softplus(beta=2.0)
     assert one == same
     assert type(one.beta) is float
 

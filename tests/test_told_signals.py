@@ -1,4 +1,4 @@
-"""What a task tells reaches rules: the target of an output unit, and the loss of a step."""
+"""Signals of a task reach rules: the target of an output unit, and the loss of a step."""
 
 import re
 from typing import Any
@@ -96,7 +96,8 @@ def _program(term: str) -> list[str]:
     )
 
     def live(key: Any) -> Any:
-        task, theta = CLASSES.sample(key, "train"), lifetime.init(key)
+        task = CLASSES.sample(key, "train")
+        theta = lifetime.init(key)
         life = lifetime.begin(theta, task, key)
         return lifetime.advance(theta, task, life, 4, start=0)
 

@@ -17,7 +17,8 @@ from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from tests._compiler import as_users
 
-PROBLEM, OUTER = quadratic(), Bptt()
+PROBLEM = quadratic()
+OUTER = Bptt()
 
 
 def _bits(tree: Any) -> list[bytes]:
@@ -34,19 +35,19 @@ def test_a_run_in_pieces_is_the_same_to_the_bit(monkeypatch):
     saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), first[-1][1])
     second = list(train.steps(PROBLEM, OUTER, 3, saved, 2, 4))
     assert [n for n, _, _ in whole] == [n for n, _, _ in first + second] == [1, 2, 3, 4]
-    for (_, a, m), (_, b, n) in zip(whole, first + second, strict=True):
-        assert _bits(a) == _bits(b)
-        assert _bits(m) == _bits(n)
+    for step, step_in_pieces in zip(whole, first + second, strict=True):
+        assert _bits(step) == _bits(step_in_pieces)
 
 
 def test_seeds_and_steps_differ():
-    one, other = (train.begin(PROBLEM, OUTER, seed) for seed in (3, 4))
+    one = train.begin(PROBLEM, OUTER, 3)
+    other = train.begin(PROBLEM, OUTER, 4)
     assert _bits(OUTER.theta(one)) != _bits(OUTER.theta(other))
-    (_, _, m), (_, _, n) = train.steps(PROBLEM, OUTER, 3, one, 0, 2)
-    assert float(m["loss"]) != float(n["loss"])
+    losses = [float(metrics["loss"]) for *_, metrics in train.steps(PROBLEM, OUTER, 3, one, 0, 2)]
+    assert losses[0] != losses[1]
 
 
-def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]:
+def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.OuterRun], Any]:
     """(runs, all their steps) of two seeds, and of one with half the learning rate.
 
     They go through a curriculum.
@@ -54,7 +55,9 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
     half = {"learning_rate": jnp.asarray(0.005)}
     settings = [(3, None), (4, None), (3, half)]
-    runs = [train.Run(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
+    runs = [
+        train.OuterRun(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings
+    ]
     return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
 
 
@@ -65,11 +68,11 @@ def test_each_of_several_runs_has_the_bits_that_it_has_alone(monkeypatch):
     runs, steps = _several(4, None)
     assert train._step._cache_size() - compiled <= 2
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
-    for i, (seed, state, _) in enumerate(runs):
-        alone = list(train.steps(problem, OUTER, seed, state, 0, 4))
-        assert _bits([(s, m) for _, s, m in alone]) == _bits(
-            [(after[i].state, m[i]) for _, after, m in steps]
-        )
+    for i, run in enumerate(runs):
+        alone = train.steps(problem, OUTER, run.seed, run.state, 0, 4)
+        for step, step_of_all in zip(alone, steps, strict=True):
+            n_done, after, metrics = step_of_all
+            assert _bits(step) == _bits((n_done, after[i].state, metrics[i]))
     assert len({_bits(OUTER.theta(run.state))[0] for run in steps[-1][1]}) == 3
 
 
@@ -78,20 +81,14 @@ def test_runs_in_lockstep_are_the_same_to_rounding():
         as_users(patch, train, "_step")  # the programs of the test before
         _, apart = _several(3, False)
     _, together = _several(3, True)
-    for (n, runs, metrics), (m, others, more) in zip(apart, together, strict=True):
-        assert (n, [run.seed for run in others]) == (m, [3, 4, 3])
-        chex.assert_trees_all_close(
-            ([r.state for r in runs], metrics), ([r.state for r in others], more), rtol=1e-5
-        )
+    for step, lockstep in zip(apart, together, strict=True):
+        assert [run.seed for run in lockstep[1]] == [3, 4, 3]
+        chex.assert_trees_all_close(lockstep, step, rtol=1e-5)
     outer = Es(restarts=1)
-    with pytest.raises(
-        BadInput, match="runs in lockstep - expected an outer loop whose state keeps its shape"
-    ):
-        next(
-            train.steps_many(
-                PROBLEM, outer, [train.Run(0, train.begin(PROBLEM, outer, 0))], 0, 1, lockstep=True
-            )
-        )
+    run = train.OuterRun(0, train.begin(PROBLEM, outer, 0))
+    words = "runs in lockstep - expected an outer loop whose state keeps its shape"
+    with pytest.raises(BadInput, match=words):
+        next(train.steps_many(PROBLEM, outer, [run], 0, 1, lockstep=True))
 
 
 def test_every_stream_of_randomness_is_its_own():
@@ -101,8 +98,9 @@ def test_every_stream_of_randomness_is_its_own():
         for seed, name, index in itertools.product((0, 1), names, (0, 1))
     ]
     assert len({np.asarray(jax.random.key_data(key)).tobytes() for key in keys}) == len(keys)
-    same = (train.stream(1, "tasks", 5), train.stream(1, "tasks", jnp.asarray(5)))
-    np.testing.assert_array_equal(*(jax.random.key_data(key) for key in same))
+    by_number = train.stream(1, "tasks", 5)
+    by_array = train.stream(1, "tasks", jnp.asarray(5))
+    np.testing.assert_array_equal(jax.random.key_data(by_number), jax.random.key_data(by_array))
 
 
 def test_a_beginning_can_be_looked_at_by_its_shapes_alone():

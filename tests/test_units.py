@@ -41,11 +41,11 @@ PROBLEM = MetaProblem(LIFETIME, MeanLoss())
 
 
 def _shares(neuron: Any, potentials: list[list[float]]) -> dict[str, float]:
-    """What is found of a hidden population that went through the given potentials [n_steps, 4]."""
+    """The shares of a hidden population that went through the given potentials [n_steps, 4]."""
     lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=neuron))
 
     @quick_jit
-    def found(potentials: Any) -> dict[str, Any]:
+    def shares(potentials: Any) -> dict[str, Any]:
         activity, gain = jax.vmap(neuron.activate)(potentials)
         recorded = {
             "activity": {"hidden_1": activity, "output": jnp.ones((len(potentials), 2))},
@@ -53,7 +53,7 @@ def _shares(neuron: Any, potentials: list[list[float]]) -> dict[str, float]:
         }
         return idle(lifetime.wiring(), {}, recorded, 1e-3)
 
-    return {k: float(v) for k, v in found(jnp.asarray(potentials)).items() if "hidden" in k}
+    return {k: float(v) for k, v in shares(jnp.asarray(potentials)).items() if "hidden" in k}
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,8 @@ def test_units_are_flat_only_if_they_are_so_in_every_step(
     [
         (Tanh(), 1e5, 0.0, 1.0),
         (Relu(), 0.0, 1.0, 0.0),
-        (
-            Lif(soma_input="jump"),
-            1e5,
-            0.5,
-            0.5,
-        ),  # its one step is driven far above or far below threshold
+        # its one step is driven far above or far below threshold
+        (Lif(soma_input="jump"), 1e5, 0.5, 0.5),
         (Lif(soma_input="jump"), 0.0, 1.0, 0.0),
         (Tanh(), 1.0, 0.0, 0.0),
     ],
@@ -101,15 +97,14 @@ def test_a_problem_counts_them_in_every_life(
     theta = jax.tree.map(lambda x: x[None], problem.lifetime._init(jax.random.key(0)))
 
     @quick_jit
-    def found(key: Any) -> Any:
+    def metrics_of(key: Any) -> Any:
         return problem.losses(theta, problem.sample(key, 6, "train"))[1]
 
-    metrics = found(jax.random.key(1))
+    metrics = metrics_of(jax.random.key(1))
     assert metrics["silent_hidden_1"].shape == (1, 6)
     driven = ("hidden_1", "output")
-    silences, saturations = (
-        np.stack([metrics[f"{word}_{name}"] for name in driven]) for word in ("silent", "saturated")
-    )
+    silences = np.stack([metrics[f"silent_{name}"] for name in driven])
+    saturations = np.stack([metrics[f"saturated_{name}"] for name in driven])
     np.testing.assert_array_equal(metrics["dead"], np.any(silences == 1.0, axis=0))
     np.testing.assert_array_equal(metrics["saturated"], np.any(saturations > 0.5, axis=0))
     assert np.all(metrics["dead"][0] == 1.0) == (silent == 1.0)
@@ -121,7 +116,8 @@ def test_a_problem_counts_them_in_every_life(
     np.testing.assert_allclose(total, (silent, saturated), atol=0.2 if 0 < silent < 1 else 0.02)
 
 
-STILL, BUSY = np.zeros((500, 4)), np.ones((500, 4))
+STILL = np.zeros((500, 4))
+BUSY = np.ones((500, 4))
 LATE = np.concatenate([STILL[:450], BUSY[:50]])
 OFTEN = (np.arange(500)[:, None] % 9 == 0) * np.ones((500, 4))  # 111 Hz at 1 ms
 SHARES = {
@@ -154,21 +150,18 @@ def test_a_life_is_called_by_its_faults(
         "output": jnp.full((len(activity), 2), 1e3),
         "input": jnp.ones(1),
     }
-    told = {name: jnp.asarray(share) for name, share in (SHARES | shares).items()}
-    found = faults(lifetime.wiring(), told, seen, jnp.asarray(at_bound), 1e-3)
-    assert [name for name in FAULTS if found[name]] == wrong.split()
-    assert set(found) == set(FAULTS)
+    idle_shares = {name: jnp.asarray(share) for name, share in (SHARES | shares).items()}
+    verdicts = faults(lifetime.wiring(), idle_shares, seen, jnp.asarray(at_bound), 1e-3)
+    assert [name for name in FAULTS if verdicts[name]] == wrong.split()
+    assert set(verdicts) == set(FAULTS)
 
 
 @pytest.mark.parametrize(
     ("neuron", "period", "saturated"),
     [
         (Lif(soma_input="jump"), 1, 1.0),
-        (
-            Lif(soma_input="jump"),
-            2,
-            0.0,
-        ),  # kicked far above threshold, where a surrogate is flat, and well all the same
+        # kicked far above threshold, where a surrogate is flat, and well all the same
+        (Lif(soma_input="jump"), 2, 0.0),
         (Refractory(neuron=Lif(), period=4e-3), 6, 0.0),
         (Refractory(neuron=Lif(), period=4e-3), 5, 1.0),  # as often as it can
     ],
@@ -183,23 +176,25 @@ def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(
         for name in ("activity", "gain")
     }
     recorded["gain"]["hidden_1"] = jnp.zeros((100, 4))
-    found = quick_jit(lambda seen: idle(lifetime.wiring(), {}, seen, 1e-3))(recorded)
-    assert found["saturated_hidden_1"] == saturated
-    assert found["silent_hidden_1"] == 0.0
+    idle_shares = quick_jit(lambda seen: idle(lifetime.wiring(), {}, seen, 1e-3))(recorded)
+    assert idle_shares["saturated_hidden_1"] == saturated
+    assert idle_shares["silent_hidden_1"] == 0.0
 
 
 def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
-    """The activity of a rate unit has no hertz; what grows without bound is not finite, and counted
-    as diverged.
+    """The activity of a rate unit has no hertz.
+
+    Activity that grows without bound is not finite, and counts as diverged.
     """
     seen = {"hidden_1": jnp.full((900, 4), 1e6), "output": jnp.zeros((900, 2))}
-    told = {name: jnp.asarray(share) for name, share in SHARES.items()}
-    assert not any(faults(LIFETIME.wiring(), told, seen, jnp.zeros(()), 1e-3).values())
+    idle_shares = {name: jnp.asarray(share) for name, share in SHARES.items()}
+    assert not any(faults(LIFETIME.wiring(), idle_shares, seen, jnp.zeros(()), 1e-3).values())
 
 
 def test_a_broken_spiking_life_is_counted_as_diverged_not_as_silent() -> None:
-    """A rule whose numbers are none, between cells that never fire: nothing that the task sees is
-    broken.
+    """The numbers of the rule are NaN, between cells that never fire.
+
+    Nothing that the task sees is broken.
     """
     connection = Sparse(probability=0.9)
     network = Ei(

@@ -1,5 +1,6 @@
-"""A search that gets lost is led back to where it was sound, with smaller steps; another keeps
-every bit.
+"""A search that gets lost is led back to where it was sound, with smaller steps.
+
+Any other search keeps every bit.
 """
 
 from dataclasses import replace
@@ -46,8 +47,9 @@ def _metrics(loss: float, diverged: int = 0) -> dict[str, Any]:
 
 
 def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
-    """(watch, state) after every step of a search with these losses; it starts with the state (0,
-    1.0).
+    """(watch, state) after every step of a search with these losses.
+
+    It starts with the state (0, 1.0).
     """
     state: Any = (0, 1.0)
     known = watch.begin(state)
@@ -55,14 +57,14 @@ def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
     for index, loss in enumerate(losses):
         metrics = _metrics(loss, diverged[index] if diverged else 0)
         moved = (state[0] + 1, state[1])
-        known, state, told = watch.after(known, Counted(), moved, metrics)
-        assert told["falls"] == known.falls
+        known, state, metrics = watch.after(known, Counted(), moved, metrics)
+        assert metrics["falls"] == known.falls
         course.append((known, state))
     return course
 
 
 def _falls(losses: Any, diverged: Any = None) -> list[int]:
-    """After how many steps the search was led back."""
+    """The numbers of steps after which the search was led back."""
     steps = []
     before = 0
     for index, (known, _) in enumerate(_watched(losses, diverged)):
@@ -87,7 +89,7 @@ def test_a_loss_near_zero_may_grow_many_times():
 
 def test_a_search_whose_gains_stay_gone_is_led_back_to_before_the_best_block():
     better = [0.5 * loss for loss in SOUND]
-    # the median is above from the fifth bad step on, and has been for PATIENCE steps then
+    # The median is above from the fifth bad step on, and has been for PATIENCE steps then.
     losses = [*SOUND, *better, *[20.0] * (4 + watch.PATIENCE)]
     assert _falls(losses) == [len(losses)]
     known, state = _watched(losses)[-1]
@@ -102,12 +104,12 @@ def test_a_search_that_comes_back_by_itself_is_left_alone():
 
 
 def test_a_second_fall_from_the_same_state_halves_the_steps_again():
-    bad = [20.0] * (
-        4 + watch.PATIENCE + 8 + watch.PATIENCE
-    )  # the second watch needs nine losses first
+    # The second watch needs nine losses first.
+    bad = [20.0] * (4 + watch.PATIENCE + 8 + watch.PATIENCE)
     known, state = _watched([*SOUND, *bad])[-1]
     assert state == (0, 0.25)
-    assert (int(known.falls), float(known.scale)) == (2, 0.25)
+    assert int(known.falls) == 2
+    assert float(known.scale) == 0.25
 
 
 def test_lives_that_are_not_finite_count_at_once_where_they_are_most_of_most_batches():
@@ -128,11 +130,12 @@ def test_a_rise_that_leaves_some_of_the_gain_is_no_loss():
     assert _falls([*down, *[10.1] * (4 + watch.PATIENCE)]) == [22 + watch.PATIENCE]
 
 
-def test_what_counts_does_not_depend_on_the_scale_of_the_loss_or_on_its_zero():
+def test_falls_do_not_depend_on_the_scale_of_the_loss_or_on_its_zero():
     losses = np.asarray([*SOUND, *[3.0] * 60])
-    found = _falls(losses)
-    assert found == [13 + watch.PATIENCE]
-    assert found == _falls(1e3 * losses) == _falls(1e-3 * losses - 7.0)
+    falls = [13 + watch.PATIENCE]
+    assert _falls(losses) == falls
+    assert _falls(1e3 * losses) == falls
+    assert _falls(1e-3 * losses - 7.0) == falls
 
 
 @pytest.mark.parametrize("noise", ["normal", "lognormal", "cauchy"])
@@ -151,22 +154,29 @@ PROBLEM = quadratic()
 OUTER = Bptt(steps=30, learning_rate=0.05)
 
 
-def _run(outer: Bptt, seed: int = 0) -> train.Run:
+def _run(outer: Bptt, seed: int = 0) -> train.OuterRun:
     state = train.begin(PROBLEM, outer, seed)
-    return train.Run(seed, state, watch.begin(state))
+    return train.OuterRun(seed, state, watch.begin(state))
 
 
-def _course(outer: Bptt, run: train.Run, start: int, stop: int) -> Any:
-    return list(train.steps_many(PROBLEM, outer, [run], start, stop, lockstep=False))
+def _course(
+    outer: Bptt, run: train.OuterRun, start: int, stop: int
+) -> list[tuple[train.OuterRun, Any]]:
+    """(run, metrics) after every step."""
+    course = []
+    for _, runs, metrics in train.steps_many(PROBLEM, outer, [run], start, stop, lockstep=False):
+        course.append((runs[0], metrics[0]))
+    return course
 
 
 def test_a_search_that_is_never_lost_keeps_its_bits():
     alone = list(train.steps(PROBLEM, OUTER, 0, train.begin(PROBLEM, OUTER, 0), 0, 30))
     watched = _course(OUTER, _run(OUTER), 0, 30)
-    for (_, state, metrics), (_, (run,), (told,)) in zip(alone, watched, strict=True):
+    for (_, state, metrics), (run, metrics_watched) in zip(alone, watched, strict=True):
         jax.tree.map(np.testing.assert_array_equal, state, run.state)
-        assert float(told["loss"]) == float(metrics["loss"])
-        assert (int(told["falls"]), float(told["step_scale"])) == (0, 1.0)
+        assert float(metrics_watched["loss"]) == float(metrics["loss"])
+        assert int(metrics_watched["falls"]) == 0
+        assert float(metrics_watched["step_scale"]) == 1.0
 
 
 # Steps so long that w overshoots its minimum, by more every time, until they are halved.
@@ -174,35 +184,35 @@ WILD = Bptt(steps=120, learning_rate=2.4, optimiser="sgd", schedule="constant_sc
 
 
 def test_a_search_that_explodes_is_led_back_until_its_steps_are_small_enough():
-    left_alone = list(train.steps(PROBLEM, WILD, 0, train.begin(PROBLEM, WILD, 0), 0, 120))
-    watched = _course(WILD, _run(WILD), 0, 120)
-    first = float(left_alone[0][2]["loss"])
-    assert not float(left_alone[-1][2]["loss"]) < 10 * first
-    (_, (run,), (told,)) = watched[-1]
-    assert int(told["falls"]) >= 1
-    assert float(run.state.hyper["learning_rate"]) == pytest.approx(2.4 * float(told["step_scale"]))
-    assert float(told["loss"]) < first
+    begun = train.begin(PROBLEM, WILD, 0)
+    losses = [float(m["loss"]) for *_, m in train.steps(PROBLEM, WILD, 0, begun, 0, 120)]
+    assert not losses[-1] < 10 * losses[0]
+    run, metrics = _course(WILD, _run(WILD), 0, 120)[-1]
+    assert int(metrics["falls"]) >= 1
+    rate = 2.4 * float(metrics["step_scale"])
+    assert float(run.state.hyper["learning_rate"]) == pytest.approx(rate)
+    assert float(metrics["loss"]) < losses[0]
 
 
 def test_stopping_and_going_on_in_the_middle_of_a_fall_changes_no_bit():
     whole = _course(WILD, _run(WILD), 0, 90)
-    fell = next(step for step, _, (told,) in whole if int(told["falls"]))
+    end, _ = whole[-1]
+    fell = next(step for step, (_, metrics) in enumerate(whole, 1) if int(metrics["falls"]))
     for cut in (fell - 1, fell, fell + 1):
-        (_, (half,), _) = _course(WILD, _run(WILD), 0, cut)[-1]
+        half, _ = _course(WILD, _run(WILD), 0, cut)[-1]
         saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (half.state, half.watch))
-        (_, (again,), _) = _course(WILD, train.Run(0, *saved), cut, 90)[-1]
-        jax.tree.map(np.testing.assert_array_equal, again.state, whole[-1][1][0].state)
+        resumed, _ = _course(WILD, train.OuterRun(0, *saved), cut, 90)[-1]
+        jax.tree.map(np.testing.assert_array_equal, resumed.state, end.state)
 
 
 def test_longer_lives_begin_a_watch_anew():
     """A loss over longer lives does not compare with the one before."""
     problem = replace(PROBLEM, curriculum=((0, 1), (12, 0)))
     state = train.begin(problem, OUTER, 0)
-    run = train.Run(0, state, watch.begin(state))
-    seen = [
-        int(found.watch.seen)
-        for _, (found,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)
-    ]
+    run = train.OuterRun(0, state, watch.begin(state))
+    seen = []
+    for _, (after,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False):
+        seen.append(int(after.watch.seen))
     assert seen[10:] == [11, 12, 1, 2]
 
 

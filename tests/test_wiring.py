@@ -1,6 +1,4 @@
-"""What the graph says of an edge: which way it acts, and so credit returns; on which sides it
-carries spikes.
-"""
+"""The facts of an edge: its sign, with which credit returns, and the sides that carry spikes."""
 
 import dataclasses
 from typing import Any, Literal
@@ -30,7 +28,9 @@ from metaplast.testing.base import quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
-DT, N_PRE, N_POST = 1e-3, 4, 3
+DT = 1e-3
+N_PRE = 4
+N_POST = 3
 RATE = {"name": "two_compartment", "output": "rate"}
 CELLS = {
     "two_compartment": RATE,
@@ -57,7 +57,8 @@ class Chain(AbstractNetwork):
 def _edge(
     cell: Any, port: str, sign: Any = 0, transmission: Any = "instant", **sizes: int
 ) -> Wiring:
-    n_pre, n_post = sizes.get("n_pre", N_PRE), sizes.get("n_post", N_POST)
+    n_pre = sizes.get("n_pre", N_PRE)
+    n_post = sizes.get("n_post", N_POST)
     populations = (
         Population("input", n_pre, sign=sign),
         Population("output", n_post, decode("neuron", cell)),
@@ -78,42 +79,43 @@ def _seen(wiring: Wiring, weights: Any, stimulus: Any) -> Any:
     ]
 
 
-def _told(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) -> Any:
-    """(learning signals, what the rule carries back)."""
+def _credit_of(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) -> Any:
+    """(learning signals, the signals that the rule carries back)."""
     state = rule.init_state({}, wiring, jax.random.key(3))
-    told = feedback(wiring.output.n, error=error)
-    return rule.step({}, state, wiring, _synapses(weights), views, told, DT)[
-        1
-    ].learning_signal, state.get("back")
+    answer = feedback(wiring.output.n, error=error)
+    _, credit = rule.step({}, state, wiring, _synapses(weights), views, answer, DT)
+    return credit.learning_signal, state.get("back")
 
 
-ROUTES = [
-    (name, port, sign)
-    for name, cell in CELLS.items()
-    for port in decode("neuron", cell).ports
-    for sign in ((-1, 0, 1) if port == "soma" else (-1,))
-]
+ROUTES: list[tuple[str, str, int]] = []
+for _name, _cell in CELLS.items():
+    for _port in decode("neuron", _cell).ports:
+        _signs = (-1, 0, 1) if _port == "soma" else (-1,)
+        ROUTES += [(_name, _port, _sign) for _sign in _signs]
 
 
 def test_credit_has_the_sign_with_which_its_edge_acts():
-    """Against the gradient of each output alone, d activity / d input, through every port of every
-    cell that has more
-    than a soma: the same vector up to a positive factor, that of the cell's memory."""
+    """Against the gradient of each output alone, d activity / d input.
+
+    It goes through every port of every cell that has more than a soma. The two are the same vector,
+    up to a positive factor, which is the factor of the cell's memory.
+    """
     rng = np.random.default_rng(0)
-    w, x = np.abs(rng.normal(size=(N_POST, N_PRE))), 0.1 + rng.random(N_PRE)
+    w = np.abs(rng.normal(size=(N_POST, N_PRE)))
+    x = 0.1 + rng.random(N_PRE)
 
     def both(route: tuple[str, str, int], w: Any, x: Any) -> Any:
         wiring = _edge(CELLS[route[0]], *route[1:])
         weights = {"input_to_output": w}
         activity = lambda x: _seen(wiring, weights, {"input": x})["output"].activity
         views = _seen(wiring, weights, {"input": x})
-        signal = lambda error: _told(Symmetric(), wiring, weights, views, error)[0]["input"]
+        signal = lambda error: _credit_of(Symmetric(), wiring, weights, views, error)[0]["input"]
         return jax.vmap(signal)(jnp.eye(N_POST)), jax.jacrev(activity)(x)
 
     with jax.enable_x64(True):
-        found = quick_jit(lambda w, x: [both(route, w, x) for route in ROUTES])(w, x)
+        pairs = quick_jit(lambda w, x: [both(route, w, x) for route in ROUTES])(w, x)
     for (name, port, sign), (signal, slope) in zip(
-        ROUTES, jax.tree.map(np.asarray, found), strict=True
+        ROUTES, jax.tree.map(np.asarray, pairs), strict=True
     ):
         up = -1.0 if port == "inhibitory" or (port, sign) == ("soma", -1) else 1.0
         assert (up * signal > 0).all() and (up * slope > 0).all(), (name, port, sign)
@@ -122,8 +124,9 @@ def test_credit_has_the_sign_with_which_its_edge_acts():
 
 
 def test_a_conductance_acts_towards_its_reversal_potential():
-    """Below the threshold an inhibition that depolarises still lowers; beyond it, it raises as
-    excitation does.
+    """Below the threshold, an inhibition that depolarises still lowers.
+
+    Beyond the threshold, it raises as excitation does.
     """
     for cell in ("conductance_lif", "two_compartment"):
         for reversal, lowers in ((-1.0, True), (0.5, True), (2.0, False)):
@@ -135,7 +138,8 @@ def test_a_conductance_acts_towards_its_reversal_potential():
 @pytest.mark.parametrize("rule", [Random(), Learned()], ids=["random", "learned"])
 def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
     """-B^T (error * gain), in NumPy: at an inhibitory port as at a soma that inhibition reaches."""
-    error, x = np.asarray([1.0, -0.5, 2.0]), np.full(N_PRE, 0.5)
+    error = np.asarray([1.0, -0.5, 2.0])
+    x = np.full(N_PRE, 0.5)
     for cell, port, sign in (
         (RATE, "inhibitory", -1),
         ("tanh", "soma", -1),
@@ -146,7 +150,9 @@ def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
         @quick_jit
         def lived(w: Any, wiring: Wiring = wiring) -> Any:
             views = _seen(wiring, {"input_to_output": w}, {"input": x})
-            return views["output"].gain, *_told(rule, wiring, {"input_to_output": w}, views, error)
+            return views["output"].gain, *_credit_of(
+                rule, wiring, {"input_to_output": w}, views, error
+            )
 
         with jax.enable_x64(True):
             gain, signal, back = jax.tree.map(np.asarray, lived(np.ones((N_POST, N_PRE))))
@@ -157,8 +163,9 @@ def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
 
 
 def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output_should_rise():
-    """`ei` with its default cells, all of which spike: sum_j W_ji dloss / dW_ji = z_i L_i, by
-    autodiff.
+    """`ei` with its default cells, all of which spike: sum_j W_ji dloss / dW_ji = z_i L_i.
+
+    The left side is by autodiff.
     """
     wiring = Ei(n_e=6, n_i=4, source=Linear(), connection=Sparse(probability=0.7)).wiring(
         {"input": 3}, 1
@@ -171,16 +178,15 @@ def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output
 
     @quick_jit
     def both(weights: Any) -> Any:
-        output = lambda weights: _seen(wiring, weights, {"input": np.full(3, 9.0)})[
-            "output"
-        ].activity[0]
+        see = lambda weights: _seen(wiring, weights, {"input": np.full(3, 9.0)})
+        output = lambda weights: see(weights)["output"].activity[0]
         slope = jax.grad(output)(weights)[edge.name] * weights[edge.name]
-        views = _seen(wiring, weights, {"input": np.full(3, 9.0)})
-        told = feedback(1, error=np.ones(1))
+        views = see(weights)
+        answer = feedback(1, error=np.ones(1))
         return (
             views["i"].activity,
             edge.connection.reduce_pre(slope),
-            reverse_walk(wiring, weights, views, told)["i"],
+            reverse_walk(wiring, weights, views, answer)["i"],
         )
 
     with jax.enable_x64(True):
@@ -189,7 +195,7 @@ def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output
     np.testing.assert_array_equal(np.sign(signal), np.sign(slope))
 
 
-SPIKES = (
+SPIKES = (  # by default
     "adex",
     "alif",
     "conductance_lif",
@@ -199,9 +205,10 @@ SPIKES = (
     "refractory",
     "spikes",
     "stochastic",
+    "starting",
+    "two_compartment",
 )
-SPIKES = (*SPIKES, "starting", "two_compartment")  # by default
-NEURONS = {  # spec -> whether it says that its activity is spikes
+NEURONS = {  # name -> (spec, whether it claims that its activity is spikes)
     **{name: (name, find("neuron", name)().spiking) for name in enrolled("neuron")},
     "two_compartment of rates": (RATE, False),
     "leaky around lif": ({"name": "leaky", "neuron": "lif"}, True),
@@ -219,16 +226,12 @@ def _silent(name: str) -> bool:
     return find("transmission", name)().keeps_silence
 
 
-TRANSMISSIONS = {  # spec -> whether it says that it keeps the silence of what it is given
-    **{name: (name, _silent(name)) for name in enrolled("transmission")},
-    **{
-        f"delayed around {name}": (
-            {"name": "delayed", "delay": 3e-3, "transmission": name},
-            _silent(name),
-        )
-        for name in enrolled("transmission")
-    },
-}
+# name -> (spec, whether it claims to keep the silence of its input)
+TRANSMISSIONS: dict[str, tuple[Any, bool]] = {}
+for _name in enrolled("transmission"):
+    _delayed = {"name": "delayed", "delay": 3e-3, "transmission": _name}
+    TRANSMISSIONS[_name] = (_name, _silent(_name))
+    TRANSMISSIONS[f"delayed around {_name}"] = (_delayed, _silent(_name))
 
 
 def test_what_spikes_and_what_keeps_silence_says_so():
@@ -237,9 +240,7 @@ def test_what_spikes_and_what_keeps_silence_says_so():
 
 
 def test_which_sides_of_an_edge_carry_spikes():
-    """`pre`, where a spiking cell meets a transmission that keeps silence; `post`, where the cell
-    there spikes.
-    """
+    """`pre`: a spiking cell before a silent transmission. `post`: a spiking cell behind it."""
     for before, (source, spikes) in NEURONS.items():
         for between, (transmission, silent) in TRANSMISSIONS.items():
             for after, (cell, fires) in (
@@ -285,7 +286,7 @@ def test_what_says_that_it_keeps_silence_transmits_exactly_0_but_for_the_spikes(
 
 @quick_jit
 def _activities() -> dict[str, Any]:
-    """Of every neuron at rest in the first 20 steps, then driven, the last unit hard."""
+    """The activities of every neuron, at rest for 20 steps, then driven, the last unit hard."""
     strength = jnp.asarray([0.5, 3.0, 30.0, 3000.0])
     on = jnp.concatenate([jnp.zeros(20), jnp.ones(40)])
 
@@ -306,8 +307,11 @@ def _activities() -> dict[str, Any]:
 
 
 def test_what_says_that_it_spikes_sends_0_or_1_and_what_does_not_sends_more_than_that():
-    """But for given spikes, which are sent as they are given; a `choice` is one-hot and yet no
-    spike: one unit of the population is active in every step; a `constant` is 1 in all of them."""
+    """There are three exceptions.
+
+    Given spikes are sent as they are given. A `choice` is one-hot and yet no spike: one unit of the
+    population is active in every step. A `constant` is 1 in all steps.
+    """
     for name, activity in jax.tree.map(np.asarray, _activities()).items():
         binary = np.isin(activity, (0.0, 1.0)).all()
         if name == "spikes":
@@ -321,14 +325,13 @@ def test_what_says_that_it_spikes_sends_0_or_1_and_what_does_not_sends_more_than
 
 
 def _walks(cell: Any, transmission: Any, probability: float, readout: Any = "tanh") -> int:
-    """Walks from spike to spike in one step on a CPU, of 40 cells that meet all others: loops in
-    what is compiled.
+    """The walks from spike to spike in one step on a CPU, as loops in the compiled program.
+
+    There are 40 cells that meet all others.
     """
     loop = Sparse(40, 40, probability=probability)
-    cells, sent = (
-        Population("cells", 40, decode("neuron", cell)),
-        decode("transmission", transmission),
-    )
+    cells = Population("cells", 40, decode("neuron", cell))
+    sent = decode("transmission", transmission)
     edges = (
         Edge("input", "cells", Sparse(40, 40, probability=probability, seed=1), sent),
         Edge("cells", "cells", loop, sent),
@@ -375,8 +378,10 @@ def test_an_edge_of_few_synapses_does_not():
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_rule_of_errors_descends_on_edges_that_inhibit_as_on_those_that_excite(sign):
-    """`-error*pre` under symmetric feedback is minus the gradient with respect to the magnitudes,
-    in a chain of rate cells under Dale's law: input -> cells (sign) -> output."""
+    """`-error*pre` under symmetric feedback is minus the gradient with respect to the magnitudes.
+
+    It holds in a chain of rate cells under Dale's law: input -> cells (sign) -> output.
+    """
     chain = Chain(sign)
     task = {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": 1, "input_sd": 1.0}
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none")
@@ -384,7 +389,8 @@ def test_a_rule_of_errors_descends_on_edges_that_inhibit_as_on_those_that_excite
 
     @quick_jit
     def both(key):
-        theta, task = lives._init(key), lives.task.sample(key, "train")
+        theta = lives._init(key)
+        task = lives.task.sample(key, "train")
         born = lives.begin(theta, task, key)
         born = born.replace(
             synapses={

@@ -1,7 +1,7 @@
-"""What a shell offers after Tab: experiments, the names of every group, kinds of plug-in, rules
-that ship.
+"""Completions for the shell: experiments, names of every group, kinds of plug-in, known rules.
 
-bash hands over `experiment=di` as three words, `experiment`, `=` and `di`; other shells as one.
+bash passes `experiment=di` as the three words `experiment`, `=` and `di`. Other shells pass one
+word.
 """
 
 from collections.abc import Iterable
@@ -30,41 +30,46 @@ class Word(click.ParamType):
 
 
 def words(before: list[str], incomplete: str) -> list[CompletionItem]:
-    """group=name pairs that begin with `incomplete`; names alone where the word before is a group,
-    as bash has it.
+    """Completions of a config word: pairs `group=name`, or names where the last word is a group.
+
+    Args:
+        before: the words before.
+        incomplete: the beginning of the word.
     """
     from metaplast.runs.config import GROUPS
 
     last = before[-1] if before else ""
     if last in GROUPS:
         return _items(_of_group(last), incomplete)
-    pairs = [
-        f"{group}={name}"
-        for group in GROUPS
-        if _meet(f"{group}=", incomplete)
-        for name in _of_group(group)
-    ]
+    pairs = []
+    for group in GROUPS:
+        # The names of a group are read only where they may be needed.
+        if _agree(f"{group}=", incomplete):
+            pairs += [f"{group}={name}" for name in _of_group(group)]
     return _items(pairs, incomplete)
 
 
 def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Completions of a kind of plug-in."""
     from metaplast.registry import KINDS
 
     return _items([*(plural for _, plural in KINDS.values()), "signals"], incomplete)
 
 
 def rules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Those that ship, beside files."""
+    """Completions of a rule: the known rules, and files."""
     from metaplast.reuse.known import known_rules
 
     return [*_items(known_rules(), incomplete), CompletionItem(incomplete, type="file")]
 
 
-def _meet(a: str, b: str) -> bool:
+def _agree(a: str, b: str) -> bool:
+    """Whether two texts agree as far as the shorter one goes."""
     return a.startswith(b) or b.startswith(a)
 
 
 def _of_group(group: str) -> list[str]:
+    """The names of a group: its files, and its plug-ins."""
     from metaplast.registry import KINDS, names
     from metaplast.runs.config import Sources
 

@@ -1,14 +1,23 @@
-"""How long the work that is left will take, from what was counted of it so far."""
+"""The forecast of the time that is left, from the counts so far."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-ENOUGH_S, ENOUGH_COUNTS = 1.0, 10  # a pace is known after as many seconds or counts as this
+ENOUGH_S = 1.0
+"""Seconds after which the pace of a stage is known."""
+ENOUGH_COUNTS = 10
+"""Counts after which the pace of a stage is known."""
 
 
 class Stage(NamedTuple):
-    """total, done: counts; since, begun: when it was first seen under way and what was done then;
-    pace: seconds per count, None while it is not known."""
+    """A stage of the work.
+
+    total: all counts.
+    done: counts that are done.
+    since: time at which it was first seen under way.
+    begun: counts that were done at that time.
+    pace: seconds per count; None while it is unknown.
+    """
 
     total: float
     done: float
@@ -18,8 +27,9 @@ class Stage(NamedTuple):
 
 
 class Pace:
-    """Stages as they are reported. The first count of a stage is left out: a compilation may be in
-    it.
+    """The pace of all stages.
+
+    The first count of a stage is left out, because it may hold a compilation.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -27,26 +37,39 @@ class Pace:
         self.stages: dict[str, Stage] = {}
 
     def seen(self, name: str, done: float, total: float) -> None:
-        """`done` of `total` counts of a stage; fewer than before where it begins anew."""
-        now, before = self.clock(), self.stages.get(name)
-        if before is None or before.done == 0 or done < before.done:
-            self.stages[name] = Stage(total, done, now, done, before.pace if before else None)
+        """Note the progress of a stage. A stage with fewer counts than before begins anew.
+
+        Args:
+            name: the stage.
+            done: counts that are done.
+            total: all counts.
+        """
+        now = self.clock()
+        stage = self.stages.get(name)
+        if stage is None or stage.done == 0 or done < stage.done:
+            pace = stage.pace if stage else None
+            self.stages[name] = Stage(total, done, since=now, begun=done, pace=pace)
             return
-        counted, passed = done - before.begun, now - before.since
-        known = counted > 0 and (passed >= ENOUGH_S or counted >= ENOUGH_COUNTS)
-        self.stages[name] = before._replace(
-            total=total, done=done, pace=passed / counted if known else before.pace
-        )
+        counts = done - stage.begun
+        seconds = now - stage.since
+        pace = stage.pace
+        if counts > 0 and (seconds >= ENOUGH_S or counts >= ENOUGH_COUNTS):
+            pace = seconds / counts
+        self.stages[name] = stage._replace(total=total, done=done, pace=pace)
 
     def left(self) -> float | None:
-        """Seconds until every stage is done. One that has not begun goes at the mean pace of the
-        others; as many run at a time as do now. None while no pace is known."""
-        known = [stage.pace for stage in self.stages.values() if stage.pace is not None]
-        if not known:
+        """Seconds until all stages are done; None while no pace is known.
+
+        A stage without a pace has the mean pace of the others. As many stages run at a time as now.
+        """
+        stages = list(self.stages.values())
+        paces = [stage.pace for stage in stages if stage.pace is not None]
+        if not paces:
             return None
-        mean = sum(known) / len(known)
+        mean = sum(paces) / len(paces)
         work = 0.0
-        for stage in self.stages.values():
-            work += (stage.total - stage.done) * (mean if stage.pace is None else stage.pace)
-        under_way = sum(0 < stage.done < stage.total for stage in self.stages.values())
+        for stage in stages:
+            pace = mean if stage.pace is None else stage.pace
+            work += (stage.total - stage.done) * pace
+        under_way = sum(0 < stage.done < stage.total for stage in stages)
         return work / max(1, under_way)

@@ -7,11 +7,13 @@ import click
 
 
 class Given(click.Path):
-    """A path that was given: an empty one, as of a variable that is not set, would be the present
-    folder.
+    """A path that is not empty.
+
+    An empty path, such as an unset variable of the shell, would be the current folder.
     """
 
     def __init__(self, what: str = "file or folder") -> None:
+        """Name the thing at the path, for errors."""
         super().__init__(path_type=Path)
         self.what = what
 

@@ -1,6 +1,4 @@
-"""What is seen of work under way, on stderr: bars on a terminal, one line for every stage
-elsewhere.
-"""
+"""The progress of a run on stderr: bars on a terminal, else one line for every stage."""
 
 import sys
 import time
@@ -13,28 +11,31 @@ from metaplast.cli._pace import Pace
 from metaplast.runs.counted import Counted
 from metaplast.runs.spans import duration
 
-MENTIONED = 60.0  # seconds of work that are worth a line
+MENTIONED = 60.0
+"""Seconds of work from which on a forecast is shown."""
 DAY = 86_400.0
 MANY = 10_000_000
-
-
+"""The count from which on counts are shown in millions."""
 ROWS = Counted("rows")
 
 
 class Screen:
-    """Without bars: a line when a stage begins, and the forecast. A forecast of days is said even
-    where `silent`.
+    """Progress without bars: a line when a stage begins, and one forecast.
+
+    A silent screen shows only a forecast of a day or more.
     """
 
     def __init__(
         self, silent: bool, counted: Counted, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.silent, self.counted = silent, counted
+        self.silent = silent
+        self.counted = counted
         self.pace = Pace(clock)
         self.begun: set[str] = set()
         self.forecast: list[str] = []
 
     def __call__(self, name: str, done: float, total: float) -> None:
+        """Show that `done` of `total` counts of a stage are done."""
         self.pace.seen(name, done, total)
         if done and name not in self.begun:
             self.begun.add(name)
@@ -46,30 +47,32 @@ class Screen:
                 self.write(self.forecast[0])
 
     def stage(self, name: str, total: float) -> None:
+        """Show the beginning of a stage."""
         self.say(f"{name}: {total:,} {self.counted.unit}")
 
     def say(self, line: str) -> None:
+        """Show a line, unless the screen is silent."""
         if not self.silent:
             self.write(line)
 
     def write(self, line: str) -> None:
+        """Show a line."""
         click.echo(line, err=True)
 
     def _forecast(self, seconds: float) -> str:
-        several = len(self.pace.stages) > 1
-        bound = (
-            "at least " if not self.counted.whole else "at most " if several else ""
-        )  # some rows learn nothing
-        left = f"forecast: {bound}about {duration(seconds)}"
-        return (
-            f"{left}; Ctrl-C saves what is done, metaplast resume goes on"
-            if seconds >= DAY
-            else left
-        )
+        bound = ""
+        if not self.counted.whole:
+            bound = "at least "
+        elif len(self.pace.stages) > 1:
+            bound = "at most "  # some rows may learn nothing
+        forecast = f"forecast: {bound}about {duration(seconds)}"
+        if seconds >= DAY:
+            forecast += "; Ctrl-C saves what is done, metaplast resume goes on"
+        return forecast
 
 
 class Bars(Screen):
-    """One bar for every stage, with what it counts and the time that is left."""
+    """One bar for every stage, with its counts and the time that is left."""
 
     def __init__(self, counted: Counted) -> None:
         from rich.console import Console
@@ -95,14 +98,15 @@ class Bars(Screen):
         )
 
     def stage(self, name: str, total: float) -> None:
-        self.bars.start()  # only now: an error before the first step stays one line
+        # The bars start late, so that an error before the first step stays one line.
+        self.bars.start()
         self.known[name] = self.bars.add_task(name, total=total, count="", left="")
 
     def write(self, line: str) -> None:
         self.bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self, name: str) -> str:
-        """Nothing where it is not known: never no time while work goes on."""
+        """The time that is left for a stage; empty where it is unknown."""
         stage = self.pace.stages[name]
         if stage.done >= stage.total:
             return "done" if self.counted.once else ""
@@ -112,7 +116,7 @@ class Bars(Screen):
 
 
 def _number(count: float) -> str:
-    """At most nine characters, as long as there are fewer than 10^10."""
+    """A count in at most nine characters, below 10^10."""
     if count >= MANY:
         return f"{count / 1e6:,.1f}M"
     return f"{count:,}" if isinstance(count, int) else f"{count:.2f}"
@@ -120,7 +124,12 @@ def _number(count: float) -> str:
 
 @contextmanager
 def progress(quiet: bool, counted: Counted) -> Iterator[Screen]:
-    """Bars on a terminal; plain lines where stderr goes elsewhere; nothing where `quiet`."""
+    """The screen of a run: bars on a terminal, plain lines elsewhere, a silent one for `quiet`.
+
+    Args:
+        quiet: whether no progress is shown.
+        counted: the counts of the run.
+    """
     if quiet or not sys.stderr.isatty():
         yield Screen(quiet, counted)
         return

@@ -1,4 +1,4 @@
-"""What the verbs that make runs share: carry out a run, show its progress, print its result."""
+"""Begin or resume a run, show its progress, and print its result."""
 
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,27 @@ def start(
     as_json: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Begin a run, carry it out and print its result."""
+    """Begin a run, carry it out and print its result.
+
+    Args:
+        kind: the kind of run.
+        request: the config and the options.
+        run_dir: the folder; None: a new one.
+        jobs: rows at a time; None: as many as the machine has room for.
+        modules: plug-ins that workers import.
+        as_json: whether the result is printed as JSON.
+        quiet: whether no progress is shown.
+    """
     with _progress.progress(quiet or as_json, kind.counted) as show:
-        made = lifecycle.start(kind, request, run_dir, Means(show, show.say, jobs, modules))
-    click.echo(kind.render(made, as_json))
-    kind.demand_whole(made)
+        run = lifecycle.start(kind, request, run_dir, Means(show, show.say, jobs, modules))
+    click.echo(kind.render(run, as_json))
+    kind.demand_whole(run)
 
 
 def resume(
     run_dir: Path, *, jobs: int | None = None, modules: tuple[str, ...] = (), quiet: bool = False
 ) -> None:
-    """Go on with a run of any kind and print its result."""
+    """Go on with a run of any kind and print its result. The arguments are as in `start`."""
     kind = lifecycle.kind_of(run_dir)
     with _progress.progress(quiet, kind.counted) as show:
         lifecycle.resume(run_dir, Means(show, show.say, jobs, modules))

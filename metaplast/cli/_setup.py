@@ -1,4 +1,4 @@
-"""What the verbs share: the compilation cache, imported plug-ins."""
+"""The preparation of a verb: the compilation cache, and the user's plug-ins."""
 
 import os
 import sys
@@ -11,19 +11,23 @@ from metaplast.registry import BadInput
 
 
 def prepare(modules: Sequence[str] = ()) -> None:
-    """Switch on the on-disk compilation cache (private to the user) and import the user's plug-ins.
+    """Switch on the compilation cache on disk, and import the user's plug-ins.
 
-    Set as environment variables before JAX is imported, so that worker processes inherit them.
+    The cache is private to the user. All settings are environment variables, so that worker
+    processes inherit them. This must run before JAX is imported.
+
+    Args:
+        modules: the plug-ins.
+
+    Raises: BadInput for a plug-in that cannot be imported.
     """
-    os.environ.setdefault(
-        "MALLOC_ARENA_MAX", "1"
-    )  # of a worker: else what a compilation took is kept in many pieces
+    # In a worker, one arena gives the memory of a compilation back. Several keep it in pieces.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
     try:
-        home = (
-            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaplast" / "jax"
-        )
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home))
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = caches / "metaplast" / "jax"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     except (OSError, RuntimeError):
         pass  # a read-only home: compile every time
@@ -31,8 +35,10 @@ def prepare(modules: Sequence[str] = ()) -> None:
 
 
 def import_plugins(modules: Sequence[str]) -> None:
-    """Import the user's own modules, so that what they register is found by name. Raises: BadInput
-    for one that fails, whatever it fails with."""
+    """Import the user's modules, so that their plug-ins are found by name.
+
+    Raises: BadInput for a module that fails with any error.
+    """
     if modules:
         sys.path.insert(0, os.getcwd())
     for module in modules:
@@ -45,25 +51,24 @@ def import_plugins(modules: Sequence[str]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """An error of the user's own module by its kind and place, one of looking for it by its
-    words.
+    """The reason why a module cannot be imported.
+
+    It is the message of an error in finding the module, and the kind, message and place of an error
+    in its code.
     """
-    if isinstance(error, ImportError | TypeError | ValueError) and not isinstance(
-        error, UnicodeError
-    ):
+    in_finding = isinstance(error, ImportError | TypeError | ValueError)
+    if in_finding and not isinstance(error, UnicodeError):
         return str(error)
+    reason = f"{type(error).__name__}: {error}"
     last = traceback.extract_tb(error.__traceback__)[-1]
-    ours = last.filename == __file__ or last.filename.startswith(
-        "<"
-    )  # a module that did not begin to run
-    place = "" if ours else f" in {Path(last.filename).name}, line {last.lineno}"
-    return f"{type(error).__name__}: {error}{place}"
+    did_run = last.filename != __file__ and not last.filename.startswith("<")
+    if did_run:
+        reason += f" in {Path(last.filename).name}, line {last.lineno}"
+    return reason
 
 
 def _fix_of(module: str) -> str:
     if module.endswith(".py"):
-        return (
-            f"name the module, not its file: --import "
-            f"{module.removesuffix('.py').replace(os.sep, '.')}"
-        )
+        name = module.removesuffix(".py").replace(os.sep, ".")
+        return f"name the module, not its file: --import {name}"
     return "correct the name or install it; --debug shows where it fails"

@@ -1,5 +1,7 @@
-"""What the signals of the term grammar mean. In a term and in a config a signal has its short name;
-the view that a rule of your own gets in Python has it as a field."""
+"""The meaning of the signals of the term grammar.
+
+A signal has a short name in a term. In Python it is a field of the view that a rule gets.
+"""
 
 from collections.abc import Iterator
 
@@ -12,7 +14,7 @@ WORDS = {
     "pre_error": "credit at the presynaptic neuron",
     "learning_signal": "credit at the postsynaptic neuron without its own gain: error = "
     "learning_signal*post_gain",
-    "target": "what the task wants of an output unit; 0 elsewhere",
+    "target": "the activity that the task wants of an output unit; 0 elsewhere",
     "predicted": "W^T post at the presynaptic neuron (reach layer)",
     "post_potential": "membrane potential of the postsynaptic neuron",
     "pre_potential": "membrane potential of the presynaptic neuron",
@@ -25,7 +27,7 @@ WORDS = {
     "pre_weight_sum": "sum over the presynaptic neuron's own synapses (reach neuron)",
     "post_weight_norm": "Euclidean norm of the postsynaptic neuron's own synapses (reach neuron)",
     "pre_weight_norm": "Euclidean norm of the presynaptic neuron's own synapses (reach neuron)",
-    "input_gain": "1 / (1 + sum of squares of what the postsynaptic neuron's synapses receive) "
+    "input_gain": "1 / (1 + sum of squares of the inputs of the postsynaptic neuron) "
     "(reach neuron)",
     "layer_power": "sum of squares of the postsynaptic population's activities (reach layer)",
     "layer_backward": "post . (W pre_error), one number for all (reach layer)",

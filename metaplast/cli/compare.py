@@ -10,10 +10,10 @@ from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
 
-OF_LOOPS, OF_RUNS = (
-    ("--loops", "--run-dir", "--config-dir", "--json", "--quiet"),
-    ("--row", "--against", "--out"),
-)
+OF_LOOPS = ("--loops", "--run-dir", "--config-dir", "--json", "--quiet")
+"""Options of a comparison of outer loops."""
+OF_RUNS = ("--row", "--against", "--out")
+"""Options of a comparison of finished runs."""
 
 _WORD = re.compile(r"[\w.-]+=")
 
@@ -41,12 +41,15 @@ _WORD = re.compile(r"[\w.-]+=")
 @click.option("--json", "as_json", is_flag=True, help="Print compare.json instead of the tables.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option(
-    "--row", help="Runs: whose differences to the reference to show (default: discovered)."
+    "--row",
+    help="For runs: the row whose differences to the reference are shown (default: discovered).",
 )
 @click.option(
-    "--against", multiple=True, metavar="NAME", help="Runs: a row that may be the reference."
+    "--against", multiple=True, metavar="NAME", help="For runs: a row that may be the reference."
 )
-@click.option("--out", type=Given(), help="Fits: PNG over the one numeric setting that varies.")
+@click.option(
+    "--out", type=Given(), help="For fits: a PNG over the one numeric setting that varies."
+)
 def command(
     what: tuple[str, ...],
     loops: str | None,
@@ -59,18 +62,19 @@ def command(
     against: tuple[str, ...],
     out: Path | None,
 ) -> None:
-    """Compare outer loops on one problem, or lay finished runs side by side.
+    """Compare outer loops on one problem, or finished runs.
 
-    WORDS (experiment=NAME, group=NAME, a.b=value, as in train): several outer loops on this
-    problem, each tuned, with several seeds, under equal budgets of lives (compare.lives) and of CPU
-    seconds (compare.cpu_s).
+    WORDS name the problem: experiment=NAME, group=NAME, a.b=value, as in train. Every outer loop is
+    tuned on it and trained with several seeds. All have equal budgets of lives (compare.lives) and
+    of CPU seconds (compare.cpu_s).
+
     Example: metaplast compare experiment=oja --loops bptt,pes,es compare.cpu_s=10
 
-    RUN_DIR...: runs that differ in their seed are pooled, with t intervals over runs (splits). Runs
-    of several worlds (other task or network, same rows) are laid side by side: the mean of every
-    row in each, and the paired difference to the best reference, by default among the rows that are
-    given the exact gradient. Fits are laid
-    side by side too: one line per setting, over its seeds.
+    RUN_DIR names finished runs. Runs that differ in their seed are pooled, with t intervals over
+    runs (splits). Runs of several worlds have another task or network and the same rows. They are
+    laid side by side, with the mean of every row in each world, and with the paired difference of a
+    row to the best reference. By default the reference is one of the rows with the exact gradient.
+    Fits are laid side by side too, with one line for every setting over its seeds.
     """
     words = [text for text in what if _WORD.match(text)]
     others = [text for text in what if text not in words]
@@ -88,7 +92,7 @@ def command(
     from metaplast.runs import folder
 
     if run_dir is not None:
-        folder.check_free(run_dir)  # at once, before JAX is imported
+        folder.check_free(run_dir)  # before the slow import of JAX
     _setup.prepare(modules)
     from metaplast.cli import _run
     from metaplast.comparing.kind import KIND
@@ -101,6 +105,7 @@ def command(
 
 
 def _refuse(options: tuple[str, ...], values: tuple[object, ...], where: str) -> None:
+    """Raises: BadInput for the first option that has a value."""
     for option, value in zip(options, values, strict=True):
         if value:
             raise BadInput(option, f"this option {where}", "leave it out")

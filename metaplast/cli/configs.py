@@ -1,4 +1,4 @@
-"""metaplast configs: what the command line can name."""
+"""metaplast configs: the experiments and the files of every config group."""
 
 from pathlib import Path
 
@@ -15,5 +15,8 @@ def command(config_dir: Path | None) -> None:
     from metaplast.runs.config import GROUPS, Sources
 
     sources = Sources(config_dir)
-    names = [(group, name) for group in GROUPS for name in sources.names(group)]
-    click.echo(listed((f"{group}={name}", sources.headline(group, name)) for group, name in names))
+    lines = []
+    for group in GROUPS:
+        for name in sources.names(group):
+            lines.append((f"{group}={name}", sources.headline(group, name)))
+    click.echo(listed(lines))

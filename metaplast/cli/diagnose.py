@@ -1,4 +1,4 @@
-"""metaplast diagnose: can the gradient of a problem be trusted, and which outer loop fits it."""
+"""metaplast diagnose: measurements of the gradient of a problem, and the outer loop to use."""
 
 import json
 from pathlib import Path
@@ -36,12 +36,14 @@ def command(
     config_dir: Path | None,
     modules: tuple[str, ...],
 ) -> None:
-    """Measure gradients, chaos, blown lives, memory and time, and advise an outer loop. Nothing is
-    trained or written.
+    """Measure the gradient of a problem, and advise an outer loop.
 
-    WORDS: experiment=NAME, group=NAME, a.b=value, as in train. RUN_DIR: a finished run, measured at
-    its first theta and at the one it found. It takes about as long as the compilation of three
-    outer steps.
+    It measures gradients, chaos, lives that blow up, memory and time. Nothing is trained or
+    written. It takes about as long as the compilation of three outer steps.
+
+    WORDS name a problem: experiment=NAME, group=NAME, a.b=value, as in train. RUN_DIR names a
+    finished run, which is measured at its first and at its final theta.
+
     Example: metaplast diagnose experiment=oja
     """
     from metaplast.cli import _setup
@@ -51,6 +53,7 @@ def command(
     from metaplast.runs.config import Sources
 
     report = diagnose.diagnose(words, Sources(config_dir), lives)
-    click.echo(
-        json.dumps(diagnose.plain(report), allow_nan=False) if as_json else diagnose.render(report)
-    )
+    if as_json:
+        click.echo(json.dumps(diagnose.plain(report), allow_nan=False))
+    else:
+        click.echo(diagnose.render(report))

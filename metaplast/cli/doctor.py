@@ -1,14 +1,14 @@
-"""metaplast doctor: is this machine ready."""
+"""metaplast doctor: a check of this machine."""
 
 import click
 
 
 @click.command("doctor")
 def command() -> None:
-    """Print versions, devices, memory, the compilation cache, folders and loggers, and train two
-    steps.
+    """Check this machine: print what a run needs, and train two steps.
 
-    Exit code 0 where training works; the line of a part that does not work says why.
+    It prints versions, devices, memory, the compilation cache, folders and loggers. The line of a
+    part that does not work gives the reason. The exit code is 0 where training works.
     """
     from metaplast.cli import _setup
     from metaplast.cli._listed import entry

@@ -1,4 +1,4 @@
-"""metaplast eval: finished runs judged in a changed world."""
+"""metaplast eval: finished runs under a changed task or network."""
 
 from pathlib import Path
 
@@ -31,8 +31,10 @@ from metaplast.cli._complete import Word
 def command(
     arguments: tuple[str, ...], lives: int, rows: tuple[str, ...], modules: tuple[str, ...]
 ) -> None:
-    """Judge every row of finished runs, as it was trained, where task or network differ; nothing is
-    tuned again.
+    """Judge finished runs under a changed task or network.
+
+    A.B=VALUE is a change of the config. Every row keeps its trained numbers: nothing is tuned
+    again.
 
     Example: metaplast eval runs/a runs/b task.shots=40 network.hidden=[80,80,80]
     """
@@ -41,6 +43,12 @@ def command(
     _setup.prepare(modules)
     from metaplast.training.transfer import transfer
 
-    runs = [Path(a) for a in arguments if "=" not in a or Path(a).is_dir()]
-    words = [a for a in arguments if "=" in a and not Path(a).is_dir()]
+    runs = []
+    words = []
+    for argument in arguments:
+        path = Path(argument)
+        if "=" not in argument or path.is_dir():
+            runs.append(path)
+        else:
+            words.append(argument)
     click.echo(transfer(runs, words, lives, rows))

@@ -1,4 +1,4 @@
-"""metaplast fit: which plasticity rule explains a recording."""
+"""metaplast fit: the plasticity rules that explain a recording."""
 
 from pathlib import Path
 
@@ -11,17 +11,16 @@ from metaplast.cli._paths import Given
 @click.command("fit")
 @click.argument("words", nargs=-1, type=Word(), metavar="[DATA] [WORDS]...")
 @click.option(
-    "--describe", is_flag=True, help="Print what was understood of the data, and fit nothing."
+    "--describe", is_flag=True, help="Describe the data as they were read, and fit nothing."
 )
 @click.option(
     "--recover",
     "truth",
     multiple=True,
     metavar="WORD",
-    help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, "
-    "trials, mask and noise "
-    "are fitted instead of your own, to see which terms this much data can tell. May be given "
-    "several times.",
+    help="Fit values that are simulated from this rule (rule=oja, rule.rate=0.1, ...) on your "
+    "stimuli, trials, mask and noise, in place of your values. It shows the terms that so much "
+    "data can tell. It may be given several times.",
 )
 @click.option(
     "--run-dir", type=Given("folder"), help="Folder of the fit (default: runs/<date>-fit-...)."
@@ -46,29 +45,34 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Fit families of plasticity rules to recordings, beside null models that have no plasticity.
+    """Fit families of plasticity rules to recordings.
 
-    DATA: an .npz file (see docs/fit.md) or an .nwb file. WORDS: experiment=NAME, group=NAME,
-    a.b=value, as in train; what the file implies (likelihood, given weights, rewards) is set unless
-    you say otherwise.
-    Without DATA: a made-up example, or the simulated data of experiment=NAME.
+    Null models without plasticity are fitted beside them.
+
+    DATA is an .npz file (see docs/fit.md) or an .nwb file. Without DATA, a made-up example or the
+    simulated data of experiment=NAME are fitted.
+
+    WORDS are experiment=NAME, group=NAME and a.b=value, as in train. The file sets its likelihood,
+    given weights and rewards, unless WORDS set them.
+
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
     """
     from metaplast.cli import _setup
     from metaplast.runs import folder
 
     if run_dir is not None:
-        folder.check_free(run_dir)  # at once, before JAX is imported
+        folder.check_free(run_dir)  # before the slow import of JAX
     _setup.prepare(modules)
     from metaplast.cli import _run
-    from metaplast.fitting import arguments, reading
+    from metaplast.fitting import data_reading
     from metaplast.fitting.kind import KIND, plan_of
+    from metaplast.fitting.request import request_of
     from metaplast.runs.config import Sources
     from metaplast.runs.lifecycle import Request
 
-    plain, recover = arguments.composed(words, truth, Sources(config_dir))
+    plain, recover = request_of(words, truth, Sources(config_dir))
     request = Request(plain, {"recover": recover})
     if describe:
-        click.echo("\n".join(reading.reading_of(plan_of(request).job)["description"]))
+        click.echo("\n".join(data_reading.reading_of(plan_of(request).job).description))
         return
     _run.start(KIND, request, run_dir, modules=modules, as_json=as_json, quiet=quiet)

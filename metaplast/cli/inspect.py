@@ -1,4 +1,4 @@
-"""metaplast inspect: one page on what was found."""
+"""metaplast inspect: one page on finished runs, or on a rule file."""
 
 from pathlib import Path
 
@@ -12,10 +12,9 @@ from metaplast.cli._paths import Given
 @click.option(
     "--out",
     type=Given(),
-    help="Folder for report.html, inspect.json and figures/. Default: the run's own folder; for "
-    "several runs the "
-    "folder inspect-<experiment>-<seeds> beside the first; for a rule file <name>_inspect beside "
-    "it.",
+    help="Folder for report.html, inspect.json and figures/. The default is the folder of the run; "
+    "for several runs inspect-<experiment>-<seeds> beside the first; for a rule file "
+    "<name>_inspect beside it.",
 )
 @click.option(
     "--lives",
@@ -31,12 +30,12 @@ from metaplast.cli._paths import Given
 def command(
     run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: tuple[str, ...], quiet: bool
 ) -> None:
-    """Write one self-contained page on RUN_DIRS: a finished run, several that differ in their seed,
-    or one rule file.
+    """Write a page on finished runs or on a rule file.
 
-    Scores, learning curves within a life, coefficients and their path over meta-training, the
-    change of weight over two signals. Files of an earlier inspection in the same folder are
-    replaced. Prints the paths of what it wrote.
+    RUN_DIRS is a finished run, several runs that differ in their seed, or one rule file. The page
+    shows scores, learning curves within a life, coefficients, their path over meta-training, and
+    the change of weight over two signals. It needs no other file. It replaces the files of an
+    earlier page in its folder. The paths of all files are printed.
     """
     from metaplast.cli import _progress, _setup
 
@@ -44,15 +43,15 @@ def command(
     from metaplast.registry import BadInput
     from metaplast.report import rule as rule_report
     from metaplast.runs import folder
-    from metaplast.training import page as report
+    from metaplast.training import page
 
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")
-    with folder.named(out or run_dirs[0]):
+    with folder.naming_errors(out or run_dirs[0]):
         if len(run_dirs) == 1 and run_dirs[0].is_file():
             written = rule_report.inspect_rule(run_dirs[0], out)
         else:
             with _progress.progress(quiet, _progress.ROWS) as show:
-                written = report.inspect_runs(run_dirs, out, lives, show)
+                written = page.inspect_runs(run_dirs, out, lives, show)
     for path in written:
         click.echo(path)

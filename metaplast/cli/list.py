@@ -1,4 +1,4 @@
-"""metaplast list: what can be combined."""
+"""metaplast list: the plug-ins of every kind, and the signals of terms."""
 
 import sys
 from pathlib import Path
@@ -23,8 +23,10 @@ SIGNALS = "signals"
     "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
 )
 def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...]) -> None:
-    """Print the names of one kind of plug-in with what they are: rules, tasks, networks, neurons,
-    ...; or the signals that a term of a rule may read. Without KIND: every kind with its names.
+    """Print the plug-ins of a KIND with one line on each.
+
+    KIND is rules, tasks, networks, neurons, ..., or `signals` for the signals that a term of a rule
+    may read. Without KIND, every kind is printed with the names of its plug-ins.
     """
     from metaplast.cli import _setup
     from metaplast.cli._listed import listed
@@ -32,16 +34,18 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
 
     _setup.import_plugins(modules)
     sources = Sources(config_dir)
-    words = {word: key for key, (_, plural) in KINDS.items() for word in (key, plural)}
+    kinds: dict[str, str] = {}
+    for key, (_, plural) in KINDS.items():
+        kinds |= {key: key, plural: key}
     if kind is None:
         pairs = [(plural, ", ".join(_names(key, sources))) for key, (_, plural) in KINDS.items()]
         click.echo(
-            listed([*pairs, (SIGNALS, "what a term of a rule may read: metaplast list signals")])
+            listed([*pairs, (SIGNALS, "the inputs of a term of a rule: metaplast list signals")])
         )
     elif kind in (SIGNALS, SIGNALS.removesuffix("s")):
         _print_signals()
-    elif kind in words:
-        key = words[kind]
+    elif kind in kinds:
+        key = kinds[kind]
         click.echo(listed((name, _headline(key, name, sources)) for name in _names(key, sources)))
     else:
         plurals = [plural for _, plural in KINDS.values()]
@@ -49,15 +53,17 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
 
 
 def _names(kind: str, sources: "Sources") -> list[str]:
-    """Plug-ins, and files of the config group of the same name: rules that are lists of terms."""
+    """The plug-ins of a kind, and the files of its config group, such as rules that are terms."""
     from metaplast import registry
 
     return sorted({*registry.names(kind), *sources.names(kind)})
 
 
 def _headline(kind: str, name: str, sources: "Sources") -> str:
-    """The first line of what a plug-in says of itself, empty where it says nothing; or why it
-    cannot be imported.
+    """The first line of the docstring of a plug-in, or the reason why it cannot be imported.
+
+    A plug-in without a docstring has an empty line. The docstring of the module comes first where
+    the module holds this plug-in alone.
     """
     from metaplast import registry
 
@@ -65,15 +71,17 @@ def _headline(kind: str, name: str, sources: "Sources") -> str:
         return sources.headline(kind, name)
     try:
         cls = registry.find(kind, name)
-    except Exception as error:  # a plug-in of somebody else: the others are listed all the same
+    except Exception as error:
+        # A broken plug-in of the user must not hide the others.
         return f"cannot be imported: {type(error).__name__}: {error}".splitlines()[0]
     module = sys.modules.get(cls.__module__)
-    own, its_files = cls.__doc__ or "", (module and module.__doc__) or ""
-    if own.startswith(f"{cls.__name__}("):  # what a dataclass without a docstring is given
-        own = ""
-    alone = cls.__module__.rpartition(".")[2] == name
-    said = (its_files or own) if alone else (own or its_files)
-    return next(iter(said.strip().splitlines()), "")
+    of_class = cls.__doc__ or ""
+    of_module = (module and module.__doc__) or ""
+    if of_class.startswith(f"{cls.__name__}("):
+        of_class = ""  # Python writes it for a dataclass without a docstring
+    is_alone = cls.__module__.rpartition(".")[2] == name
+    docstring = (of_module or of_class) if is_alone else (of_class or of_module)
+    return next(iter(docstring.strip().splitlines()), "")
 
 
 def _print_signals() -> None:

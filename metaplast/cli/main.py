@@ -1,6 +1,4 @@
-"""The command line. Each verb is one file here, imported only when it is used; a new file is a new
-verb.
-"""
+"""The command line. Each verb is one file of this folder, which is imported when it is used."""
 
 import errno
 import os
@@ -8,20 +6,19 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from metaplast.runs import stopping, threads
 
-EXIT_LOST, EXIT_BAD_INPUT, EXIT_BUSY, EXIT_NO_CHECKPOINT, EXIT_DISK, EXIT_DIVERGED, EXIT_INT = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    130,
-)
+EXIT_LOST = 1
+EXIT_BAD_INPUT = 2
+EXIT_BUSY = 3
+EXIT_NO_CHECKPOINT = 4
+EXIT_DISK = 5
+EXIT_DIVERGED = 6
+EXIT_INT = 130
 
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -29,17 +26,16 @@ TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 class Verbs(click.Group):
-    """Finds verbs by file name, so that `--help` imports neither jax nor pydantic."""
+    """The verbs, found by the names of files, so that `--help` imports neither jax nor pydantic."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        files = [
-            Path(name) for name in os.listdir(Path(__file__).parent)
-        ]  # an error of it is told, not an empty list
-        return sorted(
-            f.stem
-            for f in files
-            if f.suffix == ".py" and f.stem != "main" and not f.stem.startswith("_")
-        )
+        verbs = []
+        # `os.listdir` raises an error where `Path.glob` would give an empty list.
+        for name in os.listdir(Path(__file__).parent):
+            file = Path(name)
+            if file.suffix == ".py" and file.stem != "main" and not file.stem.startswith("_"):
+                verbs.append(file.stem)
+        return sorted(verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -65,31 +61,34 @@ class Verbs(click.Group):
 @click.version_option(package_name="metaplast")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Search for synaptic plasticity rules with an outer loop, inspect and reuse what it finds.
+    """Search for synaptic plasticity rules with an outer loop, and inspect and reuse them.
 
-    A bare `metaplast train` searches a local rule that learns which handwritten digits belong
-    together, beside tuned baselines.
+    `metaplast train` alone searches a local rule that learns which handwritten digits belong
+    together, and compares it with tuned baselines.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with a documented code; an error is one line, unless --debug is
-    given.
+    """Run the command line and exit with a documented code.
+
+    An error is one line. With --debug it is a traceback.
+
+    Args:
+        arguments: the words of the command; None: the words of the process.
     """
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     _open_standard_streams()
     threads.one_each()
     try:
-        # Before the first heavy import, where there is nothing to save: an exception that Python
-        # throws on SIGINT is swallowed where it meets a callback of the garbage collector. A run
-        # that has begun has a block of its own.
+        # Before a run begins there is nothing to save. The exception that Python throws on SIGINT
+        # is lost where it meets a callback of the garbage collector, so this block listens too. A
+        # run has its own block.
         with stopping.stoppable(None, lambda: None, patience=0.0):
-            code = cli.main(
-                [w for w in words if w != "--debug"], prog_name="metaplast", standalone_mode=False
-            )
+            command = [word for word in words if word != "--debug"]
+            code = cli.main(command, prog_name="metaplast", standalone_mode=False)
     except Exception as error:
         if debug:
             raise
@@ -100,8 +99,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _open_standard_streams() -> None:
-    """What was closed when the process started goes nowhere: a file opened later must not stand in
-    its place.
+    """Open the standard streams that were closed when the process started, as /dev/null.
+
+    Otherwise a file that is opened later would take their place.
     """
     if None not in (sys.stdin, sys.stdout, sys.stderr):
         return
@@ -114,67 +114,79 @@ def _open_standard_streams() -> None:
 
 
 def report(error: Exception) -> int:
-    """Print the one line of an error and give its exit code; an error that is not ours is not
-    hidden.
+    """Print the one line of an error, and give its exit code.
+
+    Raises: the error itself where it is none of this package.
     """
-    line, code = _classify(error)
-    if code is None:
+    ending = _ending_of(error)
+    if ending is None:
         raise error
-    with suppress(OSError):  # nobody may be left to read it: the code still tells
-        sys.stderr.write(f"error: {_printable(line)}\n")
+    with suppress(OSError):  # stderr may be closed; the exit code still tells
+        sys.stderr.write(f"error: {_printable(ending.line)}\n")
         sys.stderr.flush()
-    return code
+    return ending.code
 
 
-def _classify(error: Exception) -> tuple[str, int | None]:
+class _Ending(NamedTuple):
+    """The end of a command with an error.
+
+    line: the line that is printed.
+    code: the exit code.
+    """
+
+    line: str
+    code: int
+
+
+def _ending_of(error: Exception) -> _Ending | None:
+    """The line and the exit code of an error; None for an unknown error."""
     if isinstance(error, click.exceptions.Abort):
-        return "interrupted", EXIT_INT
+        return _Ending("interrupted", EXIT_INT)
     if isinstance(error, click.ClickException):
-        message = error.format_message()
-        return (
-            message
-            if " - " in message
-            else f"{message} - expected what 'metaplast --help' shows - correct the command",
-            2,
-        )
-    kind = type(error).__name__
-    if kind == "BadInput":
-        return str(error), EXIT_BAD_INPUT
+        line = error.format_message()
+        if " - " not in line:
+            line += " - expected a command of 'metaplast --help' - correct the command"
+        return _Ending(line, EXIT_BAD_INPUT)
     codes = {
+        "BadInput": EXIT_BAD_INPUT,
         "Busy": EXIT_BUSY,
         "NoCheckpoint": EXIT_NO_CHECKPOINT,
         "Diverged": EXIT_DIVERGED,
         "WorkerLost": EXIT_LOST,
+        "Interrupted": getattr(error, "code", EXIT_INT),
     }
-    if kind == "Interrupted":
-        return str(error), getattr(error, "code", EXIT_INT)
-    if kind in codes:
-        return str(error), codes[kind]
+    # Names stand for classes here, so that an error imports no heavy module.
+    name = type(error).__name__
+    if name in codes:
+        return _Ending(str(error), codes[name])
     if isinstance(error, OSError):
-        return _of_the_disk(error)
-    return str(error), None
+        return _ending_of_disk(error)
+    return None
 
 
-def _of_the_disk(error: OSError) -> tuple[str, int]:
-    """Where and why, and what helps: a path that cannot be is bad input, all else is the disk's."""
+def _ending_of_disk(error: OSError) -> _Ending:
+    """The line and the exit code of an error of the disk. An impossible path is bad input."""
     nameless = "this process" if error.errno in TOO_MANY else "standard output"
     what = f"{_shown(str(error.filename or nameless))}: {error.strerror or error}"
     if error.errno in NO_PATH:
-        return f"{what} - expected the path of a file or folder - correct the path", EXIT_BAD_INPUT
+        line = f"{what} - expected the path of a file or folder - correct the path"
+        return _Ending(line, EXIT_BAD_INPUT)
     if error.errno in FULL:
+        expected = "a disk that takes files"
         fix = (
             "make room or choose another --run-dir; a run that has begun goes on with metaplast "
             "resume"
         )
-        return f"{what} - expected a disk that takes files - {fix}", EXIT_DISK
-    if error.errno in TOO_MANY:
-        return (
-            f"{what} - expected fewer than the limit - raise it (ulimit -n); metaplast resume goes "
-            f"on",
-            EXIT_DISK,
+    elif error.errno in TOO_MANY:
+        expected = "fewer than the limit"
+        fix = "raise it (ulimit -n); metaplast resume goes on"
+    else:
+        expected = "a path that can be read and written"
+        fix = (
+            "correct the path or its permissions; a run that has begun goes on with metaplast "
+            "resume"
         )
-    fix = "correct the path or its permissions; a run that has begun goes on with metaplast resume"
-    return f"{what} - expected a path that can be read and written - {fix}", EXIT_DISK
+    return _Ending(f"{what} - expected {expected} - {fix}", EXIT_DISK)
 
 
 def _shown(path: str) -> str:
@@ -184,8 +196,12 @@ def _shown(path: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """One line without control characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """The text with an escape in place of every character that is not printable."""
+    characters = []
+    for character in text:
+        is_safe = character.isprintable()
+        characters.append(character if is_safe else character.encode("unicode_escape").decode())
+    return "".join(characters)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""metaplast resume: go on with a run that was stopped."""
+"""metaplast resume: the rest of a run that was stopped."""
 
 from pathlib import Path
 
@@ -20,11 +20,14 @@ from metaplast.cli._paths import Given
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bool) -> None:
-    """Go on from the newest checkpoints; the result has the same bits as an uninterrupted run."""
+    """Go on with a run from its newest checkpoints.
+
+    The result has the same bits as the result of an uninterrupted run.
+    """
     from metaplast.cli import _setup
     from metaplast.runs import folder
 
-    folder.check_idle(run_dir)  # at once, before JAX is imported
+    folder.check_idle(run_dir)  # before the slow import of JAX
     _setup.prepare(modules)
     from metaplast.cli import _run
 

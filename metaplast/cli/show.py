@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from metaplast.reuse.rule_file import RuleFile
 
 
-COLUMN = 15  # where the words of the card begin
+COLUMN = 15
+"""The column in which the words of a card begin."""
 
 
 @click.command("show")
@@ -21,26 +22,26 @@ COLUMN = 15  # where the words of the card begin
     "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
 )
 def command(rule: str, modules: tuple[str, ...]) -> None:
-    """Print the formula and the card of RULE: a rule.safetensors, or the name of a known rule (oja,
-    hebb, delta, ...).
+    """Print the formula and the facts of a rule.
 
-    The formula is computed from the numbers in the file, never from text in it; nothing in the file
-    is run.
+    RULE is a rule.safetensors, or the name of a known rule such as oja. The formula is computed
+    from the numbers in the file and never from text in it. Nothing in the file is run.
     """
     from metaplast.cli import _setup
     from metaplast.language.account import from_plain
     from metaplast.reuse import formula
-    from metaplast.reuse.known import is_name, known_rule, said_of
+    from metaplast.reuse.known import facts_of, is_name, known_rule
     from metaplast.reuse.node import node, nodes
     from metaplast.reuse.rule_file import read_rule
 
     _setup.import_plugins(modules)
     if is_name(rule):
-        spec, said = known_rule(rule), said_of(rule)
-        known = node(spec, from_plain(said["account"]), {})
+        spec = known_rule(rule)
+        facts = facts_of(rule)
+        known = node(spec, from_plain(facts["account"]), {})
         click.echo(f"delta_w = {formula.text(formula.expression(known))}")
         _print("rule", rule)
-        _reach(said["reads"])
+        _reach(facts["reads"])
         return
     file = read_rule(rule)
     if any("account" not in slot for slot in file.document["slots"].values()):
@@ -49,27 +50,29 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
         file = whole(file)
     click.echo(formula.formula(file.document, file.tensors))
     _print("rule", rule)
-    rules = nodes(file.document, file.tensors)
+    first_of_slot: dict[str, Node] = {}
+    for entry, rule_node in nodes(file.document, file.tensors).items():
+        first_of_slot.setdefault(entry.partition("/")[0], rule_node)
     for name, slot in file.document["slots"].items():
-        _slot(
-            name, slot, next(rule for key, rule in rules.items() if key.partition("/")[0] == name)
-        )
+        _slot(name, slot, first_of_slot[name])
     _card(file)
 
 
 def _slot(name: str, slot: dict[str, Any], rule: "Node") -> None:
+    """Print the lines of one slot."""
     from metaplast.reuse.formula import fields
 
-    sizes = [
-        f"{edge} {'x'.join(str(n) for n in facts['shape'])}"
-        for edge, facts in slot["connections"].items()
-    ]
+    sizes = []
+    for edge, connection in slot["connections"].items():
+        shape = "x".join(str(n) for n in connection["shape"])
+        sizes.append(f"{edge} {shape}")
     owner = "one theta for all" if slot["shared"] else "one theta each"
     _print("slot", f"{name}: edges {slot['edges']}, {owner}")
     _print("learned on", ", ".join(sizes))
     _print("form", " of ".join(_forms(slot["rule"])))
     read = fields(rule)
-    if read is None:  # only running it can tell, as `load_rule` does
+    if read is None:
+        # Only a run of the rule shows what it reads, and `show` runs no rule.
         _reach(slot["reads"], " (as written in the file)")
     else:
         _reach(read)
@@ -77,6 +80,7 @@ def _slot(name: str, slot: dict[str, Any], rule: "Node") -> None:
 
 
 def _reach(read: Iterable[str], note: str = "") -> None:
+    """Print the reach and the fields that a rule reads."""
     from metaplast.language.grammar import reach
 
     _print("reach", reach(read) + note)
@@ -84,49 +88,52 @@ def _reach(read: Iterable[str], note: str = "") -> None:
 
 
 def _card(file: "RuleFile") -> None:
-    document, tensors = file.document, file.tensors
+    """Print the facts of a rule file."""
+    document = file.document
+    tensors = file.tensors
     _print("numbers", f"{sum(value.size for value in tensors.values())} in {len(tensors)} tensors")
     _print("dt", f"{document['dt']:g} s")
     _print("activity of 1", f"{document['activity_reference']:g} Hz")
     for score in document["scores"]:
         _print("score", _score(score))
     for key, value in document["provenance"].items():
-        plain = (
-            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        )
-        _print(key, plain)
+        words = value
+        if isinstance(value, dict):
+            words = ", ".join(f"{name} {fact}" for name, fact in value.items())
+        _print(key, words)
 
 
 def _forms(spec: dict[str, Any]) -> list[str]:
+    """The names of a rule and of the rules inside it, from the outside in."""
     from metaplast.registry import current_name
     from metaplast.reuse.document import nested
 
-    inner = [_forms(child) for _, child in nested(spec)]
     name = current_name("rule", spec["name"])
-    return [name, *([] if not inner else inner[0] if len(inner) == 1 else [str(inner)])]
+    inner = [_forms(child) for _, child in nested(spec)]
+    if len(inner) == 1:
+        return [name, *inner[0]]
+    return [name, str(inner)] if inner else [name]
 
 
 def _score(score: dict[str, Any]) -> str:
-    """`discovered heldout accuracy 0.914 [0.910, 0.918] n 1024`; null is a number that was not
-    finite.
-    """
+    """A score in words: `discovered heldout accuracy 0.914 [0.910, 0.918] n 1024`."""
     interval = score.get("ci95")
-    bounds = f" [{', '.join(_number(v) for v in interval)}]" if isinstance(interval, list) else ""
+    bounds = ""
+    if isinstance(interval, list):
+        bounds = f" [{', '.join(_number(bound) for bound in interval)}]"
     head = " ".join(str(score.get(key, "?")) for key in ("name", "split", "metric"))
     return f"{head} {_number(score.get('mean'))}{bounds} n {score.get('n', '?')}"
 
 
 def _number(value: Any) -> str:
-    return (
-        f"{value:.4g}"
-        if isinstance(value, int | float)
-        else "not finite"
-        if value is None
-        else str(value)
-    )
+    """A number of a document. Null stands for a number that was not finite."""
+    if value is None:
+        return "not finite"
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
 
 
 def _print(label: str, value: Any) -> None:
+    """Print a line of the card."""
     from metaplast.cli._listed import entry
     from metaplast.reuse.text import printable
 

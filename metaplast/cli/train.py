@@ -1,4 +1,4 @@
-"""metaplast train: one meta-training job."""
+"""metaplast train: the search for a rule, and the tuning of every row of its table."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from metaplast.cli._paths import Given
     "it).",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print summary.json, of several runs group.json."
+    "--json", "as_json", is_flag=True, help="Print summary.json, or group.json of several runs."
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(
@@ -46,20 +46,21 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Train a rule and every row of its table.
+    """Train a rule and every other row of its table.
 
-    WORDS: experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer) and
-    a.b=value.
-    Without any: experiment=categories.
-    seeds=8 trains the seeds from `seed` on, vary.learning_rate=[0.01,0.03] several numbers of the
-    outer loop, every combination together, each as a run of its own in one folder.
+    WORDS are experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer)
+    and a.b=value. Without WORDS, experiment=categories is trained.
+
+    seeds=8 makes eight runs, with the seeds from `seed` on. vary.learning_rate=[0.01,0.03] makes a
+    run for each of these values. Together they make a run for each combination, all in one folder.
+
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
     from metaplast.cli import _setup
     from metaplast.runs import folder
 
     if run_dir is not None:
-        folder.check_free(run_dir)  # at once, before JAX is imported
+        folder.check_free(run_dir)  # before the slow import of JAX
     _setup.prepare(modules)
     from metaplast.cli import _run
     from metaplast.runs.config import Sources, compose

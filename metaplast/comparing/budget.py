@@ -1,4 +1,4 @@
-"""One training that ends with its budget, and what theta was along the way."""
+"""One training that ends with its budgets, and theta along the way."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,25 +11,41 @@ from jax import Array
 from metaplast import train
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
-from metaplast.signals import Theta
+from metaplast.signals import Metrics, Theta
 
 ROUNDING = 1e-6  # lives of windows are sums of fractions
+ENDLESS = 2**31 - 1  # outer steps: more than any budget lasts
 
 
 class Mark(NamedTuple):
-    """theta after `steps` outer steps, which took so many lives and CPU seconds."""
+    """A theta on the way of a training.
+
+    steps: outer steps so far.
+    lives: training lives so far.
+    cpu_s: CPU seconds so far.
+    theta: after these steps.
+    """
 
     steps: int
     lives: float
     cpu_s: float
     theta: Theta
 
+    def spent(self, budget: str) -> float:
+        """The lives, or the CPU seconds, so far."""
+        return self.lives if budget == "lives" else self.cpu_s
+
 
 class Course(NamedTuple):
-    """marks: per budget, the last theta within every fraction of it. steps, lives, cpu_s, diverged
-    (lives), skipped
-    (steps): of the whole training, which went on until every budget was spent; moved: whether theta
-    did.
+    """A whole training, which went on until every budget was spent.
+
+    marks: {budget: the last theta within every fraction of it}.
+    steps: outer steps.
+    lives: training lives.
+    cpu_s: CPU seconds.
+    diverged: lives that were not finite.
+    skipped: steps that were not finite.
+    moved: whether theta did.
     """
 
     marks: dict[str, list[Mark]]
@@ -42,10 +58,12 @@ class Course(NamedTuple):
 
 
 def warm(problem: MetaProblem, outer: AbstractOuterLoop, seed: int) -> None:
-    """Compile what a training needs, by its first step. Raises: BadInput for a loop that cannot
-    work on the problem.
+    """Compile the programs of a training, by its first step.
+
+    Raises: BadInput for a loop that cannot work on the problem.
     """
-    for _, _, metrics in train.steps(problem, outer, seed, train.begin(problem, outer, seed), 0, 1):
+    begun = train.begin(problem, outer, seed)
+    for _, _, metrics in train.steps(problem, outer, seed, begun, 0, 1):
         jax.block_until_ready(metrics)
 
 
@@ -57,37 +75,71 @@ def spend(
     limits: Mapping[str, list[float]],
     tick: Callable[[float], None] = lambda _: None,
 ) -> Course:
-    """Train until every limit is passed. limits: {"lives" | "cpu_s": what is spent at its marks,
-    ascending}; tick: told after every step which share of the budget that is furthest behind is
-    spent.
+    """Train until every limit is passed.
 
     A step that would pass a limit (by more than a rounding error) is not within it. CPU seconds are
     counted in the steps alone, of all threads.
+
+    Args:
+        problem: the lives.
+        outer: the loop.
+        seed: of the training.
+        hyper: the numbers of the loop.
+        limits: {`lives` or `cpu_s`: the amount at each of its marks, ascending}.
+        tick: called after every step with the spent share of the budget that is furthest behind.
     """
     begun = train.begin(problem, outer, seed, hyper)
     now = Mark(0, 0.0, 0.0, outer.theta(begun))
-    marks: dict[str, list[Mark]] = {name: [] for name in limits}
-    diverged, skipped = 0, 0
-    for told, state, cpu_s in _timed(train.steps(problem, outer, seed, begun, 0, 2**31 - 1)):
-        new = Mark(
-            now.steps + 1, now.lives + float(told["lives"]), now.cpu_s + cpu_s, outer.theta(state)
+    marks: dict[str, list[Mark]] = {budget: [] for budget in limits}
+    diverged = 0
+    skipped = 0
+    for step in _timed(train.steps(problem, outer, seed, begun, 0, ENDLESS)):
+        metrics = step.metrics
+        after = Mark(
+            steps=now.steps + 1,
+            lives=now.lives + float(metrics["lives"]),
+            cpu_s=now.cpu_s + step.cpu_s,
+            theta=outer.theta(step.state),
         )
-        diverged, skipped = diverged + int(told["diverged"]), int(told["skipped"])
-        for name, at in limits.items():
-            passed = sum(getattr(new, name) > limit * (1 + ROUNDING) for limit in at)
-            marks[name] += [now] * (passed - len(marks[name]))
-        now = new
-        tick(min(min(1.0, getattr(now, name) / at[-1]) for name, at in limits.items()))
-        if all(len(marks[name]) == len(at) for name, at in limits.items()):
+        diverged += int(metrics["diverged"])
+        skipped = int(metrics["skipped"])
+        for budget, amounts in limits.items():
+            passed = sum(after.spent(budget) > amount * (1 + ROUNDING) for amount in amounts)
+            marks[budget] += [now] * (passed - len(marks[budget]))
+        now = after
+        tick(_share(now, limits))
+        if all(len(marks[budget]) == len(amounts) for budget, amounts in limits.items()):
             break
-    pairs = zip(jax.tree.leaves(outer.theta(begun)), jax.tree.leaves(now.theta), strict=True)
-    moved = any(bool(jnp.any(a != b)) for a, b in pairs)
-    return Course(marks, now.steps, now.lives, now.cpu_s, diverged, skipped, moved)
+    return Course(
+        marks=marks,
+        steps=now.steps,
+        lives=now.lives,
+        cpu_s=now.cpu_s,
+        diverged=diverged,
+        skipped=skipped,
+        moved=_differ(outer.theta(begun), now.theta),
+    )
 
 
-def _timed(steps: Iterator[tuple[int, Any, Any]]) -> Iterator[tuple[Any, Any, float]]:
+def _share(now: Mark, limits: Mapping[str, list[float]]) -> float:
+    """The spent share of the budget that is furthest behind, at most 1."""
+    return min(min(1.0, now.spent(budget) / amounts[-1]) for budget, amounts in limits.items())
+
+
+def _differ(one: Theta, other: Theta) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return any(bool(jnp.any(a != b)) for a, b in pairs)
+
+
+class _TimedStep(NamedTuple):
+    metrics: Metrics
+    state: Any
+    cpu_s: float
+
+
+def _timed(steps: Iterator[tuple[int, Any, Metrics]]) -> Iterator[_TimedStep]:
     while True:
         started = time.process_time()
         _, state, metrics = next(steps)
         jax.block_until_ready((state, metrics))
-        yield metrics, state, time.process_time() - started
+        yield _TimedStep(metrics, state, time.process_time() - started)

@@ -11,12 +11,14 @@ import jax
 from metaplast import train
 from metaplast.comparing.budget import warm
 from metaplast.comparing.contestant import Contestant
+from metaplast.comparing.files import write_comparison
 from metaplast.figures import loop_curves
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.results import loops
-from metaplast.runs import folder
+from metaplast.results.loop_comparison import ContestSettings, LoopComparison
+from metaplast.results.loops import LoopRecord
 from metaplast.runs.config import Plain
 from metaplast.runs.job import Config, parse
 from metaplast.runs.lifecycle import Progress
@@ -24,13 +26,14 @@ from metaplast.runs.stopping import stoppable
 from metaplast.space import within
 from metaplast.spec import encode
 
-RESULT = "compare.json"
-TUNING = 10_000  # added to the seed of the trainings that are judged
+TUNING = 10_000  # added to the experiment's seed: the settings are tried on another seed
 
 
 class Entry(NamedTuple):
-    """config: the problem with one outer loop.
-    refused: why that loop cannot work on the problem; "" where it takes part.
+    """An outer loop that was named.
+
+    config: the problem with this loop.
+    refused: the reason why the loop cannot work on the problem; an empty string where it can.
     """
 
     config: Config
@@ -42,7 +45,10 @@ class Entry(NamedTuple):
 
 
 def contest_config(plain: Plain) -> Config:
-    """The one row that a comparison is about. Raises: BadInput."""
+    """The one row that a comparison is about.
+
+    Raises: BadInput for a group of runs, no budget, or lives that change their length.
+    """
     for name in {"seeds", "vary"} & set(plain):
         raise BadInput(
             f"{name}={plain[name]}", "compare.seeds and compare.tries", f"leave out {name}"
@@ -58,12 +64,12 @@ def contest_config(plain: Plain) -> Config:
 
 
 def entries(config: Config, only: Sequence[str]) -> dict[str, Entry]:
-    """Every outer loop that is named, and why it cannot take part, if so.
+    """Every outer loop that is named, with the reason where it cannot take part.
 
-    Raises: BadInput, the first one's, where nobody can.
+    Raises: BadInput of the first loop, where none can take part.
     """
     problem = config.meta_problem()
-    everybody = {}
+    named = {}
     errors = []
     loops_by_name = config.compare.contestants(config.outer, config.problem.n_tasks, only)
     for name, outer in loops_by_name.items():
@@ -73,21 +79,27 @@ def entries(config: Config, only: Sequence[str]) -> dict[str, Entry]:
         except BadInput as error:
             errors.append(BadInput(f"{name}: {error.what}", error.expected, error.fix))
             refused = f"{error.what} - expected {error.expected}"
-        everybody[name] = Entry(replace(config, outer=outer), refused)
-    if errors and len(errors) == len(everybody):
+        named[name] = Entry(replace(config, outer=outer), refused)
+    if errors and len(errors) == len(named):
         raise errors[0]
-    return everybody
+    return named
 
 
-def contest(run: Path, config: Config, everybody: dict[str, Entry], progress: Progress) -> None:
+def contest(run: Path, config: Config, named: dict[str, Entry], progress: Progress) -> None:
     """Tune every loop, train it with every seed, write compare.json and its figure.
 
-    Finished trainings are kept; one that was interrupted begins again.
+    Finished trainings are kept. A training that was interrupted begins again.
+
+    Args:
+        run: the folder of the comparison.
+        config: the problem, and how loops are compared on it.
+        named: the outer loops.
+        progress: shows how many trainings of a loop are done.
     """
     jax.config.update("jax_enable_x64", config.precision == "float64")
     with stoppable(run, lambda: None) as stop:
         contestants: dict[str, Contestant] = {}
-        for name, entry in everybody.items():
+        for name, entry in named.items():
             if entry.refused:
                 continue
 
@@ -105,15 +117,24 @@ def contest(run: Path, config: Config, everybody: dict[str, Entry], progress: Pr
         for seed in range(config.seed, config.seed + config.compare.seeds):
             for contestant in contestants.values():
                 contestant.judge(seed)
-        result = _result(config, everybody, contestants)
-        loop_curves.draw(result, run / "figures" / "loops.png")
-        folder.write_json(run / RESULT, result)
+        comparison = _comparison(config, named, contestants)
+        loop_curves.draw(comparison, run / "figures" / "loops.png")
+        write_comparison(run, comparison)
 
 
 def _check(
     problem: MetaProblem, searched: AbstractOuterLoop, outer: AbstractOuterLoop, seed: int
 ) -> None:
-    """Raises: BadInput for a loop that cannot be searched, or whose state changes its shape."""
+    """Refuse a loop that cannot take part.
+
+    Args:
+        problem: the lives.
+        searched: the loop in its search space.
+        outer: the loop as it was named.
+        seed: of the experiment.
+
+    Raises: BadInput for a loop that cannot work on the problem, or whose state changes its shape.
+    """
     state = jax.eval_shape(partial(train.begin, problem, searched, seed))
     if len(outer.forms(state)) > 1:
         raise BadInput(
@@ -121,21 +142,15 @@ def _check(
         )
 
 
-def _result(
-    config: Config, everybody: dict[str, Entry], contestants: dict[str, Contestant]
-) -> Plain:
-    """compare.json."""
-    courses = {}
-    for name, entry in everybody.items():
-        courses[name] = {"outer": encode(entry.outer), "refused": entry.refused or None}
-        if name in contestants:
-            courses[name] |= contestants[name].trainings
-    summary = loops.summed_up(courses, list(config.compare.budgets()))
-    settings = {key: value for key, value in encode(config.compare).items() if key != "loops"}
-    return {
-        "schema": loops.SCHEMA,
-        "experiment": config.experiment,
-        "seed": config.seed,
-        "compare": settings,
-        **summary,
-    }
+def _comparison(
+    config: Config, named: dict[str, Entry], contestants: dict[str, Contestant]
+) -> LoopComparison:
+    """The comparison of the trained loops, with the refused ones."""
+    records = {}
+    for name, entry in named.items():
+        trainings = contestants[name].trainings if name in contestants else None
+        records[name] = LoopRecord(encode(entry.outer), entry.refused, trainings)
+    settings = encode(config.compare)
+    del settings["loops"]
+    experiment = loops.Experiment(config.experiment, config.seed, ContestSettings(**settings))
+    return loops.compared(experiment, records, list(config.compare.budgets()))

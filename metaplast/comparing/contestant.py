@@ -2,20 +2,24 @@
 seed.
 """
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from metaplast.comparing.budget import Mark, spend
+from metaplast.comparing.files import read_training, write_training
 from metaplast.outer import AbstractOuterLoop
 from metaplast.results import evaluate, loops
-from metaplast.runs import folder
-from metaplast.runs.config import Plain
+from metaplast.results.loop_comparison import (
+    Hyper,
+    LoopTraining,
+    LoopTrainings,
+    ScoredMark,
+    SeedTraining,
+)
 from metaplast.runs.job import Config
 from metaplast.space import within
 from metaplast.tasks import Split
@@ -24,60 +28,65 @@ Tick = Callable[[float, int], None]  # trainings done, of at most so many
 
 
 class Contestant:
-    """One outer loop in a comparison. Finished trainings lie in the folder `where`; they are kept.
+    """One outer loop in a comparison. Its finished trainings are kept in a folder.
 
-    trainings: {"tries": [training of every setting],
-        "chosen": {budget: index of the setting},
-        "runs": {budget: [training of every seed]}}
+    trainings: filled by `tune` and `judge`.
     """
 
-    def __init__(self, where: Path, config: Config, outer: AbstractOuterLoop, tick: Tick) -> None:
-        where.mkdir(parents=True, exist_ok=True)
-        self.where, self.config, self.tick = where, config, tick
-        self.problem, self.outer = config.meta_problem(), within(outer, config.space)
+    def __init__(self, folder: Path, config: Config, outer: AbstractOuterLoop, tick: Tick) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.config = config
+        self.tick = tick
+        self.problem = config.meta_problem()
+        self.outer = within(outer, config.space)
         self.budgets = config.compare.budgets()
         self.total = config.compare.tries + config.compare.seeds * len(self.budgets)
         self.done = 0
-        self.trainings: Plain = {
-            "tries": [],
-            "chosen": {},
-            "runs": {name: [] for name in self.budgets},
-        }
+        self.trainings = LoopTrainings([], {}, {budget: [] for budget in self.budgets})
 
     def tune(self, seed: int) -> None:
-        """Every setting once, all on one seed, with all budgets; validation lives choose, for each
-        budget by itself.
+        """Train every setting once, all on one seed, with all budgets.
+
+        Validation lives choose a setting for each budget by itself.
         """
-        for index, hyper in enumerate(self._hypers()):
-            run = partial(self._run, seed, hyper, self.budgets, judged=False)
-            self.trainings["tries"].append(self._kept(f"try-{index}", run, 1))
-        self.trainings["chosen"] = {
-            name: loops.best_try(self.trainings["tries"], name) for name in self.budgets
-        }
+        tries = self.trainings.tries
+        for index, hyper in enumerate(self._settings()):
+            train = partial(self._train, seed, hyper, self.budgets, judged=False)
+            tries.append(self._kept(f"try-{index}", train, 1))
+        for budget in self.budgets:
+            self.trainings.chosen[budget] = loops.best_try(tries, budget)
 
     def judge(self, seed: int) -> None:
         """Train each chosen setting with the budgets that it was chosen for."""
-        chosen = self.trainings["chosen"]
+        chosen = self.trainings.chosen
         for index in dict.fromkeys(chosen.values()):
             budgets = {}
-            for name, budget in self.budgets.items():
+            for name, amount in self.budgets.items():
                 if chosen[name] == index:
-                    budgets[name] = budget
-            hyper = self.trainings["tries"][index]["hyper"]
-            run = partial(self._run, seed, hyper, budgets, judged=True)
-            training = self._kept(f"seed-{seed}-try-{index}", run, len(budgets))
+                    budgets[name] = amount
+            hyper = self.trainings.tries[index].hyper
+            train = partial(self._train, seed, hyper, budgets, judged=True)
+            training = self._kept(f"seed-{seed}-try-{index}", train, len(budgets))
             for name in budgets:
-                self.trainings["runs"][name].append({"seed": seed, **training})
+                self.trainings.runs[name].append(SeedTraining(seed, training))
 
-    def _kept(self, name: str, run: Callable[[], Plain], worth: int) -> Plain:
-        file = self.where / f"{name}.json"
+    def _kept(self, name: str, train: Callable[[], LoopTraining], worth: int) -> LoopTraining:
+        """The training of that name from its file; it is made where there is none.
+
+        Args:
+            name: of the file.
+            train: makes the training.
+            worth: of how many trainings the progress bar counts it.
+        """
+        file = self.folder / f"{name}.json"
         if not file.is_file():
-            folder.write_json(file, run())
+            write_training(file, train())
         self.done += worth
         self.tick(self.done, self.total)
-        return json.loads(file.read_text())
+        return read_training(file)
 
-    def _hypers(self) -> list[dict[str, float]]:
+    def _settings(self) -> list[Hyper]:
         """The loop's own numbers, then points of the R-sequence (Roberts 2018) around them.
 
         The steps are equal in the logarithm.
@@ -100,60 +109,70 @@ class Contestant:
             settings.append(setting)
         return settings
 
-    def _run(
-        self, seed: int, hyper: dict[str, float], budgets: dict[str, float], judged: bool
-    ) -> Plain:
-        """One training and its scores: on validation lives at every mark, if judged on held-out
-        ones at the ends.
+    def _train(
+        self, seed: int, hyper: Hyper, budgets: dict[str, float], judged: bool
+    ) -> LoopTraining:
+        """Train once, and score the thetas on the way.
+
+        Args:
+            seed: of the training.
+            hyper: the setting.
+            budgets: {budget: amount}; the training lasts until the later one ends.
+            judged: whether the ends are scored on held-out lives too, and not only every mark on
+                validation lives.
         """
-        n = self.config.compare.points if judged else 1
-        limits = {
-            name: [budget * 2.0 ** (k - n + 1) for k in range(n)]
-            for name, budget in budgets.items()
-        }
+        n_points = self.config.compare.points if judged else 1
+        limits = {}
+        for name, amount in budgets.items():
+            limits[name] = [amount * 2.0 ** (k - n_points + 1) for k in range(n_points)]
         types = self.outer.hyper()
         numbers = {name: jnp.asarray(value, types[name].dtype) for name, value in hyper.items()}
         ticking = lambda share: self.tick(self.done + share * len(budgets), self.total)
         course = spend(self.problem, self.outer, seed, numbers, limits, ticking)
-        known: dict[int, Plain] = {}
-
-        def scored(mark: Mark, split: Split) -> Plain:
-            if split != "validation" or mark.steps not in known:
-                known[mark.steps] = self._scores(mark, split)
-            spent = {"steps": mark.steps, "lives": mark.lives, "cpu_s": round(mark.cpu_s, 4)}
-            return {**spent, **known[mark.steps]}
-
-        curve = {
-            name: [scored(mark, "validation") for mark in marks]
-            for name, marks in course.marks.items()
-        }
-        ends = (
-            {name: scored(marks[-1], "heldout") for name, marks in course.marks.items()}
-            if judged
-            else {}
+        curve = {}
+        scored: dict[int, ScoredMark] = {}  # outer steps -> the score on validation lives
+        for name, marks in course.marks.items():
+            curve[name] = []
+            for mark in marks:
+                if mark.steps not in scored:
+                    scored[mark.steps] = self._scored(mark, "validation")
+                curve[name].append(scored[mark.steps])
+        heldout = {}
+        if judged:
+            heldout = {
+                name: self._scored(marks[-1], "heldout") for name, marks in course.marks.items()
+            }
+        return LoopTraining(
+            hyper=hyper,
+            steps=course.steps,
+            lives=course.lives,
+            cpu_s=course.cpu_s,
+            diverged=course.diverged,
+            skipped=course.skipped,
+            moved=course.moved,
+            curve=curve,
+            heldout=heldout,
         )
-        totals = {key: value for key, value in course._asdict().items() if key != "marks"}
-        return {"hyper": hyper, **totals, "curve": curve, "heldout": ends}
 
-    def _scores(self, mark: Mark, split: Split) -> Plain:
+    def _scored(self, mark: Mark, split: Split) -> ScoredMark:
         """Every training is scored on the same lives of a split: those of the experiment's seed."""
-        n = (
-            self.config.evaluation.heldout
-            if split == "heldout"
-            else self.config.evaluation.validation
+        evaluation = self.config.evaluation
+        n = evaluation.heldout if split == "heldout" else evaluation.validation
+        values = evaluate.lives(self.problem, mark.theta, self.config.seed, split, n)
+        loss = values["loss"]
+        accuracy = values.get("accuracy")
+        return ScoredMark(
+            steps=mark.steps,
+            lives=mark.lives,
+            cpu_s=round(mark.cpu_s, 4),
+            loss=_finite_mean(loss),
+            accuracy=None if accuracy is None else _finite_mean(accuracy),
+            not_finite=int((~np.isfinite(loss)).sum()),
+            n=len(loss),
         )
-        values_of = evaluate.lives(self.problem, mark.theta, self.config.seed, split, n)
-        scores = {
-            key: values_of[key].astype(np.float64)
-            for key in ("loss", "accuracy")
-            if key in values_of
-        }
-        means: dict[str, Any] = {}
-        for key, values in scores.items():
-            finite = values[np.isfinite(values)]
-            means[key] = float(finite.mean()) if len(finite) else None
-        return {
-            **means,
-            "not_finite": int((~np.isfinite(scores["loss"])).sum()),
-            "n": len(scores["loss"]),
-        }
+
+
+def _finite_mean(values: np.ndarray) -> float:
+    """The mean of the finite values; NaN where there is none."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    return float(finite.mean()) if len(finite) else np.nan

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import jax
 
-from metaplast.comparing.contest import RESULT, Entry, contest, contest_config, entries
-from metaplast.registry import BadInput
+from metaplast.comparing.contest import Entry, contest, contest_config, entries
+from metaplast.comparing.files import read_comparison
 from metaplast.results import loops
+from metaplast.results.loop_comparison import FILE, to_json
 from metaplast.runs import folder, preflight
-from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Config, Job
 from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
@@ -24,9 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class ComparingPlan(NamedTuple):
-    """folder: where the comparison lies.
+    """A comparison that is checked and may begin.
+
+    folder: of the comparison.
     config: the problem, and how loops are compared on it.
-    entries: every outer loop that was named, by its name.
+    entries: {name: outer loop} of every loop that was named.
     """
 
     folder: Path
@@ -35,18 +37,21 @@ class ComparingPlan(NamedTuple):
 
 
 class Comparing(Kind[ComparingPlan]):
-    """A comparison of outer loops. Option `only`: names of the loops that take part; []: all."""
+    """A comparison of outer loops.
+
+    The option `only` of a request holds the names of the loops that take part; []: all.
+    """
 
     marker = "compare_request.json"
     counted = Counted("trainings", whole=False)
 
     def check(self, request: Request, path: Path | None, means: Means) -> ComparingPlan:
         config = contest_config(request.plain)
-        everybody = entries(config, request.options.get("only", []))
-        first = next(entry for entry in everybody.values() if not entry.refused)
+        named = entries(config, request.options.get("only", []))
+        first = next(entry for entry in named.values() if not entry.refused)
         preflight.check(Job(((DISCOVERED, first.config),)), 1)
         path = path or folder.fresh_path(f"compare-{config.experiment}", config.seed)
-        return ComparingPlan(path, config, everybody)
+        return ComparingPlan(path, config, named)
 
     def begin(self, plan: ComparingPlan, means: Means) -> None:
         compare = plan.config.compare
@@ -62,28 +67,21 @@ class Comparing(Kind[ComparingPlan]):
         contest(plan.folder, plan.config, plan.entries, means.progress)
 
     def finished(self, path: Path) -> bool:
-        return (path / RESULT).is_file()
+        return (path / FILE).is_file()
 
     def render(self, path: Path, as_json: bool = False) -> str:
-        result = read(path)
+        comparison = read_comparison(path)
         if as_json:
-            return json.dumps(result)
-        files = [("json", path / RESULT), ("figure", path / "figures" / "loops.png")]
+            return json.dumps(to_json(comparison))
+        files = [("json", path / FILE), ("figure", path / "figures" / "loops.png")]
         lines = [f"{name:8} {file}" for name, file in files]
-        return "\n\n".join([loops.render(result), "\n".join(lines)])
+        return "\n\n".join([loops.render(comparison), "\n".join(lines)])
 
     def compare(self, paths: Sequence[Path], how: Comparison) -> str:
         return "\n\n".join(self.render(path) for path in paths)
 
 
 KIND = Comparing()
-
-
-def read(path: Path) -> Plain:
-    """compare.json. Raises: BadInput for a comparison that is not finished."""
-    if not (path / RESULT).is_file():
-        raise BadInput(f"{path}", "a finished comparison", f"metaplast resume {path}")
-    return json.loads((path / RESULT).read_text())
 
 
 def budget_words(compare: Compare, n_loops: int) -> str:

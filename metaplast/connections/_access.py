@@ -1,6 +1,6 @@
-"""How the synapses of one neuron, or of one stretch of all synapses, are reached in each layout of
-the weights."""
+"""The access to the synapses of one neuron, or of one stretch of all synapses, in each layout."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -10,12 +10,22 @@ from jax import Array, lax
 
 from metaplast.connections._topology import Fan, Graph
 
-Of = Callable[[Array], Array]  # a vector of one side -> its values at the synapses at hand
-New = Callable[
-    [Array, Of, Of], Array
-]  # (weights there, values of the post side, of the pre side) -> new weights
-FIRST = np.int32(0)  # of the type of the other index, whatever the precision
-STRETCH = 8192  # synapses that are changed at a time where all of them are
+Of = Callable[[Array], Array]
+"""A vector of one side -> its values at the synapses at hand."""
+New = Callable[[Array, Of, Of], Array]
+"""(weights at hand, values of the post side, values of the pre side) -> new weights."""
+FIRST = np.int32(0)
+"""The first index, of the type of the other index in any precision."""
+STRETCH = 8192
+"""Synapses that are changed at a time, where all of them are changed."""
+
+
+class Sizes(NamedTuple):
+    """The numbers of neurons on either side, and of stretches."""
+
+    n_post: int
+    n_pre: int
+    n_stretches: int
 
 
 class Access(Protocol):
@@ -25,8 +35,8 @@ class Access(Protocol):
     """
 
     @property
-    def sizes(self) -> tuple[int, int, int]:
-        """(postsynaptic neurons, presynaptic neurons, stretches)."""
+    def sizes(self) -> Sizes:
+        """The numbers of neurons and stretches."""
         ...
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
@@ -42,7 +52,14 @@ class Access(Protocol):
         ...
 
     def send(self, i: Array, weights: Array, x: Array, drive: Array) -> Array:
-        """drive [n_post], plus x_i of presynaptic neuron i sent over its synapses (x [n_pre])."""
+        """The drive [n_post] after the signal of presynaptic neuron i was sent over its synapses.
+
+        Args:
+            i: the neuron.
+            weights: the weights.
+            x: the signals of all presynaptic neurons [n_pre].
+            drive: the drive before [n_post].
+        """
         ...
 
 
@@ -64,11 +81,12 @@ class Rows(NamedTuple):
 
     @property
     def _rows(self) -> int:
+        """The number of rows in a stretch."""
         return max(1, min(self.n_post, STRETCH // self.n_pre))
 
     @property
-    def sizes(self) -> tuple[int, int, int]:
-        return self.n_post, self.n_pre, -(-self.n_post // self._rows)
+    def sizes(self) -> Sizes:
+        return Sizes(self.n_post, self.n_pre, math.ceil(self.n_post / self._rows))
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
         old = lax.dynamic_slice(weights, (FIRST, i), (self.n_post, 1))
@@ -93,10 +111,27 @@ class Rows(NamedTuple):
         return drive + jnp.where(i < self.n_pre, column * one(x, i), 0.0)
 
 
+class _Span(NamedTuple):
+    """A span of successive synapses.
+
+    start: the first synapse [].
+    size: their number.
+    mine: whether each of them belongs to the neuron at hand [size].
+    """
+
+    start: Array
+    size: int
+    mine: Array
+
+    def cut(self, values: Any) -> Array:
+        """The part of a list of synapses that lies in the span [size]."""
+        return lax.dynamic_slice(jnp.asarray(values), (self.start,), (self.size,))
+
+
 class Lists(NamedTuple):
     """One weight per synapse of a graph.
 
-    The synapses of a presynaptic neuron lie side by side and are one window (ten spikes at 100
+    The synapses of a presynaptic neuron lie side by side and are one span (ten spikes at 100
     synapses each: 1.9 us, against 5.3 us where each is looked up). The synapses of a postsynaptic
     neuron are looked up (3.1 us).
     """
@@ -109,46 +144,46 @@ class Lists(NamedTuple):
         return len(self.graph.post)
 
     @property
-    def sizes(self) -> tuple[int, int, int]:
-        return (
-            len(self.fan.incoming) - 1,
-            len(self.fan.start) - 2,
-            -(-self._n // min(STRETCH, self._n)),
-        )
+    def sizes(self) -> Sizes:
+        n_stretches = math.ceil(self._n / min(STRETCH, self._n))
+        return Sizes(len(self.fan.incoming) - 1, len(self.fan.start) - 2, n_stretches)
 
-    def _window(self, i: Array) -> tuple[Callable[[Any], Array], Array, Array]:
-        """The window around the synapses of presynaptic neuron i: (a function that cuts it out of
-        a list of synapses, its start, whether each synapse in it is one of neuron i).
-        """
-        first, last = at(jnp.asarray(self.fan.start), i), at(jnp.asarray(self.fan.start), i + 1)
+    def _span(self, i: Array) -> _Span:
+        """The span around the synapses of presynaptic neuron i."""
+        starts = jnp.asarray(self.fan.start)
+        first = at(starts, i)
+        last = at(starts, i + 1)
         start = jnp.minimum(first, self._n - self.fan.widest)
         place = start + jnp.arange(self.fan.widest, dtype=jnp.int32)
-        cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (start,), (self.fan.widest,))
-        return cut, start, (first <= place) & (place < last)
+        return _Span(start, self.fan.widest, (first <= place) & (place < last))
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
-        cut, start, own = self._window(i)
-        old, j = cut(weights), cut(self.graph.post)
-        window = jnp.where(own, new(old, lambda y: at(y, j), lambda x: one(x, i)), old)
-        return lax.dynamic_update_slice(weights, window, (start,))
+        span = self._span(i)
+        old = span.cut(weights)
+        j = span.cut(self.graph.post)
+        changed = new(old, lambda y: at(y, j), lambda x: one(x, i))
+        part = jnp.where(span.mine, changed, old)
+        return lax.dynamic_update_slice(weights, part, (span.start,))
 
     def post(self, j: Array, weights: Array, new: New) -> Array:
-        synapse, i = at(jnp.asarray(self.fan.incoming), j), at(jnp.asarray(self.fan.sources), j)
+        synapse = at(jnp.asarray(self.fan.incoming), j)
+        i = at(jnp.asarray(self.fan.sources), j)
         old = at(weights, jnp.minimum(synapse, self._n - 1))
-        return weights.at[synapse].set(
-            new(old, lambda y: one(y, j), lambda x: at(x, i)), mode="drop"
-        )
+        changed = new(old, lambda y: one(y, j), lambda x: at(x, i))
+        return weights.at[synapse].set(changed, mode="drop")
 
     def stretch(self, k: Array, weights: Array, new: New) -> Array:
         size = min(STRETCH, self._n)
         first = jnp.minimum(k * size, self._n - size)
-        cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (first,), (size,))
-        old, j, i = cut(weights), cut(self.graph.post), cut(self.graph.pre)
         due = first + jnp.arange(size, dtype=jnp.int32) >= k * size
-        part = jnp.where(due, new(old, lambda y: at(y, j), lambda x: at(x, i)), old)
-        return lax.dynamic_update_slice(weights, part, (first,))
+        span = _Span(first, size, due)
+        old = span.cut(weights)
+        j = span.cut(self.graph.post)
+        i = span.cut(self.graph.pre)
+        changed = new(old, lambda y: at(y, j), lambda x: at(x, i))
+        return lax.dynamic_update_slice(weights, jnp.where(due, changed, old), (first,))
 
     def send(self, i: Array, weights: Array, x: Array, drive: Array) -> Array:
-        cut, _, own = self._window(i)
-        arriving = jnp.where(own, cut(weights) * one(x, i), 0.0)
-        return drive.at[cut(self.graph.post)].add(arriving, mode="promise_in_bounds")
+        span = self._span(i)
+        arriving = jnp.where(span.mine, span.cut(weights) * one(x, i), 0.0)
+        return drive.at[span.cut(self.graph.post)].add(arriving, mode="promise_in_bounds")

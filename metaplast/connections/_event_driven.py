@@ -23,7 +23,7 @@ class EventDriven(AbstractConnection):
 
     @abstractmethod
     def access(self) -> Access:
-        """How the synapses of one neuron are reached."""
+        """The access to the synapses of one neuron."""
 
     def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
         if weights.size <= self.few:
@@ -36,13 +36,15 @@ class EventDriven(AbstractConnection):
             return super().changed(weights, terms, move)
         post_ones = jnp.ones(self.n_post, weights.dtype)
         pre_ones = jnp.ones(self.n_pre, weights.dtype)
-        posts = tuple(post_ones if term.post is None else term.post for term in terms)
-        pres = tuple(pre_ones if term.pre is None else term.pre for term in terms)
-        kinds = Kinds(
-            powers=tuple(term.power for term in terms), sparse=tuple(term.sparse for term in terms)
-        )
-        changed = _change(self, kinds, (move.low, move.high))
-        return changed(weights, move.mask * move.gate, posts, pres)
+        posts = []
+        pres = []
+        for term in terms:
+            posts.append(post_ones if term.post is None else term.post)
+            pres.append(pre_ones if term.pre is None else term.pre)
+        powers = tuple(term.power for term in terms)
+        sides = tuple(term.sparse for term in terms)
+        changed = _change(self, Kinds(powers, sides), (move.low, move.high))
+        return changed(weights, move.mask * move.gate, tuple(posts), tuple(pres))
 
 
 @lru_cache(maxsize=64)

@@ -90,7 +90,8 @@ def over_spikes(
             x if is_batched else jnp.broadcast_to(x, (axis_size, *jnp.shape(x)))
         )
         args = tuple(jax.tree.map(spread, args, tuple(batched)))
-        if axis_size == 1:  # a batched look-up of one life takes twice the time of that life alone
+        # a batched look-up of one life takes twice the time of that life alone
+        if axis_size == 1:
             alone = jax.tree.map(lambda x: x[0], args)
             return jax.tree.map(lambda x: x[None], run(*alone)), True
         carry, constants, words = jax.vmap(begin)(*args)
@@ -118,16 +119,16 @@ def propagation(access: Access) -> Callable[[Array, Array], Array]:
 
     The sum goes over the i where pre_i is not 0, in their order.
     """
-    n_post, n_pre, _ = access.sizes
+    sizes = access.sizes
 
     def begin(weights: Array, pre: Array) -> Any:
-        return jnp.zeros(n_post, weights.dtype), (weights, pre), (packed(pre != 0),)
+        return jnp.zeros(sizes.n_post, weights.dtype), (weights, pre), (packed(pre != 0),)
 
     def send(i: Array, drive: Array, constants: Any) -> Array:
         weights, pre = constants
         return access.send(i, weights, pre, drive)
 
-    return over_spikes(begin, (Visit(n_pre, send),))
+    return over_spikes(begin, (Visit(sizes.n_pre, send),))
 
 
 def change(access: Access, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..., Array]:
@@ -141,7 +142,7 @@ def change(access: Access, kinds: Kinds, bounds: tuple[float, float]) -> Callabl
     all synapses are changed.
 
     Args:
-        access: how the synapses of one neuron are reached.
+        access: the access to the synapses of one neuron.
         kinds: the powers and sparse sides of the terms.
         bounds: (low, high) of the weights.
     """
@@ -206,7 +207,7 @@ class _Constants(NamedTuple):
 
 
 def _any(vectors: tuple[Array, ...], kinds: Kinds, side: str, n: int) -> Array:
-    """Where a vector that is sparse on this side is not 0."""
+    """The neurons at which a vector that is sparse on this side is not 0."""
     on = jnp.zeros(n, bool)
     for values, which in zip(vectors, kinds.sparse, strict=True):
         on = on | (values != 0) if which == side else on

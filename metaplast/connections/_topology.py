@@ -38,13 +38,16 @@ def graph(n_post: int, n_pre: int, probability: float, seed: int, self_connectio
     places = _places(n_post * n_pre, probability, np.random.default_rng(seed))
     pre, post = np.divmod(places, n_post)
     if not self_connections:
-        post, pre = post[post != pre], pre[post != pre]
+        apart = post != pre
+        post = post[apart]
+        pre = pre[apart]
     if not len(post):
-        post, pre = np.zeros(1), np.full(1, n_pre - 1)
-    found = Graph(post.astype(np.int32), pre.astype(np.int32))
-    for indices in found:
+        post = np.zeros(1)
+        pre = np.full(1, n_pre - 1)
+    result = Graph(post.astype(np.int32), pre.astype(np.int32))
+    for indices in result:
         indices.setflags(write=False)
-    return found
+    return result
 
 
 def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
@@ -52,27 +55,28 @@ def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
     if probability == 0.0:
         return np.zeros(0, np.int64)
     mean = n * probability
-    found, last = [], -1
+    pieces = []
+    last = -1
     while last < n:
         gaps = rng.geometric(probability, int(mean + 4.0 * mean**0.5) + 16)
         # Beyond the end all gaps are alike, and the sum of the largest ones would overflow.
         gaps = np.minimum(gaps, n + 1)
-        found.append(last + np.cumsum(gaps))
-        last = int(found[-1][-1])
-    places = np.concatenate(found)
+        pieces.append(last + np.cumsum(gaps))
+        last = int(pieces[-1][-1])
+    places = np.concatenate(pieces)
     return places[places < n]
 
 
 class Fan(NamedTuple):
-    """The synapses of every neuron of a graph, by either side. Index n of either side is a neuron
-    without synapses. int32, read-only.
+    """The synapses of every neuron of a graph, by either side.
 
     start: the synapses of presynaptic neuron i are start[i] to start[i + 1] [n_pre + 2].
     widest: the largest number of synapses of a presynaptic neuron.
     incoming: the synapses onto a postsynaptic neuron, padded with n_synapses [n_post + 1, K].
     sources: the presynaptic neurons of these, padded with 0 [n_post + 1, K].
 
-    K is the largest number of synapses onto a postsynaptic neuron.
+    K is the largest number of synapses onto a postsynaptic neuron. Index n of either side is a
+    neuron without synapses. All arrays are int32 and read-only.
     """
 
     start: np.ndarray

@@ -1,5 +1,4 @@
-"""A connection: the layout of the synapses of one edge, and the linear maps that everything is made
-of."""
+"""A connection: the layout of the synapses of one edge, and the linear maps of its weights."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -49,11 +48,11 @@ class Move(NamedTuple):
 
 
 class AbstractConnection(ABC):
-    """The synapses of one edge. Weights are [n_post, n_pre], or in the connection's own layout
-    `shape`.
+    """The synapses of one edge.
 
-    A connection is a frozen spec. Index arrays are never fields: they are NumPy arrays that are
-    built from the seed in the spec, and cached.
+    Weights are [n_post, n_pre], or in the connection's own layout `shape`. A connection is a frozen
+    spec. Index arrays are never fields: they are NumPy arrays that are built from the seed in the
+    spec, and cached.
     """
 
     n_post: int

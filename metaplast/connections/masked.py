@@ -15,8 +15,8 @@ from metaplast.spec import spec
 class Masked(RandomGraph, MatrixConnection):
     """A random graph (`probability`, `seed`, `self_connections`) as a matrix.
 
-    `sparse` with equal numbers has the same synapses. Weights are [n_post, n_pre], and 0 wherever
-    there is no synapse, from birth on: the mask goes into the state of the life, and a change of
+    `sparse` with equal numbers has the same synapses. Weights are [n_post, n_pre]. Where there is
+    no synapse they are 0 from birth on: the mask goes into the state of the life, and a change of
     weight is multiplied by it.
     """
 

@@ -52,7 +52,7 @@ class Sparse(EventDriven, RandomGraph):
         )
 
     def access(self) -> Lists:
-        """By windows of the list of synapses."""
+        """By spans of the list of synapses."""
         return _access(self)
 
 

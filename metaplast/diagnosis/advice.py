@@ -1,14 +1,14 @@
 """The outer loop to trust on a problem, by its measurements; all thresholds are in this file.
 
-An outer loop is of the class `gradient` where it needs d loss / d theta. It is of the class
-`evolution` where it reads losses alone. A gradient is advised where nothing speaks against it: a
-life then tells about every number of theta at once.
+An outer loop of the class `gradient` needs d loss / d theta. An outer loop of the class `evolution`
+reads losses alone. A gradient is advised where nothing speaks against it, because one life then
+tells about every number of theta at once.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,47 +18,48 @@ from metaplast.registry import name_of
 
 Kind = Literal["gradient", "evolution"]
 
-# A gradient exactly zero in at least this share of lives moves nothing there: spikes without a
-# surrogate, draws.
+# The share of lives with a gradient of exactly zero from which on a gradient moves too little. Such
+# lives have spikes without a surrogate, or draws.
 ZERO_LIVES = 0.5
-# Lives without a finite gradient are left out of a step: with more than this share the rest is a
-# biased sample.
+# The share of lives without a finite gradient above which the other lives are a biased sample. A
+# step leaves such lives out.
 BROKEN_LIVES = 0.25
-# (loss above - loss below) / (what the gradient says), a tenth of a standard deviation away: 1 for
-# a right gradient. Half of it missing is no rounding and hardly curvature, but a surrogate, or a
-# path that the derivative does not see.
+# The least ratio of the measured to the predicted change of loss, a tenth of a standard deviation
+# away. The ratio is 1 for a right gradient. Rounding and curvature hardly take half of it away, but
+# a surrogate does, or a path that the derivative does not see.
 LEAST_AGREEMENT = 0.5
-# The same one standard deviation away, where steps of training lead: below it the gradient follows
-# ripples.
+# The least such ratio one standard deviation away, where steps of training lead. Below it the
+# gradient follows ripples.
 LEAST_REACH = 0.1
-# Growth of the gradient's norm between an eighth of a life and the whole: a sum over steps grows by
-# a factor of 8, one whose terms grow as well by 64; more than this is exponential, and few lives
-# then carry the mean.
+# The largest growth of the gradient's norm from an eighth of a life to the whole life. A sum over
+# steps grows 8-fold. A sum whose terms grow too grows 64-fold. Above this limit the growth is
+# exponential, and few lives carry the mean.
 LARGEST_GROWTH = 1e3
-# exp(exponent * steps): by how much a disturbance grows in half a life. Above it the end of a life
-# is forgotten chaos.
+# The largest growth of a disturbance in half a life, exp(exponent * steps). Above it, chaos has
+# wiped out the early life by the end.
 LARGEST_SPREAD = 1e3
-# Signal over noise of the mean over one outer step: at 0.1 a hundred steps average to a signal as
-# large as the noise.
+# The least signal over noise of the mean over one outer step. At 0.1, a hundred steps average to a
+# signal as large as the noise.
 LEAST_SIGNAL = 0.1
-# ... and by how much the differences that evolution goes by must be clearer before it is worth the
-# members it needs.
+# The least ratio of the signal in differences of losses to the signal in gradients from which on
+# evolution is worth its members.
 CLEARER = 3.0
-# Lives that blow up at theta are left out of a gradient, while evolution ranks them by how long
-# they lasted.
+# The share of lives that blow up at theta from which on evolution is advised. A gradient leaves
+# such lives out, while evolution ranks them by the steps that they lasted.
 DIVERGING_LIVES = 0.5
-# Evolution through windows of a life pays where lives are long; the noise of pes stays small with
-# few numbers.
-LONG_LIFE, FEW_NUMBERS = 400, 64
-# Forward mode takes numbers / chunk times as long as a life: with more than this many, windows are
-# cheaper.
+# Evolution through windows pays for lives of at least this many steps.
+LONG_LIFE = 400
+# The noise of pes stays small for at most this many numbers of theta.
+FEW_NUMBERS = 64
+# Forward mode takes numbers / chunk times as long as a life. Windows are cheaper for more numbers
+# than these.
 FORWARD_NUMBERS = 64
-# What a run's own first outer step is warned for. Standard errors by which a short step its way
-# raises the loss:
+# A run warns of its first outer step where a short step in its direction raises the loss by this
+# many standard errors.
 UPHILL = 3.0
-# ... and the change of loss along it as a share of the lives' gradient norms, below which these are
-# an explosion. A first step of Adam is as long in every number: the share is divided by the square
-# root of how many there are.
+# A run warns too where the slope of the loss along its first step is below this share of the norm
+# of a life's gradient: the gradient has exploded. Adam's first step has the same length in every
+# number, so the share is divided by the square root of the number of numbers.
 LEAST_SHARE = 0.01
 
 GRADIENT = ("bptt", "forward", "truncated_bptt", "lbfgs")
@@ -68,10 +69,10 @@ EVOLUTION = ("es", "pes", "nres", "random_search", "genetic_programming")
 class Advice(NamedTuple):
     """The advised outer loop.
 
-    outer: its name
-    kind: its class
-    reason: one sentence
-    second: (outer loop, when) to try next
+    outer: the name of the outer loop.
+    kind: the class of the outer loop.
+    reason: one sentence.
+    second: (outer loop, the case in which it is the next to try).
     """
 
     outer: str
@@ -80,16 +81,19 @@ class Advice(NamedTuple):
     second: tuple[tuple[str, str], ...]
 
 
-class First(NamedTuple):
-    """A run's first outer step.
+class FirstStep(NamedTuple):
+    """The first outer step of a run.
 
-    lives, diverged: counts
-    norm, grad_norm: mean norm of the gradients of its lives, and the norm of what became of them;
-        both not numbers where the outer loop takes none
-    n_numbers: of theta
-    slope: of the loss per length of theta, on other lives, the way the step went
-    error: its standard error
-    resolution: the smallest slope of a life that the digits of its loss can show
+    `norm` and `grad_norm` are NaN where the outer loop takes no gradient.
+
+    lives: lives of the step.
+    diverged: lives of the step that blew up.
+    norm: mean norm of the gradients of the lives.
+    grad_norm: norm of the gradient by which theta moved.
+    n_numbers: numbers in theta.
+    slope: change of the loss per length of theta in the direction of the step, on other lives.
+    error: standard error of `slope`.
+    resolution: smallest slope of a life that the digits of its loss can show.
     """
 
     lives: float
@@ -102,11 +106,8 @@ class First(NamedTuple):
     resolution: float = 0.0
 
 
-def first_objection(first: First) -> str:
-    """The objection of its first outer step to an outer loop of the class `gradient`.
-
-    Empty where there is none.
-    """
+def first_objection(first: FirstStep) -> str:
+    """The objection of a first step to an outer loop of the class `gradient`; may be empty."""
     if first.diverged >= DIVERGING_LIVES * first.lives:
         return f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"
     if first.grad_norm == 0.0:
@@ -122,71 +123,71 @@ def first_objection(first: First) -> str:
     return ""
 
 
-def advise(found: Diagnosis, memory: float = 0.0) -> Advice:
+def advise(diagnosis: Diagnosis, memory: float = 0.0) -> Advice:
     """The outer loop to begin with.
 
     Args:
-        found: the measurements.
+        diagnosis: the measurements.
         memory: the forecast for a gradient through whole lives, as a share of the free memory.
     """
-    against = objection(found)
+    against = objection(diagnosis)
     if against:
-        return _evolution(found, against)
-    good = _praise(found)
+        return _evolution(diagnosis, against)
+    praise = _praise(diagnosis)
     if memory <= 1.0:
-        return Advice("bptt", "gradient", good, _after_bptt(found))
-    short = f"{good}, but whole lives take {memory:.1f} times the memory there is"
+        return Advice("bptt", "gradient", praise, _after_bptt(diagnosis))
+    reason = f"{praise}, but whole lives take {memory:.1f} times the memory there is"
     forward = ("forward", "exact; memory does not grow with the life")
     windows = ("truncated_bptt", "faster, but blind to what theta did in earlier windows")
     evolution = ("es", "needs no memory for a gradient")
-    if found.n_numbers <= FORWARD_NUMBERS or not found.summable:
-        second = (windows, evolution) if found.summable else (evolution,)
-        return Advice("forward", "gradient", short, second)
-    return Advice("truncated_bptt", "gradient", short, (forward, evolution))
+    if diagnosis.n_numbers <= FORWARD_NUMBERS or not diagnosis.summable:
+        second = (windows, evolution) if diagnosis.summable else (evolution,)
+        return Advice("forward", "gradient", reason, second)
+    return Advice("truncated_bptt", "gradient", reason, (forward, evolution))
 
 
-def objection(found: Diagnosis) -> str:
-    """The gravest objection to a gradient in words; empty where there is none."""
+def objection(diagnosis: Diagnosis) -> str:
+    """The gravest objection to a gradient in words; may be empty."""
     for check in _OBJECTIONS:
-        words = check(found)
+        words = check(diagnosis)
         if words:
             return words
     return ""
 
 
-def _no_gradient(found: Diagnosis) -> str:
-    return "" if found.differentiable else "the task passes no gradient"
+def _no_gradient(diagnosis: Diagnosis) -> str:
+    return "" if diagnosis.differentiable else "the task passes no gradient"
 
 
-def _lives_blow_up(found: Diagnosis) -> str:
-    if not found.diverged >= DIVERGING_LIVES:
+def _lives_blow_up(diagnosis: Diagnosis) -> str:
+    if not diagnosis.diverged >= DIVERGING_LIVES:
         return ""
-    return f"{found.diverged:.0%} of lives blow up at the start, and a gradient leaves them out"
+    return f"{diagnosis.diverged:.0%} of lives blow up at the start, and a gradient leaves them out"
 
 
-def _gradients_not_finite(found: Diagnosis) -> str:
-    broken = 1.0 - found.here.n / found.here.n_lives
+def _gradients_not_finite(diagnosis: Diagnosis) -> str:
+    broken = 1.0 - diagnosis.here.n / diagnosis.here.n_lives
     if not broken > BROKEN_LIVES:
         return ""
     return f"the gradient of {broken:.0%} of lives is not finite"
 
 
-def _gradients_zero(found: Diagnosis) -> str:
-    zero = found.here.zero
+def _gradients_zero(diagnosis: Diagnosis) -> str:
+    zero = diagnosis.here.zero
     return f"the gradient of {zero:.0%} of lives is exactly zero" if zero >= ZERO_LIVES else ""
 
 
-def _gradient_vanished(found: Diagnosis) -> str:
-    if not found.here.typical < found.resolution:
+def _gradient_vanished(diagnosis: Diagnosis) -> str:
+    if not diagnosis.here.typical < diagnosis.resolution:
         return ""
-    words = _vanished(found.here.typical)
-    if found.agreement.signal.typical < found.resolution:
-        return f"{words}, and losses {found.std:g} away tell nothing either: begin elsewhere"
+    words = _vanished(diagnosis.here.typical)
+    if diagnosis.agreement.signal.typical < diagnosis.resolution:
+        return f"{words}, and losses {diagnosis.std:g} away tell nothing either: begin elsewhere"
     return words
 
 
-def _gradient_wrong(found: Diagnosis) -> str:
-    agreement = found.agreement
+def _gradient_wrong(diagnosis: Diagnosis) -> str:
+    agreement = diagnosis.agreement
     if not agreement.near + 2.0 * agreement.near_error < LEAST_AGREEMENT:
         return ""
     return (
@@ -194,23 +195,23 @@ def _gradient_wrong(found: Diagnosis) -> str:
     )
 
 
-def _gradient_grows(found: Diagnosis) -> str:
-    growth = growth_factor(found)
+def _gradient_grows(diagnosis: Diagnosis) -> str:
+    growth = growth_factor(diagnosis)
     if not growth > LARGEST_GROWTH:
         return ""
     return f"the gradient grows {growth:.2g}-fold from the shortest lives measured to the longest"
 
 
-def _lives_chaotic(found: Diagnosis) -> str:
-    growth = spread_factor(found)
-    if not growth > LARGEST_SPREAD or found.agreement.along >= LEAST_REACH:
+def _lives_chaotic(diagnosis: Diagnosis) -> str:
+    growth = spread_factor(diagnosis)
+    if not growth > LARGEST_SPREAD or diagnosis.agreement.along >= LEAST_REACH:
         return ""
     return f"lives are chaotic: a small disturbance grows {growth:.2g}-fold in half a life"
 
 
-def _gradient_drowns(found: Diagnosis) -> str:
-    of_gradient = found.here.per_step
-    of_losses = found.agreement.signal.per_step
+def _gradient_drowns(diagnosis: Diagnosis) -> str:
+    of_gradient = diagnosis.here.per_step
+    of_losses = diagnosis.agreement.signal.per_step
     if not (of_gradient < LEAST_SIGNAL and of_losses > CLEARER * of_gradient):
         return ""
     return (
@@ -230,76 +231,79 @@ _OBJECTIONS: tuple[Callable[[Diagnosis], str], ...] = (
     _lives_chaotic,
     _gradient_drowns,
 )
-"""The gravest first."""
+"""The checks for objections; the gravest stands first."""
 
 
 def _vanished(norm: float) -> str:
     return f"the gradient of a life is {norm:.2g}, less than its loss can show: it has vanished"
 
 
-def growth_factor(found: Diagnosis) -> float:
-    """The growth of the gradient's norm from the shortest to the longest life that has a loss.
+def growth_factor(diagnosis: Diagnosis) -> float:
+    """The growth of the gradient's norm from the shortest to the longest life with a loss.
 
-    1 where it is unknown.
+    An unknown growth is 1.
     """
-    steps = [n for n, norm in found.lengths if np.isfinite(norm)]
-    return _power(found.growth * (steps[-1] - steps[0])) if steps else 1.0
+    steps = [n for n, norm in diagnosis.lengths if np.isfinite(norm)]
+    return _power(diagnosis.growth * (steps[-1] - steps[0])) if steps else 1.0
 
 
-def spread_factor(found: Diagnosis) -> float:
-    """The growth of a disturbance in half a life; 1 where it is unknown.
+def spread_factor(diagnosis: Diagnosis) -> float:
+    """The growth of a disturbance in half a life.
 
-    Measured by the derivative and by two lives; the lesser of both.
+    It is measured by the derivative and by two lives; the lesser counts. An unknown growth is 1.
     """
-    both = (found.exponents.life, found.exponents.perturbed)
+    both = (diagnosis.exponents.life, diagnosis.exponents.perturbed)
     rates = [rate for rate in both if np.isfinite(rate)]
-    return _power(min(rates) * found.n_steps / 2) if rates else 1.0
+    return _power(min(rates) * diagnosis.n_steps / 2) if rates else 1.0
 
 
 def _power(exponent: float) -> float:
     return float(np.exp(np.clip(exponent, -700.0, 700.0))) if np.isfinite(exponent) else 1.0
 
 
-def _praise(found: Diagnosis) -> str:
-    parts = [f"the gradient agrees with the loss ({found.agreement.near:.2f})"]
-    if not np.isfinite(found.agreement.near):
+def _praise(diagnosis: Diagnosis) -> str:
+    parts = [f"the gradient agrees with the loss ({diagnosis.agreement.near:.2f})"]
+    if not np.isfinite(diagnosis.agreement.near):
         parts = ["nothing speaks against the gradient"]
-    signal = found.here.per_step
-    parts.append(f"its signal over {found.n_tasks} lives is {signal:.2g} times its noise")
+    signal = diagnosis.here.per_step
+    parts.append(f"its signal over {diagnosis.n_tasks} lives is {signal:.2g} times its noise")
     return " and ".join(parts) + (", though more tasks a step would help" if signal < 1.0 else "")
 
 
-def _after_bptt(found: Diagnosis) -> tuple[tuple[str, str], ...]:
-    ripples = found.agreement.along < LEAST_AGREEMENT
-    second = [("es", "if training stalls in ripples" if ripples else "as a check")]
-    if found.summable and found.n_steps >= LONG_LIFE:
+def _after_bptt(diagnosis: Diagnosis) -> tuple[tuple[str, str], ...]:
+    has_ripples = diagnosis.agreement.along < LEAST_AGREEMENT
+    second = [("es", "if training stalls in ripples" if has_ripples else "as a check")]
+    if diagnosis.summable and diagnosis.n_steps >= LONG_LIFE:
         second.append(("truncated_bptt", "if a step takes too long"))
     return tuple(second)
 
 
-def _evolution(found: Diagnosis, against: str) -> Advice:
-    windows = found.summable and found.n_steps >= LONG_LIFE and found.n_numbers <= FEW_NUMBERS
-    if windows:
+def _evolution(diagnosis: Diagnosis, against: str) -> Advice:
+    has_long_lives = diagnosis.summable and diagnosis.n_steps >= LONG_LIFE
+    if has_long_lives and diagnosis.n_numbers <= FEW_NUMBERS:
         second = (
             ("pes", "updates after every window of a long life"),
             ("nres", "the same with less noise if smooth"),
         )
     else:
         second = (("random_search", "as a floor"),)
-    if found.differentiable and found.here.n:
+    if diagnosis.differentiable and diagnosis.here.n:
         second = (*second, ("hybrid", "evolution first, a gradient from its mean"))
     return Advice("es", "evolution", against, second)
 
 
 def kind_of(outer: AbstractOuterLoop) -> Kind | None:
-    """The class of an outer loop; of a loop around others, the class of the loops inside it.
+    """The class of an outer loop.
 
-    None for a loop with both classes inside, or an unknown loop.
+    A loop around others has the class of the loops inside it. A loop with both classes inside has
+    no class, and so has an unknown loop.
     """
-    inner = [getattr(outer, field.name) for field in fields(outer)]  # pyright: ignore[reportArgumentType]
-    kinds: set[Kind | None] = {
-        kind_of(loop) for loop in inner if isinstance(loop, AbstractOuterLoop)
-    }
+    kinds: set[Kind | None] = set()
+    loop: Any = outer
+    for field in fields(loop):
+        value = getattr(loop, field.name)
+        if isinstance(value, AbstractOuterLoop):
+            kinds.add(kind_of(value))
     if kinds:
         return kinds.pop() if len(kinds) == 1 else None
     name = name_of(type(outer))

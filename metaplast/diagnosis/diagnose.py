@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from metaplast import train
-from metaplast.diagnosis import measure as diagnosis
+from metaplast.diagnosis import measure
 from metaplast.diagnosis.advice import Advice, advise, growth_factor, kind_of, spread_factor
 from metaplast.diagnosis.measure import Diagnosis, Plan
 from metaplast.registry import BadInput, find, name_of
@@ -30,13 +30,13 @@ HOUR = 3600.0
 
 
 class Costs(NamedTuple):
-    """What a run takes.
+    """The memory and the time that a run takes.
 
-    memory: bytes that a run is forecast to take
-    free: bytes that this machine has
-    gradient: seconds of one life with a gradient (about)
-    life: seconds of one life without a gradient
-    hours: {outer loop: hours of the configured number of outer steps}
+    memory: forecast of the memory, in bytes.
+    free: free memory of this machine, in bytes.
+    gradient: seconds of one life with a gradient (about).
+    life: seconds of one life without a gradient.
+    hours: {outer loop: hours of the configured number of outer steps}.
     """
 
     memory: int
@@ -47,10 +47,12 @@ class Costs(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A diagnosis with its advice.
+    """The diagnosis of a config with its advice.
 
-    config: the config that was diagnosed
-    places: {`birth`, and `found` of a finished run: (measurements, advice)}
+    config: the config that was diagnosed.
+    places: {name of a theta: (measurements, advice)}. The names are `birth` and, for a finished
+        run, `found`.
+    costs: memory and time.
     """
 
     config: Config
@@ -59,46 +61,60 @@ class Report(NamedTuple):
 
 
 def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
-    """Diagnose a config, or a finished run at its first and at its found theta.
+    """Diagnose a config, or a finished run at its first and at its final theta.
 
     Args:
-        words: config words; with a run folder among them, they are laid on the run's config.
-        sources: where config files are looked up.
-        n_lives: lives that every measurement takes.
+        words: config words. A run folder may be among them: the words then change its config.
+        sources: the folders of config files.
+        n_lives: lives of every measurement.
 
-    Raises: BadInput for words that do not compose, a run that is not finished, and nothing to
-        learn.
+    Raises: BadInput for words that do not compose, a run that is not finished, and a theta without
+        numbers.
     """
-    run, words = _run_folder(words)
-    config = parse(compose(words, sources, run / "config.yaml" if run else None)).main
+    run, config_words = _run_folder(words)
+    config = parse(compose(config_words, sources, run / "config.yaml" if run else None)).main
     jax.config.update("jax_enable_x64", config.precision == "float64")
     problem = config.meta_problem()
     thetas = {"birth": problem.init(train.stream(config.seed, "theta"))}
     if run:
         thetas["found"] = theta_of(row_folder(run, DISCOVERED), problem)
-    needed, free = preflight.forecast(config).total, preflight.available()
-    key, plan = train.stream(config.seed, "diagnosis"), Plan(n_lives, std_of(config))
-    places = {}
+    needed = preflight.forecast(config).total
+    free = preflight.available()
+    key = train.stream(config.seed, "diagnosis")
+    plan = Plan(n_lives, std_of(config))
+    measurements = {}
     for name, theta in thetas.items():
-        places[name] = diagnosis.diagnose(problem, theta, key, config.space, plan)
+        measurements[name] = measure.diagnose(problem, theta, key, config.space, plan)
     costs = _costs(config, thetas["birth"], n_lives)._replace(memory=needed, free=free)
     memory = needed / max(1.0, preflight.SHARE * free)
-    advised = {name: (each, advise(each, memory)) for name, each in places.items()}
-    return Report(config, advised, costs)
+    places = {}
+    for name, diagnosis in measurements.items():
+        places[name] = (diagnosis, advise(diagnosis, memory))
+    return Report(config, places, costs)
 
 
 def std_of(config: Config) -> float:
-    """The standard deviation of an evolution strategy at its start.
+    """The standard deviation of an evolution strategy at its start, as configured.
 
-    The configured one, else the default of `es`.
+    An outer loop without a standard deviation gives the default of `es`.
     """
     hyper = config.outer.hyper()
     configured = hyper.get("std", hyper.get("sigma"))
     return float(find("outer", "es")().std if configured is None else configured)
 
 
-def _run_folder(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """(the run folder among the words, the other words)."""
+class _Words(NamedTuple):
+    """The words of a command.
+
+    run: the run folder among them, or None.
+    config_words: all other words.
+    """
+
+    run: Path | None
+    config_words: list[str]
+
+
+def _run_folder(words: Sequence[str]) -> _Words:
     folders = [Path(word) for word in words if "=" not in word and Path(word).is_dir()]
     if len(folders) > 1:
         raise BadInput(f"{folders[1]}, a second run", "one run folder", "diagnose them one by one")
@@ -108,23 +124,28 @@ def _run_folder(words: Sequence[str]) -> tuple[Path | None, list[str]]:
             "a finished run",
             f"metaplast resume {folders[0]}, or give its config by words",
         )
-    return folders[0] if folders else None, [word for word in words if Path(word) not in folders]
+    config_words = [word for word in words if Path(word) not in folders]
+    return _Words(folders[0] if folders else None, config_words)
 
 
 def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
-    """Seconds of programs that are compiled already, run once more."""
-    problem = diagnosis.longest(config.meta_problem())
-    seen, z = SearchedProblem(problem, config.space), encode(config.space, theta)
-    batch = train.sample(
-        problem.lifetime.task, train.stream(config.seed, "diagnosis"), n_lives, "train"
-    )
-    n, cuts = len(batch.keys), diagnosis.cut_lengths(problem)
-    members = jax.tree.map(lambda x: jnp.broadcast_to(x, (diagnosis.N_TRIED, *x.shape)), z)
-    life = _seconds(lambda: diagnosis.losses(seen, members, batch)) / (diagnosis.N_TRIED * n)
+    """The time of one life and of one gradient.
+
+    The programs are compiled already. Each runs once more.
+    """
+    problem = measure.longest(config.meta_problem())
+    searched = SearchedProblem(problem, config.space)
+    z = encode(config.space, theta)
+    key = train.stream(config.seed, "diagnosis")
+    batch = train.sample(problem.lifetime.task, key, n_lives, "train")
+    n = len(batch.keys)
+    cuts = measure.cut_lengths(problem)
+    members = jax.tree.map(lambda x: jnp.broadcast_to(x, (measure.N_TRIED, *x.shape)), z)
+    life = _seconds(lambda: measure.losses(searched, members, batch)) / (measure.N_TRIED * n)
     gradient = math.nan
     if problem.lifetime.task.shape().differentiable:
-        # One pass forward, and one back for every length.
-        all_lengths = _seconds(lambda: diagnosis.gradients(seen, z, batch, cuts)) / n
+        # The program makes one pass forward, and one pass back for every length.
+        all_lengths = _seconds(lambda: measure.gradients(searched, z, batch, cuts)) / n
         gradient = life + max(0.0, all_lengths - life) / len(cuts)
     return Costs(0, 0, gradient, life, _hours(config, gradient, life))
 
@@ -136,33 +157,33 @@ def _seconds(run: Any) -> float:
 
 
 def _hours(config: Config, gradient: float, life: float) -> dict[str, float]:
-    """Hours of as many outer steps as configured: under bptt, and under es.
+    """The hours of the configured number of outer steps under bptt and under es.
 
-    es has its default population, or the configured one where es is configured.
+    es has the configured population where it is the configured outer loop, else its default.
     """
     lives = config.outer.n_steps * config.problem.n_tasks
-    hours = {
-        "bptt": lives * gradient / HOUR,
-        "es": lives * find("outer", "es")().population * life / HOUR,
-    }
+    evolution: Any = find("outer", "es")()
     if name_of(type(config.outer)) == "es":
-        hours["es"] = lives * config.outer.population * life / HOUR  # pyright: ignore[reportAttributeAccessIssue]
-    return hours
+        evolution = config.outer
+    return {
+        "bptt": lives * gradient / HOUR,
+        "es": lives * evolution.population * life / HOUR,
+    }
 
 
 def plain(report: Report) -> Plain:
-    """The report as JSON may hold it: a number that is not finite is null."""
+    """The report as plain data for JSON; a number that is not finite becomes null."""
     config = report.config
+    places = {}
+    for name, (diagnosis, advice) in report.places.items():
+        places[name] = {"measured": diagnosis, "advice": advice}
     record = {
         "schema": SCHEMA,
         "experiment": config.experiment,
         "seed": config.seed,
         "outer": name_of(type(config.outer)),
         "kind": kind_of(config.outer),
-        "places": {
-            name: {"measured": measurements, "advice": advice}
-            for name, (measurements, advice) in report.places.items()
-        },
+        "places": places,
         "costs": report.costs,
     }
     return _finite(record)
@@ -181,13 +202,13 @@ def _finite(value: Any) -> Any:
 def render(report: Report) -> str:
     """The report as text: one table per theta with its advice, then the configured outer loop."""
     texts = []
-    for name, (found, advice) in report.places.items():
+    for name, (diagnosis, advice) in report.places.items():
         theta = "theta of birth" if name == "birth" else "the theta that was found"
         head = (
-            f"at {theta}: {found.n_numbers} numbers, lives of {found.n_steps} steps, "
-            f"measured on {found.here.n_lives} lives"
+            f"at {theta}: {diagnosis.n_numbers} numbers, lives of {diagnosis.n_steps} steps, "
+            f"measured on {diagnosis.here.n_lives} lives"
         )
-        lines = [("measured", "value", "what it means"), *_lines(found)]
+        lines = [("measured", "value", "what it means"), *_lines(diagnosis)]
         lines += _cost_lines(report.costs) if name == "birth" else []
         texts.append(f"{head}\n\n{aligned(lines)}\n\n{_advice_text(advice)}")
     return "\n\n".join([*texts, _configured(report)])
@@ -213,27 +234,27 @@ def _advice_text(advice: Advice) -> str:
 Line = tuple[str, str, str]  # the name of a measurement, its value, its meaning
 
 
-def _lines(found: Diagnosis) -> list[Line]:
-    gradient = _gradient_lines(found)
-    if not found.differentiable:
+def _lines(diagnosis: Diagnosis) -> list[Line]:
+    gradient = _gradient_lines(diagnosis)
+    if not diagnosis.differentiable:
         gradient = [("gradient", "none", "the task passes no gradient")]
-    return [*gradient, *_loss_lines(found), *_exponent_lines(found), _blown(found)]
+    return [*gradient, *_loss_lines(diagnosis), *_exponent_lines(diagnosis), _blown(diagnosis)]
 
 
-def _gradient_lines(found: Diagnosis) -> list[Line]:
-    here = found.here
-    agreement = found.agreement
+def _gradient_lines(diagnosis: Diagnosis) -> list[Line]:
+    here = diagnosis.here
+    agreement = diagnosis.agreement
     unusable = f"{share(1 - here.n / here.n_lives)}, {share(here.zero)}"
-    nearby = ", ".join(measured(signal.per_step) for signal in found.nearby)
+    nearby = ", ".join(measured(signal.per_step) for signal in diagnosis.nearby)
     return [
         (
             "gradient signal / noise",
             measured(here.per_step),
-            f"over the {found.n_tasks} lives of an outer step; below 0.1 it drowns",
+            f"over the {diagnosis.n_tasks} lives of an outer step; below 0.1 it drowns",
         ),
         ("  lives with none, with zero", unusable, "left out; useless"),
-        ("  s away from theta", nearby, f"signal / noise; s = {found.std:g}"),
-        _by_length(found),
+        ("  s away from theta", nearby, f"signal / noise; s = {diagnosis.std:g}"),
+        _by_length(diagnosis),
         (
             "loss against gradient, 0.1 s",
             with_error(agreement.near, agreement.near_error),
@@ -252,53 +273,58 @@ def _gradient_lines(found: Diagnosis) -> list[Line]:
     ]
 
 
-def _loss_lines(found: Diagnosis) -> list[Line]:
+def _loss_lines(diagnosis: Diagnosis) -> list[Line]:
     return [
         (
             "losses s away: linear share",
-            measured(found.agreement.linear),
+            measured(diagnosis.agreement.linear),
             "1: a slope; 0: a valley's floor, or noise",
         ),
         (
             "  signal / noise",
-            measured(found.agreement.signal.per_step),
+            measured(diagnosis.agreement.signal.per_step),
             "of the differences that evolution goes by",
         ),
     ]
 
 
-def _exponent_lines(found: Diagnosis) -> list[Line]:
-    rates = found.exponents
-    growth = f"a disturbance grows {measured(spread_factor(found))}-fold in half a life"
+def _exponent_lines(diagnosis: Diagnosis) -> list[Line]:
+    rates = diagnosis.exponents
+    growth = f"a disturbance grows {measured(spread_factor(diagnosis))}-fold in half a life"
     return [
-        ("largest exponent of a life", per_second(rates.life, found.dt), f"{growth}; > 0: chaos"),
+        (
+            "largest exponent of a life",
+            per_second(rates.life, diagnosis.dt),
+            f"{growth}; > 0: chaos",
+        ),
         (
             "  of the network alone",
-            per_second(rates.network, found.dt),
+            per_second(rates.network, diagnosis.dt),
             "weights taking the course they take",
         ),
         (
             "  of two lives 0.1 % apart",
-            per_second(rates.perturbed, found.dt),
+            per_second(rates.perturbed, diagnosis.dt),
             f"further apart in {share(rates.spreading)} of steps",
         ),
     ]
 
 
-def _blown(found: Diagnosis) -> Line:
-    shares = f"{share(found.diverged)}, {share(found.diverged_nearby)}"
+def _blown(diagnosis: Diagnosis) -> Line:
+    shares = f"{share(diagnosis.diverged)}, {share(diagnosis.diverged_nearby)}"
     return ("blown lives, here and s away", shares, "loss not finite")
 
 
-def _by_length(found: Diagnosis) -> Line:
-    lengths = ", ".join(str(n) for n, _ in found.lengths)
-    norms = ", ".join(
-        "unscored" if math.isnan(norm) else measured(norm) for _, norm in found.lengths
-    )
+def _by_length(diagnosis: Diagnosis) -> Line:
+    lengths = []
+    norms = []
+    for n_steps, norm in diagnosis.lengths:
+        lengths.append(str(n_steps))
+        norms.append("unscored" if math.isnan(norm) else measured(norm))
     return (
-        f"gradient norm, {lengths} steps",
-        norms,
-        f"grows {measured(growth_factor(found))}-fold; chaos: over 1000-fold",
+        f"gradient norm, {', '.join(lengths)} steps",
+        ", ".join(norms),
+        f"grows {measured(growth_factor(diagnosis))}-fold; chaos: over 1000-fold",
     )
 
 

@@ -1,4 +1,4 @@
-"""Lyapunov exponents of the inner dynamics: how fast two almost equal lives come apart."""
+"""Lyapunov exponents of the inner dynamics: the rate at which two almost equal lives come apart."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,23 +17,26 @@ from metaplast.problem.lives import leading, take
 from metaplast.problem.meta_problem import Batch
 from metaplast.signals import Key, Theta
 
-APART = 1e-3  # the distance of the two lives, relative to the norm of their state
-# A tangent that shrinks below this share of itself in one step is gone: it is forgotten.
+# The distance of the two lives, relative to the norm of their state.
+APART = 1e-3
+# A tangent that shrinks below this share of itself in one step has vanished.
 GONE = 1e-12
 # The share of a life in which a random tangent turns into the direction that grows most.
 SETTLING = 0.25
 
 
 class Exponents(NamedTuple):
-    """Exponents per step, means over the lives whose growth stays finite.
+    """Exponents per step, as means over the lives whose growth stays finite.
 
-    Not a number where nothing of that kind moves.
+    An exponent is NaN where nothing of its kind moves.
 
-    life: of the whole state (weights, neurons, traces), by its derivative
-    network: of neurons and transmissions, while their weights take the course they take
-    perturbed: of the whole state, by two lives a share APART from each other, without a derivative
-    spreading: the share of steps in which these two lives come further apart
-    n_lives: finite lives
+    life: exponent of the whole state (weights, neurons, traces), by its derivative.
+    network: exponent of neurons and transmissions alone, by the derivative. The weights follow
+        their course.
+    perturbed: exponent of the whole state, by two lives a share APART from each other, without a
+        derivative.
+    spreading: share of steps in which these two lives come further apart.
+    n_lives: lives with finite growth.
     """
 
     life: float
@@ -48,78 +51,100 @@ def exponents(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps:
 
         lambda = mean_t log |u_(t+1)|,      u_(t+1) = D_t u_t / |u_t|
 
-    D_t [n, n]: d (state after step t) / d (state before), the task's answers and all that is drawn
-    by lot being the same; state [n]: the floats that a step may change. |u| is 1 before every step;
-    u_0 is random, and the first quarter of a life is left out. Where neurons have a surrogate
-    derivative, D is the surrogate's. perturbed has (step(state + e u) - step(state)) / e for D u, e
-    = APART |state|. Weights that nothing changes count as state where
-    a rule might change them: their exponent is 0. Source: Benettin et al. 1980.
+    state [n]: the floats that a step may change.
+    D_t [n, n]: d (state after step t) / d (state before step t).
+    u_t [n]: the tangent before step t, of norm 1; u_0 is random.
+
+    The answers of the task and all random draws are the same for both lives. The first quarter of a
+    life is left out of the mean. For neurons with a surrogate derivative, D is the derivative of
+    the surrogate. The exponent `perturbed` takes (step(state + e u) - step(state)) / e for D u,
+    with e = APART |state|. A weight that a rule might change counts as state. Its exponent is 0
+    where nothing changes it.
+
+    Source: Benettin et al. 1980.
+
+    Args:
+        lifetime: the lives.
+        theta: the numbers of the lives.
+        batch: tasks and keys, one life each.
+        key: the key of the random tangents.
+        n_steps: steps of a life.
     """
-    growths = np.asarray(
-        _growths(lifetime, theta, batch, key, n_steps), np.float64
-    )  # [n_lives, n_steps, 3]
+    # [n_lives, n_steps, 3]
+    growths = np.asarray(_growths(lifetime, theta, batch, key, n_steps), np.float64)
     late = growths[:, int(SETTLING * n_steps) :]
     healthy = np.isfinite(late).all(axis=(1, 2)) if late.size else np.zeros(len(growths), bool)
     if not healthy.any():
         return Exponents(np.nan, np.nan, np.nan, np.nan, 0)
     late = late[healthy]
     rates = np.log(np.maximum(late, GONE)).mean(axis=(0, 1))
-    network = rates[1] if late[:, :, 1].any() else np.nan
-    spreading = float(np.mean(late[:, :, 2] > 1.0))
     return Exponents(
-        float(rates[0]), float(network), float(rates[2]), spreading, int(healthy.sum())
+        life=float(rates[0]),
+        network=float(rates[1]) if late[:, :, 1].any() else np.nan,
+        perturbed=float(rates[2]),
+        spreading=float(np.mean(late[:, :, 2] > 1.0)),
+        n_lives=int(healthy.sum()),
     )
 
 
 @partial(jax.jit, static_argnames=("lifetime", "n_steps"))
 def _growths(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps: int) -> Array:
-    """By how much the tangents of the life and of the network, and the distance of two lives, grow
-    in every step [n_lives, n_steps, 3]; [n_lives, n_steps, 0] where nothing moves."""
+    """The growth of three distances in every step [n_lives, n_steps, 3].
+
+    The distances are the tangent of the life, the tangent of the network, and the distance of two
+    lives. The shape is [n_lives, n_steps, 0] where nothing moves.
+    """
 
     def one(i: Array) -> Array:
         task = take(batch.tasks, i)
         life = lifetime.begin(theta, task, batch.keys[i])
         step = lambda life: lifetime.advance(theta, task, life, 1)[0]
-        return _one(
-            step, life, _state(lifetime, theta, task, life), (jax.random.fold_in(key, i), n_steps)
-        )
+        state = _state(lifetime, theta, task, life)
+        return _growths_of_life(step, life, state, jax.random.fold_in(key, i), n_steps)
 
     return spread(one, Layout(leading(batch.keys), 1, 1))
 
 
 class State(NamedTuple):
-    """places: which leaves of a life are its state; own: for each of their numbers, 1 where it is
-    the network's.
+    """The state of a life.
+
+    places: indices of the leaves of a life that are its state.
+    in_network [n]: 1 for a number of the network, 0 for any other number of the state.
     """
 
     places: list[int]
-    own: np.ndarray
+    in_network: np.ndarray
 
 
 def _state(lifetime: Lifetime, theta: Theta, task: Any, life: Life) -> State:
-    """The floats that a step may change, in some phase."""
+    """The floats that a step of some phase may change."""
     leaves = jax.tree.leaves_with_path(life)
-    places, start = set(), 0
+    changed: set[int] = set()
+    start = 0
     for length, _ in lifetime.task.shape().phases:
-        places |= set(
-            changed_leaves(
-                lambda life, at=start: lifetime.advance(theta, task, life, 1, start=at)[0], life
-            )
-        )
+        step = lambda life, start=start: lifetime.advance(theta, task, life, 1, start=start)[0]
+        changed |= set(changed_leaves(step, life))
         start += length
-    floats = sorted(i for i in places if jnp.issubdtype(leaves[i][1].dtype, jnp.floating))
-    own = [np.full(leaves[i][1].size, float(leaves[i][0][0].name == "network")) for i in floats]
-    return State(floats, np.concatenate([np.zeros(0), *own]))
+    places = []
+    in_network = [np.zeros(0)]
+    for place in sorted(changed):
+        path, leaf = leaves[place]
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            places.append(place)
+            in_network.append(np.full(leaf.size, float(path[0].name == "network")))
+    return State(places, np.concatenate(in_network))
 
 
-def _one(step: Callable[[Life], Life], born: Life, state: State, how: tuple[Key, int]) -> Array:
+def _growths_of_life(
+    step: Callable[[Life], Life], born: Life, state: State, key: Key, n_steps: int
+) -> Array:
+    """The growth of the three distances in every step of one life [n_steps, 3]."""
     read = lambda life: ravel_pytree([jax.tree.leaves(life)[i] for i in state.places])[0]
     flat, unravel = ravel_pytree([jax.tree.leaves(born)[i] for i in state.places])
     if not flat.size:
-        return jnp.zeros((how[1], 0))
-    keep = jnp.stack([np.ones_like(state.own), state.own, np.ones_like(state.own)]).astype(
-        flat.dtype
-    )
+        return jnp.zeros((n_steps, 0))
+    everything = np.ones_like(state.in_network)
+    keep = jnp.stack([everything, state.in_network, everything]).astype(flat.dtype)
 
     def move(life: Life, x: Array) -> tuple[Array, Life]:
         leaves, tree = jax.tree.flatten(life)
@@ -139,11 +164,11 @@ def _one(step: Callable[[Life], Life], born: Life, state: State, how: tuple[Key,
         growth = jnp.linalg.norm(grown, axis=1)
         return (new, jnp.where((growth > GONE)[:, None], _unit(grown), units)), growth
 
-    start = _unit(keep * jax.random.normal(how[0], keep.shape, flat.dtype))
-    return lax.scan(body, (born, start), None, how[1])[1]
+    start = _unit(keep * jax.random.normal(key, keep.shape, flat.dtype))
+    return lax.scan(body, (born, start), None, n_steps)[1]
 
 
 def _unit(vectors: Array) -> Array:
-    """[n, size], each of norm 1; one that is zero stays zero."""
+    """The vectors [n, size] at norm 1; a vector of zeros stays zero."""
     norms = jnp.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / jnp.where(norms > 0, norms, 1.0)

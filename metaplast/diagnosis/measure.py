@@ -23,28 +23,38 @@ from metaplast.signals import Key, Theta
 from metaplast.space import SearchedProblem, Space, decode, encode
 from metaplast.train import sample
 
-N_DIRECTIONS = 16  # random directions, each tried both ways
-N_NEARBY = 2  # of the thetas tried, how many get gradients of their own
-N_FOLLOWED = 8  # lives whose exponents are measured
-NEAR = 0.1  # the short step along the gradient, as a share of the long one
-N_TRIED = 1 + 2 * (2 + N_DIRECTIONS)  # thetas whose losses are measured
+# Random directions; each is tried forward and back.
+N_DIRECTIONS = 16
+# Thetas around the first at which gradients are measured too.
+N_NEARBY = 2
+# Lives whose exponents are measured.
+N_FOLLOWED = 8
+# The short step along the gradient, as a share of the long step.
+NEAR = 0.1
+# Thetas at which losses are measured.
+N_TRIED = 1 + 2 * (2 + N_DIRECTIONS)
 
 
 class Agreement(NamedTuple):
-    """How far losses change as the gradient g predicts.
+    """The agreement of changes of loss with the gradient g.
 
-    s is the standard deviation of an evolution strategy's members, u = g / |g|, x ~ N(0, 1) a
-    random direction.
+    L: mean loss over lives.
+    L_i: loss of life i.
+    s: standard deviation of the members of an evolution strategy.
+    u = g / |g|
+    x ~ N(0, 1): a random direction.
 
-    along: (L(theta + s u) - L(theta - s u)) / (2 s |g|): 1 where the loss changes as the gradient
-        predicts, below 0 where a step against the gradient raises the loss
-    near: the same for NEAR s
-    along_error, near_error: their standard errors over lives
-    cosine: of g . x and (L(theta + s x) - L(theta - s x)) / 2s over the directions x
-    linear: the odd share of the losses' changes under +- s x: 1 for a plane, 0 for a valley's floor
-        or noise
-    signal: of (L_i(theta + s x) - L_i(theta - s x)) / 2s of life i over the directions x, the
-        differences by which evolution moves
+    along: (L(theta + s u) - L(theta - s u)) / (2 s |g|). It is 1 where the loss changes as the
+        gradient predicts, and below 0 where a step against the gradient raises the loss.
+    along_error: standard error of `along` over lives.
+    near: the same ratio for a step of NEAR s.
+    near_error: standard error of `near` over lives.
+    cosine: cosine of the vectors g . x and (L(theta + s x) - L(theta - s x)) / 2s over the
+        directions x.
+    linear: odd share of the changes of loss under +- s x. It is 1 for a plane, and 0 for the floor
+        of a valley or for noise.
+    signal: signal of (L_i(theta + s x) - L_i(theta - s x)) / 2s over the directions x. Evolution
+        moves by these differences.
     """
 
     along: float
@@ -57,26 +67,26 @@ class Agreement(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """Everything measured at one theta.
+    """All measurements at one theta.
 
-    n_steps: of a life
-    dt: seconds of a step
-    n_numbers: in theta
-    n_tasks: lives of an outer step
-    std: s of `Agreement`, per number of theta in the coordinates of the search
-    differentiable: whether the task passes gradients
-    summable: whether the objective is a sum over steps, so that lives may be cut into windows
-    loss: mean over finite lives
-    resolution: the smallest slope of a life that losses s to either side can show (signal.py)
-    here: the gradients at theta
-    nearby: the gradients at thetas s away
-    lengths: (steps, typical gradient norm) of lives cut short; not a number where the steps so far
-        have no loss
-    growth: slope of the norm's logarithm per step
-    exponents: of the inner dynamics
-    agreement: of the losses with the gradient
-    diverged: share of lives without a finite loss at theta
-    diverged_nearby: the same s away
+    n_steps: steps of a life.
+    dt: seconds of a step.
+    n_numbers: numbers in theta.
+    n_tasks: lives of an outer step.
+    std: s of `Agreement`, per number of theta in the coordinates of the search.
+    differentiable: whether the task passes gradients.
+    summable: whether the objective is a sum over steps. Only then may lives be cut into windows.
+    loss: mean loss over finite lives.
+    resolution: smallest slope of a life that losses at +- s can show (signal.py).
+    here: signal of the gradients at theta.
+    nearby: signals of the gradients at thetas s away.
+    lengths: (steps, typical gradient norm) of lives that are cut short. The norm is NaN where the
+        first steps have no loss.
+    growth: slope of log(gradient norm) per step.
+    exponents: Lyapunov exponents of the inner dynamics.
+    agreement: agreement of the losses with the gradient.
+    diverged: share of lives without a finite loss at theta.
+    diverged_nearby: the same share at thetas s away.
     """
 
     n_steps: int
@@ -99,10 +109,10 @@ class Diagnosis(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to measure.
+    """The size of the measurements.
 
-    n_lives: lives of training tasks, the same for every measurement
-    std: see `Diagnosis`
+    n_lives: lives of training tasks, the same for every measurement.
+    std: see `Diagnosis`.
     """
 
     n_lives: int = 32
@@ -115,42 +125,42 @@ PLAN = Plan()
 def diagnose(
     problem: MetaProblem, theta: Theta, key: Key, space: Space = (), plan: Plan = PLAN
 ) -> Diagnosis:
-    """Measure lives at theta and around it, unclipped and without a clock.
+    """Measure lives at theta and around it.
 
-    The lives are as long as the longest lives of training.
+    The lives are as long as the longest lives of training. Gradients are not clipped. The
+    measurements are the same on every machine: no time is among them.
 
     Args:
-        problem: to be diagnosed.
-        theta: the point at which it is measured.
-        key: of all draws.
+        problem: the problem that is diagnosed.
+        theta: the numbers at which it is measured.
+        key: the key of all draws.
         space: the coordinates of the search.
-        plan: how many lives, how far away.
+        plan: the number of lives, and the distance of the other thetas.
 
-    Raises: BadInput where there is nothing to learn.
+    Raises: BadInput for a theta without numbers.
     """
     if not jax.tree.leaves(theta):
         raise BadInput(
             "diagnose: theta", "a number to learn", "let the rule, the genome or the neurons learn"
         )
     problem = longest(problem)
-    seen = SearchedProblem(problem, space)
+    searched = SearchedProblem(problem, space)
     k_lives, k_directions, k_state = jax.random.split(key, 3)
     batch = sample(problem.lifetime.task, k_lives, plan.n_lives, "train")
     flat, unravel = ravel_pytree(encode(space, theta))
     directions = jax.random.normal(k_directions, (N_DIRECTIONS, flat.size), flat.dtype)
     thetas = [flat, *(flat + plan.std * x for x in directions[:N_NEARBY])]
-    grads, lengths = _gradients_at(seen, [unravel(x) for x in thetas], batch, flat.size)
-    here, *nearby = grads
+    gradients_at = _gradients_at(searched, [unravel(x) for x in thetas], batch, flat.size)
+    here, *nearby = gradients_at.gradients
     up, back = around(flat, directions, here, plan.std)
-    lived = np.asarray(
-        losses(seen, jax.vmap(unravel)(jnp.concatenate([flat[None], up, back])), batch)
-    )
-    lives = _numbers(lived)
+    every_theta = jax.vmap(unravel)(jnp.concatenate([flat[None], up, back]))
+    exact_losses = np.asarray(losses(searched, every_theta, batch))
+    life_losses = _as_float64(exact_losses)
     n_steps = problem.shape().n_steps
     few = jax.tree.map(lambda x: x[:N_FOLLOWED], batch)
-    bad = ~np.isfinite(lives)
-    # Without the two steps along the gradient.
-    tried = np.concatenate([bad[3 : 1 + len(up)], bad[3 + len(up) :]])
+    blown = ~np.isfinite(life_losses)
+    # The two steps along the gradient do not count.
+    blown_nearby = np.concatenate([blown[3 : 1 + len(up)], blown[3 + len(up) :]])
     return Diagnosis(
         n_steps=n_steps,
         dt=problem.lifetime.dt,
@@ -159,39 +169,53 @@ def diagnose(
         std=plan.std,
         differentiable=problem.lifetime.task.shape().differentiable,
         summable="final_weights" not in problem.objective.needs,
-        loss=_mean(lives[0]),
-        resolution=resolution(lived[0], plan.std),
+        loss=_mean(life_losses[0]),
+        resolution=resolution(exact_losses[0], plan.std),
         here=signal(here, problem.n_tasks),
-        nearby=tuple(signal(grads, problem.n_tasks) for grads in nearby),
-        lengths=lengths,
-        growth=slope(lengths),
+        nearby=tuple(signal(gradients, problem.n_tasks) for gradients in nearby),
+        lengths=gradients_at.lengths,
+        growth=slope(gradients_at.lengths),
         exponents=exponents(problem.lifetime, decode(space, unravel(flat)), few, k_state, n_steps),
         agreement=agreement(
-            lives, here, np.asarray(directions, np.float64), problem.n_tasks, plan.std
+            life_losses, here, np.asarray(directions, np.float64), problem.n_tasks, plan.std
         ),
-        diverged=float(bad[0].mean()),
-        diverged_nearby=float(tried.mean()),
+        diverged=float(blown[0].mean()),
+        diverged_nearby=float(blown_nearby.mean()),
     )
 
 
-def _gradients_at(
-    seen: SearchedProblem, zs: list[Theta], batch: Batch, size: int
-) -> tuple[list[np.ndarray], Any]:
-    """(gradients of whole lives [n_lives, n_numbers] at each z, `Diagnosis.lengths` at the first).
+class _Gradients(NamedTuple):
+    """Gradients at several z.
 
-    For a task that passes no gradient: NaN, at the first z alone.
+    gradients: gradients of whole lives [n_lives, n_numbers] at each z.
+    lengths: `Diagnosis.lengths` at the first z.
     """
-    if not seen.lifetime.task.shape().differentiable:
-        return [np.full((leading(batch.keys), size), np.nan)], ()
-    cuts = cut_lengths(seen.problem)
-    found = [_numbers(gradients(seen, z, batch, cuts)) for z in zs]
-    worth, grads = found[0]
-    lengths = tuple((n, _typical(worth[:, i], grads[:, i])) for i, n in enumerate(cuts))
-    return [grads[:, -1] for _, grads in found], lengths
+
+    gradients: list[np.ndarray]
+    lengths: tuple[tuple[int, float], ...]
+
+
+def _gradients_at(
+    searched: SearchedProblem, zs: list[Theta], batch: Batch, size: int
+) -> _Gradients:
+    """The gradients at every z.
+
+    A task that passes no gradient gives NaN at the first z alone.
+    """
+    if not searched.lifetime.task.shape().differentiable:
+        return _Gradients([np.full((leading(batch.keys), size), np.nan)], ())
+    cuts = cut_lengths(searched.problem)
+    by_z = [_as_float64(gradients(searched, z, batch, cuts)) for z in zs]
+    first_losses, first_gradients = by_z[0]
+    lengths = []
+    for i, n_steps in enumerate(cuts):
+        lengths.append((n_steps, _typical(first_losses[:, i], first_gradients[:, i])))
+    whole_lives = [of_cuts[:, -1] for _, of_cuts in by_z]
+    return _Gradients(whole_lives, tuple(lengths))
 
 
 def longest(problem: MetaProblem) -> MetaProblem:
-    """The problem of the longest lives that training has."""
+    """The problem with lives of one length: the longest that training has."""
     length = problem.lengths()[-1]
     whole = length == problem.lifetime.task.shape().n_steps
     return replace(problem, unroll=0 if whole else length, curriculum=())
@@ -201,54 +225,73 @@ def longest(problem: MetaProblem) -> MetaProblem:
 def gradients(
     seen: SearchedProblem, z: Theta, batch: Batch, cuts: tuple[int, ...]
 ) -> tuple[Array, Array]:
-    """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]), unclipped.
+    """The losses of lives that are cut short, and their gradients, unclipped.
 
-    Each life is judged as if it ended after so many steps; the last cut is the whole life. It takes
-    one pass forward, and one back for every length.
+    One pass goes forward, and one pass back for every length.
+
+    Args:
+        seen: the problem in the coordinates of the search.
+        z: the coordinates of theta.
+        batch: tasks and keys, one life each.
+        cuts: steps after which each life is judged as if it ended. The last is the whole life.
+
+    Returns: losses [n_lives, n_cuts] and gradients [n_lives, n_cuts, n_numbers].
     """
-    problem, shape = seen.problem, seen.shape()
+    problem = seen.problem
+    shape = seen.shape()
     flat, unravel = ravel_pytree(z)
 
-    def one(i: Array) -> tuple[Array, Array]:
-        task, key, lifetime = take(batch.tasks, i), batch.keys[i], problem.lifetime
+    def of_life(i: Array) -> tuple[Array, Array]:
+        task = take(batch.tasks, i)
+        key = batch.keys[i]
+        lifetime = problem.lifetime
 
-        def worth(flat: Array) -> Array:
+        def losses_of_cuts(flat: Array) -> Array:
             theta = decode(seen.space, unravel(flat))
             life = lifetime.begin(theta, task, key)
             life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=True)
-            ends = [
-                (
-                    jax.tree.map(lambda x, n=n: x[:n], trace),
-                    shape._replace(phases=cut(shape.phases, n)),
-                )
-                for n in cuts
-            ]
-            return jnp.stack(
-                [
-                    problem.objective.loss(theta, Lived(task, seen, life.synapses, at))
-                    for seen, at in ends
-                ]
-            )
+            losses = []
+            for n in cuts:
+                first_steps = jax.tree.map(lambda x, n=n: x[:n], trace)
+                short = shape._replace(phases=cut(shape.phases, n))
+                lived = Lived(task, first_steps, life.synapses, short)
+                losses.append(problem.objective.loss(theta, lived))
+            return jnp.stack(losses)
 
-        values, back = jax.vjp(worth, flat)
+        values, back = jax.vjp(losses_of_cuts, flat)
         return values, jax.vmap(back)(jnp.eye(len(cuts), dtype=values.dtype))[0]
 
-    return spread(one, Layout(leading(batch.keys), problem.chunk_size(), 1))
+    return spread(of_life, Layout(leading(batch.keys), problem.chunk_size(), 1))
 
 
 @partial(jax.jit, static_argnames=("seen",))
 def losses(seen: SearchedProblem, zs: Theta, batch: Batch) -> Array:
-    """The loss of every life at every z [n, n_lives]; zs: with a leading axis."""
+    """The loss of every life at every z [n, n_lives].
+
+    Args:
+        seen: the problem in the coordinates of the search.
+        zs: the coordinates of n thetas, on a leading axis.
+        batch: tasks and keys, one life each.
+    """
     return seen.losses(zs, batch)[1]["life_loss"]
 
 
 def around(flat: Array, directions: Array, grads: np.ndarray, std: float) -> tuple[Array, Array]:
-    """The thetas tried on either side, two arrays [2 + n_directions, n_numbers].
+    """The thetas to try, forward and back.
 
-    The first is std along the mean gradient, the second NEAR of that, the others std along every
-    direction. Without a gradient the first two are theta itself.
+    The first step goes std along the mean gradient. The second goes NEAR std along it. The others
+    go std along every direction. Without a gradient the first two stay at theta.
+
+    Args:
+        flat: theta [n_numbers].
+        directions: random directions [n_directions, n_numbers].
+        grads: gradients [n_lives, n_numbers].
+        std: the length of a step.
+
+    Returns: the thetas forward and the thetas back, each [2 + n_directions, n_numbers].
     """
-    mean = finite_rows(grads).mean(axis=0) if len(finite_rows(grads)) else np.zeros(flat.size)
+    finite = finite_rows(grads)
+    mean = finite.mean(axis=0) if len(finite) else np.zeros(flat.size)
     norm = np.linalg.norm(mean)
     unit = jnp.asarray(mean / norm if norm > 0 else np.zeros(flat.size), flat.dtype)
     steps = std * jnp.concatenate([jnp.stack([unit, NEAR * unit]), directions])
@@ -261,7 +304,7 @@ def agreement(
     """The agreement of losses with gradients.
 
     Args:
-        lives: losses [1 + 2 (2 + n_directions), n_lives] at theta, then at the two sides in the
+        lives: losses [1 + 2 (2 + n_directions), n_lives] at theta, then forward and back in the
             order of `around`.
         grads: gradients at theta [n_lives, n_numbers].
         directions: [n_directions, n_numbers].
@@ -290,9 +333,9 @@ def agreement(
 
 
 def _ratio(slopes: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
-    """(mean slope / mean prediction, its standard error as far as the slopes vary).
+    """Mean slope / mean prediction over lives, and the standard error that the slopes give it.
 
-    Over the lives that have both.
+    A life without a finite slope or prediction does not count.
     """
     both = np.isfinite(slopes) & np.isfinite(predicted)
     if both.sum() < 2 or not np.mean(predicted[both]):
@@ -302,19 +345,20 @@ def _ratio(slopes: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:
-    """The cosine of two vectors over the elements that are finite in both."""
+    """The cosine of two vectors. Only elements that are finite in both count."""
     both = np.isfinite(one) & np.isfinite(other)
     size = np.sqrt(np.sum(one[both] ** 2) * np.sum(other[both] ** 2))
     return float(np.sum(one[both] * other[both]) / size) if size > 0 else np.nan
 
 
 def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
-    """The odd share of the losses' changes, over the directions.
+    """The odd share of the changes of loss, summed over the directions.
 
         sum (L+ - L-)^2 / (sum (L+ - L-)^2 + sum (L+ + L- - 2 L)^2)
 
-    L: the mean loss at theta
-    L+, L-: the mean losses to either side
+    L: mean loss at theta.
+    L+: mean loss after a step forward
+    L-: mean loss after a step back
     """
     above = np.array([_mean(row) for row in up]) - here
     below = np.array([_mean(row) for row in back]) - here
@@ -326,25 +370,25 @@ def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
 
 
 def cut_lengths(problem: Problem) -> tuple[int, ...]:
-    """An eighth, a quarter, half and all of the steps of a life.
+    """The lengths at which a life is cut: an eighth, a quarter, half and all of its steps.
 
-    All alone where a life is judged as a whole.
+    An objective that judges a life as a whole has one length: all steps.
     """
     n_steps = problem.shape().n_steps
     parts = (1,) if "final_weights" in problem.objective.needs else (8, 4, 2, 1)
     return tuple(sorted({max(1, n_steps // part) for part in parts}))
 
 
-def _typical(worth: np.ndarray, grads: np.ndarray) -> float:
+def _typical(life_losses: np.ndarray, grads: np.ndarray) -> float:
     """The median norm of finite gradients [n_lives, n_numbers]; NaN where all losses are 0."""
     finite = finite_rows(grads)
-    if not len(finite) or not np.any(worth != 0):
+    if not len(finite) or not np.any(life_losses != 0):
         return np.nan
     return float(np.median(np.linalg.norm(finite, axis=1)))
 
 
 def slope(lengths: tuple[tuple[int, float], ...]) -> float:
-    """d log(norm) / d steps, by least squares; NaN for fewer than two finite norms above 0."""
+    """d log(norm) / d steps by least squares; NaN for fewer than two finite norms above 0."""
     usable = [(steps, np.log(norm)) for steps, norm in lengths if np.isfinite(norm) and norm > 0]
     if len(usable) < 2:
         return np.nan
@@ -354,11 +398,11 @@ def slope(lengths: tuple[tuple[int, float], ...]) -> float:
 
 
 def _mean(values: np.ndarray) -> float:
-    """The mean over the finite values; NaN where there are none."""
+    """The mean of the finite values; NaN where there are none."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else np.nan
 
 
-def _numbers(values: Any) -> Any:
-    """The values in float64, for sums in which the float32 of an exploding loss would overflow."""
+def _as_float64(values: Any) -> Any:
+    """The values in float64. In float32, a sum of exploding losses would overflow."""
     return jax.tree.map(lambda x: np.asarray(x, np.float64), values)

@@ -12,7 +12,7 @@ Matrices = dict[str, Array]
 
 
 def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
-    """B ~ N(0, gain^2 / fan-in) for every forward edge, 0 off a mask.
+    """Random matrices B ~ N(0, gain^2 / fan-in) for every forward edge, 0 off a mask.
 
     One flat draw is cut into pieces: each separate draw would cost about 0.3 s of compilation.
 
@@ -35,7 +35,9 @@ def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
 
 
 def from_output(wiring: Wiring, key: Key, gain: float) -> Matrices:
-    """B ~ N(0, gain^2 / n_out) for every population but the output, cut from one flat draw.
+    """Random matrices B ~ N(0, gain^2 / n_out) for every population but the output.
+
+    They are cut from one flat draw.
 
     Returns:
         {population: B [n, n_out]}.
@@ -52,5 +54,10 @@ def from_output(wiring: Wiring, key: Key, gain: float) -> Matrices:
 
 
 def jump(back: Matrices, signal: Array) -> dict[str, Array]:
-    """L_l = B_l signal for every population that has a B; signal [n_out]."""
+    """The signals L_l = B_l signal of every population that has a B.
+
+    Args:
+        back: population -> B [n, n_out].
+        signal: [n_out].
+    """
     return {name: matrix @ signal for name, matrix in back.items()}

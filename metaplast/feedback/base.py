@@ -65,7 +65,8 @@ def reverse_walk(
 ) -> dict[str, Array]:
     """Carry the output's error back along the forward edges, down to the inputs.
 
-        L_output = error;   L_pre = sum over forward edges of s B^T (L_post * gain_post)
+        L_output = error
+        L_pre = sum over forward edges of s B^T (L_post * gain_post)
 
     L [n]: learning signal of a population.
     B: the matrix that the edge carries back.
@@ -74,13 +75,13 @@ def reverse_walk(
     s applies to any B: B stands in for the weight, and a weight under Dale's law or at a
     conductance is a magnitude. Edges that run backwards in time carry nothing.
 
-    With B = W, instant transmission and cells without memory that do not compete, this is the
-    gradient of the loss with respect to every activity within one step. Elsewhere the sign is
-    right, edge by edge, and three factors are left out. The first is the share of the sent signal
-    that arrives in this step. The second is d potential / d drive: at a conductance it goes with
-    the distance to the reversal potential, and s holds on the threshold's side of that. The third
-    is the effect of a unit's drive on its competitors. A port `tap` (recorded cells) returns credit
-    as the synapses that it stands for would.
+    L is the gradient of the loss with respect to every activity within one step, under three
+    conditions: B = W, instant transmission, and cells without memory that do not compete. Elsewhere
+    the sign is right, edge by edge, and three factors are left out. The first is the share of the
+    sent signal that arrives in this step. The second is d potential / d drive. At a conductance it
+    goes with the distance to the reversal potential, and s holds on the threshold's side of that.
+    The third is the effect of a unit's drive on its competitors. A port `tap` (recorded cells)
+    returns credit as the synapses that it stands for would.
 
     Args:
         wiring: the graph.

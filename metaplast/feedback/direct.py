@@ -11,7 +11,10 @@ from metaplast.wiring import Wiring
 @register("feedback", "direct")
 @spec
 class Direct(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = (B_l e_output) * f'(u_l) for every other l.
+    """The error of the output reaches every population at once, through fixed random matrices.
+
+        e_output = error * f'(u_output)
+        e_l = (B_l e_output) * f'(u_l)            for every other l
 
     e_l [n_l]: credit of population l.
     error [n_out]: d loss / d activity.

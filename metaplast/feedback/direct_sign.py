@@ -13,7 +13,10 @@ from metaplast.wiring import Wiring
 @register("feedback", "direct_sign")
 @spec
 class DirectSign(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = (B_l sign(e_output)) * f'(u_l) for every other l.
+    """The sign of the output's error reaches every population at once, through random matrices.
+
+        e_output = error * f'(u_output)
+        e_l = (B_l sign(e_output)) * f'(u_l)      for every other l
 
     e_l [n_l]: credit of population l.
     error [n_out]: d loss / d activity.

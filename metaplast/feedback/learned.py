@@ -15,14 +15,15 @@ from metaplast.wiring import Wiring
 @register("feedback", "learned")
 @spec
 class Learned(AbstractFeedback):
-    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), and B learns by the forward weights' own rule.
+    """Errors return through matrices B that learn by the forward weights' own rule.
 
-        B <- B - gate (rate e_post pre^T + decay B), after every step with plasticity
+        e_l = (B_{l+1}^T e_{l+1}) * f'(u_l)
+        B <- B - gate (rate e_post pre^T + decay B)      after every step with plasticity
 
     B: as in `random` at birth: N(0, gain^2 / fan-in), redrawn in every life.
     e_post [n_post]: credit of the edge's postsynaptic population.
     pre [n_pre]: output of its presynaptic population in this step, which the edge transmits if it
-    is instant.
+        is instant.
     gate []: the task's, 1 where it has none.
 
     All of these are known at the feedback synapse, and no weight is transported. If W follows the

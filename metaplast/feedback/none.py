@@ -14,7 +14,9 @@ from metaplast.wiring import Wiring
 @register("feedback", "none")
 @spec
 class None_(AbstractFeedback):
-    """e_l = 0 for every population; the task's modulators still reach every synapse.
+    """No credit flows: e_l = 0 for every population.
+
+    The task's modulators still reach every synapse.
 
     For unsupervised rules and for three-factor rules that learn from a global signal alone. A rule
     that reads `feedback` or `learning_signal` is refused.

@@ -11,7 +11,9 @@ from metaplast.wiring import Wiring
 @register("feedback", "random")
 @spec
 class Random(AbstractFeedback):
-    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l) with random B, redrawn in every life.
+    """Errors return through fixed random matrices, redrawn in every life.
+
+        e_l = (B_{l+1}^T e_{l+1}) * f'(u_l)
 
     e_l [n_l]: credit of population l.
     B: N(0, gain^2 / fan-in of the forward edge), in the layout of the edge.

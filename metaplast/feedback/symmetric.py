@@ -10,7 +10,9 @@ from metaplast.wiring import Wiring
 @register("feedback", "symmetric")
 @spec
 class Symmetric(AbstractFeedback):
-    """Errors return through the transposed forward weights: e_l = (W_{l+1}^T e_{l+1}) * f'(u_l).
+    """Errors return through the transposed forward weights.
+
+        e_l = (W_{l+1}^T e_{l+1}) * f'(u_l)
 
     With the rule -rate * error * pre this is stochastic gradient descent on each step's loss, where
     `reverse_walk` is its gradient. It transports weights.

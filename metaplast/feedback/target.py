@@ -13,7 +13,10 @@ from metaplast.wiring import Wiring
 @register("feedback", "target")
 @spec
 class Target(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = -(B_l target) * f'(u_l) for every other l.
+    """The target reaches every hidden population at once, through random matrices.
+
+        e_output = error * f'(u_output)
+        e_l = -(B_l target) * f'(u_l)             for every other l
 
     e_l [n_l]: credit of population l.
     target [n_out]: desired output.

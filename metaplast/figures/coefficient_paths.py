@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from metaplast.figures.coefficients import ends
-from metaplast.figures.section import Figure, Part, Section
+from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.figures.style import FAINT, PALETTE, hide, plt, save
 from metaplast.results.numbers import json_tree
 
@@ -18,7 +18,7 @@ Plain = dict[str, Any]
 
 def part(
     terms: Sequence[Plain], constants: Sequence[Plain], seeds: Sequence[int], folder: Path
-) -> Part:
+) -> PagePart:
     """The way of coefficients and learnt constants along meta-training.
 
     Args:
@@ -46,7 +46,7 @@ def part(
         "terms": json_tree(list(terms)),
         "constants": json_tree(list(constants)),
     }
-    return Section(title, [words], figures=pictures), plain
+    return PagePart(Section(title, [words], figures=pictures), plain)
 
 
 def draw(panels: Mapping[str, Sequence[Course]], label: str, path: Path) -> None:
@@ -103,7 +103,11 @@ def _sizes(panels: Mapping[str, Sequence[Course]]) -> dict[str, float]:
 
 def _by_entry(runs: Sequence[Plain]) -> dict[str, list[Plain]]:
     """{slot or edge: one course per seed} of the entries that have numbers."""
-    return {entry: [run[entry] for run in runs] for entry in runs[0] if runs[0][entry]}
+    by_entry = {}
+    for entry, numbers in runs[0].items():
+        if numbers:
+            by_entry[entry] = [run[entry] for run in runs]
+    return by_entry
 
 
 def _by_name(panels: Mapping[str, Sequence[Plain]]) -> dict[str, list[Plain]]:

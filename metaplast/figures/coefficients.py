@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from metaplast.figures import coefficient_intervals
-from metaplast.figures.section import Figure, Part, RulesShown, Section, Table
+from metaplast.figures.section import Figure, PagePart, RulesShown, Section, Table
 from metaplast.figures.style import plt, save
 from metaplast.results.coefficients import Numbers, acting, over_seeds
 from metaplast.results.numbers import interval, json_estimate, number
@@ -15,18 +15,18 @@ from metaplast.results.statistics import Estimate
 Panels = Mapping[str, Mapping[str, Estimate]]  # slot or edge -> number -> estimate over seeds
 
 
-def of_rules(shown: RulesShown) -> Part | None:
+def of_rules(shown: RulesShown) -> PagePart | None:
     """The coefficients and the learnt constants of the rules; None where there are neither."""
     numbers = [acting(file.document, file.tensors) for file in shown.files]
-    first_terms, first_constants = numbers[0]
-    if not any(first_terms.values()) and not any(first_constants.values()):
+    first = numbers[0]
+    if not any(first.terms.values()) and not any(first.constants.values()):
         return None
-    terms = [each[0] for each in numbers]
-    constants = [each[1] for each in numbers]
+    terms = [of_rule.terms for of_rule in numbers]
+    constants = [of_rule.constants for of_rule in numbers]
     return part(terms, constants, shown.folder)
 
 
-def part(terms: Sequence[Numbers], constants: Sequence[Numbers], folder: Path) -> Part:
+def part(terms: Sequence[Numbers], constants: Sequence[Numbers], folder: Path) -> PagePart:
     """Coefficients c_k before the rate; learnt constants stand in a table of their own.
 
     Args:
@@ -46,7 +46,8 @@ def part(terms: Sequence[Numbers], constants: Sequence[Numbers], folder: Path) -
         tables.append(_table("Learnt constants, as they act", learnt, n))
     paragraphs = [_words(n)] if mean or learnt else []
     section = Section("Coefficients", paragraphs, figures=pictures, tables=tables)
-    return section, {"seeds": n, "terms": _plain(mean), "constants": _plain(learnt)}
+    plain = {"seeds": n, "terms": _plain(mean), "constants": _plain(learnt)}
+    return PagePart(section, plain)
 
 
 def draw(terms: Mapping[str, Mapping[str, float]], path: Path) -> None:
@@ -83,10 +84,9 @@ def ends(panels: Mapping[str, Mapping[str, float]]) -> str:
 
 def _figure(mean: Panels, terms: Sequence[Numbers], folder: Path) -> Figure:
     n = len(terms)
-    means = {
-        entry: {name: estimate.mean for name, estimate in values.items()}
-        for entry, values in mean.items()
-    }
+    means = {}
+    for entry, values in mean.items():
+        means[entry] = {name: estimate.mean for name, estimate in values.items()}
     alt = f"Coefficients: {ends(means)}"
     if n == 1:
         path = folder / "coefficients.png"
@@ -128,7 +128,7 @@ def _cell(estimate: Estimate | None, n: int) -> str:
 
 
 def _plain(panels: Panels) -> dict[str, dict[str, object]]:
-    return {
-        entry: {name: json_estimate(estimate) for name, estimate in values.items()}
-        for entry, values in panels.items()
-    }
+    plain: dict[str, dict[str, object]] = {}
+    for entry, values in panels.items():
+        plain[entry] = {name: json_estimate(estimate) for name, estimate in values.items()}
+    return plain

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from metaplast.figures.section import Figure, Part, Section
+from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.figures.style import plt, row_styles, save
 from metaplast.results.curves import Band
 from metaplast.results.numbers import json_list, number
@@ -19,12 +19,12 @@ _JUMP = (
 
 
 class Facts(NamedTuple):
-    """How the curves were made.
+    """The facts about a set of curves.
 
-    n_lives: held-out lives of each run
-    n_runs: number of runs
-    width: steps of the moving mean
-    blown: {row: lives with a loss that is not finite}
+    n_lives: held-out lives of each run.
+    n_runs: number of runs.
+    width: steps of the moving mean.
+    blown: {row: lives with a loss that is not finite}.
     """
 
     n_lives: int
@@ -49,27 +49,28 @@ class Facts(NamedTuple):
 def part(
     bands: Mapping[str, Mapping[str, Band]],
     phases: Phases,
-    facts: dict[str, Any],
+    facts: Facts,
     folder: Path,
     ours: Sequence[str],
-) -> Part:
+) -> PagePart:
     """One picture per metric.
 
     Args:
         bands: {metric: {row: band over the steps of a life}}.
         phases: of a life.
-        facts: the fields of `Facts` by name; they are kept in the numbers of the part.
+        facts: they are kept in the numbers of the part.
         folder: of the pictures.
         ours: the names of the rows with a thick line; the first is blue.
     """
-    made = Facts(**facts)
-    pictures = [_figure(metric, rows, phases, made, folder, ours) for metric, rows in bands.items()]
+    pictures = [
+        _figure(metric, rows, phases, facts, folder, ours) for metric, rows in bands.items()
+    ]
     words = (
         "Every step is scored before the change of weight it gives rise to, so within a plastic "
         "phase the curve is the score as a function of the number of steps learned from so far."
     )
     paragraphs = [words + _JUMP if len(phases) > 1 else words]
-    for name, n in made.blown.items():
+    for name, n in facts.blown.items():
         if n:
             paragraphs.append(
                 f"{name}: {n} lives with a loss that is not finite; "
@@ -82,27 +83,27 @@ def part(
             fields = band._asdict().items()
             numbers[metric][row] = {field: json_list(values) for field, values in fields}
     plain = {
-        **facts,
+        **facts._asdict(),
         "phases": [{"steps": length, "plastic": plastic} for length, plastic in phases],
         "bands": numbers,
     }
-    return Section("Learning within a life", paragraphs, figures=pictures), plain
+    return PagePart(Section("Learning within a life", paragraphs, figures=pictures), plain)
 
 
 def _figure(
     metric: str,
     rows: Mapping[str, Band],
     phases: Phases,
-    made: Facts,
+    facts: Facts,
     folder: Path,
     ours: Sequence[str],
 ) -> Figure:
     path = folder / f"curves_{metric}.png"
-    draw(rows, phases, f"{metric} ({made.smoothing})", path, ours)
+    draw(rows, phases, f"{metric} ({facts.smoothing})", path, ours)
     last = ", ".join(f"{name} {number(band.mean[-1], '.3g')}" for name, band in rows.items())
     alt = f"{metric} at every step of a life for {', '.join(rows)}; last step: {last}"
     caption = (
-        f"{metric} at each step, mean over {made.over}, {made.smoothing}; pointwise 95 % band. "
+        f"{metric} at each step, mean over {facts.over}, {facts.smoothing}; pointwise 95 % band. "
         "Shaded: plasticity is on. The legend is in the order of the curves' ends."
     )
     return Figure(path, alt, caption)
@@ -153,9 +154,12 @@ def _wants_logarithm(bands: Mapping[str, Band]) -> bool:
 def _legend(figure: Any, axes: Any, bands: Mapping[str, Band]) -> None:
     """The names in the order in which the curves end, from top to bottom."""
     handles, names = axes.get_legend_handles_labels()
-    last = [
-        float(np.nan_to_num(bands[name].mean[-1])) if name in bands else -np.inf for name in names
-    ]
+    last = []
+    for name in names:
+        end = -np.inf
+        if name in bands:
+            end = float(np.nan_to_num(bands[name].mean[-1]))
+        last.append(end)
     order = sorted(range(len(names)), key=lambda i: -last[i])
     figure.legend(
         [handles[i] for i in order],

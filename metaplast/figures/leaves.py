@@ -5,21 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.section import Figure, Part, RulesShown, Section, Table
+from metaplast.figures.section import Figure, PagePart, RulesShown, Section, Table
 from metaplast.figures.style import OURS, hide, plt, save
 from metaplast.results import coefficients
 from metaplast.results.numbers import number
 
 
-def of_rules(shown: RulesShown) -> Part | None:
+def of_rules(shown: RulesShown) -> PagePart | None:
     """The leaves of the first rule file; None where every rule is a list of terms."""
     file = shown.files[0]
     leaves = coefficients.leaves(file.document, file.tensors)
     return part(leaves, shown.folder) if leaves else None
 
 
-def part(leaves: Mapping[str, np.ndarray], folder: Path) -> Part:
-    """How many numbers every leaf holds, of what shape and size."""
+def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
+    """The number, the shape and the size of the numbers in every leaf."""
     path = folder / "numbers.png"
     draw(leaves, path)
     rows = []
@@ -47,7 +47,7 @@ def part(leaves: Mapping[str, np.ndarray], folder: Path) -> Part:
     total = sum(values.size for values in leaves.values())
     words = f"A rule that is no list of terms: {total} numbers in {len(leaves)} leaves."
     section = Section("Learned numbers", [words], figures=[figure], tables=[table])
-    return section, {"leaves": plain}
+    return PagePart(section, {"leaves": plain})
 
 
 def draw(leaves: Mapping[str, np.ndarray], path: Path) -> None:

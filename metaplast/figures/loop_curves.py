@@ -1,6 +1,6 @@
 """The figure of a comparison of outer loops: validation loss against what was spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +8,21 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 
 from metaplast.figures.style import PALETTE, plt, save
+from metaplast.results.loop_comparison import CurvePoint, EnteredLoop, LoopComparison
 from metaplast.results.loops import UNITS
 
-Plain = dict[str, Any]
 
-
-def draw(result: Plain, path: Path) -> None:
+def draw(comparison: LoopComparison, path: Path) -> None:
     """Draw one panel per budget: the mean over seeds at every mark with its 95 % interval.
 
     Both axes are logarithmic where they can be. A mark at which a seed was not finite is left out
     of the line and drawn as a cross at the top.
 
     Args:
-        result: of the comparison, as `results.loops.summed_up` gives it.
+        comparison: of the outer loops.
         path: of the picture.
     """
-    budgets = list(result["best"])
+    budgets = list(comparison.best)
     figure, grid = plt.subplots(
         1,
         len(budgets),
@@ -33,17 +32,17 @@ def draw(result: Plain, path: Path) -> None:
         sharey=True,
     )
     panels = list(grid[0])
-    entered = {name: loop for name, loop in result["loops"].items() if not loop["refused"]}
+    entered = comparison.entered
     for axes, budget in zip(panels, budgets, strict=True):
         for index, (name, loop) in enumerate(entered.items()):
             colour = PALETTE[index % len(PALETTE)]
-            _line(axes, loop["curves"][budget], budget, colour, name)
+            _line(axes, loop.curves[budget], budget, colour, name)
         if _any_spent(entered, budget):
             axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(FuncFormatter(_tick))
         axes.set_xlabel(f"{UNITS[budget]} spent")
         axes.grid(alpha=0.3)
-        if result["scale"] == "ratio":
+        if comparison.is_ratio:
             _set_logarithmic_range(axes, entered)
     panels[0].set_ylabel(f"loss on validation lives, mean of {_n_seeds(entered)} seeds")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -51,12 +50,12 @@ def draw(result: Plain, path: Path) -> None:
     save(figure, path)
 
 
-def _line(axes: Any, marks: list[Plain], budget: str, colour: str, name: str) -> None:
-    x = np.array([max(mark[budget], 1e-9) for mark in marks])
-    mean = _floats([mark["mean"] for mark in marks])
-    low = _floats([mark["ci95"][0] for mark in marks])
-    high = _floats([mark["ci95"][1] for mark in marks])
-    moved = np.array([mark["lives"] > 0 for mark in marks])
+def _line(axes: Any, points: Sequence[CurvePoint], budget: str, colour: str, name: str) -> None:
+    x = np.array([max(point.spent(budget), 1e-9) for point in points])
+    mean = _floats([point.mean for point in points])
+    low = _floats([point.ci95.low for point in points])
+    high = _floats([point.ci95.high for point in points])
+    moved = np.array([point.lives > 0 for point in points])
     axes.fill_between(x[moved], low[moved], high[moved], color=colour, alpha=0.15, lw=0)
     axes.plot(x[moved], mean[moved], "o-", ms=3, color=colour, lw=1.6, label=name)
     broken = moved & np.isnan(mean)
@@ -68,20 +67,20 @@ def _floats(values: list[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], float)
 
 
-def _any_spent(entered: Mapping[str, Plain], budget: str) -> bool:
+def _any_spent(entered: Mapping[str, EnteredLoop], budget: str) -> bool:
     """Whether any mark of this budget lies after the first life."""
+    points: list[CurvePoint] = []
     for loop in entered.values():
-        if any(mark["lives"] > 0 for mark in loop["curves"][budget]):
-            return True
-    return False
+        points += loop.curves[budget]
+    return any(point.lives > 0 for point in points)
 
 
-def _set_logarithmic_range(axes: Any, entered: Mapping[str, Plain]) -> None:
+def _set_logarithmic_range(axes: Any, entered: Mapping[str, EnteredLoop]) -> None:
     """A logarithmic axis whose range follows the means, so that wide intervals hide no line."""
     means = []
     for loop in entered.values():
-        for marks in loop["curves"].values():
-            means += [mark["mean"] for mark in marks if mark["mean"]]
+        for points in loop.curves.values():
+            means += [point.mean for point in points if point.mean]
     axes.set_yscale("log")
     axes.set_ylim(min(means, default=0.5) / 2, 2 * max(means, default=0.5))
 
@@ -90,7 +89,7 @@ def _tick(value: float, _: int | None) -> str:
     return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _n_seeds(entered: Mapping[str, Plain]) -> int:
+def _n_seeds(entered: Mapping[str, EnteredLoop]) -> int:
     first = next(iter(entered.values()))
-    marks = next(iter(first["curves"].values()))
-    return marks[0]["n"]
+    points = next(iter(first.curves.values()))
+    return points[0].n

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from metaplast.figures.style import OTHERS, OURS, plt, save
+from metaplast.results.summary import RowScore
 
 
 def draw(
-    entries: Sequence[Mapping[str, Any]],
+    row_scores: Sequence[RowScore],
     path: Path,
     ours: Sequence[str],
     labels: Mapping[str, str] | None = None,
@@ -16,25 +18,25 @@ def draw(
     """Draw each row's mean with its 95 % interval, in the order of the table; our rows in blue.
 
     Args:
-        entries: as `results.table.scores` gives them.
+        row_scores: as `results.table.scores` gives them.
         path: of the picture.
         ours: the names of the rows in blue.
         labels: {row: label}. A row under another label than its name is drawn hollow.
     """
     labels = labels or {}
-    finite = [entry for entry in entries if entry["mean"] is not None]
+    finite = [score for score in row_scores if score.mean is not None]
     figure, axes = plt.subplots(figsize=(7, 0.45 * len(finite) + 1.2), layout="constrained")
     ticks = []
-    for y, entry in enumerate(reversed(finite)):
-        name = entry["name"]
-        label = labels.get(name, name)
-        colour = OURS if name in ours else OTHERS
-        face = colour if label == name else "white"
-        axes.plot(entry["ci95"], [y, y], color=colour, lw=3, solid_capstyle="round")
-        axes.plot(entry["mean"], y, "o", color=colour, ms=7, mfc=face)
+    for y, score in enumerate(reversed(finite)):
+        label = labels.get(score.name, score.name)
+        colour = OURS if score.name in ours else OTHERS
+        face = colour if label == score.name else "white"
+        bounds = np.asarray(score.ci95, float)  # None becomes NaN, which is not drawn
+        axes.plot(bounds, [y, y], color=colour, lw=3, solid_capstyle="round")
+        axes.plot(np.asarray(score.mean, float), y, "o", color=colour, ms=7, mfc=face)
         ticks.append(str(label))
     axes.set_yticks(range(len(finite)), ticks)
     first = finite[0]
-    axes.set_xlabel(f"{first['metric']} on {first['n']} held-out lives, mean and 95 % interval")
+    axes.set_xlabel(f"{first.metric} on {first.n} held-out lives, mean and 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     save(figure, path)

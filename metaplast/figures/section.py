@@ -12,9 +12,9 @@ from metaplast.reuse.rule_file import RuleFile
 class Figure(NamedTuple):
     """A picture on a page.
 
-    path: of the PNG file
-    alt: the words for a reader who does not see the picture
-    caption: the words below it
+    path: of the PNG file.
+    alt: the words for a reader who does not see the picture.
+    caption: the words below it.
     """
 
     path: Path
@@ -45,17 +45,24 @@ class Section(NamedTuple):
     tables: Sequence[Table] = ()
 
 
-Part = tuple[Section, dict[str, Any]]
-"""A section, and the numbers behind it as plain data for inspect.json."""
+class PagePart(NamedTuple):
+    """A part of a page.
+
+    section: the words, figures and tables.
+    numbers: the numbers behind them as plain data, for inspect.json.
+    """
+
+    section: Section
+    numbers: dict[str, Any]
 
 
 class RulesShown(NamedTuple):
     """The rules that a page is about.
 
-    files: the rule file of every seed
-    rules: {entry: rule} of the first file; an entry is a slot, or slot/edge
-    whose: a sentence that says whose rule is drawn, where there are several files
-    folder: the folder of the page's pictures
+    files: the rule file of every seed.
+    rules: {entry: rule} of the first file; an entry is a slot, or slot/edge.
+    whose: a sentence that says whose rule is drawn, where there are several files.
+    folder: the folder of the page's pictures.
     """
 
     files: Sequence[RuleFile]

@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.figures.section import Figure, Part, RulesShown, Section
+from metaplast.figures.section import Figure, PagePart, RulesShown, Section
 from metaplast.figures.style import OURS, PALETTE, TRUE, plt, save
 from metaplast.results.numbers import json_list, number
-from metaplast.results.windows import WEIGHT, Window, window
+from metaplast.results.windows import WEIGHT, SpikeWindow, spike_window
 
 Curve = tuple[np.ndarray, np.ndarray]  # lags in ms, changes of weight
 
 
-def of_rules(shown: RulesShown) -> Part | None:
+def of_rules(shown: RulesShown) -> PagePart | None:
     """The windows of the rules that learn from the times of spikes; None where no rule does."""
     windows = {}
     for entry, rule in shown.rules.items():
-        of_rule = window(rule)
+        of_rule = spike_window(rule)
         if of_rule is not None:
             windows[entry] = of_rule
     return part(windows, shown.folder) if windows else None
 
 
-def part(windows: Mapping[str, Window], folder: Path) -> Part:
+def part(windows: Mapping[str, SpikeWindow], folder: Path) -> PagePart:
     """The change of weight by a pair of spikes, for every slot or edge.
 
     Args:
@@ -55,7 +55,7 @@ def part(windows: Mapping[str, Window], folder: Path) -> Part:
     alt = f"Spike-timing windows: {', '.join(extremes)}"
     figure = Figure(path, alt, "Change of weight by one pair of spikes.")
     title = "Change of weight by a pair of spikes"
-    return Section(title, _words(windows), figures=[figure]), plain
+    return PagePart(Section(title, _words(windows), figures=[figure]), plain)
 
 
 def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
@@ -82,7 +82,7 @@ def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
     save(figure, path)
 
 
-def _words(windows: Mapping[str, Window]) -> list[str]:
+def _words(windows: Mapping[str, SpikeWindow]) -> list[str]:
     words = [
         "What one spike on each side changes over the times shown, against the time between the "
         f"two, at a synapse whose weight stands still at {WEIGHT:g} (bounds 0 and 1); "

@@ -9,7 +9,9 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-OURS, OTHERS, FAINT = "#1b6ca8", "#9aa5b1", "#c9ced6"
+OURS = "#1b6ca8"  # the searched rule
+OTHERS = "#9aa5b1"
+FAINT = "#c9ced6"
 TRUE = "#d55e00"  # the true value, where it is known
 PALETTE = (
     *("#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"),

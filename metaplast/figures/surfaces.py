@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import ScalarFormatter
 
-from metaplast.figures.section import Figure, Part, RulesShown, Section
+from metaplast.figures.section import Figure, PagePart, RulesShown, Section
 from metaplast.figures.style import hide, plt, save
 from metaplast.results import surfaces
 from metaplast.results.numbers import json_list, number
@@ -23,13 +23,13 @@ _CAPTION = (
 )
 
 
-def of_rules(shown: RulesShown) -> Part:
+def of_rules(shown: RulesShown) -> PagePart:
     """The surfaces of every rule of the first file."""
     by_entry = {entry: surfaces.surfaces(rule) for entry, rule in shown.rules.items()}
     return part(by_entry, shown.whose, shown.folder)
 
 
-def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) -> Part:
+def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) -> PagePart:
     """The surfaces of every slot or edge.
 
     Args:
@@ -39,12 +39,15 @@ def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) ->
     """
     drawn = {entry: list(each) for entry, each in by_entry.items() if each}
     if not drawn:
-        return Section(_TITLE, ["The rule reads fewer than two signals: no surface."]), {}
+        words = "The rule reads fewer than two signals: no surface."
+        return PagePart(Section(_TITLE, [words]), {})
     path = folder / "surfaces.png"
     draw(drawn, path)
     figure = Figure(path, _alt(drawn), _CAPTION)
-    plain = {entry: [_plain(surface) for surface in each] for entry, each in drawn.items()}
-    return Section(_TITLE, _words(drawn, whose), figures=[figure]), plain
+    plain = {}
+    for entry, of_entry in drawn.items():
+        plain[entry] = [_plain(surface) for surface in of_entry]
+    return PagePart(Section(_TITLE, _words(drawn, whose), figures=[figure]), plain)
 
 
 def draw(drawn: Mapping[str, Sequence[Surface]], path: Path) -> None:
@@ -85,9 +88,13 @@ def _map(figure: Any, axes: Any, surface: Surface, title: str) -> None:
 
 
 def _words(drawn: Mapping[str, Sequence[Surface]], whose: str) -> list[str]:
-    every = [surface for each in drawn.values() for surface in each]
+    every: list[Surface] = []
+    for of_entry in drawn.values():
+        every += of_entry
     step = f"What one step of {every[0].dt:g} s would change at a single synapse."
-    held = dict.fromkeys(f"{s.x} and {s.y} vary, {_held(s.held)}" for s in every)
+    held = dict.fromkeys(
+        f"{surface.x} and {surface.y} vary, {_held(surface.held)}" for surface in every
+    )
     words = [
         f"{step} {_ASKED} {whose}".strip(),
         f"Signals that are no axis are held: {'; '.join(held)}. "

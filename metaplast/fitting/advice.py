@@ -1,5 +1,6 @@
-"""What would help a fit, by what its residuals still hold: a constant input, a bounded output, own
-first weights.
+"""Changes that would help a fit, by its residuals.
+
+The changes are a constant input, a bounded output, and first weights for every subject.
 """
 
 from typing import Any, NamedTuple
@@ -8,32 +9,31 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import fdtrc
 
-from metaplast.fitting.worth import cut
+from metaplast.fitting.data import recording_of
+from metaplast.fitting.judgement import only_columns
+from metaplast.fitting.result import Advice
 from metaplast.genomes.given import Given
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.life.lifetime import Lifetime
 from metaplast.likelihoods.base import Part
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.neurons.linear import Linear
-from metaplast.recording import AbstractRecording, Session
+from metaplast.recording import Session
 
 SHARE = 0.01  # of the residual variance: a change that would explain less is not advised
-CHANCE = 1e-6  # nor one whose F test gives a larger p
-EARLY = 20  # rows of a session in which its weights are still near the first ones, at least
-
-
-class Advice(NamedTuple):
-    """change: `constant`, `bounded` or `first_weights`; share: of the residual variance that it
-    would explain, adjusted for its numbers; words: what to do."""
-
-    change: str
-    share: float
-    words: str
+CHANCE = 1e-6  # a change whose F test gives a larger p is not advised either
+EARLY = 20  # rows, at least, of a session in which its weights are still near the first ones
 
 
 class Rows(NamedTuple):
-    """Recorded values of one unit, as columns [n]: what was recorded, what the fit expects, the
-    stimulus [n, n_in], the subject, and the step within the session."""
+    """The recorded rows of one unit.
+
+    value [n]: recorded.
+    expected [n]: by the fit.
+    stimulus [n, n_in].
+    subject [n].
+    step [n]: within the session.
+    """
 
     value: np.ndarray
     expected: np.ndarray
@@ -43,30 +43,34 @@ class Rows(NamedTuple):
 
 
 def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list[Advice]:
-    """What the training residuals of a fitted row ask for, the largest share first.
+    """The changes that the training residuals of a fitted row ask for, the largest share first.
 
-    predicted [n_sessions, n_steps, n_seen]: activity under the fitted theta.
-
-    Each change is a linear regression of the residuals r = y - E y, pooled over recorded units, and
+    Each change is a linear regression of the residuals r = y - E y, pooled over recorded units. It
     is advised where it explains more than SHARE of their variance (adjusted R2) and an F test gives
-    p < CHANCE:
-        constant: r = c_j, for a network that has no bias and no constant input.
-        bounded: r = a_j + b_j E y + c_j (E y)^2 + d_j (E y)^3 against a_j + b_j E y, for a linear
+    p < CHANCE. The p is a threshold and not a claim, for residuals of one session depend on each
+    other.
+
+    constant: r = c_j, for a network that has no bias and no constant input.
+    bounded: r = a_j + b_j E y + c_j (E y)^2 + d_j (E y)^3 against a_j + b_j E y, for a linear
         output.
-        first_weights: r = B_s x against B x for every subject s, in the first rows of its sessions,
-        for first weights
-            that all subjects share.
-    Residuals of one session depend on each other, so p is a threshold and not a claim.
+    first_weights: r = B_s x against B x for every subject s, in the first rows of its sessions, for
+        first weights that all subjects share.
+
+    Args:
+        lifetime: of the row.
+        predicted: activity under the fitted theta [n_sessions, n_steps, n_seen].
+        sessions: stacked, of the training split.
     """
-    family: AbstractRecording = lifetime.task  # pyright: ignore[reportAssignmentType]
-    found = []
+    family = recording_of(lifetime)
+    changes = []
     for part in family.parts():
         units = _units(part, predicted, sessions)
         for change, test in _tests(lifetime, part, units).items():
-            share, p = _pooled([test(unit) for unit in units])
-            if share > SHARE and p < CHANCE:
-                found.append(Advice(change, share, _words(change, share, part, units)))
-    return sorted(found, key=lambda one: -one.share)
+            gain = _pooled([test(unit) for unit in units])
+            if gain.share > SHARE and gain.p < CHANCE:
+                words = _words(change, gain.share, part, units)
+                changes.append(Advice(change, gain.share, words))
+    return sorted(changes, key=lambda change: -(change.share or 0.0))
 
 
 def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
@@ -81,17 +85,15 @@ def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
     output: Any = getattr(network, "output", None)
     if isinstance(part.likelihood, Gaussian) and isinstance(output, Linear):
         tests["bounded"] = _bounded
-    if (
-        not isinstance(lifetime.genome, PerSubject | Given)
-        and len({int(s) for unit in units for s in unit.subject}) > 1
-    ):
+    subjects = np.unique(np.concatenate([unit.subject for unit in units]))
+    if len(subjects) > 1 and not isinstance(lifetime.genome, PerSubject | Given):
         tests["first_weights"] = _first_weights
     return tests
 
 
 def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[Rows]:
     """The recorded rows of every unit of a part."""
-    seen = cut(sessions, part.columns)
+    seen = only_columns(sessions, part.columns)
     expected = np.asarray(
         part.likelihood.mean(jnp.asarray(predicted[..., part.columns], float)), np.float64
     )
@@ -106,13 +108,24 @@ def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[Rows]:
     for unit in range(observed.shape[2]):
         here = observed[..., unit] & np.isfinite(expected[..., unit])
         if here.sum() > EARLY:
-            columns = (target[..., unit][here], expected[..., unit][here])
-            units.append(Rows(*columns, stimulus[here], subject[here], step[here]))
+            rows = Rows(
+                value=target[..., unit][here],
+                expected=expected[..., unit][here],
+                stimulus=stimulus[here],
+                subject=subject[here],
+                step=step[here],
+            )
+            units.append(rows)
     return units
 
 
 class _Test(NamedTuple):
-    """Sums of squares without and with a change, and the numbers that each fits, of n values."""
+    """A regression without and with a change.
+
+    without, with_it: sums of squares that they leave.
+    few, many: numbers that they fit.
+    n: values.
+    """
 
     without: float
     with_it: float
@@ -121,35 +134,53 @@ class _Test(NamedTuple):
     n: int
 
 
-def _pooled(tests: list[_Test]) -> tuple[float, float]:
-    """(adjusted share, p of the F test) of a change, over units."""
+class _Gain(NamedTuple):
+    """The share of variance that a change explains, adjusted for its numbers; p of its F test."""
+
+    share: float
+    p: float
+
+
+def _pooled(tests: list[_Test]) -> _Gain:
+    """The gain of a change over all units."""
     without, with_it, few, many, n = (float(sum(column)) for column in zip(*tests, strict=True))
     if n <= many or many <= few or without <= 0:
-        return 0.0, 1.0
+        return _Gain(0.0, 1.0)
     share = 1.0 - (with_it / (n - many)) / (without / (n - few))
     if with_it <= 0:
-        return share, 0.0
+        return _Gain(share, 0.0)
     f = ((without - with_it) / (many - few)) / (with_it / (n - many))
-    return share, float(fdtrc(many - few, n - many, f))
+    return _Gain(share, float(fdtrc(many - few, n - many, f)))
 
 
 def _constant(unit: Rows) -> _Test:
-    """Beside the stimulus, whose weights may have taken over some of it, for every subject."""
-    r, few, many, without, with_it = unit.value - unit.expected, 0, 0, 0.0, 0.0
+    """A constant beside the stimulus, for every subject.
+
+    The weights of the stimulus may have taken over some of it.
+    """
+    r = unit.value - unit.expected
+    few = 0
+    many = 0
+    without = 0.0
+    with_it = 0.0
     for subject in np.unique(unit.subject):
-        mine = unit.subject == subject
-        x = unit.stimulus[mine]
+        rows = unit.subject == subject
+        x = unit.stimulus[rows]
         more = np.concatenate([np.ones((len(x), 1)), x], axis=1)
         few += int(np.linalg.matrix_rank(x))
         many += int(np.linalg.matrix_rank(more))
-        without += _left(x, r[mine])
-        with_it += _left(more, r[mine])
+        without += _left(x, r[rows])
+        with_it += _left(more, r[rows])
     return _Test(without, with_it, few, many, len(r))
 
 
 def _bounded(unit: Rows) -> _Test:
-    """Powers of the standardised expectation, so that they stay of one size."""
-    r, spread = unit.value - unit.expected, unit.expected.std()
+    """A cubic in the expectation against a line.
+
+    The expectation is standardised, so that its powers stay of one size.
+    """
+    r = unit.value - unit.expected
+    spread = unit.expected.std()
     if spread == 0:
         return _Test(0.0, 0.0, 0, 0, 0)
     e = (unit.expected - unit.expected.mean()) / spread
@@ -159,16 +190,20 @@ def _bounded(unit: Rows) -> _Test:
 
 
 def _first_weights(unit: Rows) -> _Test:
-    """In the first rows of every session; a constant beside the stimulus, so that an offset is none
-    of it.
+    """Weights for every subject against shared ones, in the first rows of every session.
+
+    A constant stands beside the stimulus, so that an offset does not count.
     """
     early = unit.step < max(EARLY, 3 * (unit.stimulus.shape[1] + 1))
     r = (unit.value - unit.expected)[early]
     x = np.concatenate([np.ones((early.sum(), 1)), unit.stimulus[early]], axis=1)
     subject = unit.subject[early]
-    each = [subject == s for s in np.unique(subject)]
-    apart = sum(_left(x[mine], r[mine]) for mine in each)
-    many = sum(int(np.linalg.matrix_rank(x[mine])) for mine in each)
+    apart = 0.0
+    many = 0
+    for each in np.unique(subject):
+        rows = subject == each
+        apart += _left(x[rows], r[rows])
+        many += int(np.linalg.matrix_rank(x[rows]))
     return _Test(_left(x, r), apart, int(np.linalg.matrix_rank(x)), many, len(r))
 
 
@@ -178,29 +213,28 @@ def _left(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _words(change: str, share: float, part: Part, units: list[Rows]) -> str:
+    """An advised change as a sentence."""
     of = "" if part.name == "unit" else f" of {part.name}"
     part_of = f"{100 * share:.0f} % of the residual variance{of}"
     if change == "constant":
         return (
             f"A constant input would explain {part_of}: add a column of ones to `stimulus`, or say "
-            f"network.bias=true "
-            f"(rules.NAME.edges=input_to_* keeps that bias fixed)."
+            "network.bias=true (rules.NAME.edges=input_to_* keeps that bias fixed)."
         )
     if change == "first_weights":
         return (
-            f"Subjects differ in the first rows of their sessions: regressions of each subject's "
-            f"own explain {part_of} "
-            f"there. Own first weights may be what is missing: say genome=per_subject, and "
-            f"task.held.subjects=0, for a "
-            f"subject that is held out has none. So may a rule that learns within few rows."
+            "Subjects differ in the first rows of their sessions: regressions of each subject's "
+            f"own explain {part_of} there. Own first weights may be what is missing: say "
+            "genome=per_subject, and task.held.subjects=0, for a subject that is held out has "
+            "none. So may a rule that learns within few rows."
         )
     lowest = min(float(unit.value.min()) for unit in units)
     highest = max(float(unit.value.max()) for unit in units)
-    fits = "a saturating output neuron"
+    output = "a saturating output neuron"
     if lowest >= -1 and highest <= 1:
-        fits = f"network.output.name={'sigmoid' if lowest >= 0 else 'tanh'}"
+        neuron = "sigmoid" if lowest >= 0 else "tanh"
+        output = f"network.output.name={neuron}"
     return (
         f"A bounded output would explain {part_of}: recorded values lie between {lowest:.3g} and "
-        f"{highest:.3g}, and "
-        f"level off where more is expected. Say {fits}."
+        f"{highest:.3g}, and level off where more is expected. Say {output}."
     )

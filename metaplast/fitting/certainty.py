@@ -1,163 +1,121 @@
-"""What a fit says of how well its numbers are known: as plain data, and as reasons to doubt."""
+"""The certainty of a fit's numbers as plain results: the intervals that count, and the refits."""
 
 import math
-from typing import Any
+from typing import NamedTuple
 
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.geometry import Direction
-from metaplast.fitting.intervals import Known
+from metaplast.fitting.intervals import NumberIntervals
+from metaplast.fitting.result import (
+    BootstrapResult,
+    Bounds,
+    DirectionResult,
+    IntervalsResult,
+    SettledResult,
+    Weights,
+)
+from metaplast.results.numbers import json_number
 
-Plain = dict[str, Any]
 SHOWN = 5  # directions, and combinations that are open
 
 
-def of_intervals(known: Known | None, refits: Bootstrap | None) -> Plain | None:
-    """The intervals that count: from edge to edge of those over subjects and of the refits, where
-    any were made; null for a number that the data do not settle."""
-    if known is None:
-        return None
-    ci95 = {} if known.why else {name: _hull(name, known, refits) for name in known.names}
-    if known.why and refits is not None:
-        ci95 = {name: _plain(*ends) for name, ends in refits.interval.items()}
-    return {
-        "over": known.over,
-        "n": known.n,
-        "ci95": ci95,
-        "open": [
-            _weights(w) for w in known.open if len(w) > 1 or not set(w) <= set(known.separated)
-        ][:SHOWN],
-        "settled": [
-            {
-                "value": finite(s.value),
-                "ci95": _plain(s.low, s.high),
-                "weights": _weights(s.weights),
-            }
-            for s in known.settled[:SHOWN]
-        ],
-        "separated": known.separated,
-        "alone": list(known.alone),
-        "swaps": [_weights(weights) for weights in known.swaps[:SHOWN]],
-        "condition": finite(known.condition),
-        "directions": of_directions(known.directions),
-        "why": known.why,
-    }
+class Certainty(NamedTuple):
+    """Two sources of intervals.
 
-
-def of_bootstrap(refits: Bootstrap | None, told: Plain | None = None) -> Plain | None:
-    """How many refits were made, and the intervals and directions of `told` (`of_intervals`), else
-    their own.
+    intervals: of the numbers, over subjects; None where nothing of a rule is learned.
+    refits: to drawn data; None where none were asked for.
     """
-    if refits is None and told is None:
+
+    intervals: NumberIntervals | None
+    refits: Bootstrap | None
+
+
+def intervals_result(certainty: Certainty) -> IntervalsResult | None:
+    """The intervals that count, for fit.json.
+
+    Each reaches from edge to edge of the interval over subjects and the one of the refits, where
+    any were made. It has no ends for a number that the data do not settle.
+    """
+    numbers, refits = certainty
+    if numbers is None:
         return None
-    known = told is not None and not told["why"]
-    own = {name: _plain(*ends) for name, ends in refits.interval.items()} if refits else {}
-    return {
-        "refits": len(refits.values) + refits.failed if refits else 0,
-        "failed": refits.failed if refits else 0,
-        "unsettled": refits.unsettled if refits else 0,
-        "ci95": told["ci95"] if told is not None and known else own,
-        "directions": told["directions"]
-        if told is not None and known
-        else of_directions(refits.directions if refits else []),
-    }
-
-
-def of_directions(directions: list[Direction]) -> list[Plain]:
-    return [
-        {"sd": finite(d.sd), "loose": d.loose, "weights": _weights(d.weights)}
-        for d in directions[:SHOWN]
-    ]
-
-
-def finite(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def words(weights: Plain) -> str:
-    return " ".join(f"{value:+.2f} {name}" for name, value in weights.items())
-
-
-def doubts(told: Plain | None) -> list[str]:
-    """Reasons to doubt the numbers, from `of_intervals`."""
-    if told is None:
-        return []
-    if told["why"]:
-        return [
-            f"How well the numbers are determined is not known: {told['why']}. Set "
-            f"fit.bootstrap=200 or more."
-        ]
-    said = warnings(told)
-    for combination in told["settled"] if told["open"] else []:
-        low, high = combination["ci95"]
-        span = "" if low is None else f" [{low:.4g}, {high:.4g}]"
-        said.append(
-            f"These data settle only {words(combination['weights'])}: "
-            f"{combination['value']:.4g}{span}."
-        )
-    for weights in told["swaps"]:
-        said.append(
-            f"A number that was kept cannot be told from one that was left out: {words(weights)} "
-            f"is not settled by "
-            "these data, and either may be meant."
-        )
-    if told.get("alone"):
-        one = told["over"].removesuffix("s")
-        said.append(
-            f"The data of one {one} alone settle {', '.join(told['alone'])}: the others say "
-            f"nothing of it, and its "
-            f"interval nothing of them."
-        )
-    if told["over"] != "subjects" and told["ci95"]:
-        said.append(
-            f"Only one subject was fitted: intervals of the numbers are over {told['n']} "
-            f"{told['over']} of it, and say "
-            "nothing of others."
-        )
-    return said
-
-
-def warnings(told: Plain | None) -> list[str]:
-    """What makes numbers meaningless, from `of_intervals`."""
-    if told is None or told["why"]:
-        return []
-    said = []
-    if told["separated"]:
-        names = ", ".join(told["separated"])
-        said.append(
-            f"Choices are predicted without fault along {names} (separation): the likelihood rises "
-            f"without bound, the "
-            "values are where the search stopped, and no interval of them exists. Record choices "
-            "that differ."
-        )
-    return said + [_flat(weights) for weights in told["open"]]
-
-
-def _flat(weights: Plain) -> str:
-    if len(weights) == 1:
-        (name,) = weights
-        return (
-            f"{name} is not settled by these data: nothing that was recorded depends on it "
-            f"here. It has no interval."
-        )
-    names = ", ".join(weights)
-    return (
-        f"The combination {words(weights)} is not settled by these data: what is predicted stays "
-        f"the same along it. "
-        f"{names} have no interval of their own."
+    ci95 = {}
+    if not numbers.why:
+        ci95 = {name: _hull(name, numbers, refits) for name in numbers.names}
+    elif refits is not None:
+        ci95 = _refit_bounds(refits)
+    opened = [weights for weights in numbers.open if not _is_separated(weights, numbers)]
+    settled = []
+    for combination in numbers.settled[:SHOWN]:
+        bounds = _bounds(combination.low, combination.high)
+        weights = _weights(combination.weights)
+        settled.append(SettledResult(json_number(combination.value), bounds, weights))
+    return IntervalsResult(
+        over=numbers.over,
+        n=numbers.n,
+        ci95=ci95,
+        open=[_weights(weights) for weights in opened[:SHOWN]],
+        settled=settled,
+        separated=numbers.separated,
+        alone=list(numbers.alone),
+        swaps=[_weights(weights) for weights in numbers.swaps[:SHOWN]],
+        condition=json_number(numbers.condition),
+        directions=directions_result(numbers.directions),
+        why=numbers.why,
     )
 
 
-def _hull(name: str, known: Known, refits: Bootstrap | None) -> list[float | None]:
-    low, high = known.interval[name]
+def bootstrap_result(
+    refits: Bootstrap | None, intervals: IntervalsResult | None = None
+) -> BootstrapResult | None:
+    """The number of refits, with the intervals and directions that count, for fit.json.
+
+    Those are the ones of `intervals` where it knows them, else the ones of the refits.
+    """
+    if refits is None and intervals is None:
+        return None
+    ci95, directions = {}, []
+    if intervals is not None and not intervals.why:
+        ci95 = intervals.ci95
+        directions = intervals.directions
+    elif refits is not None:
+        ci95 = _refit_bounds(refits)
+        directions = directions_result(refits.directions)
+    if refits is None:
+        return BootstrapResult(0, 0, 0, ci95, directions)
+    n = len(refits.values) + refits.failed
+    return BootstrapResult(n, refits.failed, refits.unsettled, ci95, directions)
+
+
+def directions_result(directions: list[Direction]) -> list[DirectionResult]:
+    """The loosest directions, for fit.json."""
+    return [
+        DirectionResult(json_number(d.sd), d.loose, _weights(d.weights)) for d in directions[:SHOWN]
+    ]
+
+
+def _is_separated(weights: dict[str, float], numbers: NumberIntervals) -> bool:
+    """Whether an open combination is one number that is separated anyway."""
+    return len(weights) <= 1 and set(weights) <= set(numbers.separated)
+
+
+def _hull(name: str, numbers: NumberIntervals, refits: Bootstrap | None) -> Bounds:
+    """The interval of a number that reaches over both sources."""
+    low, high = numbers.interval[name]
     if refits is None or name not in refits.interval or not math.isfinite(low):
-        return _plain(low, high)
-    ends = [x for x in (low, high, *refits.interval[name]) if math.isfinite(x)]
-    return _plain(min(ends), max(ends))
+        return _bounds(low, high)
+    ends = [end for end in (low, high, *refits.interval[name]) if math.isfinite(end)]
+    return _bounds(min(ends), max(ends))
 
 
-def _plain(low: float, high: float) -> list[float | None]:
-    return [finite(low), finite(high)]
+def _refit_bounds(refits: Bootstrap) -> dict[str, Bounds]:
+    """The intervals of the refits, for fit.json."""
+    return {name: _bounds(low, high) for name, (low, high) in refits.interval.items()}
 
 
-def _weights(weights: dict[str, float]) -> Plain:
-    return {name: finite(value) for name, value in weights.items()}
+def _bounds(low: float, high: float) -> Bounds:
+    return Bounds(json_number(low), json_number(high))
+
+
+def _weights(weights: dict[str, float]) -> Weights:
+    return {name: json_number(value) for name, value in weights.items()}

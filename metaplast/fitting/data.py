@@ -1,7 +1,7 @@
-"""What a fit works on: the sessions of every split, and what made them where that is known."""
+"""The data of a fit: the sessions of every split, and their truth where it is known."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +15,20 @@ from metaplast.tasks import SPLITS, Split
 
 
 class Source(NamedTuple):
-    """What made simulated sessions: a lifetime and its theta."""
+    """The truth of simulated sessions: a lifetime and its theta."""
 
     lifetime: Lifetime
     theta: Theta
 
 
 class Data(NamedTuple):
-    """sessions: of every split, `observed` holding only what the split may look at; seen: all that
-    was recorded in them [n_sessions, n_steps, n_out]; subject: whose they are [n_sessions]; names:
-    of all subjects;
-    source: the truth.
+    """The data of a fit.
+
+    sessions: of every split; `observed` holds only the values that the split may look at.
+    seen: all recorded values of them [n_sessions, n_steps, n_out], 1 or 0.
+    subject: of every session [n_sessions].
+    names: of all subjects.
+    source: the truth, or None.
     """
 
     sessions: dict[Split, Session]
@@ -35,46 +38,62 @@ class Data(NamedTuple):
     source: Source | None
 
     def with_targets(self, targets: dict[Split, dict[str, Any]], source: Source | None) -> "Data":
-        """The same design with other values (`target`, `observed`, `final`) recorded."""
+        """The same design with other recorded values: `target`, `observed` and `final`."""
         sessions = {split: replace(s, **targets[split]) for split, s in self.sessions.items()}
         return self._replace(sessions=sessions, source=source)
 
 
 def data_of(family: AbstractRecording, lifetime: Lifetime) -> Data:
-    """The data of a recording family; the truth's first weights are those of its sessions."""
-    found, chosen = family.recorded(), split_sessions(family.recorded(), family.held)
-    seen = np.asarray(found.sessions.observed > 0, np.float32)
-    source, truth = None, family.truth()
-    if truth is not None:
-        slots = tuple(
-            Slot(f"slot_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items())
-        )
-        true = Lifetime(
-            task=family,
-            network=truth.network,
-            feedback=lifetime.feedback,
-            genome=Given(),
-            slots=slots,
-            dt=lifetime.dt,
-        )
-        source = Source(true, true.init(jax.random.key(0)))
+    """The data of a recording. The truth begins with the first weights of its sessions."""
+    recorded = family.recorded()
+    chosen = split_sessions(recorded, family.held)
+    seen = np.asarray(recorded.sessions.observed > 0, np.float32)
     return Data(
         sessions={split: family.whole(split) for split in SPLITS},
         seen={split: seen[chosen[split]] for split in SPLITS},
-        subject={split: found.subject[chosen[split]] for split in SPLITS},
-        names=found.names,
-        source=source,
+        subject={split: recorded.subject[chosen[split]] for split in SPLITS},
+        names=recorded.names,
+        source=_source(family, lifetime),
     )
 
 
+def _source(family: AbstractRecording, lifetime: Lifetime) -> Source | None:
+    """The truth of a simulated recording, or None."""
+    truth = family.truth()
+    if truth is None:
+        return None
+    slots = []
+    for index, (edges, rule) in enumerate(truth.rules.items()):
+        slots.append(Slot(f"slot_{index}", edges, rule))
+    true = Lifetime(
+        task=family,
+        network=truth.network,
+        feedback=lifetime.feedback,
+        genome=Given(),
+        slots=tuple(slots),
+        dt=lifetime.dt,
+    )
+    return Source(true, true.init(jax.random.key(0)))
+
+
+def recording_of(lifetime: Lifetime) -> AbstractRecording:
+    """The task of a fit's lifetime, which is a recording (`checks.check_fit`)."""
+    return cast(AbstractRecording, lifetime.task)
+
+
 def n_values(sessions: Session) -> float:
-    """Recorded values of activity or choice; measured weights where those are what is judged."""
+    """The number of recorded values of activity and choice.
+
+    Where there are none, the number of measured weights.
+    """
     count = float(np.asarray(sessions.observed, np.float64).sum())
     return count or float(sum(np.isfinite(np.asarray(w)).sum() for w in sessions.final.values()))
 
 
 def arrays(sessions: Session) -> Session:
-    """On the device, in the default precision."""
-    return jax.tree.map(
-        lambda x: jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None), sessions
-    )
+    """The sessions on the device, in the default precision."""
+
+    def array(x: Any) -> jax.Array:
+        return jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None)
+
+    return jax.tree.map(array, sessions)

@@ -7,27 +7,25 @@ from metaplast.signals import Theta
 
 
 def flattened(theta: Theta) -> np.ndarray:
-    """[n_numbers], leaf after leaf in the order of JAX."""
+    """The numbers [n_numbers] of theta, leaf after leaf in the order of JAX."""
     leaves = [np.asarray(leaf, np.float64).reshape(-1) for leaf in jax.tree.leaves(theta)]
     return np.concatenate(leaves) if leaves else np.zeros(0)
 
 
 def unflattened(like: Theta, numbers: np.ndarray) -> Theta:
-    """A theta shaped as `like`."""
+    """A theta of these numbers [n_numbers], in the shape of `like`."""
     leaves, shape = jax.tree.flatten(like)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])[:-1].astype(int)
-    parts = np.split(numbers, ends)
-    return jax.tree.unflatten(
-        shape, [part.reshape(np.shape(leaf)) for part, leaf in zip(parts, leaves, strict=True)]
-    )
+    filled = []
+    for part, leaf in zip(np.split(numbers, ends), leaves, strict=True):
+        filled.append(part.reshape(np.shape(leaf)))
+    return jax.tree.unflatten(shape, filled)
 
 
 def of_rules(theta: Theta) -> np.ndarray:
-    """Which of the numbers [n_numbers] are the rules'."""
-    marks = {
-        name: jax.tree.map(
-            lambda leaf, own=name == "rules": np.full(np.shape(leaf), float(own)), part
-        )
-        for name, part in theta.items()
-    }
+    """Marks [n_numbers] of the numbers that belong to rules."""
+    marks = {}
+    for name, part in theta.items():
+        mark = float(name == "rules")
+        marks[name] = jax.tree.map(lambda leaf, mark=mark: np.full(np.shape(leaf), mark), part)
     return flattened(marks) > 0

@@ -1,4 +1,4 @@
-"""What the GLM of `nulls` knows at every step: the stimulus, and the subject's own past."""
+"""The features that the GLM of `nulls` knows at every step: stimulus and the subject's own past."""
 
 from typing import NamedTuple
 
@@ -17,16 +17,19 @@ def past(values: np.ndarray, lag: int) -> np.ndarray:
 
 
 def seen_values(session: Session, seen: np.ndarray) -> np.ndarray:
-    """All that was recorded [n_sessions, n_steps, n_out], 0 where nothing was: not only what a
-    split looks at.
+    """All recorded values [n_sessions, n_steps, n_out], 0 where nothing was recorded.
+
+    Values that the split of the sessions does not look at are among them.
     """
     return np.where(np.asarray(seen) > 0, np.asarray(session.target, np.float64), 0.0)
 
 
 def missed(seen: np.ndarray) -> np.ndarray:
-    """1 where nothing was recorded of a unit [n_sessions, n_steps, n_out], 0 after the last step
-    with a value of any of
-    these units: a miss is neither the value 0 nor the end of a session."""
+    """The misses [n_sessions, n_steps, n_out]: 1 where nothing was recorded of a unit, else 0.
+
+    After the last step with a value of any of these units it is 0. A miss is neither the value 0
+    nor the end of a session.
+    """
     known: np.ndarray = np.greater(seen, 0)
     later = np.cumsum(np.any(known, axis=2)[:, ::-1], axis=1)
     going_on = later[:, ::-1] > 0
@@ -34,8 +37,9 @@ def missed(seen: np.ndarray) -> np.ndarray:
 
 
 def last_seen(seen: np.ndarray, lag: int) -> np.ndarray:
-    """The step of the `lag`-th last value before every step [n_sessions, n_steps, n_out]; -1 where
-    there is none.
+    """The step of the `lag`-th last value before every step [n_sessions, n_steps, n_out].
+
+    It is -1 where there is none.
     """
     known = np.asarray(seen) > 0
     before = np.cumsum(known, axis=1) - known
@@ -43,36 +47,39 @@ def last_seen(seen: np.ndarray, lag: int) -> np.ndarray:
     steps = np.full((n_sessions, n_steps + 1, n_out), -1)
     session, step, unit = np.nonzero(known)
     steps[session, before[session, step, unit], unit] = step
-    return np.where(
-        before >= lag, np.take_along_axis(steps, np.maximum(before - lag, 0), axis=1), -1
-    )
+    last = np.take_along_axis(steps, np.maximum(before - lag, 0), axis=1)
+    return np.where(before >= lag, last, -1)
 
 
 def shared_features(
     session: Session, seen: np.ndarray, lags: int, everyone: bool, gaps: bool = False
 ) -> np.ndarray:
-    """Features that all units share [n_sessions, n_steps, n_features]; none looks at its own step's
-    values.
+    """Features that all units share; none looks at the values of its own step.
 
-    x(t), x(t - l), m(t - l) for l = 1 .. lags, x(t) m(t - 1), and t. x: stimuli; m: every
-    modulator, in the order of their names (that of the same step may be a consequence of the value
-    to be predicted). With `everyone` also the past of all units, as `own_features`. seen: as in
-    `seen_values`; gaps: as there.
+    x(t), x(t - l), m(t - l) for l = 1 .. lags, x(t) m(t - 1), and t
+
+    x: stimuli.
+    m: every modulator, in the order of their names. The modulator of the same step is left out, for
+        it may be a consequence of the value to be predicted.
+
+    Args:
+        session: stacked sessions.
+        seen: > 0 where a value was recorded [n_sessions, n_steps, n_out].
+        lags: steps of the past.
+        everyone: whether the past of all units is added, as `own_features`.
+        gaps: as of `own_features`.
+
+    Returns: [n_sessions, n_steps, n_features].
     """
     x = np.asarray(session.stimulus, np.float64)
     m = _modulators(session)
     n_sessions, n_steps = x.shape[:2]
-    parts = [
-        x,
-        *(past(x, lag) for lag in range(1, lags + 1)),
-        *(past(m, lag) for lag in range(1, lags + 1)),
-    ]
+    parts = [x]
+    parts += [past(x, lag) for lag in range(1, lags + 1)]
+    parts += [past(m, lag) for lag in range(1, lags + 1)]
     parts.append(_products(x, past(m, 1)))
-    parts.append(
-        np.broadcast_to(
-            np.arange(n_steps, dtype=np.float64)[None, :, None], (n_sessions, n_steps, 1)
-        )
-    )
+    time = np.arange(n_steps, dtype=np.float64)[None, :, None]
+    parts.append(np.broadcast_to(time, (n_sessions, n_steps, 1)))
     if everyone:
         own = own_features(session, seen, lags, np.arange(seen.shape[2]), gaps)
         parts.append(own.reshape(n_sessions, n_steps, -1))
@@ -82,28 +89,43 @@ def shared_features(
 def own_features(
     session: Session, seen: np.ndarray, lags: int, units: np.ndarray, gaps: bool = False
 ) -> np.ndarray:
-    """y(t - l) for l = 1 .. lags, and y(t - 1) m(t - 1), of each of `units`: [n_sessions, n_steps,
-    n_units, n].
+    """Features of the past of single units.
 
-    With `gaps`, for units that were missed at times, also what of the l-th last value (at t_l)
-    these do not tell: whether that of t - l was missed, y(t_l) - y(t - l), m(t_l) - m(t - l), and
-    y(t_1) m(t_1) - y(t
-    - 1) m(t - 1). So the last choices that were made are known beyond misses, and a miss is no
-    choice 0.
+    y(t - l) for l = 1 .. lags, and y(t - 1) m(t - 1)
+
+    y: recorded values of the unit, 0 where nothing was recorded.
+    m: every modulator.
+
+    With `gaps`, for units that were missed at times, there are also
+
+    whether the value of t - l was missed,
+    y(t_l) - y(t - l), m(t_l) - m(t - l), and y(t_1) m(t_1) - y(t - 1) m(t - 1)
+
+    t_l: the step of the l-th last recorded value.
+
+    These make the last choices known beyond misses, and tell a miss from choice 0.
+
+    Args:
+        session: stacked sessions.
+        seen: > 0 where a value was recorded [n_sessions, n_steps, n_out].
+        lags: steps of the past.
+        units: the units [n_units].
+        gaps: whether they were missed at times.
+
+    Returns: [n_sessions, n_steps, n_units, n].
     """
-    m, mine = _modulators(session), np.asarray(seen)[:, :, units]
+    m = _modulators(session)
+    units_seen = np.asarray(seen)[:, :, units]
     y = seen_values(session, seen)[:, :, units]
     lagged = np.stack([past(y, lag) for lag in range(1, lags + 1)], axis=3)
     parts = [lagged, lagged[..., :1] * past(m, 1)[:, :, None, :]]
     if gaps:
-        parts += [past(missed(mine), lag)[..., None] for lag in range(1, lags + 1)]
+        parts += [past(missed(units_seen), lag)[..., None] for lag in range(1, lags + 1)]
         for lag in range(1, lags + 1):
-            at = last_seen(mine, lag)
-            parts += [
-                (_at(y, at) - lagged[..., lag - 1])[..., None],
-                _all_at(m, at) - past(m, lag)[:, :, None, :],
-            ]
-        first = last_seen(mine, 1)
+            step = last_seen(units_seen, lag)
+            parts.append((_at(y, step) - lagged[..., lag - 1])[..., None])
+            parts.append(_all_at(m, step) - past(m, lag)[:, :, None, :])
+        first = last_seen(units_seen, 1)
         parts.append(_at(y, first)[..., None] * _all_at(m, first) - parts[1])
     return np.concatenate(parts, axis=3)
 
@@ -114,16 +136,20 @@ def _at(values: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 def _all_at(values: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """values [n_sessions, n_steps, n_modulators] at `step` [n_sessions, n_steps, n]: one more
-    axis.
+    """values [n_sessions, n_steps, n_modulators] at `step` [n_sessions, n_steps, n].
+
+    Returns: [n_sessions, n_steps, n, n_modulators], 0 where the step is -1.
     """
     session = np.arange(len(values))[:, None, None]
     return np.where(step[..., None] >= 0, values[session, np.maximum(step, 0)], 0.0)
 
 
 class Scaler(NamedTuple):
-    """(feature - mean) / scale, from the training rows; scale is infinite where a feature did not
-    vary there, so that it is 0 everywhere. Both have the shape of one row."""
+    """(feature - mean) / scale, from the training rows.
+
+    mean, scale: in the shape of one row. The scale is infinite where a feature did not vary there,
+        so that the scaled feature is 0 everywhere.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
@@ -133,7 +159,7 @@ class Scaler(NamedTuple):
 
 
 def scaler(features: np.ndarray, weight: np.ndarray) -> Scaler:
-    """Of rows [n, ...] that count `weight` [n], summing to 1."""
+    """The scaler of rows [n, ...] that count `weight` [n], which sums to 1."""
     mean = np.tensordot(weight, features, axes=1)
     sd = np.sqrt(np.tensordot(weight, (features - mean) ** 2, axes=1))
     rounding = 1e-9 * np.max(np.abs(features), axis=0, initial=0.0)
@@ -141,14 +167,13 @@ def scaler(features: np.ndarray, weight: np.ndarray) -> Scaler:
 
 
 def _modulators(session: Session) -> np.ndarray:
-    """[n_sessions, n_steps, n_modulators], in the order of their names."""
-    columns = [
-        np.asarray(session.modulators[name], np.float64) for name in sorted(session.modulators)
-    ]
-    shape = np.shape(session.stimulus)[:2]
-    return np.stack(columns, axis=2) if columns else np.zeros((*shape, 0))
+    """The modulators [n_sessions, n_steps, n_modulators], in the order of their names."""
+    names = sorted(session.modulators)
+    if not names:
+        return np.zeros((*np.shape(session.stimulus)[:2], 0))
+    return np.stack([np.asarray(session.modulators[n], np.float64) for n in names], axis=2)
 
 
 def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Every a_i b_j: [n_sessions, n_steps, n_a n_b]."""
+    """Every product a_i b_j [n_sessions, n_steps, n_a n_b]."""
     return (a[..., :, None] * b[..., None, :]).reshape(*a.shape[:2], -1)

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaplast.fitting import compare, page, reading
-from metaplast.fitting.family_problem import check_fit, warn_of_minibatches
+from metaplast.fitting import compare, data_reading, terminal
+from metaplast.fitting.checks import check_fit, warn_of_minibatches
+from metaplast.fitting.result import FILE
 from metaplast.fitting.run import FitPlan, fit_all
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
@@ -14,8 +15,9 @@ from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
 
 
 class Fitting(Kind[FitPlan]):
-    """A fit. Option `recover`: the rule that simulates the data; null: the recording's own
-    values.
+    """A fit.
+
+    Option `recover`: the rule that simulates the data; null: the recording's own values.
     """
 
     marker = "fit_request.json"
@@ -28,7 +30,7 @@ class Fitting(Kind[FitPlan]):
         return plan
 
     def begin(self, plan: FitPlan, means: Means) -> None:
-        reading.warn(plan.job)
+        data_reading.warn(plan.job)
 
     def execute(self, plan: FitPlan, means: Means) -> None:
         fit_all(plan, means.progress)
@@ -38,8 +40,8 @@ class Fitting(Kind[FitPlan]):
 
     def render(self, path: Path, as_json: bool = False) -> str:
         if as_json:
-            return json.dumps(json.loads((path / "fit.json").read_text()))
-        return page.render(path)
+            return json.dumps(json.loads((path / FILE).read_text()))
+        return terminal.render(path)
 
     def compare(self, paths: Sequence[Path], how: Comparison) -> str:
         return compare.compare(paths, how.row, how.out)

@@ -1,8 +1,9 @@
-"""Models without plasticity that a learned rule has to beat: the mean, and a regression on stimuli
-and the past.
+"""Models without plasticity that a learned rule has to beat.
+
+They are the mean, and a regression on stimuli and the past.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +25,13 @@ LEAST = 1e-6  # expected count at which the intercept of a silent unit starts
 
 
 class Null(NamedTuple):
-    """predict(session, seen): the activity [n_sessions, n_steps, n_out], in the unit in which the
-    likelihood reads a model's. session: stacked sessions; seen [n_sessions, n_steps, n_out]: > 0
-    where anything was recorded.
+    """A fitted null model.
+
+    name: as in fit.json.
+    note: its description.
+    predict: (session, seen) -> the activity [n_sessions, n_steps, n_out], in the unit in which the
+        likelihood reads the activity of a model; session: stacked sessions; seen
+        [n_sessions, n_steps, n_out]: > 0 where a value was recorded.
     """
 
     name: str
@@ -35,8 +40,9 @@ class Null(NamedTuple):
 
 
 def mean_null(likelihood: AbstractLikelihood, train: Session) -> Null:
-    """Every unit at its mean over the values that training looks at; units without one at the mean
-    of all.
+    """Every unit at its mean over the values that training looks at.
+
+    A unit without such a value is at the mean of all.
 
     Raises: BadInput where training looks at no value.
     """
@@ -57,70 +63,89 @@ def history_glm(
     seen: np.ndarray,
     lags: int = 3,
 ) -> Null:
-    """A generalised linear model of the stimuli and of what the subject did and got before (see
-    `history`).
+    """A generalised linear model of the stimuli and of the subject's own past (see `history`).
 
-    The GLM sees the subject's own past, which a plasticity model does not: all that was recorded
-    before a step, values of held-out trials too, for at the time of a prediction the past is known.
-    It is fitted to the values of `train`
-    alone:  min_b sum_t w_t loss(eta_t, y_t) / sum_t w_t + strength / 2 |b|^2,  eta_t = b_0 + b .
-        features_t,  features
-    standardised by the rows fitted to. The strength, one for all units, is that of STRENGTHS with
-    the least deviance on `validation`; of equals the stronger. Links: gaussian eta, poisson
-    exp(eta) (at most twice the largest count of the training rows), bernoulli log odds, categorical
-    softmax. Where values are missing, it knows that they are, and the last `lags` values that were
-    recorded before. Unit j sees its own past; the past of all units with at most 4 of them, or if
-    they are one choice (categorical).
-    train, validation: the same stacked sessions, `observed` by split; seen: as `Null.predict` takes
-    it.
+    min_b sum_t w_t loss(eta_t, y_t) / sum_t w_t + strength / 2 |b|^2
+    eta_t = b_0 + b . features_t
+
+    w_t, y_t: weight and value of a training row, the only rows that it is fitted to.
+    features: standardised by these rows.
+    strength: one for all units, the one of STRENGTHS with the least deviance on `validation`; of
+        equals the stronger.
+
+    Links: gaussian eta; poisson exp(eta), at most twice the largest count of the training rows;
+    bernoulli log odds; categorical softmax.
+
+    The GLM sees the subject's own past, which a plasticity model does not see: all values that were
+    recorded before a step. Values of held-out trials are among them, for the past is known at the
+    time of a prediction. The GLM knows which values are missing, and it knows the last `lags`
+    values that were recorded before them. Unit j sees its own past. It sees the past of all units
+    where there are at most FEW of them, or where they are one choice (categorical).
+
+    Args:
+        likelihood: of the recorded values.
+        train, validation: the same stacked sessions, `observed` by split.
+        seen: as `Null.predict` takes it.
+        lags: steps of the past.
+
     Raises: BadInput for a likelihood without a link, fewer than one lag, arrays that do not fit
-    together, or where training or validation looks at no value.
+        together, or where training or validation looks at no value.
     """
-    _demand(likelihood, train, validation, seen, lags)
+    _check(likelihood, train, validation, seen, lags)
     everyone = isinstance(likelihood, Categorical) or seen.shape[2] <= FEW
     mean = likelihood.activity(_means(train))
-
-    holed = lambda units: bool(missed(seen[:, :, units]).any())
-    gaps = holed(np.arange(seen.shape[2]))
-
-    def own(session: Session, theirs: np.ndarray, units: np.ndarray) -> np.ndarray:
-        if everyone:
-            return np.zeros((*theirs.shape[:2], len(units), 0))
-        return own_features(session, theirs, lags, units, holed(units))
-
-    shared = shared_features(train, seen, lags, everyone, gaps)
-    groups = [
-        _fit(likelihood, train, units, _Design(shared, own(train, seen, units)))
-        for units in _alike(likelihood, train)
-    ]
-
-    def predict(session: Session, seen: np.ndarray, chosen: tuple[int, ...]) -> list[np.ndarray]:
-        known = shared_features(session, seen, lags, everyone, gaps)
-        out = [np.tile(mean, (*known.shape[:2], 1)) for _ in chosen]
-        for group in groups:
-            design = _Design(group.shared(known), group.own(own(session, seen, group.units)))
-            for one, index in zip(out, chosen, strict=True):
-                one[:, :, group.units] = _respond(
-                    likelihood, group, _eta(design, group.fits[index])
-                )
-        return out
-
-    tried = predict(validation, seen, tuple(range(len(STRENGTHS))))
-    scores = [np.sum(deviances(likelihood, activity, validation)) for activity in tried]
+    past = _Past(lags, everyone, seen)
+    groups = []
+    shared = past.shared(train, seen)
+    for units in _alike(likelihood, train):
+        design = _Design(shared, past.own(train, seen, units))
+        groups.append(_fit(likelihood, train, units, design))
+    glm = _Glm(likelihood, past, mean, groups)
+    scores = []
+    for activity in glm.predict(validation, seen, range(len(STRENGTHS))):
+        scores.append(np.sum(deviances(likelihood, activity, validation)))
     best = int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))
     note = (
-        f"A generalised linear model of the stimuli, the modulators and the subject's own recorded "
-        f"values over {lags} "
-        f"past steps (L2 strength {STRENGTHS[best]:g}, chosen on the validation values); it sees "
-        f"the subject's own "
-        "past, which a plasticity model does not."
+        "A generalised linear model of the stimuli, the modulators and the subject's own recorded "
+        f"values over {lags} past steps (L2 strength {STRENGTHS[best]:g}, chosen on the validation "
+        "values); it sees the subject's own past, which a plasticity model does not."
     )
-    return Null("glm_history", note, lambda session, seen: predict(session, seen, (best,))[0])
+    return Null("glm_history", note, lambda session, seen: glm.predict(session, seen, (best,))[0])
+
+
+class _Past(NamedTuple):
+    """The features of the GLM, in the form that the training sessions fix.
+
+    lags: steps of the past.
+    everyone: whether every unit sees the past of all.
+    trained: > 0 where a value of the training sessions was recorded
+        [n_sessions, n_steps, n_out]. Units that were missed there have features of misses.
+    """
+
+    lags: int
+    everyone: bool
+    trained: np.ndarray
+
+    def shared(self, session: Session, seen: np.ndarray) -> np.ndarray:
+        """The features of all units."""
+        gaps = self._has_gaps(np.arange(self.trained.shape[2]))
+        return shared_features(session, seen, self.lags, self.everyone, gaps)
+
+    def own(self, session: Session, seen: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """The features of each unit, none where all units see the past of all."""
+        if self.everyone:
+            return np.zeros((*seen.shape[:2], len(units), 0))
+        return own_features(session, seen, self.lags, units, self._has_gaps(units))
+
+    def _has_gaps(self, units: np.ndarray) -> bool:
+        return bool(missed(self.trained[:, :, units]).any())
 
 
 class _Design(NamedTuple):
-    """Features: shared [..., n_features], and each unit's own [..., n_units, n], none where all
-    units share all.
+    """Features of a regression.
+
+    shared [..., n_features]: of all units.
+    own [..., n_units, n]: of each unit; n is 0 where all units share all.
     """
 
     shared: np.ndarray
@@ -128,7 +153,7 @@ class _Design(NamedTuple):
 
 
 class _Coefficients(NamedTuple):
-    """intercept [n_units], shared [n_features, n_units], own [n_units, n]."""
+    """Coefficients: intercept [n_units], shared [n_features, n_units], own [n_units, n]."""
 
     intercept: np.ndarray
     shared: np.ndarray
@@ -136,8 +161,13 @@ class _Coefficients(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Units whose values are observed at the same steps; ceiling [n_units]: the most that eta may
-    be; a fit per strength."""
+    """Units whose values are observed at the same steps.
+
+    units [n_units].
+    shared, own: the scalers of their features.
+    ceiling [n_units]: the largest eta.
+    fits: one per strength.
+    """
 
     units: np.ndarray
     shared: Scaler
@@ -146,36 +176,80 @@ class _Group(NamedTuple):
     fits: list[_Coefficients]
 
 
+class _Glm(NamedTuple):
+    """The fitted GLM under every strength.
+
+    mean [n_out]: the activity of units without a training value.
+    """
+
+    likelihood: AbstractLikelihood
+    past: _Past
+    mean: np.ndarray
+    groups: list[_Group]
+
+    def predict(
+        self, session: Session, seen: np.ndarray, chosen: Sequence[int]
+    ) -> list[np.ndarray]:
+        """The activity [n_sessions, n_steps, n_out] under each of the chosen strengths.
+
+        Args:
+            session, seen: as `Null.predict` takes them.
+            chosen: places of the strengths in STRENGTHS.
+        """
+        features = self.past.shared(session, seen)
+        activities = [np.tile(self.mean, (*features.shape[:2], 1)) for _ in chosen]
+        for group in self.groups:
+            own = group.own(self.past.own(session, seen, group.units))
+            design = _Design(group.shared(features), own)
+            for activity, index in zip(activities, chosen, strict=True):
+                eta = _eta(design, group.fits[index])
+                activity[:, :, group.units] = _respond(self.likelihood, group, eta)
+        return activities
+
+
 def _fit(
     likelihood: AbstractLikelihood, train: Session, units: np.ndarray, known: _Design
 ) -> _Group:
+    """Fit units that are observed at the same steps, under every strength.
+
+    known: the features of all steps, before they are scaled.
+    """
     count = np.asarray(train.observed, np.float64)[:, :, units[0]]
     rows = count > 0
     w = count[rows] / count[rows].sum()
     y = np.asarray(train.target, np.float64)[:, :, units][rows]
-    x, o = known.shared[rows], known.own[rows]
-    to_x, to_o = scaler(x, w), scaler(o, w)
-    design = _Design(to_x(x), to_o(o))
-    gaussian = isinstance(likelihood, Gaussian)
-    fits = list(_ridge(design, y, w)) if gaussian else _newton_path(likelihood, design, y, w)
-    twice = isinstance(likelihood, Poisson)
-    ceiling = np.log(2.0 * np.maximum(y.max(axis=0), 1.0)) if twice else np.full(len(units), np.inf)
-    return _Group(units, to_x, to_o, ceiling, fits)
+    shared = known.shared[rows]
+    own = known.own[rows]
+    shared_scaler = scaler(shared, w)
+    own_scaler = scaler(own, w)
+    design = _Design(shared_scaler(shared), own_scaler(own))
+    if isinstance(likelihood, Gaussian):
+        fits = list(_ridge(design, y, w))
+    else:
+        fits = _newton_path(likelihood, design, y, w)
+    ceiling = np.full(len(units), np.inf)
+    if isinstance(likelihood, Poisson):
+        ceiling = np.log(2.0 * np.maximum(y.max(axis=0), 1.0))
+    return _Group(units, shared_scaler, own_scaler, ceiling, fits)
 
 
 def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficients]:
-    """Exact ridge of every unit, for each strength. The shared block is diagonalised once; each
-    unit's own block is solved in what that leaves (Schur complement). Features have the mean 0, so
-    that the intercept is the mean of y.
+    """Exact ridge of every unit, for each strength.
+
+    The shared block is diagonalised once. The own block of each unit is solved in the rest (Schur
+    complement). Features have the mean 0, so that the intercept is the mean of y.
     """
-    x, o = design.shared, design.own
-    xw, mean = x * w[:, None], w @ y
+    x = design.shared
+    o = design.own
+    xw = x * w[:, None]
+    mean = w @ y
     value, vector = np.linalg.eigh(xw.T @ x)
     value = np.maximum(value, 0.0)
     cross = np.tensordot(vector.T @ xw.T, o, axes=1).transpose(1, 2, 0)  # [n_units, n, n_features]
     aim = vector.T @ (xw.T @ (y - mean))  # [n_features, n_units]
     ow = (o * w[:, None, None]).transpose(1, 2, 0)  # [n_units, n, rows]
-    square, own_aim = ow @ o.transpose(1, 0, 2), ow @ (y - mean).T[:, :, None]
+    square = ow @ o.transpose(1, 0, 2)
+    own_aim = ow @ (y - mean).T[:, :, None]
     for strength in STRENGTHS:
         scaled = cross / (value + strength)
         left = square + strength * np.eye(o.shape[2]) - scaled @ cross.transpose(0, 2, 1)
@@ -187,37 +261,36 @@ def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficie
 def _newton_path(
     likelihood: AbstractLikelihood, design: _Design, y: np.ndarray, w: np.ndarray
 ) -> list[_Coefficients]:
-    """One problem per unit, or one for a whole choice; each strength starts from the solution of
-    the stronger one.
+    """Fits by Newton's method: one problem per unit, or one for a whole choice.
+
+    Each strength starts from the solution of the stronger one.
     """
-    x, o = design.shared, design.own
+    x = design.shared
+    o = design.own
     n_rows, n_units = y.shape
-    parts = (
-        [np.arange(n_units)]
-        if isinstance(likelihood, Categorical)
-        else list(np.arange(n_units)[:, None])
-    )
-    fits = [
-        _Coefficients(
-            np.zeros(n_units), np.zeros((x.shape[1], n_units)), np.zeros((n_units, o.shape[2]))
-        )
-        for _ in STRENGTHS
-    ]
+    parts = list(np.arange(n_units)[:, None])
+    if isinstance(likelihood, Categorical):
+        parts = [np.arange(n_units)]
+    fits = []
+    for _ in STRENGTHS:
+        shared = np.zeros((x.shape[1], n_units))
+        own = np.zeros((n_units, o.shape[2]))
+        fits.append(_Coefficients(np.zeros(n_units), shared, own))
     for part in parts:
         columns = np.concatenate([np.ones((n_rows, 1)), x, o[:, part[0]]], axis=1)
         mean = w @ y[:, part]
-        rate = (
-            np.log(np.maximum(mean, LEAST))
-            if isinstance(likelihood, Poisson)
-            else likelihood.activity(mean)
-        )
+        rate = likelihood.activity(mean)
+        if isinstance(likelihood, Poisson):
+            rate = np.log(np.maximum(mean, LEAST))
         b = np.zeros((columns.shape[1], len(part)))
         b[0] = rate
         for strength, fit in zip(STRENGTHS, fits, strict=True):
             penalty = np.full((len(b), 1), strength)
             penalty[0] = ANCHOR
-            b = _newton(_LINKS[type(likelihood)], columns, (y[:, part], w), b, (penalty, rate))
-            fit.intercept[part], fit.shared[:, part] = b[0], b[1 : 1 + x.shape[1]]
+            link = _LINKS[type(likelihood)]
+            b = _newton(link, columns, y[:, part], w, b, penalty, rate)
+            fit.intercept[part] = b[0]
+            fit.shared[:, part] = b[1 : 1 + x.shape[1]]
             fit.own[part] = b[1 + x.shape[1] :].T
     return fits
 
@@ -225,21 +298,30 @@ def _newton_path(
 def _newton(
     link: "_Link",
     x: np.ndarray,
-    data: tuple[np.ndarray, np.ndarray],
+    y: np.ndarray,
+    w: np.ndarray,
     b: np.ndarray,
-    prior: tuple[np.ndarray, np.ndarray],
+    penalty: np.ndarray,
+    rate: np.ndarray,
 ) -> np.ndarray:
-    """argmin_b sum_t w_t loss(x_t b, y_t) + 1/2 sum penalty (b - centre)^2 by damped Newton steps;
-    it is convex.
+    """argmin_b sum_t w_t loss(x_t b, y_t) + 1/2 sum penalty (b - centre)^2
 
-    x [rows, n]; y [rows, k], w [rows]; b, penalty, centre [n, k], where centre is `rate` in the
-    first row and 0 below.
+    The problem is convex, and solved by damped Newton steps.
+
+    x [rows, n]: columns.
+    y [rows, k]: values.
+    w [rows]: their weights.
+    b [n, k]: the first guess.
+    penalty [n, 1].
+    centre [n, k]: `rate` [k] in the first row, 0 below.
     """
-    (y, w), (penalty, rate) = data, prior
     centre = np.zeros_like(b)
     centre[0] = rate
     n, k = b.shape
-    total = lambda b: w @ link.loss(x @ b, y) + 0.5 * np.sum(penalty * (b - centre) ** 2)
+
+    def total(b: np.ndarray) -> float:
+        return w @ link.loss(x @ b, y) + 0.5 * np.sum(penalty * (b - centre) ** 2)
+
     now = total(b)
     for _ in range(100):
         m = link.mean(x @ b)
@@ -247,14 +329,15 @@ def _newton(
         bend = w[:, None, None] * link.bend(m)
         hessian = np.empty((k, n, k, n))
         for i, j in np.ndindex(k, k):
-            hessian[i, :, j, :] = (
-                hessian[j, :, i, :].T if j < i else x.T @ (bend[:, i, j, None] * x)
-            )
-        flat = hessian.reshape(k * n, k * n) + np.diag(
-            np.broadcast_to(penalty, (n, k)).T.reshape(-1)
-        )
+            if j < i:
+                hessian[i, :, j, :] = hessian[j, :, i, :].T
+            else:
+                hessian[i, :, j, :] = x.T @ (bend[:, i, j, None] * x)
+        ridge = np.diag(np.broadcast_to(penalty, (n, k)).T.reshape(-1))
+        flat = hessian.reshape(k * n, k * n) + ridge
         step = np.linalg.solve(flat, slope.T.reshape(-1)).reshape(k, n).T
-        gain, size = float(np.sum(slope * step)), 1.0
+        gain = float(np.sum(slope * step))
+        size = 1.0
         if gain < 1e-13:
             break
         with np.errstate(over="ignore"):  # a step that is too long may overflow; it is then halved
@@ -262,13 +345,18 @@ def _newton(
                 size /= 2
         if new >= now:  # rounding hides what is left to gain
             break
-        b, now = b - size * step, new
+        b = b - size * step
+        now = new
     return b
 
 
 class _Link(NamedTuple):
-    """Of eta, y [rows, k]: loss [rows], up to what does not depend on eta; the mean m [rows, k]; d
-    m / d eta, given m [rows, k, k]."""
+    """The link of eta [rows, k] with values y [rows, k].
+
+    loss: (eta, y) -> the loss [rows], up to terms that do not depend on eta.
+    mean: eta -> the mean m [rows, k].
+    bend: m -> d m / d eta [rows, k, k].
+    """
 
     loss: Callable[[np.ndarray, np.ndarray], np.ndarray]
     mean: Callable[[np.ndarray], np.ndarray]
@@ -276,6 +364,7 @@ class _Link(NamedTuple):
 
 
 def _log_total(eta: np.ndarray) -> np.ndarray:
+    """log sum_j exp(eta_j), with the last axis kept."""
     return np.logaddexp.reduce(eta, axis=-1, keepdims=True)
 
 
@@ -295,22 +384,24 @@ _LINKS: dict[type[Any], _Link] = {
 
 
 def _eta(design: _Design, fit: _Coefficients) -> np.ndarray:
-    """[n_sessions, n_steps, n_units]."""
-    return (
-        fit.intercept + design.shared @ fit.shared + np.einsum("stjk,jk->stj", design.own, fit.own)
-    )
+    """The linear predictor eta [n_sessions, n_steps, n_units]."""
+    own = np.einsum("stjk,jk->stj", design.own, fit.own)
+    return fit.intercept + design.shared @ fit.shared + own
 
 
 def _respond(likelihood: AbstractLikelihood, group: _Group, eta: np.ndarray) -> np.ndarray:
-    """The activity that eta stands for."""
+    """The activity of an eta, in the unit in which the likelihood reads it."""
     if isinstance(likelihood, Poisson):
         return np.exp(np.minimum(eta, group.ceiling))
-    return eta - _log_total(eta) if isinstance(likelihood, Categorical) else eta
+    if isinstance(likelihood, Categorical):
+        return eta - _log_total(eta)
+    return eta
 
 
 def _alike(likelihood: AbstractLikelihood, train: Session) -> Iterator[np.ndarray]:
-    """Units that are observed at the same steps, at most AT_ONCE together; a choice is never taken
-    apart.
+    """Units that are observed at the same steps, at most AT_ONCE together.
+
+    The options of a choice stay together.
     """
     observed = np.asarray(train.observed)
     if isinstance(likelihood, Categorical):
@@ -320,13 +411,15 @@ def _alike(likelihood: AbstractLikelihood, train: Session) -> Iterator[np.ndarra
     for unit in np.flatnonzero(observed.any(axis=(0, 1))):
         same.setdefault(observed[:, :, unit].tobytes(), []).append(int(unit))
     for units in same.values():
-        yield from (np.asarray(units[i : i + AT_ONCE]) for i in range(0, len(units), AT_ONCE))
+        for first in range(0, len(units), AT_ONCE):
+            yield np.asarray(units[first : first + AT_ONCE])
 
 
 def _means(train: Session) -> np.ndarray:
     """The mean of each unit's observed values [n_out]."""
     w = np.asarray(train.observed, np.float64)
-    total, count = np.sum(w * np.where(w > 0, train.target, 0.0), axis=(0, 1)), w.sum(axis=(0, 1))
+    total = np.sum(w * np.where(w > 0, train.target, 0.0), axis=(0, 1))
+    count = w.sum(axis=(0, 1))
     if not count.any():
         raise BadInput(
             "a training split without a recorded value", "at least one", "hold out fewer trials"
@@ -334,9 +427,10 @@ def _means(train: Session) -> np.ndarray:
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), total.sum() / count.sum())
 
 
-def _demand(
+def _check(
     likelihood: AbstractLikelihood, train: Session, validation: Session, seen: np.ndarray, lags: int
 ) -> None:
+    """Refuse the arguments of `history_glm` that do not fit together."""
     if not isinstance(likelihood, (Gaussian, *_LINKS)):
         links = "gaussian, poisson, bernoulli or categorical"
         raise BadInput(

@@ -1,236 +1,47 @@
-"""What a finished fit says: the text at the end, the pictures and the page."""
+"""The page of a fit, report.html, with its figures."""
 
-import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
 
-from metaplast.figures import (
-    explained,
-    fit_numbers,
-    fit_session,
-    spike_windows,
-    surface_spread,
-)
-from metaplast.fitting import reading as fit_reading
-from metaplast.fitting import summary
+from metaplast.figures import explained, fit_numbers, fit_session, spike_windows, surface_spread
+from metaplast.fitting import data_reading
+from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Data
-from metaplast.fitting.family_problem import problem_of
 from metaplast.fitting.predict import activity
+from metaplast.fitting.result import NO_PLASTICITY, FitResult
+from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import Row
-from metaplast.fitting.spread import Sure, spike_window, surface_of
+from metaplast.fitting.spread import spike_window, surface_of
+from metaplast.fitting.tables import (
+    comparison_of,
+    data_sentence,
+    four_digits,
+    models,
+    number_head,
+    number_lines,
+    parts_of,
+    rule_formula,
+    score_table,
+    share_text,
+)
+from metaplast.life.lifetime import Lifetime
+from metaplast.recording import AbstractRecording
 from metaplast.report.page import Figure, Page, Section, Table, html
-from metaplast.results.table import aligned
-from metaplast.reuse.ask import whole
-from metaplast.reuse.formula import formula
-from metaplast.reuse.rule_file import read_rule
+from metaplast.results.statistics import FEW
 from metaplast.runs import folder
 from metaplast.runs.job import Job
 from metaplast.settings.names import DISCOVERED
 
-Plain = dict[str, Any]
-SHOWN = 40  # numbers of a rule in a table
-
-
-def render(run: Path) -> str:
-    """What `metaplast fit` prints at the end."""
-    told = json.loads((run / "fit.json").read_text())
-    parts = [
-        "\n".join(_verdict(told)),
-        _about(told),
-        *(f"{words}{aligned(_scores(told, part))}" for part, words in _parts(told).items()),
-        *(f"{n}: {v['note']}" for n, v in told["nulls"].items()),
-    ]
-    parts += [_formula(run)] if (run / "rule.safetensors").is_file() else []
-    if found := _number_rows(told):
-        parts.append(aligned([_head(told), *found]))
-    parts += fit_reading.warnings_of(told)
-    parts += (
-        ["\n".join(["Reasons to doubt it:", *(f"- {d}" for d in told["doubts"])])]
-        if told["doubts"]
-        else [
-            "No reason to doubt it was found by the checks above; they cannot show that the "
-            "network itself is right."
-        ]
-    )
-    if advised := _advice(told):
-        parts.append(
-            "\n".join(["What would help, by the residuals:", *(f"- {words}" for words in advised)])
-        )
-    files = {
-        "fit": [run / "fit.json"],
-        "rule": [run / "rule.safetensors"],
-        "report": [run / "report.html"],
-    }
-    files["figure"] = sorted((run / "figures").glob("*.png"))
-    parts.append(
-        "\n".join(f"{kind:8} {p}" for kind, paths in files.items() for p in paths if p.is_file())
-    )
-    return "\n\n".join(parts)
-
-
-def _verdict(told: Plain) -> list[str]:
-    """fit.json of 0.1.0 has none."""
-    return told.get("verdict", [])
-
-
-def _advice(told: Plain) -> list[str]:
-    return [one["words"] for one in told.get("advice", [])]
-
-
-def _about(told: Plain) -> str:
-    data = told["data"]
-    by = (
-        f"subjects held out: {', '.join(data['heldout_subjects'])}"
-        if data["heldout_subjects"]
-        else "trials held out"
-    )
-    return (
-        f"{data['subjects']} subject{'s' * (data['subjects'] != 1)}; sessions: "
-        f"{_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
-        f"{by}."
-    )
-
-
-def _each(values: Plain) -> str:
-    return ", ".join(f"{name} {value:g}" for name, value in values.items())
-
-
-def _parts(told: Plain) -> dict[str, str]:
-    """What is judged, and the words before its table: all of it, then activity and choice where a
-    fit is to both.
-    """
-    return {
-        "": "",
-        **{part: f"Of {part} alone:\n" for part in told["rows"][DISCOVERED].get("parts", {})},
-    }
-
-
-def _rows(told: Plain) -> dict[str, Plain]:
-    return {**told["rows"], **{f"null: {n}": v for n, v in told["nulls"].items()}}
-
-
-def _scores(told: Plain, part: str = "") -> list[tuple[str, ...]]:
-    """Row by row: deviance explained against every null, R2 of what was recorded (where activity
-    and choice are judged together, of the activity), R2 of weights where known."""
-    nulls = list(told["rows"][DISCOVERED]["explained"])
-    edges = [] if part else list(told["rows"][DISCOVERED]["weights"])
-    of = part or next(iter(told["rows"][DISCOVERED].get("parts", {})), "values")
-    numbers = () if part else ("numbers",)
-    lines = [
-        (
-            "row",
-            *(f"explained vs {n}" for n in nulls),
-            f"R2 {of}",
-            *(f"R2 dw {e}" for e in edges),
-            *numbers,
-        )
-    ]
-    for name, row in _rows(told).items():
-        own = row.get("parts", {}).get(part, row) if part else row
-        explained = [_interval(own.get("explained", {}).get(n)) for n in nulls]
-        r2 = own["r2"] if part else row.get("splits", row)["heldout"]["r2"]
-        weights = [_short(row.get("weights", {}).get(e, {}).get("r2_change")) for e in edges]
-        lines.append(
-            (
-                name,
-                *explained,
-                _short(r2),
-                *weights,
-                *(str(row.get("learned", "-")) for _ in numbers),
-            )
-        )
-    return lines
-
-
-def _interval(value: Plain | None) -> str:
-    if value is None or value["mean"] is None:
-        return "-"
-    low, high = value["ci95"]
-    return f"{value['mean']:.4f}" + ("" if low is None else f" [{low:.4f}, {high:.4f}]")
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _head(told: Plain) -> tuple[str, ...]:
-    return ("number", "fitted", "95 % interval", *(("true", "verdict") if "truth" in told else ()))
-
-
-def _number_rows(told: Plain) -> list[tuple[str, ...]]:
-    interval = (told["bootstrap"] or {}).get("ci95", {})
-    bounds = lambda name: _bounds(*interval[name]) if name in interval else "-"
-    if "truth" in told:
-        return [
-            (r["name"], _digits(r["fitted"]), bounds(r["name"]), _digits(r["true"]), r["verdict"])
-            for r in told["truth"][:SHOWN]
-        ]
-    unknown = {
-        name: 0.0 for name, ends in interval.items() if ends[0] is None
-    }  # of a number at 0 it is told too
-    found = sorted(
-        {**unknown, **told["rows"][DISCOVERED]["numbers"]}.items(),
-        key=lambda pair: -abs(pair[1] or 0.0),
-    )
-    return [(name, _digits(value), bounds(name)) for name, value in found[:SHOWN]]
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    return "not determined" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
-
-
-def _digits(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
-
-
-def _formula(run: Path) -> str:
-    file = whole(read_rule(run / "rule.safetensors"))
-    return formula(file.document, file.tensors)
-
-
-def write(run: Path, job: Job, data: Data, rows: dict[str, Row], sure: Sure, told: Plain) -> None:
-    """Figures and report.html, which comes last."""
-    pictures = run / "figures"
-    pictures.mkdir(exist_ok=True)
-    sections = [
-        Section("Verdict", _verdict(told)),
-        Section(
-            "What is explained",
-            [_about(told), *_notes(told)],
-            figures=[_explained(told, pictures, part) for part in _parts(told)],
-            tables=[_table(told, part) for part in _parts(told)],
-        ),
-        _rule_section(run, told, pictures),
-        *_spread(job, rows[DISCOVERED], data, sure, pictures),
-        *_session(job, data, rows, pictures),
-        fit_reading.section(told["reading"]),
-        _path_section(told),
-        Section(
-            "Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]
-        ),
-        Section("What would help, by the residuals", _advice(told)) if told["advice"] else None,
-        Section("What this page does not show", _LIMITS),
-    ]
-    facts = [
-        ("experiment", told["experiment"]),
-        ("seed", str(told["seed"])),
-        ("time", f"{told['wall_s']:.0f} s"),
-    ]
-    title = "Simulated and recovered" if told["recover"] is not None else "Fit"
-    folder.write_text(
-        run / "report.html",
-        html(Page(f"{title}: {told['experiment']}", facts, [s for s in sections if s])),
-    )
-
-
-_LIMITS = [
+UNITS_SHOWN = 3  # of every part, in the picture of one session
+SHARE_INTERVAL = f"Student's t over fewer than {FEW} of them, else bootstrap over them"
+LIMITS = [
     "Deviance explained says how well values are predicted, not that the rule is the animal's: "
-    "many rules predict "
-    "alike. metaplast fit --recover simulates a rule on the same design and shows which terms can "
-    "be told apart.",
+    "many rules predict alike. metaplast fit --recover simulates a rule on the same design and "
+    "shows which terms can be told apart.",
     "Intervals of the numbers hold for the chosen terms and for this network; they do not cover "
     "the choice of either.",
     "Rewards and gates are those that were recorded, also where a simulated choice would have led "
@@ -238,158 +49,234 @@ _LIMITS = [
 ]
 
 
-def _notes(told: Plain) -> list[str]:
-    rows = [f"{name}: {row['note']}." for name, row in told["rows"].items() if row["note"]]
-    return [*rows, *(f"null {name}: {value['note']}" for name, value in told["nulls"].items())]
+class FinishedFit(NamedTuple):
+    """All that a page shows.
+
+    run: the folder.
+    job: the configs of the rows.
+    data: the sessions.
+    rows: {name: fitted row}.
+    certainty: intervals and refits of the discovered row.
+    result: as in fit.json.
+    """
+
+    run: Path
+    job: Job
+    data: Data
+    rows: dict[str, Row]
+    certainty: Certainty
+    result: FitResult
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures."""
+        return self.run / "figures"
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """The lifetime of the discovered row."""
+        return problem_of(self.job.main).lifetime
 
 
-def _explained(told: Plain, pictures: Path, part: str) -> Figure:
-    own = {
-        name: row["parts"][part] if part else row
-        for name, row in _rows(told).items()
-        if "explained" in row
-    }
-    rows = {name: row["explained"] for name, row in own.items()}
-    path = pictures / f"{'_'.join(['explained', *filter(None, [part])])}.png"
-    explained.draw(rows, path, DISCOVERED, part or "values")
-    alt = f"Deviance explained{f' of {part}' if part else ''}: " + "; ".join(
-        f"{name}: {', '.join(f'{_interval(v)} against {n}' for n, v in found.items())}"
-        for name, found in rows.items()
+def write(fit: FinishedFit) -> None:
+    """Write the figures, and report.html last."""
+    fit.figures.mkdir(exist_ok=True)
+    result = fit.result
+    facts = [
+        ("experiment", result.experiment),
+        ("seed", str(result.seed)),
+        ("time", f"{result.wall_s:.0f} s"),
+    ]
+    title = "Simulated and recovered" if result.recover is not None else "Fit"
+    page = Page(f"{title}: {result.experiment}", facts, _sections(fit))
+    folder.write_text(fit.run / "report.html", html(page))
+
+
+def _sections(fit: FinishedFit) -> list[Section]:
+    """The sections of the page, in their order."""
+    result = fit.result
+    doubts = result.doubts or ["None was found by the checks of this page."]
+    sections = [
+        Section("Verdict", result.verdict),
+        _explained_section(fit),
+        _rule_section(fit),
+        _window_section(fit) or _surface_section(fit),
+        _session_section(fit),
+        data_reading.section(result.reading),
+        _path_section(result),
+        Section("Reasons to doubt it", doubts),
+    ]
+    if result.advice:
+        advice = [change.words for change in result.advice]
+        sections.append(Section("What would help, by the residuals", advice))
+    sections.append(Section("What this page does not show", LIMITS))
+    return [section for section in sections if section is not None]
+
+
+def _explained_section(fit: FinishedFit) -> Section:
+    """Deviance explained: all values first, then each part."""
+    result = fit.result
+    parts = [None, *parts_of(result)]
+    notes = [f"{name}: {row.note}." for name, row in result.rows.items() if row.note]
+    notes += [f"null {name}: {null.note}" for name, null in result.nulls.items()]
+    return Section(
+        "What is explained",
+        [data_sentence(result), *notes],
+        figures=[_explained_figure(fit, part) for part in parts],
+        tables=[_explained_table(result, part) for part in parts],
     )
-    return Figure(path, alt, f"Mean over held-out subjects and 95 % interval ({summary.HOW}).")
 
 
-def _table(told: Plain, part: str) -> Table:
-    head, *lines = _scores(told, part)
-    about = (
-        f"Held-out values of {part}"
-        if part
-        else "Held-out values; R2 dw: of the change of weight, where it is known"
-    )
-    return Table(about, head, lines)
+def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
+    """The figure of the shares of deviance: of all values, or of one part."""
+    bars = {}
+    texts = []
+    for name, model in models(fit.result).items():
+        by_null = comparison_of(model, part).explained
+        bars[name] = {null: asdict(share) for null, share in by_null.items()}
+        shares = [f"{share_text(share)} against {null}" for null, share in by_null.items()]
+        texts.append(f"{name}: {', '.join(shares)}")
+    path = fit.figures / ("explained.png" if part is None else f"explained_{part}.png")
+    explained.draw(bars, path, DISCOVERED, part or "values")
+    of_part = f" of {part}" if part is not None else ""
+    alt = f"Deviance explained{of_part}: " + "; ".join(texts)
+    caption = f"Mean over held-out subjects and 95 % interval ({SHARE_INTERVAL})."
+    return Figure(path, alt, caption)
 
 
-def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
-    found = {
-        name: value
-        for name, value in told["rows"][DISCOVERED]["numbers"].items()
-        if value is not None
-    }
-    if not found:
+def _explained_table(result: FitResult, part: str | None) -> Table:
+    """The table of the shares of deviance: of all values, or of one part."""
+    head, *lines = score_table(result, part)
+    caption = "Held-out values; R2 dw: of the change of weight, where it is known"
+    if part is not None:
+        caption = f"Held-out values of {part}"
+    return Table(caption, head, lines)
+
+
+def _rule_section(fit: FinishedFit) -> Section:
+    """The formula of the rule, its numbers, and the agreement of the starts."""
+    result = fit.result
+    row = result.discovered
+    values = {name: value for name, value in row.numbers.items() if value is not None}
+    if not values:
         return Section("The rule", ["Nothing is learned, or nothing that is finite."])
-    path = pictures / "numbers.png"
-    true = {r["name"]: r["true"] for r in told.get("truth", [])}
-    interval = (told["bootstrap"] or {}).get("ci95", {})
-    fit_numbers.draw(dict(sorted(found.items(), key=lambda p: -abs(p[1]))), interval, true, path)
-    alt = "Numbers of the rule: " + ", ".join(
-        f"{name} {value:.3g}" for name, value in found.items()
-    )
-    caption = "Rate times coefficient of every term that is kept" + (
-        f"; bars: {_source(told)}." if interval else "."
-    )
-    row, starts = told["rows"][DISCOVERED], told["rows"][DISCOVERED]["starts"]
-    words = [
-        f"{starts['n']} different starts, {starts['same']} of them within 1 % of the best loss, "
-        f"numbers within "
-        f"{100 * starts['spread']:.1f} % of the largest; at rest after {row['steps']} outer steps: "
-        f"{row['stable']}."
-    ]
-    tables = [Table("The numbers", _head(told), _number_rows(told))]
-    return Section("The rule", words, [_formula(run)], [Figure(path, alt, caption)], tables)
-
-
-def _source(told: Plain) -> str:
-    """Where the intervals of the numbers come from."""
-    known, refits = told.get("intervals"), told["bootstrap"]["refits"]
-    drawn = f"95 % of {refits} refits to data drawn from the fitted rule"
-    if not known or known["why"]:
-        return drawn
-    over = f"95 %, Student's t over {known['n']} {known['over']}"
-    return f"{over}, or {drawn}, whichever reaches further" if refits else over
-
-
-def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[Section]:
-    """The change of weight over two signals, or over the lag of two spikes, with its interval."""
-    problem = problem_of(job.main)
-    if window := spike_window(problem.lifetime, row.theta, data.source, sure):
-        path = pictures / "window.png"
-        spike_windows.draw(window.curves, window.band, path)
-        ends = ", ".join(
-            f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items()
-        )
-        caption = "Change of weight by one pair of spikes." + "".join(
-            f" {name}: what becomes eligible, for the modulator to apply." for name in window.gated
-        )
-        figure = Figure(path, f"Spike-timing window: {ends}", caption)
-        return [Section("The window", figures=[figure])]
-    if not (found := surface_of(problem.lifetime, row.theta, sure)):
-        return []
-    path = pictures / "surface.png"
-    surface_spread.draw(found.grid, found.change, found.half, found.names, path)
-    widest = float(found.half.max())
-    alt = (
-        f"Change of weight over {found.names[0]} and {found.names[1]}; half intervals up to "
-        f"{widest:.3g}"
-    )
-    caption = (
-        f"Signals that are no axis are held: {found.held}. Right: how well the data fix each point."
-    )
-    return [Section("Change of weight over two signals", figures=[Figure(path, alt, caption)])]
-
-
-def _session(job: Job, data: Data, rows: dict[str, Row], pictures: Path) -> list[Section]:
-    family: Any = job.main.task
-    if family.clamp:
-        return []
-    heldout = jax.tree.map(lambda x: x[:1], data.sessions["heldout"])
-    predicted = {}
-    for name in [n for n in (DISCOVERED, summary.NONE) if n in rows]:
-        lifetime = problem_of(job.row(name)).lifetime
-        found = activity(lifetime, rows[name].theta, heldout, job.main.seed)
-        predicted[name] = np.asarray(family.likelihood.mean(found))[0]
-    path = pictures / "session.png"
-    recorded, observed = np.asarray(heldout.target)[0], np.asarray(heldout.observed)[0]
-    named = {}
-    for part in family.parts():
-        most = np.argsort(-observed[:, part.columns].sum(axis=0), kind="stable")[:3]
-        named |= {int(part.columns.start + i): f"{part.name} {i}" for i in most}
-    fit_session.draw(recorded, observed, predicted, named, path)
-    alt = (
-        f"Recorded and expected values of {', '.join(named.values())} over "
-        f"{int(observed.any(1).sum())} steps"
-    )
-    return [
-        Section(
-            "One session",
-            figures=[
-                Figure(path, alt, "Points: recorded. Lines: expected, having seen none of it.")
-            ],
-        )
-    ]
-
-
-def _path_section(told: Plain) -> Section:
-    path = told["rows"][DISCOVERED]["path"]
-    if not path:
-        return Section(
-            "Which terms", ["The rule has few terms: all of them were fitted, without a penalty."]
-        )
-    lines = [
-        (
-            f"{c['strength']:g}",
-            str(c["n_terms"]),
-            f"{_short(c['deviance'])} (se {_short(c['error'])})",
-            "chosen" if c["chosen"] else "",
-        )
-        for c in path
-    ]
+    path = fit.figures / "numbers.png"
+    true = {}
+    for number in result.truth or []:
+        if number.true is not None:
+            true[number.name] = number.true
+    largest_first = dict(sorted(values.items(), key=lambda pair: -abs(pair[1])))
+    fit_numbers.draw(largest_first, result.number_bounds, true, path)
+    texts = [f"{name} {value:.3g}" for name, value in values.items()]
+    caption = "Rate times coefficient of every term that is kept"
+    caption += f"; bars: {interval_source(result)}." if result.number_bounds else "."
     words = (
-        "An L1 penalty of every strength, then a refit of what is left without it. Validation "
-        "trials choose the "
-        "sparsest within one standard error of the best."
+        f"{row.starts.n} different starts, {row.starts.same} of them within 1 % of the best loss, "
+        f"numbers within {100 * row.starts.spread:.1f} % of the largest; "
+        f"at rest after {row.steps} outer steps: {row.stable}."
     )
     return Section(
-        "Which terms",
+        "The rule",
         [words],
-        tables=[Table("Path", ("strength", "numbers kept", "deviance", ""), lines)],
+        [rule_formula(fit.run)],
+        [Figure(path, "Numbers of the rule: " + ", ".join(texts), caption)],
+        [Table("The numbers", number_head(result), number_lines(result))],
     )
+
+
+def interval_source(result: FitResult) -> str:
+    """The source of the intervals of the numbers, in words."""
+    refits = result.bootstrap.refits if result.bootstrap is not None else 0
+    of_refits = f"95 % of {refits} refits to data drawn from the fitted rule"
+    intervals = result.intervals
+    if intervals is None or intervals.why:
+        return of_refits
+    of_subjects = f"95 %, Student's t over {intervals.n} {intervals.over}"
+    if not refits:
+        return of_subjects
+    return f"{of_subjects}, or {of_refits}, whichever reaches further"
+
+
+def _window_section(fit: FinishedFit) -> Section | None:
+    """The change of weight over the lag of two spikes, for a rule of spike timing."""
+    theta = fit.rows[DISCOVERED].theta
+    window = spike_window(fit.lifetime, theta, fit.data.source, fit.certainty)
+    if window is None:
+        return None
+    path = fit.figures / "window.png"
+    curves = {name: (curve.lag, curve.change) for name, curve in window.curves.items()}
+    spike_windows.draw(curves, window.band, path)
+    ranges = []
+    for name, curve in window.curves.items():
+        ranges.append(f"{name} {curve.change.min():.4g} to {curve.change.max():.4g}")
+    caption = "Change of weight by one pair of spikes."
+    for name in window.gated:
+        caption += f" {name}: what becomes eligible, for the modulator to apply."
+    figure = Figure(path, f"Spike-timing window: {', '.join(ranges)}", caption)
+    return Section("The window", figures=[figure])
+
+
+def _surface_section(fit: FinishedFit) -> Section | None:
+    """The change of weight over two signals, for a rule that reads two."""
+    surface = surface_of(fit.lifetime, fit.rows[DISCOVERED].theta, fit.certainty)
+    if surface is None:
+        return None
+    path = fit.figures / "surface.png"
+    grid = (surface.x, surface.y)
+    names = (surface.x_name, surface.y_name)
+    surface_spread.draw(grid, surface.change, surface.half, names, path)
+    alt = (
+        f"Change of weight over {surface.x_name} and {surface.y_name}; "
+        f"half intervals up to {float(surface.half.max()):.3g}"
+    )
+    caption = (
+        f"Signals that are no axis are held: {surface.held}. "
+        "Right: how well the data fix each point."
+    )
+    return Section("Change of weight over two signals", figures=[Figure(path, alt, caption)])
+
+
+def _session_section(fit: FinishedFit) -> Section | None:
+    """One held-out session as it was recorded, and as the rule expects it."""
+    family = cast(AbstractRecording, fit.job.main.task)
+    if family.clamp:
+        return None
+    session = jax.tree.map(lambda x: x[:1], fit.data.sessions["heldout"])
+    predicted = {}
+    for name in (DISCOVERED, NO_PLASTICITY):
+        if name in fit.rows:
+            lifetime = problem_of(fit.job.row(name)).lifetime
+            lived: Any = activity(lifetime, fit.rows[name].theta, session, fit.job.main.seed)
+            predicted[name] = np.asarray(family.likelihood.mean(lived))[0]
+    recorded = np.asarray(session.target)[0]
+    observed = np.asarray(session.observed)[0]
+    names = {}
+    for part in family.parts():
+        counts = observed[:, part.columns].sum(axis=0)
+        for unit in np.argsort(-counts, kind="stable")[:UNITS_SHOWN]:
+            names[int(part.columns.start + unit)] = f"{part.name} {unit}"
+    path = fit.figures / "session.png"
+    fit_session.draw(recorded, observed, predicted, names, path)
+    n_steps = int(observed.any(1).sum())
+    alt = f"Recorded and expected values of {', '.join(names.values())} over {n_steps} steps"
+    caption = "Points: recorded. Lines: expected, having seen none of it."
+    return Section("One session", figures=[Figure(path, alt, caption)])
+
+
+def _path_section(result: FitResult) -> Section:
+    """The sets of terms that were tried."""
+    path = result.discovered.path
+    if not path:
+        words = "The rule has few terms: all of them were fitted, without a penalty."
+        return Section("Which terms", [words])
+    lines = []
+    for point in path:
+        deviance = f"{four_digits(point.deviance)} (se {four_digits(point.error)})"
+        chosen = "chosen" if point.chosen else ""
+        lines.append((f"{point.strength:g}", str(point.n_terms), deviance, chosen))
+    words = (
+        "An L1 penalty of every strength, then a refit of what is left without it. Validation "
+        "trials choose the sparsest within one standard error of the best."
+    )
+    table = Table("Path", ("strength", "numbers kept", "deviance", ""), lines)
+    return Section("Which terms", [words], tables=[table])

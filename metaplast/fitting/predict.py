@@ -1,17 +1,18 @@
-"""What a theta says about sessions: activity, final weights, and how its weights compare with the
-true ones.
+"""Predictions of a theta for sessions: activity, final weights, and drawn values.
+
+The file also compares the weights of a theta with the true ones of simulated sessions.
 """
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from metaplast.fitting.data import Source, arrays
+from metaplast.fitting.data import Source, arrays, recording_of
 from metaplast.life.lifetime import Lifetime
 from metaplast.networks import base as network
 from metaplast.recording import Session
@@ -19,126 +20,212 @@ from metaplast.signals import Key, Theta
 
 
 def activity(lifetime: Lifetime, theta: Theta, sessions: Session, seed: int) -> np.ndarray:
-    """The activity [n_sessions, n_steps, n_seen] that the task looks at, of lives through the
-    recorded sessions.
+    """The activity [n_sessions, n_steps, n_seen] that the task sees.
+
+    Lives go through the recorded sessions.
     """
-    return np.asarray(_predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))[0])
+    lives = _predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))
+    return np.asarray(lives.activity)
 
 
 def final_weights(
     lifetime: Lifetime, theta: Theta, sessions: Session, seed: int
 ) -> dict[str, np.ndarray]:
-    """{edge: weights at the end [n_sessions, its layout]}."""
-    found = _predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))[1]
-    return {edge: np.asarray(w) for edge, w in found.items()}
+    """{edge: weights at the end of a life [n_sessions, its layout]}."""
+    lives = _predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))
+    return {edge: np.asarray(weights) for edge, weights in lives.final.items()}
+
+
+class Lives(NamedTuple):
+    """Lives through sessions.
+
+    activity [n_sessions, n_steps, n_seen].
+    final: {edge: weights at the end [n_sessions, its layout]}.
+    """
+
+    activity: Array
+    final: dict[str, Array]
 
 
 @partial(jax.jit, static_argnames="lifetime")
-def _predicted(
-    lifetime: Lifetime, theta: Theta, sessions: Session, key: Key
-) -> tuple[Array, dict[str, Array]]:
+def _predicted(lifetime: Lifetime, theta: Theta, sessions: Session, key: Key) -> Lives:
+    """Live through every session, one after the other."""
     recording = replace(lifetime, record=("activity",))
-    wiring, shape, n_steps = lifetime.wiring(), lifetime.task.shape(), sessions.target.shape[1]
+    wiring = lifetime.wiring()
+    shape = lifetime.task.shape()
+    n_sessions, n_steps = sessions.target.shape[:2]
 
-    def one(pair: tuple[Session, Key]) -> tuple[Array, dict[str, Array]]:
-        life = recording.begin(theta, pair[0], pair[1])
-        life, trace = recording.advance(theta, pair[0], life, n_steps, start=0)
-        found = network.seen(wiring, shape, trace.recorded["activity"])
-        return found, {name: s.weight for name, s in life.synapses.items()}
+    def live(pair: tuple[Session, Key]) -> Lives:
+        session, key = pair
+        life = recording.begin(theta, session, key)
+        life, trace = recording.advance(theta, session, life, n_steps, start=0)
+        seen = network.seen(wiring, shape, trace.recorded["activity"])
+        final = {name: synapses.weight for name, synapses in life.synapses.items()}
+        return Lives(seen, final)
 
-    return lax.map(one, (sessions, jax.random.split(key, sessions.target.shape[0])))
+    return lax.map(live, (sessions, jax.random.split(key, n_sessions)))
 
 
 @partial(jax.jit, static_argnames="lifetime")
 def drawn(
     lifetime: Lifetime, theta: Theta, sessions: Session, key: Key, spread: Array
 ) -> dict[str, Any]:
-    """New values for sessions from a rule: lives through the recorded stimuli, choices'
-    consequences (gates, rewards) and trial starts as they were, activity drawn anew from the
-    likelihood where something was recorded.
+    """New values for sessions, drawn from a rule.
 
-    spread []: residual standard deviation, where the likelihood has one; of the measured final
-    weights, where there are any. Returns the fields of Session that change.
+    Lives go through the recorded stimuli. The consequences of choices (gates, rewards) and the
+    starts of trials stay as they were. Recorded values are drawn anew from the likelihood; those of
+    a clamped recording stay. Measured final weights are those of the lives plus gaussian noise.
+
+    Args:
+        lifetime, theta: the rule in its network.
+        sessions: stacked.
+        key: of the lives and of the draws.
+        spread []: standard deviation of the noise of values, where the likelihood has one, and of
+            measured final weights.
+
+    Returns: the fields of Session that change.
     """
     k_life, k_value, k_weight = jax.random.split(key, 3)
-    found, weights = _predicted(lifetime, theta, sessions, k_life)
-    likelihood = lifetime.task.likelihood  # pyright: ignore[reportAttributeAccessIssue]
-    keys = jax.random.split(k_value, found.shape[:2])
-    draw = jax.vmap(jax.vmap(lambda k, a: likelihood.draw(k, a, spread)))
-    target = draw(keys, found) if not lifetime.task.clamp else sessions.target  # pyright: ignore[reportAttributeAccessIssue]
+    lives = _predicted(lifetime, theta, sessions, k_life)
+    family = recording_of(lifetime)
+    keys = jax.random.split(k_value, lives.activity.shape[:2])
+    draw = jax.vmap(jax.vmap(lambda k, a: family.likelihood.draw(k, a, spread)))
+    target = sessions.target if family.clamp else draw(keys, lives.activity)
     final = {}
     for index, (edge, measured) in enumerate(sessions.final.items()):
         noise = spread * jax.random.normal(jax.random.fold_in(k_weight, index), measured.shape)
-        final[edge] = jnp.where(jnp.isfinite(measured), weights[edge] + noise, jnp.nan)
+        final[edge] = jnp.where(jnp.isfinite(measured), lives.final[edge] + noise, jnp.nan)
     return {"target": target, "final": final}
+
+
+class WeightR2(NamedTuple):
+    """R2 of weights, and of their changes since birth."""
+
+    weights: float
+    changes: float
 
 
 def weights_explained(
     source: Source, lifetime: Lifetime, theta: Theta, sessions: Session, seed: int
-) -> Any:
-    """{edge: (R2 of weights, R2 of their change since birth)} over sessions, steps and synapses,
-    against the truth.
+) -> dict[str, WeightR2]:
+    """{edge: R2 of its weights against the truth} over sessions, steps and synapses.
 
-    R2 = 1 - sum (w - w*)^2 / sum (w* - mean w*)^2, over the plastic edges that both networks have
-    in one shape; padded steps are left out.
+    R2 = 1 - sum (w - w*)^2 / sum (w* - mean w*)^2
+
+    w, w*: fitted and true weights of the plastic edges that both networks have in one shape.
+
+    Padded steps are left out.
     """
     shapes = {name: edge.connection.shape for name, (edge, _) in source.lifetime.plastic().items()}
-    edges = tuple(
-        n for n, (e, _) in lifetime.plastic().items() if shapes.get(n) == e.connection.shape
-    )
+    edges = []
+    for name, (edge, _) in lifetime.plastic().items():
+        if shapes.get(name) == edge.connection.shape:
+            edges.append(name)
     if not edges:
         return {}
     sums = _compared(
-        (source.lifetime, lifetime),
-        edges,
-        (source.theta, theta),
+        source.lifetime,
+        lifetime,
+        tuple(edges),
+        source.theta,
+        theta,
         arrays(sessions),
         jax.random.key(seed),
     )
-    total = lambda x: float(np.sum(np.asarray(x, np.float64)))
-    pair = lambda kinds: tuple(_r2(*map(total, kinds[kind])) for kind in ("w", "dw"))
-    return {edge: pair(sums[edge]) for edge in edges}
+    return {edge: WeightR2(_r2(of.weights), _r2(of.changes)) for edge, of in sums.items()}
 
 
-@partial(jax.jit, static_argnames=("lifetimes", "edges"))
-def _compared(
-    lifetimes: Any, edges: tuple[str, ...], thetas: Any, sessions: Session, key: Key
-) -> Any:
-    n_steps = sessions.target.shape[1]
+class Sums(NamedTuple):
+    """Sums [n_sessions] over steps and synapses.
 
-    def one(pair: tuple[Session, Key]) -> Any:
-        found = []
-        for lifetime, theta in zip(lifetimes, thetas, strict=True):
-            watched = replace(lifetime, record=("weights",))
-            life = watched.begin(theta, pair[0], pair[1])
-            trace = watched.advance(theta, pair[0], life, n_steps, start=0)[1]
-            found.append(
-                {e: (life.synapses[e].weight, trace.recorded["weights"][e]) for e in edges}
-            )
-        last = n_steps - jnp.argmax(jnp.any(pair[0].observed > 0, axis=1)[::-1])
-        real = (jnp.arange(n_steps) < last).astype(float)
-        return {e: _sums(found[0][e], found[1][e], real) for e in edges}
-
-    return lax.map(one, (sessions, jax.random.split(key, sessions.target.shape[0])))
-
-
-def _sums(
-    true: tuple[Array, Array], fitted: tuple[Array, Array], real: Array
-) -> dict[str, tuple[Array, ...]]:
-    """(count, sum of the truth, of its square, of the squared error), for weights and for their
-    change.
+    n: compared weights.
+    total: of the true ones.
+    squares: of their squares.
+    error: of the squared errors.
     """
-    per_step = lambda x: real * jnp.sum(x.reshape(x.shape[0], -1), axis=1)
-    found = {}
-    for kind, (a, b) in {
-        "w": (true[1], fitted[1]),
-        "dw": (true[1] - true[0][None], fitted[1] - fitted[0][None]),
-    }.items():
-        count = jnp.sum(real) * (a.size // a.shape[0])
-        found[kind] = (count, *(jnp.sum(per_step(x)) for x in (a, a**2, (a - b) ** 2)))
-    return found
+
+    n: Array
+    total: Array
+    squares: Array
+    error: Array
 
 
-def _r2(count: float, total: float, squares: float, error: float) -> float:
-    variance = squares - total**2 / count
+class EdgeSums(NamedTuple):
+    """The sums of one edge, of its weights and of their changes since birth."""
+
+    weights: Sums
+    changes: Sums
+
+
+class _Paths(NamedTuple):
+    """The weights of one life.
+
+    first: {edge: weights at birth [its layout]}.
+    later: {edge: weights after every step [n_steps, its layout]}.
+    """
+
+    first: dict[str, Array]
+    later: dict[str, Array]
+
+    def changes(self, edge: str) -> Array:
+        """The changes since birth [n_steps, its layout]."""
+        return self.later[edge] - self.first[edge][None]
+
+
+@partial(jax.jit, static_argnames=("true_lifetime", "lifetime", "edges"))
+def _compared(
+    true_lifetime: Lifetime,
+    lifetime: Lifetime,
+    edges: tuple[str, ...],
+    true_theta: Theta,
+    theta: Theta,
+    sessions: Session,
+    key: Key,
+) -> dict[str, EdgeSums]:
+    """{edge: its sums} of the true and the fitted weights."""
+    n_sessions, n_steps = sessions.target.shape[:2]
+
+    def paths(lifetime: Lifetime, theta: Theta, session: Session, key: Key) -> _Paths:
+        watched = replace(lifetime, record=("weights",))
+        life = watched.begin(theta, session, key)
+        _, trace = watched.advance(theta, session, life, n_steps, start=0)
+        first = {edge: life.synapses[edge].weight for edge in edges}
+        return _Paths(first, trace.recorded["weights"])
+
+    def live(pair: tuple[Session, Key]) -> dict[str, EdgeSums]:
+        session, key = pair
+        true = paths(true_lifetime, true_theta, session, key)
+        fitted = paths(lifetime, theta, session, key)
+        n_real = n_steps - jnp.argmax(jnp.any(session.observed > 0, axis=1)[::-1])
+        real = (jnp.arange(n_steps) < n_real).astype(float)
+        sums = {}
+        for edge in edges:
+            sums[edge] = EdgeSums(
+                weights=_sums(true.later[edge], fitted.later[edge], real),
+                changes=_sums(true.changes(edge), fitted.changes(edge), real),
+            )
+        return sums
+
+    return lax.map(live, (sessions, jax.random.split(key, n_sessions)))
+
+
+def _sums(true: Array, fitted: Array, real: Array) -> Sums:
+    """Sums over steps and synapses.
+
+    Args:
+        true, fitted: values [n_steps, layout].
+        real: 0 at padded steps, else 1 [n_steps].
+    """
+
+    def total(values: Array) -> Array:
+        return jnp.sum(real * jnp.sum(values.reshape(values.shape[0], -1), axis=1))
+
+    n = jnp.sum(real) * (true.size // true.shape[0])
+    return Sums(n, total(true), total(true**2), total((true - fitted) ** 2))
+
+
+def _r2(sums: Sums) -> float:
+    """R2 from the sums of all sessions; NaN where the true values do not vary."""
+    n, total, squares, error = (float(np.sum(np.asarray(x, np.float64))) for x in sums)
+    variance = squares - total**2 / n  # times n
     return 1.0 - error / variance if variance > 0 else float("nan")

@@ -1,4 +1,4 @@
-"""Other places from which a fit may begin."""
+"""The places from which the starts of a fit begin."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,17 +9,16 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.penalised import of_terms
 from metaplast.signals import Theta
 
-SCATTER = (
-    0.3  # of the largest number of a leaf of coefficients, and of other leaves in their own unit
-)
+# of the largest number of a leaf of coefficients; of other leaves in their own unit
+SCATTER = 0.3
 ZEROS = 0.3  # the largest number that stands for a leaf of coefficients that are all 0
 
 
 def starts(problem: MetaProblem, n: int, seed: int) -> list[Theta]:
     """n thetas as the problem draws them. One that repeats an earlier one is scattered around it.
 
-    Constants begin where the rule says, and coefficients of `scale: 0` at 0: without scatter, all
-    starts of such a rule are one point, and their agreement says nothing.
+    Constants begin where the rule says, and coefficients of `scale: 0` at 0. Without scatter, all
+    starts of such a rule would be one point, and their agreement would say nothing.
     """
     thetas = []
     seen = set()
@@ -33,8 +32,9 @@ def starts(problem: MetaProblem, n: int, seed: int) -> list[Theta]:
 
 
 def scattered(theta: Theta, rng: np.random.Generator) -> Theta:
-    """theta + SCATTER size N(0, 1); size: the largest number of a leaf of coefficients, 1 for every
-    other leaf.
+    """theta + SCATTER size N(0, 1)
+
+    size: the largest number of a leaf of coefficients, 1 for every other leaf.
     """
 
     def moved(leaf: np.ndarray, size: float) -> np.ndarray:
@@ -49,5 +49,5 @@ def scattered(theta: Theta, rng: np.random.Generator) -> Theta:
 
 
 def _bits(theta: Theta) -> bytes:
-    """-0 and 0 are the same."""
+    """The bits of a theta, in which -0 and 0 are the same."""
     return (flattened(theta) + 0.0).tobytes()

@@ -1,6 +1,4 @@
-"""How well the data fix what a rule does, not only its numbers: surfaces and spike-timing
-windows.
-"""
+"""Intervals of the effects of a rule, beyond its numbers: surfaces and spike-timing windows."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Source
-from metaplast.fitting.intervals import Known
+from metaplast.fitting.geometry import Moves
 from metaplast.language.grammar import reach
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import member
@@ -23,85 +21,133 @@ from metaplast.signals import Theta
 
 LAGS = np.arange(-60, 61)  # steps
 MOST = 40  # numbers of a rule: each is moved twice
-Sure = tuple[
-    Known | None, Bootstrap | None
-]  # what is known of the numbers, and refits where some were asked for
 
 
-class Spread(NamedTuple):
-    """delta_w over two signals [n_y, n_x], and half the width of its 95 % interval."""
+class Surface(NamedTuple):
+    """The change of weight over two signals.
 
-    grid: tuple[np.ndarray, np.ndarray]
+    x [n_x], y [n_y]: values of the two signals.
+    x_name, y_name: their names.
+    change [n_y, n_x]: of the weight.
+    half [n_y, n_x]: half the width of its 95 % interval.
+    held: the other signals and their values, in words.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_name: str
+    y_name: str
     change: np.ndarray
     half: np.ndarray
-    names: tuple[str, str]
     held: str
 
 
-class Window(NamedTuple):
-    """curves: {fitted, true: (lag in ms, change of weight)}; band: (lag, low, high), 95 %, or None.
-    gated: those whose changes become eligible, for a modulator to apply."""
+class Curve(NamedTuple):
+    """The change of one weight by one pair of spikes.
 
-    curves: dict[str, tuple[np.ndarray, np.ndarray]]
-    band: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    lag [n]: post time minus pre time, in ms.
+    change [n]: of the weight.
+    """
+
+    lag: np.ndarray
+    change: np.ndarray
+
+
+class Band(NamedTuple):
+    """The 95 % interval of a curve: lag [n] in ms, and its ends [n]."""
+
+    lag: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Window(NamedTuple):
+    """Spike-timing windows.
+
+    curves: {`fitted`, and `true` where it is known: curve}.
+    band: of the fitted curve, or None.
+    gated: names of the curves whose changes become eligible, for a modulator to apply.
+    """
+
+    curves: dict[str, Curve]
+    band: Band | None
     gated: tuple[str, ...]
 
 
-def surface_of(lifetime: Lifetime, theta: Theta, sure: Sure) -> Spread | None:
-    """The first surface of the first slot's rule (results/surfaces.py); None where the data leave a
-    number open.
+def surface_of(lifetime: Lifetime, theta: Theta, certainty: Certainty) -> Surface | None:
+    """The first surface of the rule of the first slot (`results.surfaces`).
+
+    None for a rule without a surface, or where the data leave a number open.
     """
-    found = _surface(lifetime, theta)
-    half = half_width(theta, sure, lambda theta: _surface(lifetime, theta).delta_w)
-    if found is None or half is None:
+    surface = _surface(lifetime, theta)
+    half = half_width(theta, certainty, lambda theta: _surface(lifetime, theta).delta_w)
+    if surface is None or half is None:
         return None
-    held = (
-        ", ".join(f"{name} = {value:g}" for name, value in found.held.items())
-        or "nothing else is read"
+    held = ", ".join(f"{name} = {value:g}" for name, value in surface.held.items())
+    return Surface(
+        x=surface.x_values,
+        y=surface.y_values,
+        x_name=surface.x,
+        y_name=surface.y,
+        change=surface.delta_w,
+        half=half,
+        held=held or "nothing else is read",
     )
-    return Spread((found.x_values, found.y_values), found.delta_w, half, (found.x, found.y), held)
 
 
-def half_width(theta: Theta, sure: Sure, of: Callable[[Theta], np.ndarray]) -> np.ndarray | None:
-    """Half the width of the 95 % interval of anything that a rule does, `of(theta)`.
+def half_width(
+    theta: Theta, certainty: Certainty, effect: Callable[[Theta], np.ndarray]
+) -> np.ndarray | None:
+    """Half the width of the 95 % interval of an effect f(theta) of a rule.
 
-    t sqrt(sum_k ((f(theta + m_k) - f(theta - m_k)) / 2)^2) over the moves m_k of `Known.spread`,
-    the wider of its pairs. Where numbers are open, or more than MOST, or have no name, Student's t
-    over refits, if there are some.
+    t sqrt(sum_k ((f(theta + m_k) - f(theta - m_k)) / 2)^2), of the wider `Moves`
+
+    t: Student's quantile.
+    m_k: the moves of `NumberIntervals.moves`.
+
+    Where numbers are open, or more than MOST, or have no name, Student's t over refits counts.
+
+    Returns: half the width in the shape of f, or None where there are no refits either.
     """
-    known, refits = sure
-    if known is None or not known.spread or len(known.spread[0][1]) > MOST:
-        if refits is None or len(refits.values) < 2:
-            return None
-        n = len(refits.values)
-        return t_quantile(n - 1) * np.std(
-            [of(member(refits.thetas, i)) for i in range(n)], axis=0, ddof=1
-        )
-    halves = []
-    for t, moves in known.spread:
-        each = [
-            0.5 * (of(_moved(theta, move, 1.0)) - of(_moved(theta, move, -1.0))) for move in moves
-        ]
-        halves.append(t * np.sqrt(np.sum(np.square(each), axis=0)))
-    return np.max(halves, axis=0)
+    intervals, refits = certainty
+    if intervals is not None and intervals.moves and len(intervals.moves[0].thetas) <= MOST:
+        halves = [_half_of_moves(theta, moves, effect) for moves in intervals.moves]
+        return np.max(halves, axis=0)
+    if refits is None or len(refits.values) < 2:
+        return None
+    n = len(refits.values)
+    effects = [effect(member(refits.thetas, index)) for index in range(n)]
+    return t_quantile(n - 1) * np.std(effects, axis=0, ddof=1)
+
+
+def _half_of_moves(theta: Theta, moves: Moves, effect: Callable[[Theta], np.ndarray]) -> np.ndarray:
+    """Half the width of an interval by the moves of theta along independent axes."""
+    differences = []
+    for move in moves.thetas:
+        up = effect(_moved(theta, move, 1.0))
+        down = effect(_moved(theta, move, -1.0))
+        differences.append(0.5 * (up - down))
+    return moves.t * np.sqrt(np.sum(np.square(differences), axis=0))
 
 
 def _moved(theta: Theta, move: Theta, sign: float) -> Theta:
+    """theta plus or minus a move."""
     return jax.tree.map(lambda x, m: np.asarray(x + sign * m, np.asarray(x).dtype), theta, move)
 
 
 def _surface(lifetime: Lifetime, theta: Theta) -> Any:
+    """The first surface of the rule on the first edge of the first slot, or None."""
     slot = lifetime.slots[0]
-    own = theta["rules"][slot.name]
-    name = _edge(lifetime)
+    slot_theta = theta["rules"][slot.name]
+    edge = _edge(lifetime)
     rule = Rule(
         name="fitted",
         spec=slot.rule,
-        theta=jax.tree.map(jnp.asarray, own if slot.shared else own[name]),
-        edges=(name,),
+        theta=jax.tree.map(jnp.asarray, slot_theta if slot.shared else slot_theta[edge]),
+        edges=(edge,),
         connections={},
-        reads=lifetime.reads()[name],
-        reach=reach(lifetime.reads()[name]),
+        reads=lifetime.reads()[edge],
+        reach=reach(lifetime.reads()[edge]),
         clock=slot.rule.clock,
         dt=lifetime.dt,
         activity_reference=1.0,
@@ -112,41 +158,40 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
 
 
 def spike_window(
-    lifetime: Lifetime, theta: Theta, source: Source | None, sure: Sure
+    lifetime: Lifetime, theta: Theta, source: Source | None, certainty: Certainty
 ) -> Window | None:
-    """The change of one weight by one pair of spikes; None for a rule that is no spike-timing
-    rule.
-    """
-    if not _timed(lifetime):
+    """The spike-timing window of a rule, beside the true one; None for another kind of rule."""
+    if not _is_timed(lifetime):
         return None
-    lag, lifetimes = LAGS * lifetime.dt * 1e3, {"fitted": lifetime}
-    curves = {"fitted": (lag, _pairs(lifetime, theta))}
-    if source is not None and _timed(source.lifetime):
+    lag = LAGS * lifetime.dt * 1e3
+    lifetimes = {"fitted": lifetime}
+    curves = {"fitted": Curve(lag, _pair_changes(lifetime, theta))}
+    if source is not None and _is_timed(source.lifetime):
         lifetimes["true"] = source.lifetime
-        curves["true"] = (lag, _pairs(source.lifetime, source.theta))
-    by_modulator = tuple(name for name, its in lifetimes.items() if gated(its.slots[0].rule))
-    half = half_width(theta, sure, lambda theta: _pairs(lifetime, theta))
-    middle = curves["fitted"][1]
-    band = None if half is None else (lag, middle - half, middle + half)
-    return Window(curves, band, by_modulator)
+        curves["true"] = Curve(lag, _pair_changes(source.lifetime, source.theta))
+    by_modulator = [name for name, each in lifetimes.items() if gated(each.slots[0].rule)]
+    half = half_width(theta, certainty, lambda theta: _pair_changes(lifetime, theta))
+    fitted = curves["fitted"].change
+    band = Band(lag, fitted - half, fitted + half) if half is not None else None
+    return Window(curves, band, tuple(by_modulator))
 
 
-def _timed(lifetime: Lifetime) -> bool:
-    slots = lifetime.slots
-    return (
-        bool(slots)
-        and slots[0].shared
-        and by_pairs(slots[0].rule, lifetime.reads()[_edge(lifetime)])
-    )
-
-
-def _pairs(lifetime: Lifetime, theta: Theta) -> np.ndarray:
+def _is_timed(lifetime: Lifetime) -> bool:
+    """Whether the first slot has one rule of spike timing."""
+    if not lifetime.slots:
+        return False
     slot = lifetime.slots[0]
-    return pairs(
-        slot.rule, theta["rules"][slot.name], lifetime.dt, LAGS, lifetime.reads()[_edge(lifetime)]
-    )
+    return slot.shared and by_pairs(slot.rule, lifetime.reads()[_edge(lifetime)])
+
+
+def _pair_changes(lifetime: Lifetime, theta: Theta) -> np.ndarray:
+    """The changes of weight by one pair of spikes at LAGS."""
+    slot = lifetime.slots[0]
+    reads = lifetime.reads()[_edge(lifetime)]
+    return pairs(slot.rule, theta["rules"][slot.name], lifetime.dt, LAGS, reads)
 
 
 def _edge(lifetime: Lifetime) -> str:
     """The first edge of the first slot."""
-    return next(name for name, (_, slot) in lifetime.plastic().items() if slot == lifetime.slots[0])
+    first = lifetime.slots[0]
+    return next(name for name, (_, slot) in lifetime.plastic().items() if slot == first)

@@ -1,286 +1,294 @@
-"""What a fit says, as plain data: every row against every null, on values that training did not
-see.
-"""
+"""The result of a fit, from its fitted rows and the data: the content of fit.json."""
 
-from typing import Any
+import logging
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from metaplast.fitting import certainty
-from metaplast.fitting.certainty import finite, words
+from metaplast.fitting.advice import advice
+from metaplast.fitting.certainty import Certainty, bootstrap_result, intervals_result
 from metaplast.fitting.data import Data, n_values
+from metaplast.fitting.data_reading import reading_of
 from metaplast.fitting.deviance import difference_ci, explained_ci
-from metaplast.fitting.support import Choice
-from metaplast.fitting.verdict import without_scale
-from metaplast.fitting.worth import Worth
-from metaplast.results.statistics import FEW, Estimate
-from metaplast.reuse.formula import NEGLIGIBLE
+from metaplast.fitting.doubts import OTHER_FORM, doubts, number_warnings
+from metaplast.fitting.judgement import JudgedNull, Judgement, judged_nulls
+from metaplast.fitting.numbers import numbers, true_numbers
+from metaplast.fitting.predict import activity, weights_explained
+from metaplast.fitting.recovery import recovered
+from metaplast.fitting.result import (
+    NO_PLASTICITY,
+    Advice,
+    Bounds,
+    Comparison,
+    DataSummary,
+    FitResult,
+    Noise,
+    NullResult,
+    PartComparison,
+    PathPoint,
+    Plain,
+    RowResult,
+    Score,
+    Share,
+    TrueNumber,
+    WeightScore,
+)
+from metaplast.fitting.row_problem import problem_of
+from metaplast.fitting.rows import Row, agreement
+from metaplast.fitting.verdict import verdict
+from metaplast.results.numbers import json_number
+from metaplast.results.statistics import Estimate
+from metaplast.runs.job import Config, Job
+from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
 
-Plain = dict[str, Any]
-NONE = "no_plasticity"
-HOW = f"Student's t over fewer than {FEW} of them, else bootstrap over them"
-# Beyond this ratio of two standard deviations activity has the wrong weight against choices.
-WEIGHED = 0.8
+log = logging.getLogger(__name__)
 
 
-def compared(
-    deviances: dict[str, np.ndarray], nulls: dict[str, np.ndarray], subject: np.ndarray, main: str
-) -> dict[str, Plain]:
-    """{row: explained against every null, and its difference to `main` in deviance explained
-    against the first null}, with 95 % intervals over subjects."""
-    first = next(iter(nulls))
-    return {
-        name: {
-            "explained": {null: estimate(explained_ci(d, n, subject)) for null, n in nulls.items()},
-            f"minus_{main}": estimate(difference_ci(d, deviances[main], nulls[first], subject)),
-        }
-        for name, d in deviances.items()
-    }
+def result_of(
+    job: Job, data: Data, rows: dict[str, Row], certainty: Certainty, recover: Plain | None
+) -> FitResult:
+    """The result of a fit. Its warnings of meaningless numbers are logged too.
 
+    Args:
+        job: the configs of the rows.
+        data: the sessions that they were fitted to.
+        rows: {name: fitted row}.
+        certainty: intervals and refits of the discovered row.
+        recover: the part of the config that simulated the data, or None.
 
-def against_nulls(
-    rows: dict[str, Worth], nulls: dict[str, Worth], subject: np.ndarray, main: str
-) -> dict[str, Plain]:
-    """`compared` of rows and nulls (as `null: NAME`) on held-out sessions, the row without
-    plasticity among the nulls;
-    where activity and choice are judged, `parts` says what of each is explained."""
-    nulls = nulls | ({NONE: rows[NONE]} if NONE in rows else {})
-    every = rows | {f"null: {name}": null for name, null in nulls.items() if name != NONE}
-    deviance = lambda worths: {name: worth.deviance for name, worth in worths.items()}
-    found = compared(deviance(every), deviance(nulls), subject, main)
-    for part in rows[main].parts:
-        mine, theirs = ({n: w.parts[part] for n, w in worths.items()} for worths in (every, nulls))
-        for name, told in compared(deviance(mine), deviance(theirs), subject, main).items():
-            found[name].setdefault("parts", {})[part] = {**told, "r2": finite(mine[name].r2)}
-    return found
-
-
-def estimate(value: Estimate) -> Plain:
-    return {
-        "mean": finite(value.mean),
-        "ci95": [finite(value.low), finite(value.high)],
-        "n": value.n,
-    }
-
-
-def of_data(data: Data) -> Plain:
-    """How much there is, and what is held out."""
-    heldout = sorted(
-        {int(s) for s in data.subject["heldout"]} - {int(s) for s in data.subject["train"]}
-    )
-    sessions = {split: len(data.subject[split]) for split in SPLITS}
-    values = {split: round(n_values(data.sessions[split]), 3) for split in SPLITS}
-    return {
-        "subjects": len(data.names),
-        "sessions": sessions,
-        "values": values,
-        "heldout_subjects": [data.names[i] for i in heldout],
-        "heldout_by": "subjects" if heldout else "trials",
-    }
-
-
-def of_worths(worths: dict[Split, Worth]) -> Plain:
-    return {split: _of_worth(found) for split, found in worths.items()}
-
-
-def _of_worth(found: Worth) -> Plain:
-    told: Plain = {"deviance": finite(float(found.deviance.sum())), "r2": finite(found.r2)}
-    return told | (
-        {"parts": {name: _of_worth(part) for name, part in found.parts.items()}}
-        if found.parts
-        else {}
-    )
-
-
-def of_choice(choice: Choice, taken: bool) -> Plain:
-    return {
-        **choice._asdict(),
-        "deviance": finite(choice.deviance),
-        "error": finite(choice.error),
-        "chosen": taken,
-    }
-
-
-def recovered(
-    true: dict[str, float], fitted: dict[str, float], interval: dict[str, Any]
-) -> list[Plain]:
-    """Every number that is not 0 in the truth or in the fit, the largest first.
-
-    verdict: `recovered`, both of one sign and the fit within a quarter of the truth; `off`, kept
-    but further away;
-    `missed`, not kept; `false`, kept but not in the truth. A fit below a thousandth of the largest
-    counts as not kept.
+    Returns: the result with `wall_s` of 0.
     """
-    names = sorted(
-        {*true, *fitted}, key=lambda n: -max(abs(true.get(n, 0.0)), abs(fitted.get(n, 0.0)))
+    family: Any = job.main.task
+    nulls = judged_nulls(family, data, job.main.fit.lags)
+    comparisons = compare_with_nulls(
+        {name: row.judgements["heldout"] for name, row in rows.items()},
+        {name: null.judgements["heldout"] for name, null in nulls.items()},
+        data.subject["heldout"],
     )
-    largest = max((abs(v) for v in true.values()), default=0.0)
-    fitted = {
-        name: value if abs(value) > NEGLIGIBLE * largest else 0.0 for name, value in fitted.items()
-    }
-    told = []
-    for name in names:
-        t, f = true.get(name, 0.0), fitted.get(name, 0.0)
-        if t == 0.0 and f == 0.0:
-            continue
-        if t == 0.0:
-            verdict = "false"
-        elif f == 0.0:
-            verdict = "missed"
-        else:
-            verdict = "recovered" if abs(f - t) <= 0.25 * abs(t) else "off"
-        told.append(
-            {
-                "name": name,
-                "true": finite(t),
-                "fitted": finite(f),
-                "ci95": interval.get(name),
-                "verdict": verdict,
-            }
+    row_results = {}
+    for name, row in rows.items():
+        row_results[name] = _row_result(job.row(name), row, data, comparisons.rows[name])
+    null_results = {}
+    for name, null in nulls.items():
+        null_results[name] = _null_result(null, comparisons.nulls[name])
+    intervals = intervals_result(certainty)
+    for line in number_warnings(intervals):
+        log.warning("%s", line)
+    result = FitResult(
+        experiment=job.main.experiment,
+        seed=job.main.seed,
+        data=data_summary(data),
+        reading=reading_of(job),
+        rows=row_results,
+        nulls=null_results,
+        intervals=intervals,
+        bootstrap=bootstrap_result(certainty.refits, intervals),
+        doubts=[],
+        advice=_advice(job.main, rows[DISCOVERED], data),
+        truth=None,
+        recover=recover,
+        verdict=[],
+        wall_s=0.0,
+    )
+    result = replace(result, truth=_truth(result, data))
+    reasons = doubts(result)
+    if data.source is not None and result.truth is None:
+        reasons.append(OTHER_FORM)
+    return replace(result, doubts=reasons, verdict=verdict(result))
+
+
+class Comparisons(NamedTuple):
+    """{name: comparison} of the rows and of the null models."""
+
+    rows: dict[str, Comparison]
+    nulls: dict[str, Comparison]
+
+
+def compare_with_nulls(
+    rows: dict[str, Judgement], nulls: dict[str, Judgement], subject: np.ndarray
+) -> Comparisons:
+    """Compare every row and null with every null on held-out sessions.
+
+    The row without plasticity is one of the nulls. Where activity and choice are judged, each part
+    is compared on its own too.
+
+    Args:
+        rows: {name: judgement of the row}, the discovered one among them.
+        nulls: {name: judgement of the null}; leads are against the first.
+        subject: the subject of every session [n_sessions].
+    """
+    opponents = dict(nulls)
+    if NO_PLASTICITY in rows:
+        opponents[NO_PLASTICITY] = rows[NO_PLASTICITY]
+    main = rows[DISCOVERED]
+
+    def compared(model: Judgement) -> Comparison:
+        parts = {}
+        for name in main.parts:
+            opponent_parts = {null: other.parts[name] for null, other in opponents.items()}
+            part = model.parts[name]
+            parts[name] = PartComparison(
+                explained=_explained(part, opponent_parts, subject),
+                lead=_lead(part, main.parts[name], opponent_parts, subject),
+                r2=json_number(part.r2),
+            )
+        return Comparison(
+            explained=_explained(model, opponents, subject),
+            lead=_lead(model, main, opponents, subject),
+            parts=parts,
         )
-    return told
+
+    return Comparisons(
+        {name: compared(row) for name, row in rows.items()},
+        {name: compared(null) for name, null in nulls.items()},
+    )
 
 
-def _others(path: list[Plain]) -> list[int]:
-    """Sizes of the supports that validation trials find as good as the chosen one: those of another
-    size, or of the same size with another deviance."""
-    finite_ones = [c for c in path if None not in (c["deviance"], c["error"])]
-    taken = [c for c in finite_ones if c["chosen"]]
-    if not taken:
+def _explained(
+    model: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
+) -> dict[str, Share]:
+    """{null: share of its deviance that the model explains}."""
+    shares = {}
+    for name, null in nulls.items():
+        shares[name] = share_of(explained_ci(model.deviance, null.deviance, subject))
+    return shares
+
+
+def _lead(
+    model: Judgement, main: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
+) -> Share:
+    """The explained deviance of the model minus that of the main row, against the first null."""
+    first = next(iter(nulls.values()))
+    return share_of(difference_ci(model.deviance, main.deviance, first.deviance, subject))
+
+
+def share_of(estimate: Estimate) -> Share:
+    """An estimate of a share of the deviance, for fit.json."""
+    bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
+    return Share(json_number(estimate.mean), bounds, estimate.n)
+
+
+def data_summary(data: Data) -> DataSummary:
+    """The amount of data, and which of them are held out."""
+    trained = {int(subject) for subject in data.subject["train"]}
+    heldout = sorted({int(subject) for subject in data.subject["heldout"]} - trained)
+    return DataSummary(
+        subjects=len(data.names),
+        sessions={split: len(data.subject[split]) for split in SPLITS},
+        values={split: round(n_values(data.sessions[split]), 3) for split in SPLITS},
+        heldout_subjects=[data.names[index] for index in heldout],
+        heldout_by="subjects" if heldout else "trials",
+    )
+
+
+def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, Score]:
+    """The scores of every split, for fit.json."""
+    return {split: _score(judgement) for split, judgement in judgements.items()}
+
+
+def _score(judgement: Judgement) -> Score:
+    """A judgement summed over sessions, for fit.json."""
+    deviance = json_number(float(judgement.deviance.sum()))
+    parts = {name: _score(part) for name, part in judgement.parts.items()}
+    return Score(deviance, json_number(judgement.r2), parts)
+
+
+def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
+    """The result of one null model."""
+    return NullResult(null.note, scores_of(null.judgements), comparison)
+
+
+def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) -> RowResult:
+    """The result of one row."""
+    problem = problem_of(config)
+    values = numbers(problem.lifetime, row.theta) if problem.lifetime.slots else {}
+    learned = 0
+    if jax.tree.leaves(row.theta):
+        learned = int(sum(np.sum(leaf) for leaf in jax.tree.leaves(row.mask)))
+    last = row.last
+    fits = [*row.starts, last] if last is not None else row.starts
+    return RowResult(
+        note=config.note,
+        learned=learned,
+        searched=sorted(values),
+        numbers={name: json_number(value) for name, value in values.items() if value != 0.0},
+        noise=_noise(config, row),
+        steps=last.steps if last is not None else 0,
+        stable=last.stable if last is not None else True,
+        loss=json_number(last.loss) if last is not None else None,
+        diverged=sum(fit.diverged for fit in fits),
+        starts=agreement(problem, row),
+        path=_path(row),
+        splits=scores_of(row.judgements),
+        weights=_weight_scores(config, row, data),
+        comparison=comparison,
+    )
+
+
+def _path(row: Row) -> list[PathPoint]:
+    """The sets of terms that were tried."""
+    points = []
+    for index, option in enumerate(row.path):
+        points.append(
+            PathPoint(
+                strength=option.strength,
+                n_terms=option.n_terms,
+                deviance=json_number(option.deviance),
+                error=json_number(option.error),
+                chosen=index == row.at,
+            )
+        )
+    return points
+
+
+def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScore]:
+    """{edge: R2 of its held-out weights} where the data are simulated."""
+    lifetime = problem_of(config).lifetime
+    if data.source is None or not lifetime.slots:
+        return {}
+    explained = weights_explained(
+        data.source, lifetime, row.theta, data.sessions["heldout"], config.seed
+    )
+    scores = {}
+    for edge, weight_r2 in explained.items():
+        scores[edge] = WeightScore(json_number(weight_r2.weights), json_number(weight_r2.changes))
+    return scores
+
+
+def _noise(config: Config, row: Row) -> Noise | None:
+    """The noise of activity where it is judged beside choices, and its likelihood has an sd."""
+    if not row.judgements["train"].parts:
+        return None
+    family: Any = config.task
+    sd = getattr(family.parts()[0].likelihood, "sd", None)
+    return Noise(sd, json_number(row.residual_sd)) if sd is not None else None
+
+
+def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
+    """The changes that the residuals of a row ask for; none where measured weights are judged."""
+    if getattr(config.task, "clamp", False):
         return []
-    best = min(finite_ones, key=lambda c: c["deviance"])
-    same = lambda c: (
-        c["n_terms"] == taken[0]["n_terms"]
-        and abs(c["deviance"] - taken[0]["deviance"]) <= 1e-3 * abs(c["deviance"])
-    )
-    good = [c for c in finite_ones if c["deviance"] <= best["deviance"] + best["error"]]
-    return sorted({c["n_terms"] for c in good if not same(c)})
+    lifetime = problem_of(config).lifetime
+    train = data.sessions["train"]
+    predicted = activity(lifetime, row.theta, train, config.seed)
+    changes = []
+    for change in advice(lifetime, predicted, train):
+        share = json_number(change.share) if change.share is not None else None
+        changes.append(replace(change, share=share))
+    return changes
 
 
-def _no_better(null: str, found: Plain) -> str:
-    """Of a null whose interval reaches 0: is the rule worse, no better here, or perhaps no
-    better?
-    """
-    low, high = found["ci95"]
-    told = (
-        f"Against {null} the rule explains {found['mean']:.3f} of the deviance [{low:.3f}, "
-        f"{high:.3f}]"
-    )
-    if high < 0:
-        return f"{told}: it is worse on subjects it has not seen."
-    claim = (
-        "it is no better here"
-        if found["mean"] <= 0
-        else "it may be no better on subjects it has not seen"
-    )
-    few = (
-        f" (over {found['n']} held out: raise task.held.subjects, or record more)"
-        if found["n"] < FEW
-        else ""
-    )
-    return f"{told}: {claim}{few}."
-
-
-def doubts(fit: Plain, main: str) -> list[str]:
-    """Reasons not to believe the fit, each with its number; none found is said by an empty list."""
-    row, said = fit["rows"][main], []
-    if not row["stable"]:
-        said.append(
-            f"The numbers of the rule were still moving after {row['steps']} outer steps: raise "
-            f"outer.steps."
-        )
-    if row["starts"]["n"] > 1 and row["starts"]["spread"] > 0.1:
-        said.append(
-            f"{row['starts']['same']} of {row['starts']['n']} starts reach the same loss with "
-            f"numbers that differ by "
-            f"{100 * row['starts']['spread']:.0f} % of the largest: the data do not settle the "
-            f"rule."
-        )
-    elif row["starts"]["n"] > 1 and row["starts"]["same"] == 1:
-        said.append(
-            f"Only 1 of {row['starts']['n']} starts came within 1 % of the best loss: raise "
-            f"fit.starts."
-        )
-    for null, found in row["explained"].items():
-        low = found["ci95"][0]
-        if found["mean"] is None and row["splits"]["heldout"]["deviance"] is not None:
-            said.append(f"Nothing is said against {null}: {without_scale(fit, null)}.")
-        elif low is None and found["n"] >= 2:
-            said.append(
-                f"Held-out deviance against {null} is not finite: the fitted network diverges "
-                f"there."
-            )
-        elif low is None:
-            said.append(
-                f"No interval against {null}: fewer than two held-out subjects have recorded "
-                f"values."
-            )
-        elif low <= 0:
-            said.append(_no_better(null, found))
-    if (
-        row.get("sd")
-        and row["residual_sd"]
-        and not WEIGHED < row["residual_sd"] / row["sd"] < 1 / WEIGHED
-    ):
-        ratio, sd = (row["residual_sd"] / row["sd"]) ** 2, row["residual_sd"]
-        said.append(
-            f"Activity is weighed against choices by an sd of {row['sd']:.4g}, and it leaves "
-            f"{sd:.4g}: every value "
-            f"counts {ratio:.2g} times what it should. Fit again with "
-            f"task.likelihood.units.sd={sd:.4g}."
-        )
-    for name, other in fit["rows"].items():
-        if name != main and not other["stable"]:
-            said.append(f"The family {name} was not at rest: it may explain more than is shown.")
-        nested = (other["searched"] or name == NONE) and set(other["searched"]) < set(
-            row["searched"]
-        )
-        if (
-            nested
-            and None not in (other["loss"], row["loss"])
-            and other["loss"] < row["loss"] - 1e-3 * abs(row["loss"])
-        ):
-            losses = f"({other['loss']:.5g} against {row['loss']:.5g})"
-            said.append(
-                f"The family {name} is contained in this one and has a lower training loss "
-                f"{losses}: search longer."
-            )
-        lead = other[f"minus_{main}"]["ci95"][0]
-        if name != main and lead is not None and lead > 0:
-            said.append(
-                f"The family {name} explains more: by {other[f'minus_{main}']['mean']:.4f} of the "
-                f"deviance."
-            )
-    if others := _others(row["path"]):
-        counts = ", ".join(map(str, others))
-        said.append(
-            f"Validation trials cannot tell the chosen set of terms from others, of {counts} "
-            f"numbers."
-        )
-    said += _of_numbers(fit, row)
-    if row["diverged"]:
-        said.append(
-            f"{row['diverged']} lives of the search were not finite and were left out of its steps."
-        )
-    return said
-
-
-def _of_numbers(fit: Plain, row: Plain) -> list[str]:
-    """How well the numbers are known."""
-    said = []
-    if fit["bootstrap"] is None and row["numbers"]:
-        said.append(
-            "How well the numbers are determined was not asked: set fit.bootstrap=200 or more."
-        )
-    said += certainty.doubts(fit.get("intervals"))
-    if unsettled := (fit["bootstrap"] or {}).get("unsettled", 0):
-        said.append(
-            f"{unsettled} refits of the bootstrap were not at rest: intervals may be too narrow."
-        )
-    loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
-    for direction in loose[:3]:
-        what = direction["weights"]
-        which = f"the combination {words(what)}" if len(what) > 1 else next(iter(what))
-        said.append(f"Hardly determined (sd {direction['sd']:.3g}): {which}.")
-    return said
+def _truth(result: FitResult, data: Data) -> list[TrueNumber] | None:
+    """The true numbers beside the fitted ones, where the rule searched can be the true one."""
+    if data.source is None:
+        return None
+    row = result.discovered
+    true = true_numbers(data.source.lifetime)
+    at_random = any(np.any(leaf) for leaf in jax.tree.leaves(data.source.theta["rules"]))
+    if not true or not set(true) <= set(row.searched) or at_random:
+        return None
+    fitted = {name: value for name, value in row.numbers.items() if value is not None}
+    return recovered(true, fitted, result.number_bounds)

@@ -1,5 +1,6 @@
-"""Which terms of a rule are needed: a path of penalties, refits on each support, and a choice by
-held-out trials.
+"""The choice of the terms that a rule needs.
+
+A path of penalties leaves sets of terms; each is refitted, and held-out trials choose among them.
 """
 
 from typing import NamedTuple
@@ -7,16 +8,21 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from metaplast.fitting.engine import Fitted, Member
+from metaplast.fitting.engine import Member, SearchResult
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import everything, of_terms
 from metaplast.rules.base import TermList
 from metaplast.signals import Theta
 
 
-class Choice(NamedTuple):
-    """One point of the path: strength of the penalty (relative), the terms kept per leaf, and what
-    it is worth on validation trials (mean deviance per session, its standard error)."""
+class SupportOption(NamedTuple):
+    """One set of terms.
+
+    strength: of the penalty that left it, relative to the loss of a rule that does nothing.
+    n_terms: how many terms it keeps.
+    deviance: mean over subjects on validation trials.
+    error: its standard error.
+    """
 
     strength: float
     n_terms: int
@@ -25,21 +31,20 @@ class Choice(NamedTuple):
 
 
 def is_long(lifetime: Lifetime, few: int) -> bool:
-    """Whether a slot's rule is a list of more than `few` terms with a coefficient to fit for
-    each.
-    """
-    return any(
-        isinstance(slot.rule, TermList)
-        and slot.rule.learn in ("coefficients", "both")
-        and len(slot.rule.terms) > few
-        and not any(slot.rule.initial)
-        for slot in lifetime.slots
-    )
+    """Whether a slot's rule has more than `few` terms, and fits a coefficient for each."""
+    for slot in lifetime.slots:
+        rule = slot.rule
+        if not isinstance(rule, TermList) or rule.learn not in ("coefficients", "both"):
+            continue
+        if len(rule.terms) > few and not any(rule.initial):
+            return True
+    return False
 
 
 def support_mask(theta: Theta, share: float) -> Theta:
-    """1 for coefficients of at least `share` of the largest of their leaf, 0 for the rest; other
-    leaves are kept.
+    """1 for coefficients of at least `share` of the largest of their leaf, 0 for the rest.
+
+    All other leaves are kept.
     """
 
     def large(leaf: np.ndarray) -> np.ndarray:
@@ -51,25 +56,32 @@ def support_mask(theta: Theta, share: float) -> Theta:
 
 
 def n_kept(mask: Theta) -> int:
-    """How many terms a mask lets act."""
+    """The number of terms that a mask lets act."""
     return int(sum(jax.tree.leaves(of_terms(np.sum, lambda _: 0, mask["rules"]))))
 
 
-def refits(path: list[Fitted], share: float) -> list[Member]:
-    """What is left at every strength, to be fitted again without a penalty."""
-    masks = [support_mask(found.theta, share) for found in path]
-    return [
-        Member(jax.tree.map(np.asarray, f.theta), mask, 0.0)
-        for f, mask in zip(path, masks, strict=True)
-    ]
+def refits(path: list[SearchResult], share: float) -> list[Member]:
+    """The members that fit the terms left at every strength again, without a penalty."""
+    members = []
+    for penalised in path:
+        mask = support_mask(penalised.theta, share)
+        members.append(Member(jax.tree.map(np.asarray, penalised.theta), mask, 0.0))
+    return members
 
 
-def chosen(options: list[Choice]) -> int:
-    """The sparsest option within one standard error of the best; ties go to the smaller
-    deviance.
+def chosen_index(options: list[SupportOption]) -> int:
+    """The sparsest option within one standard error of the best.
+
+    Of equally sparse ones it is the one with the smaller deviance.
     """
-    best = min(options, key=lambda o: (not np.isfinite(o.deviance), o.deviance))
-    close = [
-        i for i, o in enumerate(options) if o.deviance <= best.deviance + best.error or o is best
-    ]
-    return min(close, key=lambda i: (options[i].n_terms, options[i].deviance))
+
+    def order(option: SupportOption) -> tuple[bool, float]:
+        return (not np.isfinite(option.deviance), option.deviance)
+
+    best = min(options, key=order)
+    limit = best.deviance + best.error
+    close = []
+    for index, option in enumerate(options):
+        if option.deviance <= limit or option is best:
+            close.append(index)
+    return min(close, key=lambda index: (options[index].n_terms, options[index].deviance))

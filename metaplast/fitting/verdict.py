@@ -1,165 +1,212 @@
-"""What a fit found, in a few sentences made from its numbers: the first thing that terminal and
-page show.
-"""
+"""The verdict on a fit: a few sentences made from its numbers, the first of terminal and page."""
 
-from typing import Any
+from metaplast.fitting.doubts import SPREAD, without_scale
+from metaplast.fitting.result import FitResult, IntervalsResult, RowResult
+from metaplast.settings.names import DISCOVERED
 
-Plain = dict[str, Any]
-SPREAD = (
-    0.1  # of the largest number, over starts of equal loss: beyond it the numbers are not settled
-)
+SHOWN = 3  # numbers named
 
 
-def verdict(told: Plain, main: str) -> list[str]:
-    """told: fit.json. Sentences: what the rule explains that no null model does;
-    which family explains more; which numbers are settled; whether the data may be meant otherwise;
-    what to do next."""
-    row = told["rows"][main]
-    said = [_worth(told, row)]
-    said += _rivals(told, main)
-    said += _numbers(told, row)
-    if doubtful := len(told.get("reading", {}).get("warnings", [])):
-        several = f"{doubtful} warnings, listed below" if doubtful > 1 else "1 warning, told below"
-        said.append(f"It holds if the data were read as you mean them: {several}.")
-    said.append(_next(told, row))
-    return said
+def verdict(fit: FitResult) -> list[str]:
+    """The sentences of a verdict.
+
+    They are about the success against the nulls, a better family, the settled numbers, another
+    meaning of the data, and the next step.
+    """
+    sentences = [
+        success(fit),
+        better_family(fit),
+        settled_numbers(fit),
+        read_as_meant(fit),
+        next_step(fit),
+    ]
+    return [sentence for sentence in sentences if sentence is not None]
 
 
-def _worth(told: Plain, row: Plain) -> str:
-    """Against the null that leaves the rule least."""
-    if row["splits"]["heldout"]["deviance"] is None:
+def success(fit: FitResult) -> str:
+    """The success against the null of which the rule explains least."""
+    row = fit.discovered
+    if row.splits["heldout"].deviance is None:
         return "Not found: the fitted network diverges on held-out data."
-    judged = {null: value for null, value in row["explained"].items() if value["mean"] is not None}
-    unjudged = [null for null in row["explained"] if null not in judged]
-    if unjudged:
-        return f"Not judged: {without_scale(told, unjudged[0])}."
-    hardest = min(judged, key=lambda null: judged[null]["mean"])
-    value = judged[hardest]
-    low, high = value["ci95"]
-    by = "subjects" if told["data"]["heldout_by"] == "subjects" else "trials of the same subjects"
-    share = f"{value['mean']:.3f} of the deviance that {hardest} leaves on held-out {by}"
-    if low is None:
+    judged = {}
+    for null, share in row.explained.items():
+        if share.mean is None:
+            return f"Not judged: {without_scale(fit, null)}."
+        judged[null] = share.mean
+    hardest = min(judged, key=lambda null: judged[null])
+    mean = judged[hardest]
+    share = row.explained[hardest]
+    low, high = share.ci95
+    by = "subjects" if fit.data.heldout_by == "subjects" else "trials of the same subjects"
+    explained = f"{mean:.3f} of the deviance that {hardest} leaves on held-out {by}"
+    if low is None or high is None:
         return (
-            f"Not judged: the rule explains {share}; values of one subject alone give no interval."
+            f"Not judged: the rule explains {explained}; values of one subject alone give no "
+            "interval."
         )
-    about = f"{share} [{low:.3f}, {high:.3f}]"
+    explained = f"{explained} [{low:.3f}, {high:.3f}]"
     if high < 0:
-        return f"Not found: the rule is worse than {hardest}. It explains {about}."
-    if value["mean"] <= 0:
-        return f"Not found: the rule is no better than {hardest}. It explains {about}."
-    level = (
-        [hardest]
-        if low <= 0
-        else [null for null, other in judged.items() if (other["ci95"][0] or 0.0) <= 0]
-    )
+        return f"Not found: the rule is worse than {hardest}. It explains {explained}."
+    if mean <= 0:
+        return f"Not found: the rule is no better than {hardest}. It explains {explained}."
+    level = [hardest] if low <= 0 else _level_nulls(row)
     if level:
-        apart = f"over {value['n']} held out, the rule is not told apart from {' and '.join(level)}"
-        return f"Not settled: {apart}. It explains {about}."
-    return f"Found: the rule explains {about}, and more of every other null."
+        return (
+            f"Not settled: over {share.n} held out, the rule is not told apart from "
+            f"{' and '.join(level)}. It explains {explained}."
+        )
+    return f"Found: the rule explains {explained}, and more of every other null."
 
 
-def without_scale(told: Plain, null: str) -> str:
-    """Why nothing can be said as a share of what a null model leaves."""
-    splits = told["nulls"].get(null) or told["rows"].get(null, {}).get("splits", {})
-    if splits.get("heldout", {}).get("deviance") is None:
-        return f"the null model {null} diverges on held-out data"
-    return (
-        f"{null} predicts all that was held out without fault, so that no rule has anything "
-        f"left to explain"
-    )
+def _level_nulls(row: RowResult) -> list[str]:
+    """The nulls from which the rule is not told apart: the interval against them holds 0."""
+    return [null for null, share in row.explained.items() if (share.ci95.low or 0.0) <= 0]
 
 
-def _rivals(told: Plain, main: str) -> list[str]:
+def better_family(fit: FitResult) -> str | None:
+    """The family that explains most beyond the discovered rule."""
     better = []
-    for name, other in told["rows"].items():
-        lead = other[f"minus_{main}"]
-        if name != main and lead["ci95"][0] is not None and lead["ci95"][0] > 0:
-            better.append((lead["mean"], name))
+    for name, family in fit.rows.items():
+        lead = family.comparison.lead
+        if name != DISCOVERED and lead.ci95.low is not None and lead.ci95.low > 0:
+            better.append((lead.mean or 0.0, name))
     if not better:
-        return []
+        return None
     most, name = max(better)
     more = f", as {len(better) - 1} others do" if len(better) > 1 else ""
-    return [
+    return (
         f"It is not the best of the families: {name} explains {most:.3f} more of the "
         f"deviance{more}."
+    )
+
+
+def settled_numbers(fit: FitResult) -> str | None:
+    """The number of numbers that are settled, or the reasons why none is."""
+    row = fit.discovered
+    if not row.numbers and data_leave_open(fit) is None:
+        return None
+    reasons = [
+        still_moving(row),
+        no_start_as_low(row),
+        starts_apart(row),
+        data_leave_open(fit),
+        one_settles(fit),
     ]
-
-
-def _numbers(told: Plain, row: Plain) -> list[str]:
-    """How far the numbers are settled: at rest, the same from every start, intervals without 0."""
-    known = told.get("intervals") or {}
-    unknown = _names(known.get("open") or [])
-    if not row["numbers"] and not unknown and not known.get("separated"):
-        return []
-    starts = row["starts"]
-    loose = []
-    if not row["stable"]:
-        loose.append("they were still moving when the search ended")
-    if starts["n"] > 1 and starts["same"] == 1:
-        loose.append("no other start came as low")
-    if starts["n"] > 1 and starts["spread"] > SPREAD:
-        loose.append(
-            f"starts of equal loss differ by {100 * starts['spread']:.0f} % of the largest"
-        )
-    if known.get("separated"):
-        loose.append("choices are predicted without fault")
-    elif unknown:
-        loose.append(f"the data do not settle {_some(unknown)}")
-    if alone := known.get("alone"):
-        loose.append(f"one {known['over'].removesuffix('s')} alone settles {_some(alone)}")
-    if loose:
-        return [f"Its numbers are not settled: {', and '.join(loose)}."]
-    intervals = (told["bootstrap"] or {}).get("ci95", {})
-    settled = []
-    for name in sorted(row["numbers"], key=lambda name: -abs(row["numbers"][name] or 0.0)):
-        low, high = intervals.get(name, (None, None))
-        if low is not None and (low > 0 or high < 0):
-            settled.append(name)
-    if not intervals:
-        return []
-    if len(row["numbers"]) == 1:
+    unsettled = [reason for reason in reasons if reason is not None]
+    if unsettled:
+        return f"Its numbers are not settled: {', and '.join(unsettled)}."
+    if not fit.number_bounds:
+        return None
+    settled = _away_from_zero(fit)
+    if len(row.numbers) == 1:
         claim = "leaves out 0" if settled else "holds 0"
-        return [f"Its one number, of {next(iter(row['numbers']))}, has an interval that {claim}."]
-    rest = f": {_some(settled)}" if settled else ""
-    return [
-        f"{len(settled)} of its {len(row['numbers'])} numbers have an interval that leaves out "
-        f"0{rest}."
-    ]
+        return f"Its one number, of {next(iter(row.numbers))}, has an interval that {claim}."
+    named = f": {_first(settled)}" if settled else ""
+    return (
+        f"{len(settled)} of its {len(row.numbers)} numbers have an interval that leaves out "
+        f"0{named}."
+    )
 
 
-def _names(combinations: list[Plain]) -> list[str]:
-    """Every number that stands in one of these combinations, once."""
-    return list(dict.fromkeys(name for weights in combinations for name in weights))
+def still_moving(row: RowResult) -> str | None:
+    """The search ended before the numbers were at rest."""
+    return None if row.stable else "they were still moving when the search ended"
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+def no_start_as_low(row: RowResult) -> str | None:
+    """One start alone has the best loss."""
+    alone = row.starts.n > 1 and row.starts.same == 1
+    return "no other start came as low" if alone else None
 
 
-def _next(told: Plain, row: Plain) -> str:
-    known = told.get("intervals") or {}
-    if known.get("separated"):
+def starts_apart(row: RowResult) -> str | None:
+    """Starts of equal loss ended at other numbers."""
+    if row.starts.n <= 1 or row.starts.spread <= SPREAD:
+        return None
+    return f"starts of equal loss differ by {100 * row.starts.spread:.0f} % of the largest"
+
+
+def data_leave_open(fit: FitResult) -> str | None:
+    """The data do not bound the numbers."""
+    if fit.intervals is None:
+        return None
+    if fit.intervals.separated:
+        return "choices are predicted without fault"
+    if fit.intervals.open:
+        return f"the data do not settle {_first(_open_numbers(fit.intervals))}"
+    return None
+
+
+def _open_numbers(intervals: IntervalsResult) -> list[str]:
+    """The numbers of all open combinations, each once."""
+    return list(dict.fromkeys(name for weights in intervals.open for name in weights))
+
+
+def one_settles(fit: FitResult) -> str | None:
+    """One subject, or session, settles numbers by itself."""
+    intervals = fit.intervals
+    if intervals is None or not intervals.alone:
+        return None
+    return f"one {intervals.over.removesuffix('s')} alone settles {_first(intervals.alone)}"
+
+
+def _first(names: list[str]) -> str:
+    """The first SHOWN names, and dots where there are more."""
+    return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+
+
+def read_as_meant(fit: FitResult) -> str | None:
+    """The verdict rests on a reading of the data that has warnings."""
+    n = len(fit.reading.warnings)
+    if not n:
+        return None
+    warnings = f"{n} warnings, listed below" if n > 1 else "1 warning, told below"
+    return f"It holds if the data were read as you mean them: {warnings}."
+
+
+def _away_from_zero(fit: FitResult) -> list[str]:
+    """Names of the numbers whose interval leaves out 0, the largest number first."""
+    values = fit.discovered.numbers
+    settled = []
+    for name in sorted(values, key=lambda name: -abs(values[name] or 0.0)):
+        bounds = fit.number_bounds.get(name)
+        if bounds is None or bounds.low is None or bounds.high is None:
+            continue
+        if bounds.low > 0 or bounds.high < 0:
+            settled.append(name)
+    return settled
+
+
+def next_step(fit: FitResult) -> str:
+    """The most useful thing to do next."""
+    if fit.intervals is not None and fit.intervals.separated:
         return (
-            "Next: record choices that differ where the rule now predicts each, or give the "
-            "rule fewer terms."
+            "Next: record choices that differ where the rule now predicts each, or give the rule "
+            "fewer terms."
         )
-    if known.get("open"):
+    if fit.intervals is not None and fit.intervals.open:
         return "Next: hold or drop what is not settled, or record rows that depend on it."
-    if told.get("advice"):
-        return f"Next: {told['advice'][0]['words']}"
-    if any(
-        (value["ci95"][0] or 0.0) < 0 < (value["ci95"][1] or 0.0)
-        for value in row["explained"].values()
-    ):
+    if fit.advice:
+        return f"Next: {fit.advice[0].words}"
+    if _interval_too_wide(fit.discovered):
         return (
-            "Next: hold out more subjects (task.held.subjects), or record more: the interval "
-            "is too wide to tell."
+            "Next: hold out more subjects (task.held.subjects), or record more: the interval is "
+            "too wide to tell."
         )
-    if not row["stable"]:
+    if not fit.discovered.stable:
         return "Next: raise outer.steps, for the numbers were still moving."
-    if told.get("recover") is None and "truth" not in told:
+    if fit.recover is None and fit.truth is None:
         return (
-            "Next: simulate this rule on the same design (--recover) and see whether a fit "
-            "gives it back."
+            "Next: simulate this rule on the same design (--recover) and see whether a fit gives "
+            "it back."
         )
     return "Next: fit your own recordings with the same words, without --recover."
+
+
+def _interval_too_wide(row: RowResult) -> bool:
+    """Whether an interval against a null holds 0."""
+    for share in row.explained.values():
+        low, high = share.ci95
+        if low is not None and high is not None and low < 0 < high:
+            return True
+    return False

@@ -12,7 +12,7 @@ from metaplast.wiring import Wiring
 @register("genome", "constant")
 @spec
 class Constant(AbstractGenome):
-    """w = value / fan-in of the edge: the drive is `value` times the mean input.
+    """Every weight of an edge is value / fan-in, so the drive is `value` times the mean input.
 
     It is for fixed readouts and uniform starts. Under Dale's law the weight is the magnitude
     |value| / fan-in.

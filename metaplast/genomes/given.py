@@ -14,7 +14,7 @@ from metaplast.wiring import Wiring
 @register("genome", "given")
 @spec
 class Given(AbstractGenome):
-    """w = task.weights[edge], the weights that the task brings.
+    """The weights that the task brings: w = task.weights[edge].
 
     It is for a student that starts where its teacher does, or a recording that holds its weights.
 

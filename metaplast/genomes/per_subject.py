@@ -15,13 +15,18 @@ from metaplast.wiring import Wiring
 @register("genome", "per_subject")
 @spec
 class PerSubject(AbstractGenome):
-    """w = mean[edge] + own[edge][s] for a life of subject s of the training set.
+    """The weights of a subject, fitted to it.
 
-    For any other subject, w = mean[edge] + the mean of own[edge] over subjects: a subject that
-    training did not see has no weights of its own.
+        w = mean[edge] + own[edge][s]
+
+    s: the subject of the life, of the training set.
+
+    Any other subject has no weights of its own. For it, own[edge][s] is the mean over subjects.
 
     theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}. At the start `mean` is
-    drawn and `own` is 0. The task tells each life's `subject`.
+        drawn and `own` is 0.
+
+    The task tells each life's `subject`.
 
     Args:
         n_subjects: of the training split; `metaplast fit` sets it.
@@ -42,8 +47,8 @@ class PerSubject(AbstractGenome):
         place = jnp.clip(task.subject, 0, self.n_subjects - 1)
         weights = {}
         for edge in wiring.edges:
-            own = theta[edge.name]["own"]
-            typical = jax.lax.stop_gradient(own).mean(axis=0)
-            weight = theta[edge.name]["mean"] + jnp.where(known, own[place], typical)
+            by_subject = theta[edge.name]["own"]
+            typical = jax.lax.stop_gradient(by_subject).mean(axis=0)
+            weight = theta[edge.name]["mean"] + jnp.where(known, by_subject[place], typical)
             weights[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
         return synapses(wiring, weights)

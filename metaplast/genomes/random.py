@@ -13,7 +13,9 @@ from metaplast.wiring import Wiring
 @register("genome", "random")
 @spec
 class Random(AbstractGenome):
-    """w ~ N(0, (gain exp(theta_e))^2 / fan-in) for edge e; gain is the edge's own.
+    """Weights that are drawn anew in every life: w ~ N(0, (gain exp(theta_e))^2 / fan-in).
+
+    e is the edge, and gain its own gain.
 
     Args:
         learn_gain: whether theta holds one `log_gain` [] per edge, 0 at the start; otherwise

@@ -1,6 +1,7 @@
-"""How theta moves the numbers of a rule: the rule's own account, for formulas, pages and files.
+"""The account of a rule: how theta moves its numbers. Formulas, pages and rule files use it.
 
-No array library is imported here."""
+No array library is imported here.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,11 +14,11 @@ Shows = Literal["constants", "terms", "expression"]
 
 
 class Law(NamedTuple):
-    """A way in which a leaf of theta moves a field of a rule.
+    """A law by which a leaf of theta moves a field of a rule.
 
     acts: (value of the field, leaf of theta) -> value as it acts.
-    neutral: the leaf under which the field acts as it stands. None where the leaf replaces the
-        field, and the field only gives the start of the leaf.
+    neutral: the leaf with which the field acts as it stands. None for a leaf that replaces the
+        field; the field then only gives the start of the leaf.
     """
 
     acts: Callable[[float, float], float]
@@ -43,14 +44,14 @@ LAWS: dict[str, Law] = {
 }
 
 LISTED = {"terms": "initial", "expression": "expression"}
-"""shows -> the field that holds a list of numbers."""
+"""Form of a rule -> the field that holds its list of numbers."""
 
 
 class Moved(NamedTuple):
-    """A field that theta moves.
+    """The leaf and the law by which theta moves a field.
 
-    leaf: the name in theta, dotted where theta is nested. Fields may share a leaf.
-    law: one of LAWS. `grown` is value exp(5 leaf). `exp` is exp(leaf), whatever the field is.
+    leaf: name of the leaf, dotted where theta is nested. Fields may share a leaf.
+    law: one of LAWS. `grown` is value exp(5 leaf). `exp` is exp(leaf) for any value of the field.
     """
 
     leaf: str
@@ -59,18 +60,18 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True)
 class Account:
-    """How theta moves the numbers of one rule.
+    """The account of one rule: the ways in which theta moves its numbers.
 
-    moved: {field: Moved} of every number that theta moves. A field that is a list of numbers has a
-        leaf of the same length; any other field has a scalar leaf. A field that is not in `moved`
-        is shown as it stands in the spec. A leaf of theta that moves no field is shown as it is.
-    shows: the form of the rule. `terms`: the sum of the products in the field `terms` with the
-        coefficients `initial`, times `rate`. `expression`: the tree in the field of that name,
-        whose numbers theta moves, times `rate`. `constants`: any other.
+    moved: {field: Moved} of every field that theta moves. A field that is a list of numbers has a
+        leaf of the same length. Any other field has a scalar leaf. A field that is not in `moved`
+        is shown as it stands in the spec. A leaf that moves no field is shown as it is.
+    shows: form of the rule. `terms` is the sum of the products in the field `terms`, with the
+        coefficients `initial`, times `rate`. `expression` is the tree in the field of that name,
+        with numbers that theta moves, times `rate`. `constants` is any other form.
     traces: whether a term may read traces of spikes.
-    silent: whether the rule itself reads nothing of the view: its terms or its parts do.
-    parts: {label: Part} of the rules inside.
-    hidden: fields that do not act as they stand, by an unknown law. They are not shown.
+    silent: whether only the terms and the parts of the rule read the view.
+    parts: {label: Part} of the rules inside the rule.
+    hidden: fields that act by an unknown law. They are not shown.
     """
 
     moved: Mapping[str, Moved] = field(default_factory=dict)
@@ -82,16 +83,16 @@ class Account:
 
     @property
     def listed(self) -> str | None:
-        """The field whose list of numbers theta moves; None where there is no such field."""
+        """The field whose list of numbers theta moves, or None."""
         return LISTED.get(self.shows)
 
 
 class Part(NamedTuple):
-    """A rule inside another.
+    """A rule inside another rule.
 
-    fields: the path to it in the spec, such as ("rule",) or ("rules", label).
-    leaves: the path to its theta in the theta of the outer rule; () where it is that theta.
-    account: the account of the inner rule.
+    fields: path to the inner rule in the spec, such as ("rule",) or ("rules", label).
+    leaves: path to its theta in the theta of the outer rule; () where both have the same theta.
+    account: account of the inner rule.
     """
 
     fields: tuple[str, ...]
@@ -100,10 +101,12 @@ class Part(NamedTuple):
 
 
 def grown(*names: str) -> dict[str, Moved]:
-    """`moved` of constants that act as value exp(5 log_<name>), with log_<name> 0 at the start.
+    """The `moved` of constants that act as value exp(5 log_<name>).
+
+    log_<name> is 0 at the start.
 
     Args:
-        names: the fields.
+        names: the fields of the constants.
     """
     return {name: Moved(f"log_{name}", "grown") for name in names}
 
@@ -112,7 +115,7 @@ def plain(account: Account) -> dict[str, Any]:
     """The account as plain data, for a rule file.
 
     Args:
-        account: of a rule.
+        account: the account of a rule.
     """
     parts = {
         label: {
@@ -134,10 +137,10 @@ def plain(account: Account) -> dict[str, Any]:
 
 
 def from_plain(data: Mapping[str, Any]) -> Account:
-    """The account that `plain` wrote. It is not checked: reuse/document.py checks a file.
+    """The account of plain data. It is not checked here; reuse/document.py checks a file.
 
     Args:
-        data: the plain data.
+        data: the result of `plain`.
     """
     parts = {}
     for label, part in data["parts"].items():
@@ -149,5 +152,5 @@ def from_plain(data: Mapping[str, Any]) -> Account:
 
 
 def _exp(exponent: float) -> float:
-    """exp, infinite where it would overflow."""
+    """The exponential; infinite where it would overflow."""
     return math.exp(exponent) if exponent < 700.0 else math.inf

@@ -3,14 +3,22 @@
 They are computed from the weights, and only where a rule reads them:
 
     pre.returned_i = sum_j w_ji y_j
-    weight_sum, weight_norm: over the synapses of one neuron
-    post.input_gain_j = 1 / (1 + sum_i x_i^2)       over the synapses of one neuron
-    post.layer_power = sum_j y_j^2                  these three are numbers of the layer,
-    post.layer_backward = sum_ji y_j w_ji e_i       the same at every neuron
-    post.layer_forward = sum_ji e_j w_ji x_i
+    pre.weight_sum_i = sum_j w_ji
+    pre.weight_norm_i = sqrt(sum_j w_ji^2)
+    post.weight_sum_j = sum_i w_ji
+    post.weight_norm_j = sqrt(sum_i w_ji^2)
+    post.input_gain_j = 1 / (1 + sum_i x_i^2), over the synapses of neuron j
+    post.layer_power_j = sum_k y_k^2
+    post.layer_backward_j = sum_ki y_k w_ki e_i
+    post.layer_forward_j = sum_ki e_k w_ki x_i
 
-    x, y: activities of the pre and the post side.
-    e: credit signals."""
+    x_i: activity of presynaptic neuron i.
+    y_j: activity of postsynaptic neuron j.
+    w_ji: weight of the synapse from i to j.
+    e_i, e_j: credit signals.
+
+The last three are numbers of a layer: they are the same at every neuron.
+"""
 
 from collections.abc import Callable, Collection
 from typing import NamedTuple
@@ -24,8 +32,8 @@ from metaplast.connections.base import AbstractConnection
 class Aggregate(NamedTuple):
     """One of the sums.
 
-    needs: the names of the signals that it is made of.
-    compute: (connection, weight, *signals) -> its values.
+    needs: names of the signals from which it is computed.
+    compute: (connection, weight, *signals) -> values of the sum.
     """
 
     needs: tuple[str, ...]

@@ -21,14 +21,15 @@ def start(rule: Any) -> Theta:
 
 
 def value(rule: Any, theta: Theta, name: str) -> float | Array:
-    """The number as it acts: times exp(5 log_<name>) where theta holds that leaf.
+    """The constant as it acts: its field, times exp(5 log_<name>) where theta holds that leaf.
 
     Args:
         rule: any rule.
-        theta: its learned parameters.
+        theta: the theta of the rule.
         name: the field.
     """
-    number, leaf = getattr(rule, name), f"log_{name}"
+    number = getattr(rule, name)
+    leaf = f"log_{name}"
     return number * jnp.exp(RATE_UNIT * theta[leaf]) if leaf in theta else number
 
 
@@ -37,7 +38,7 @@ def log_for(number: float, wanted: float) -> float:
 
     Args:
         number: the constant.
-        wanted: the number as it shall act.
+        wanted: the number that shall act.
     """
     return math.log(wanted / number) / RATE_UNIT
 
@@ -49,15 +50,17 @@ def log_of(rule: Any, name: str, other: Any, theta: Theta) -> float:
         rule: the rule that holds log_<name>.
         name: the field.
         other: the other rule.
-        theta: the learned parameters of the other rule.
+        theta: the theta of the other rule.
     """
     moved = float(np.asarray(theta[f"log_{name}"])) if name in other.own else 0.0
     return moved + log_for(getattr(rule, name), getattr(other, name))
 
 
 def log_to_nothing(number: float) -> float:
-    """The log_<name> with which a constant is a 64th of the smallest difference between 1 and a
-    float: it is lost beside 1 even after a factor of 32.
+    """The log_<name> with which a constant vanishes beside 1.
+
+    It then acts as a 64th of the smallest difference between 1 and a float, so that it vanishes
+    even after a factor of 32.
 
     Args:
         number: the constant.

@@ -1,4 +1,4 @@
-"""Expression trees: a text form for rules that are no sum of products, and their code for a search.
+"""Expression trees: a text form for rules that are no sum of products, and a code for a search.
 
     sum     := product (("+" | "-") product)*
     product := power (("*" | "/") power)*
@@ -6,10 +6,10 @@
     atom    := number | signal | "-" atom | "(" sum ")"
     signal  := a name of language/grammar.py, modulator.<channel>, or `eligibility`
 
-Division is plain: 1 / 0 is infinite, and a life that meets it has diverged. The code of a tree is a
-list of integers.
+1 / 0 is infinite, and a life that meets it has diverged. The code of a tree is a list of integers.
 
-This is pure Python: no array library is imported here, and nothing is ever evaluated."""
+No array library is imported here, and no text is ever evaluated.
+"""
 
 import math
 import re
@@ -21,7 +21,9 @@ from metaplast.registry import BadInput
 
 OPERATORS = "+-*/"
 ELIGIBILITY = "eligibility"
-MAX_DEPTH, MAX_NODES = 24, 127
+MAX_DEPTH = 24
+"""Brackets within each other."""
+MAX_NODES = 127
 _TOKEN = re.compile(r"\s*(?:((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*)|([-+*/^()]))")
 _RANK = {"+": 1, "-": 1, "*": 2, "/": 2}
 
@@ -55,7 +57,7 @@ def parse(text: str) -> Tree:
     Args:
         text: the expression.
 
-    Raises: BadInput naming the part that is wrong.
+    Raises: BadInput naming the wrong part.
     """
     if len(text) > MAX_LENGTH:
         raise BadInput(
@@ -86,7 +88,7 @@ def numbers(tree: Tree) -> tuple[float, ...]:
     """The numbers of a tree, from left to right.
 
     Args:
-        tree: of an expression.
+        tree: the tree of an expression.
     """
     return tuple(node.value for node in nodes(tree) if isinstance(node, Number))
 
@@ -95,7 +97,7 @@ def signals(tree: Tree) -> tuple[str, ...]:
     """The names of the signals of a tree, each once, in the order of their first occurrence.
 
     Args:
-        tree: of an expression.
+        tree: the tree of an expression.
     """
     return tuple(dict.fromkeys(node.name for node in nodes(tree) if isinstance(node, Signal)))
 
@@ -104,7 +106,7 @@ def filled(tree: Tree, values: Iterator[float]) -> Tree:
     """The tree with other numbers.
 
     Args:
-        tree: of an expression.
+        tree: the tree of an expression.
         values: the numbers, from left to right.
     """
     if isinstance(tree, Apply):
@@ -114,22 +116,22 @@ def filled(tree: Tree, values: Iterator[float]) -> Tree:
 
 
 def show(tree: Tree, number: Callable[[float], str] | None = None) -> str:
-    """The text of a tree; `parse` of it gives the tree back where `number` is exact.
+    """The text of a tree. `parse` reads the same tree from it where `number` is exact.
 
     Args:
-        tree: of an expression.
+        tree: the tree of an expression.
         number: the text of a number; by default the shortest exact text.
     """
     return _show(tree, number or _exact, 0)
 
 
 def _exact(value: float) -> str:
-    """The shortest text that gives the same number back."""
+    """The shortest text from which the same number is read."""
     return repr(float(value)).removesuffix(".0")
 
 
 def _show(tree: Tree, number: Callable[[float], str], least: int) -> str:
-    """The text of a tree, in brackets where its operator ranks below `least`."""
+    """The text of a tree. It stands in brackets where its operator ranks below `least`."""
     if isinstance(tree, Signal):
         return tree.name
     if isinstance(tree, Number):
@@ -143,7 +145,7 @@ def _show(tree: Tree, number: Callable[[float], str], least: int) -> str:
 
 
 class _Reader:
-    """Recursive descent over the tokens of one expression."""
+    """A reader of one expression, by recursive descent over its tokens."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -161,18 +163,22 @@ class _Reader:
             at = match.end()
 
     def wrong(self, expected: str) -> BadInput:
+        """The error at the next token."""
         here = repr(self.tokens[0]) if self.tokens else "the end"
         return BadInput(
             f"{here} in expression {self.text!r}", expected, "write it as post*(pre - 0.5*weight)"
         )
 
     def next_is(self, known: str) -> bool:
+        """Whether the next token is one of some characters."""
         return bool(self.tokens) and self.tokens[0] in known
 
     def sum(self, depth: int) -> Tree:
+        """The tree of a sum, from its tokens."""
         return self._chain(self.product, "+-", depth)
 
     def product(self, depth: int) -> Tree:
+        """The tree of a product, from its tokens."""
         return self._chain(self.power, "*/", depth)
 
     def _chain(self, part: Callable[[int], Tree], operators: str, depth: int) -> Tree:
@@ -188,6 +194,7 @@ class _Reader:
         return tree
 
     def power(self, depth: int) -> Tree:
+        """The tree of a power, from its tokens."""
         base = self.atom(depth)
         if not self.next_is("^"):
             return base
@@ -203,6 +210,7 @@ class _Reader:
         return tree
 
     def atom(self, depth: int) -> Tree:
+        """The tree of an atom, from its tokens."""
         if not self.tokens:
             raise self.wrong("a number, a signal or a bracket")
         token = self.tokens.pop(0)
@@ -233,10 +241,10 @@ class _Reader:
         return Signal(token)
 
 
-# The code of a search is a graph of `size` operators, one of which is read out. Node k is three
-# integers: its operator and its two operands. An operand below n_leaves is a leaf, and n_leaves + m
-# is node m < k. The last integer is the operand that is read out. Every code within `limits` is a
-# tree, in which shared nodes are written out twice. Nodes that are not read are its reserve.
+# The code of a search is a graph of `size` operators. Node k is three integers: its operator and
+# its two operands. An operand below n_leaves is a leaf. The operand n_leaves + m is node m < k. The
+# last integer of the code is the operand whose value is read. Every code within `limits` is a tree.
+# A shared node stands in the tree several times. Nodes that are not read are a reserve.
 
 
 def limits(n_leaves: int, size: int) -> tuple[int, ...]:
@@ -251,14 +259,14 @@ def limits(n_leaves: int, size: int) -> tuple[int, ...]:
 
 
 def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
-    """The code of a tree; None stands for an integer that does not matter.
+    """The code of a tree, with None for integers that do not matter.
 
     Args:
-        tree: of an expression.
+        tree: the tree of an expression.
         leaves: the leaves that it may have. Equal numbers in the tree take equal leaves in turn.
         size: the number of operators of the code.
 
-    Raises: BadInput for a tree with other leaves or more than `size` operators.
+    Raises: BadInput for a tree with other leaves, or with more than `size` operators.
     """
     code: list[int | None] = []
     free = list(enumerate(leaves))
@@ -276,7 +284,8 @@ def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
             if isinstance(node, Number):
                 free.remove(at)
             return at[0]
-        left, right = place(node.left), place(node.right)
+        left = place(node.left)
+        right = place(node.right)
         code.extend((OPERATORS.index(node.operator), left, right))
         return len(leaves) + len(code) // 3 - 1
 
@@ -288,10 +297,10 @@ def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
 
 
 def decode(code: Sequence[float], leaves: Sequence[Tree]) -> Tree:
-    """The tree that a code stands for.
+    """The tree of a code.
 
     Args:
-        code: numbers; one outside `limits` is taken as the nearest inside.
+        code: the numbers. A number outside its limits counts as the nearest inside.
         leaves: the leaves that the tree may have.
 
     Raises: BadInput for a tree of more than MAX_NODES nodes.

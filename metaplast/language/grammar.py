@@ -8,7 +8,8 @@
 Traces of spikes are signals only of rules that keep them (trace_taylor). Where terms are listed,
 `taylor N of a b ...` stands for every product of powers 0 to N of the signals a, b, ...
 
-This is pure Python: no array library is imported here, and nothing is ever evaluated."""
+No array library is imported here, and no text is ever evaluated.
+"""
 
 import difflib
 import itertools
@@ -49,7 +50,12 @@ TRACES: dict[str, tuple[str, str]] = {  # name -> (side, field of the view whose
     "post_trace": ("post", "activity"),
     "post_slow": ("post", "activity"),
 }
-MAX_LENGTH, MAX_PRODUCTS, MAX_POWER, MAX_TERMS = 400, 32, 8, 4096
+MAX_LENGTH = 400
+"""Characters of a term."""
+MAX_PRODUCTS = 32
+"""Products of a term."""
+MAX_POWER = 8
+MAX_TERMS = 4096
 RATE_UNIT = 5.0
 """rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65."""
 REACHES = ("synapse", "neuron", "layer")
@@ -94,7 +100,7 @@ def side_of(name: str) -> str:
     """The side of a signal: pre, post, synapse or modulator.
 
     Args:
-        name: of a signal.
+        name: the name of the signal.
     """
     return "modulator" if name.startswith("modulator.") else (SIGNALS | TRACES)[name][0]
 
@@ -103,7 +109,7 @@ def field_of(name: str) -> str:
     """The field of the view behind a signal, such as `post.feedback` for error, or `weight`.
 
     Args:
-        name: of a signal.
+        name: the name of the signal.
     """
     if name.startswith("modulator."):
         return "modulators." + name.removeprefix("modulator.")
@@ -115,8 +121,8 @@ def read(name: str, view: Any) -> Any:
     """The value of a signal in a view.
 
     Args:
-        name: of a signal.
-        view: of an edge, or of one synapse.
+        name: the name of the signal.
+        view: the view of an edge or of one synapse.
     """
     if name.startswith("modulator."):
         return view.modulators[name.removeprefix("modulator.")]
@@ -132,7 +138,7 @@ def reach(fields: Iterable[str]) -> str:
     over a whole population.
 
     Args:
-        fields: of the view, such as `post.weight_sum`.
+        fields: fields of the view, such as `post.weight_sum`.
     """
     wide = [_WIDER.get(name.rpartition(".")[2], "synapse") for name in fields]
     return max(wide, key=REACHES.index, default="synapse")
@@ -145,7 +151,7 @@ def parse(text: str, traces: bool = False) -> tuple[Product, ...]:
         text: the term.
         traces: whether traces of spikes are signals.
 
-    Raises: BadInput naming the term, the part that is wrong and the nearest known signal.
+    Raises: BadInput naming the term, the wrong part and the nearest known signal.
     """
     if len(text) > MAX_LENGTH:
         raise BadInput(f"term of {len(text)} characters", f"at most {MAX_LENGTH}", "split it")
@@ -153,17 +159,17 @@ def parse(text: str, traces: bool = False) -> tuple[Product, ...]:
     pieces = pieces[1:] if pieces[0] == "" and len(pieces) > 1 else ["+", *pieces]
     if len(pieces) // 2 > MAX_PRODUCTS:
         raise BadInput(f"term {text[:40]!r}...", f"at most {MAX_PRODUCTS} products", "split it")
-    return tuple(
-        _product(body, -1.0 if sign == "-" else 1.0, text, traces)
-        for sign, body in zip(pieces[::2], pieces[1::2], strict=True)
-    )
+    products = []
+    for sign, body in zip(pieces[::2], pieces[1::2], strict=True):
+        products.append(_product(body, -1.0 if sign == "-" else 1.0, text, traces))
+    return tuple(products)
 
 
 def expand(terms: Iterable[str]) -> tuple[str, ...]:
     """The terms, with every `taylor N of a b ...` replaced by all products of powers 0 to N.
 
     Args:
-        terms: as text.
+        terms: the terms as text.
 
     Raises: BadInput for an unknown signal, a power beyond the largest, or too many terms.
     """
@@ -186,7 +192,8 @@ def expand(terms: Iterable[str]) -> tuple[str, ...]:
 def _family(order: int, signals: list[str], text: str) -> list[str]:
     """All products of powers 0 to `order` of the signals, as text."""
     for name in signals:
-        check_signal(name, text, traces=True)  # the rule refuses those it does not keep
+        # A rule refuses the traces that it does not keep.
+        check_signal(name, text, traces=True)
     if not 1 <= order <= MAX_POWER or len(set(signals)) < len(signals):
         raise BadInput(
             f"term {text!r}", f"an order of 1 to {MAX_POWER} and distinct signals", "correct it"
@@ -197,22 +204,26 @@ def _family(order: int, signals: list[str], text: str) -> list[str]:
         )
     powers = itertools.product(range(order + 1), repeat=len(signals))
     products = []
-    for each in powers:
-        pairs = zip(signals, each, strict=True)
+    for powers_of_product in powers:
+        pairs = zip(signals, powers_of_product, strict=True)
         factors = tuple((name, power) for name, power in pairs if power)
         products.append(show(Product(1.0, factors)))
     return products
 
 
+def _factor(name: str, power: int) -> str:
+    return name if power == 1 else f"{name}^{power}"
+
+
 def show(product: Product) -> str:
-    """The text of a product; `parse` of it gives the product back.
+    """The text of a product. `parse` reads the same product from it.
 
     Args:
-        product: to be written.
+        product: the product.
     """
-    body = "*".join(name if power == 1 else f"{name}^{power}" for name, power in product.factors)
+    body = "*".join(_factor(name, power) for name, power in product.factors)
     magnitude = abs(product.scale)
-    # repr is the shortest text that gives the same float back.
+    # `repr` is the shortest text from which the same float is read.
     number = repr(magnitude).removesuffix(".0")
     sign = "-" if product.scale < 0 else ""
     if not body:
@@ -221,7 +232,14 @@ def show(product: Product) -> str:
 
 
 def _product(body: str, sign: float, text: str, traces: bool) -> Product:
-    """One product of a term. `text` is the whole term, for error messages."""
+    """One product of a term.
+
+    Args:
+        body: the text of the product.
+        sign: 1 or -1.
+        text: the whole term, for errors.
+        traces: whether traces of spikes are signals.
+    """
     scale = sign
     powers: dict[str, int] = {}
     for part in body.split("*"):
@@ -249,12 +267,14 @@ def _product(body: str, sign: float, text: str, traces: bool) -> Product:
 
 
 def check_signal(name: str, text: str, traces: bool = False) -> None:
-    """Raises: BadInput for a name that is no signal, with the nearest one.
+    """Check that a name is a signal.
 
     Args:
-        name: to be checked.
+        name: the name.
         text: the term in which it stands.
         traces: whether traces of spikes are signals.
+
+    Raises: BadInput naming the nearest signal.
     """
     if name in SIGNALS or (traces and name in TRACES) or _MODULATOR.fullmatch(name):
         return
@@ -266,11 +286,9 @@ def check_signal(name: str, text: str, traces: bool = False) -> None:
         )
     known = [*SIGNALS, *TRACES] if traces else list(SIGNALS)
     near = difflib.get_close_matches(name, known, n=1)
-    hint = (
-        f"did you mean {near[0]!r}?"
-        if near
-        else "write term as post*pre, 0.1*weight, modulator.reward*pre ..."
-    )
+    fix = "write term as post*pre, 0.1*weight, modulator.reward*pre ..."
+    if near:
+        fix = f"did you mean {near[0]!r}?"
     raise BadInput(
-        f"signal {name!r} in term {text!r}", f"one of {', '.join(known)}, modulator.<channel>", hint
+        f"signal {name!r} in term {text!r}", f"one of {', '.join(known)}, modulator.<channel>", fix
     )

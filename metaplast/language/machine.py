@@ -1,4 +1,7 @@
-"""Running the code of an expression: one compiled program for every tree over the same leaves."""
+"""The machine that runs the code of an expression.
+
+One compiled program runs every tree over the same leaves.
+"""
 
 from collections.abc import Sequence
 
@@ -13,7 +16,7 @@ _DIVIDE = OPERATORS.index("/")
 
 
 def integers(code: Array, n_leaves: int) -> Array:
-    """The code as whole numbers within their limits, so that every array of floats is a program.
+    """The code as whole numbers within their limits. So every array of floats is a program.
 
     Args:
         code: [3 size + 1] of floats, as in theta.
@@ -24,7 +27,7 @@ def integers(code: Array, n_leaves: int) -> Array:
 
 
 def run(code: Array, leaves: Sequence[Array]) -> Array:
-    """The value of the tree.
+    """The value of a tree.
 
     Args:
         code: [3 size + 1] of floats, as in theta.
@@ -41,8 +44,10 @@ def run(code: Array, leaves: Sequence[Array]) -> Array:
 
 
 def _apply(operator: Array, left: Array, right: Array) -> Array:
-    """The value of one operator. The divisor is 1 where nothing is divided: a quotient that is not
-    taken must not spoil the gradient.
+    """The value of one operator.
+
+    The divisor is 1 for the other operators, because a quotient that is not taken must not spoil
+    the gradient.
     """
     quotient = left / jnp.where(operator == _DIVIDE, right, 1.0)
     return jax.lax.select_n(
@@ -51,7 +56,7 @@ def _apply(operator: Array, left: Array, right: Array) -> Array:
 
 
 def n_nodes(code: Array, n_leaves: int) -> Array:
-    """The number of nodes [] of the tree, written out.
+    """The number of nodes [] of a tree. A shared node counts as often as it is used.
 
     Args:
         code: [3 size + 1] of floats, as in theta.

@@ -1,5 +1,6 @@
-"""Lists of terms as linear algebra: which lists span others, and how the products of a list become
-few outer products.
+"""Lists of terms as linear algebra.
+
+A list may span another list. The products of a list are folded into few outer products.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +30,7 @@ Joint = Callable[[Factors], Array | None]
 
 
 def _expanded(terms: object) -> object:
-    """The terms with every `taylor N of ...` written out. Anything but text is left to pydantic."""
+    """The terms with every `taylor N of ...` written out. pydantic refuses anything but text."""
     if isinstance(terms, tuple) and all(isinstance(term, str) for term in terms):
         return expand(terms)
     return terms
@@ -41,13 +42,16 @@ Terms = Annotated[tuple[str, ...], BeforeValidator(_expanded), MinLen(1)]
 
 @lru_cache(maxsize=256)
 def products(terms: tuple[str, ...], traces: bool) -> tuple[tuple[int, Product], ...]:
-    """The products of all terms, each as (index of its term, product).
+    """(index of the term, product) of every product of all terms.
 
     Args:
         terms: text in the grammar of language/grammar.py.
         traces: whether a term may read traces of spikes.
     """
-    return tuple((k, product) for k, term in enumerate(terms) for product in parse(term, traces))
+    pairs = []
+    for index, term in enumerate(terms):
+        pairs += [(index, product) for product in parse(term, traces)]
+    return tuple(pairs)
 
 
 def signals_of(terms: tuple[str, ...], traces: bool) -> frozenset[str]:
@@ -77,7 +81,8 @@ def combination(basis: Sequence[str], others: Sequence[str]) -> np.ndarray | Non
     """
     vectors = [_vector(term) for term in (*basis, *others)]
     axes = list(_ordered_axes(vectors))
-    matrix = np.array([[vector.get(axis, 0.0) for vector in vectors] for axis in axes])
+    columns = [[vector.get(axis, 0.0) for axis in axes] for vector in vectors]
+    matrix = np.array(columns).T
     left = matrix[:, : len(basis)]
     right = matrix[:, len(basis) :]
     shares = np.linalg.lstsq(left, right, rcond=None)[0]
@@ -105,9 +110,9 @@ def fold(
 
     Products with the same factors on one side and the same power of w share one term. Scalars
     (coefficients and modulators) are summed first. Then the vectors of the other side are summed as
-    one small matrix product. No feature of a synapse is ever stored, and the matrix product keeps
-    the compiler from computing the sums again at each synapse (27 terms on 100 x 100 synapses: 2.1
-    times faster than summing the vectors one by one).
+    one small matrix product. No feature of a synapse is ever stored. The matrix product keeps the
+    compiler from computing the sums again at each synapse. With 27 terms on 100 x 100 synapses it
+    is 2.1 times as fast as summing the vectors one by one.
 
     Args:
         weighted: (product_k, c_k []) of every product.
@@ -139,7 +144,7 @@ def fold(
 
 
 def _side_with_fewest_groups(members: list[Product]) -> str:
-    """The side, post or pre, whose factors (and power of w) take the fewest distinct values."""
+    """The side, post or pre, with the fewest distinct pairs of factors and power of w."""
 
     def n_groups(side: str) -> int:
         return len({(product.weight_power, product.side(side)) for product in members})

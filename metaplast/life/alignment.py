@@ -16,11 +16,12 @@ def hidden(wiring: Wiring, inputs: Collection[str]) -> list[str]:
 
     A hidden population is driven by some edge. It is neither an input nor the output.
     """
-    return [
-        p.name
-        for p in wiring.populations
-        if p != wiring.output and p.name not in inputs and wiring.into(p.name)
-    ]
+    names = []
+    for population in wiring.populations:
+        outer = population == wiring.output or population.name in inputs
+        if not outer and wiring.into(population.name):
+            names.append(population.name)
+    return names
 
 
 def angles(

@@ -41,11 +41,11 @@ class AtSynapse(NamedTuple):
 
 def retimed_edges(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edge]:
     """The edges at whose synapses spikes are at other times than those of their transmission."""
-    return {
-        name: edge
-        for name, edge in edges.items()
-        if wiring.backwards(edge) or edge.transmission.dendritic_steps(dt)
-    }
+    retimed = {}
+    for name, edge in edges.items():
+        if wiring.backwards(edge) or edge.transmission.dendritic_steps(dt):
+            retimed[name] = edge
+    return retimed
 
 
 def empty_queues(edge: Edge, fields: frozenset[str], dt: float) -> Theta:
@@ -83,7 +83,7 @@ def at_synapse(
 
     The transmission of an edge that goes back has not met the spikes of this step yet: its answer
     to them is looked up ahead. Before the first arrival no spike arrives; every other signal is
-    that of the first step.
+    the one of the first step.
 
     Args:
         wiring: the graph.

@@ -172,7 +172,7 @@ class Lifetime:
     def _check_genome(self) -> None:
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
-            expected = f"one of what it offers: {', '.join(sorted(offers))}"
+            expected = f"one of its offers: {', '.join(sorted(offers))}"
             raise BadInput(
                 f"genome: needs {need!r} from the task", expected, "change genome or task"
             )
@@ -215,11 +215,10 @@ class Lifetime:
         wiring = self.wiring()
         k_genome, k_feedback, k_task, k_life = jax.random.split(key, 4)
         synapses = self._synapses_at_birth(theta, task, k_genome)
-        born = {
-            name: synapses[name].weight
-            for name in self.plastic()
-            if "weight_initial" in self.reads()[name]
-        }
+        born = {}
+        for name in self.plastic():
+            if "weight_initial" in self.reads()[name]:
+                born[name] = synapses[name].weight
         return Life(
             synapses=synapses,
             born=born,
@@ -471,11 +470,8 @@ def _check_names(kind: str, names: list[str]) -> None:
     """Raises: BadInput for a name that is no name, or that stands twice."""
     for name in names:
         if not _NAME.fullmatch(name) or names.count(name) > 1:
-            raise BadInput(
-                f"{kind} {name!r}",
-                "a name of letters, digits, _ and -, used once",
-                "rename it",
-            )
+            expected = "a name of letters, digits, _ and -, used once"
+            raise BadInput(f"{kind} {name!r}", expected, "rename it")
 
 
 @lru_cache(maxsize=128)

@@ -45,15 +45,14 @@ def idle(
 ) -> dict[str, Array]:
     """The shares of silent and saturated units, for every population that an edge drives.
 
-    A graded unit is flat where its gain (d activity / d potential) stays below 1 % of the steepest
-    gain that the neuron has, in every step of the life. It is silent where its activity is 0
-    throughout, or where it is flat and within 1 % of 0 on the scale of the neuron's largest
-    activity. It is saturated where it is flat but not silent. The steepest gain and the largest
-    activity are those over drives of 0 and +-0.01 to 1000 from rest, or those in the life itself if
-    larger.
+    A graded unit is flat where its gain (d activity / d potential) stays below 1 % of the neuron's
+    steepest gain in every step of the life. It is silent where its activity is 0 throughout. It is
+    also silent where it is flat and its activity stays below 1 % of the neuron's largest activity.
+    It is saturated where it is flat but not silent. The steepest gain and the largest activity are
+    taken over drives of 0 and +-0.01 to 1000 from rest, or from the life itself if larger there.
 
-    A unit of spikes is silent without a spike, and saturated at 90 % of the rate that the neuron
-    reaches under any constant drive of 1 to 1000.
+    A unit of spikes is silent without a spike. It is saturated at 90 % of the largest rate of the
+    neuron under any constant drive of 1 to 1000.
 
     Args:
         wiring: the graph.
@@ -107,7 +106,7 @@ def faults(
     dead: a population that an edge drives is silent in all its units.
     saturated: more than half of the units of such a population are saturated.
     runaway: such a population of spiking units fires at more than 100 Hz on average over the last
-    tenth of the life, at least 0.1 s. A shorter life has no verdict.
+        tenth of the life, at least 0.1 s. A shorter life has no verdict.
     clipped: more than half of the plastic synapses end at a bound.
 
     Args:
@@ -147,8 +146,9 @@ def _somatic(neuron: AbstractNeuron, n: int, drive: Array) -> dict[str, Array]:
 
 
 def _fastest(population: Population, theta: Theta, dt: float) -> Array:
-    """The largest mean number of spikes per step [] of any unit, over constant drives of 1 to 1000
-    at the soma.
+    """The largest mean number of spikes per step [] of any unit.
+
+    The soma is driven by constant drives of 1 to 1000.
     """
     neuron = population.neuron
     n = population.n

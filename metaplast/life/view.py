@@ -156,7 +156,7 @@ def edge_view(
 
     Sums over a neuron's synapses are computed only where they are read. The credit of the
     postsynaptic neuron is multiplied by the sign with which the edge acts on it: it is the credit
-    of the edge's own contribution, so that descent is the same rule on every edge.
+    of the edge's own contribution. So descent is the same rule on every edge.
 
     Args:
         edge: the edge.

@@ -16,7 +16,11 @@ _EDGE = 1e-6
 @register("likelihood", "bernoulli")
 @spec
 class Bernoulli(AbstractLikelihood):
-    """P(y_j = 1) = sigmoid(a_j): the activity is the log odds. loss = log(1 + exp(a)) - y a."""
+    """Yes or no, with the activity as the log odds.
+
+    P(y_j = 1) = sigmoid(a_j)
+    loss = log(1 + exp(a)) - y a
+    """
 
     def loss(self, activity: Array, value: Array) -> Array:
         return jax.nn.softplus(activity) - value * activity

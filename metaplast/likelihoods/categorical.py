@@ -16,8 +16,9 @@ _EDGE = 1e-6
 @register("likelihood", "categorical")
 @spec
 class Categorical(AbstractLikelihood):
-    """P(choice = k) = softmax(a)_k; y is one-hot over the n_out choices.
+    """One of several choices, one-hot over the n_out columns of y.
 
+        P(choice = k) = softmax(a)_k
         loss of a whole choice = -log softmax(a)_k
 
     The n_out values of y are one recorded choice, so each counts 1 / n_out: loss_k = -n_out y_k log

@@ -14,7 +14,10 @@ from metaplast.spec import Positive, spec
 @register("likelihood", "gaussian")
 @spec
 class Gaussian(AbstractLikelihood):
-    """y_j ~ N(a_j, sd^2): loss = (y - a)^2 / (2 sd^2). The activity is the expected value itself.
+    """Graded values with additive noise. The activity is the expected value itself.
+
+        loss = (y - a)^2 / (2 sd^2)
+        y_j ~ N(a_j, sd^2)
 
     Args:
         sd: standard deviation, in units of y. It fixes the unit of the loss alone; deviance

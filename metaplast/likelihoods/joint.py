@@ -19,12 +19,13 @@ from metaplast.spec import Count, plugin, spec
 @register("likelihood", "joint")
 @spec
 class Joint(AbstractLikelihood):
-    """-log P(y | a) = -log P(units | a) - log P(choice | a).
+    """Recorded units and a choice, which are independent given the activity a.
 
-    Given the activity a, units and choice are independent. The last n_choices of the n_out columns
-    are the choice; those before are recorded units. A gaussian's sd is then no mere unit: a value
-    of activity that is off by sd costs 1/2, as much as 0.5 nats of a choice, so that twice the sd
-    makes activity count a quarter against choices.
+        -log P(y | a) = -log P(units | a) - log P(choice | a)
+
+    The last n_choices of the n_out columns are the choice. The columns before are recorded units.
+    The sd of a gaussian is no mere unit then: a value of activity that is off by sd costs 1/2, as
+    much as 0.5 nats of a choice. With twice the sd, activity counts a quarter against choices.
 
     Args:
         units: the likelihood of recorded units.
@@ -84,7 +85,7 @@ class Joint(AbstractLikelihood):
         return np.concatenate(self._each(lambda part, m: part.activity(m), mean), axis=-1)
 
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
-        """Draw units and choice, each with its own key; `spread` is that of the units."""
+        """Draw units and choice, each with its own key. `spread` belongs to the units."""
         units, choice = self.parts(activity.shape[-1])
         k_units, k_choice = jax.random.split(key)
         drawn_units = units.likelihood.draw(k_units, activity[..., units.columns], spread)

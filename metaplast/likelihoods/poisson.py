@@ -14,7 +14,10 @@ from metaplast.spec import Positive, spec
 @register("likelihood", "poisson")
 @spec
 class Poisson(AbstractLikelihood):
-    """y_j ~ Poisson(m_j), m_j = max(a_j, floor): loss = m - y log m.
+    """Counts of spikes: y_j ~ Poisson(m_j).
+
+        m_j = max(a_j, floor)
+        loss = m - y log m
 
     m [n_out]: the expected count of a step.
 

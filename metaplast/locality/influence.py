@@ -1,14 +1,14 @@
 """The inputs of a program that can reach each of its outputs, element by element.
 
 Every number of a program carries a set of marks, as the bits of an integer. An operation gives each
-element of its result the marks of all elements that it may be computed from. The value does not
-matter, only that it may be looked at: a sign, a comparison, an argmax, a closed gate and
-`stop_gradient` pass marks on as a sum does. An operation that is not known here passes every mark
-to every element. So a mark that is missing shows independence, in a program without side effects
-(`unfollowed`). A mark that is there proves nothing."""
+element of its result the marks of all elements from which it may be computed. Values do not matter:
+a sign, a comparison, an argmax, a closed gate and `stop_gradient` pass marks on as a sum does. An
+unknown operation passes every mark to every element. So a missing mark shows independence, in a
+program without side effects (`unfollowed`). A mark alone proves nothing.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from metaplast.locality.known import NESTED, Known
 from metaplast.locality.marks import OPERATIONS, Marks, every, everywhere, nothing, union
 
 LONGEST = 256
-"""Steps of a scan that are followed one by one. Those of a longer scan are followed together."""
+"""Steps of the longest scan whose steps are followed one by one. Others are followed together."""
 
 
 def outputs(program: Any, marked: Sequence[Marks]) -> list[Marks]:
@@ -45,7 +45,7 @@ def _through(jaxpr: Any, marked: Sequence[Marks], known: Known) -> list[Marks]:
 
 
 def _of_equation(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """The marks of the results of one equation, from those of its operands."""
+    """The marks of the results of one equation, from the marks of its operands."""
     shapes = [tuple(v.aval.shape) for v in equation.outvars]
     if not any(marks.any() for marks in marked):
         return [nothing(shape) for shape in shapes]
@@ -61,13 +61,14 @@ def _of_equation(equation: Any, marked: list[Marks], known: Known) -> list[Marks
 
 
 def _cond(equation: Any, marked: list[Marks]) -> list[Marks]:
-    chosen = every(marked[:1])
+    of_choice = every(marked[:1])
     branches = [outputs(branch, marked[1:]) for branch in equation.params["branches"]]
-    return [union(each) | chosen for each in zip(*branches, strict=True)]
+    return [union(results) | of_choice for results in zip(*branches, strict=True)]
 
 
 def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
-    n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
+    n_cond = equation.params["cond_nconsts"]
+    n_body = equation.params["body_nconsts"]
     of_cond = marked[:n_cond]
     of_body = marked[n_cond : n_cond + n_body]
     carry = marked[n_cond + n_body :]
@@ -81,8 +82,9 @@ def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
 
 
 def unfollowed(jaxpr: Any) -> bool:
-    """Whether a program has side effects, or calls out of itself. Its marks cannot be followed:
-    numbers that are written outside are read elsewhere.
+    """Whether a program has side effects or callbacks, so that its marks cannot be followed.
+
+    Numbers that it writes outside may be read elsewhere.
 
     Args:
         jaxpr: the program.
@@ -102,7 +104,7 @@ def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> l
     """The marks of a carry after any number of steps.
 
     Args:
-        once: the marks after one step, from those before it.
+        once: the marks after one step, from the marks before it.
         carry: the marks at the start.
     """
     while True:
@@ -112,21 +114,31 @@ def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> l
         carry = after
 
 
-def _counts(equation: Any) -> tuple[int, int]:
-    """(the number of inputs of a scan that stay, the number that it carries).
+class _Counts(NamedTuple):
+    """The inputs of a scan.
 
-    An input that it runs over is known by its shape: it has one axis more than in a step.
+    n_consts: inputs that are the same in every step.
+    n_carry: inputs that a step passes on to the next step.
     """
+
+    n_consts: int
+    n_carry: int
+
+
+def _counts(equation: Any) -> _Counts:
+    """The inputs of a scan. An input over which it runs has one axis more than in a step."""
     body = getattr(equation.params["jaxpr"], "jaxpr", equation.params["jaxpr"])
 
-    def longer(outside: Any, inside: Any) -> int:
-        return sum(
-            len(a.aval.shape) > len(b.aval.shape) for a, b in zip(outside, inside, strict=True)
-        )
+    def n_longer(outside: Any, inside: Any) -> int:
+        longer = 0
+        for outer, inner in zip(outside, inside, strict=True):
+            if len(outer.aval.shape) > len(inner.aval.shape):
+                longer += 1
+        return longer
 
-    n_over = longer(equation.invars, body.invars)
-    n_carry = len(equation.outvars) - longer(equation.outvars, body.outvars)
-    return len(equation.invars) - n_over - n_carry, n_carry
+    n_over = n_longer(equation.invars, body.invars)
+    n_carry = len(equation.outvars) - n_longer(equation.outvars, body.outvars)
+    return _Counts(len(equation.invars) - n_over - n_carry, n_carry)
 
 
 def _scan(equation: Any, marked: list[Marks]) -> list[Marks]:
@@ -139,9 +151,11 @@ def _scan(equation: Any, marked: list[Marks]) -> list[Marks]:
     body = parameters["jaxpr"]
     if length > LONGEST:
         together = [np.bitwise_or.reduce(marks, axis=0) for marks in inputs]
-        carry = settled(
-            lambda now: outputs(body, [*consts, *now, *together])[:n_carry], list(carry)
-        )
+
+        def once(carry: list[Marks]) -> list[Marks]:
+            return outputs(body, [*consts, *carry, *together])[:n_carry]
+
+        carry = settled(once, list(carry))
         last = outputs(body, [*consts, *carry, *together])[n_carry:]
         return [*carry, *(np.broadcast_to(marks, (length, *marks.shape)) for marks in last)]
     results: list[list[Marks]] = []

@@ -18,7 +18,7 @@ NESTED = {
 class Known:
     """The values that a program computes from constants alone, mostly the positions of a gather.
 
-    A value is computed when it is asked for; it is None where it is not known.
+    A value is computed when it is needed. An unknown value is None.
     """
 
     def __init__(
@@ -29,13 +29,15 @@ class Known:
         Args:
             jaxpr: the program.
             consts: the values of its constants.
-            inputs: functions that give the value of each input, or None. Where they are left out,
-                no input is known.
+            inputs: functions that give the value of each input, or None. Without them no input is
+                known.
         """
         self.jaxpr = jaxpr
         self.values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
         self.inputs = dict(zip(jaxpr.invars, inputs, strict=True)) if inputs else {}
-        self.made_by = {v: equation for equation in jaxpr.eqns for v in equation.outvars}
+        self.made_by: dict[Any, Any] = {}
+        for equation in jaxpr.eqns:
+            self.made_by |= dict.fromkeys(equation.outvars, equation)
 
     @classmethod
     def of(cls, program: Any) -> "Known":
@@ -43,18 +45,17 @@ class Known:
         return cls(program.jaxpr, program.consts)
 
     def inside(self, equation: Any) -> "Known":
-        """The values within the nested program of an equation."""
+        """The values of the nested program of an equation."""
         parameters = equation.params
-        inner = next(
-            parameters[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in parameters
-        )
+        keys = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+        inner = next(parameters[key] for key in keys if key in parameters)
         inputs = [partial(self.value, atom) for atom in equation.invars]
         if hasattr(inner, "consts"):
             return Known(inner.jaxpr, inner.consts, inputs)
         return Known(inner, [None] * len(inner.constvars), inputs)
 
     def value(self, atom: Any) -> Any:
-        """The value of a variable or a literal; None where it is not known."""
+        """The value of a variable or a literal, or None."""
         if hasattr(atom, "val"):
             return atom.val
         if atom not in self.values:

@@ -1,4 +1,4 @@
-"""Marks of arrays: for each operation, the marks of the elements of its result."""
+"""Marks of arrays: the marks of the result of each operation."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from metaplast.locality.known import Known
 
 Marks = np.ndarray
-"""uint64, of the shape of the value."""
+"""An array of uint64, of the shape of the value."""
 
 ELEMENTWISE = frozenset(
     """
@@ -43,7 +43,7 @@ def nothing(shape: tuple[int, ...]) -> Marks:
     """No mark at any element.
 
     Args:
-        shape: of the value.
+        shape: the shape of the value.
     """
     return np.zeros(shape, np.uint64)
 
@@ -53,7 +53,7 @@ def everywhere(marked: Sequence[Marks], shapes: Sequence[tuple[int, ...]]) -> li
 
     Args:
         marked: the marks of the operands.
-        shapes: of the results.
+        shapes: the shapes of the results.
     """
     return [np.full(shape, every(marked), np.uint64) for shape in shapes]
 
@@ -113,32 +113,42 @@ def _broadcast_in_dim(equation: Any, marked: list[Marks], _: Known) -> list[Mark
 
 
 def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """An operation that only moves elements, done to their places. Its positions must be known."""
+    """The marks of an operation that only moves elements.
+
+    The operation is applied to the numbers of the places. Where its positions are unknown, elements
+    have the marks of all places along the unknown axes.
+    """
     operand, *others = equation.invars
     shape = equation.outvars[0].aval.shape
     if any(marks.any() for marks in marked[1:]):
         return _chosen(equation, marked, shape)
+    marks = marked[0]
     positions = [known.value(atom) for atom in others]
     if any(position is None for position in positions):
-        marked = [_along(equation, marked[0]), *marked[1:]]
-        positions = [np.zeros(x.aval.shape, np.int32) for x in others]
-    places = np.arange(1, math.prod(operand.aval.shape) + 1, dtype=np.int32).reshape(
-        operand.aval.shape
-    )
-    filled = {"fill_value": 0} if "fill_value" in equation.params else {}
-    moved = np.asarray(equation.primitive.bind(places, *positions, **{**equation.params, **filled}))
-    return [np.concatenate([nothing((1,)), marked[0].reshape(-1)])[moved]]
+        marks = _along(equation, marks)
+        positions = [np.zeros(atom.aval.shape, np.int32) for atom in others]
+    n_places = math.prod(operand.aval.shape)
+    # Place 0 stands for an element that the operation fills in.
+    places = np.arange(1, n_places + 1, dtype=np.int32).reshape(operand.aval.shape)
+    parameters = dict(equation.params)
+    if "fill_value" in parameters:
+        parameters["fill_value"] = 0
+    moved = np.asarray(equation.primitive.bind(places, *positions, **parameters))
+    return [np.concatenate([nothing((1,)), marks.reshape(-1)])[moved]]
 
 
 def _along(equation: Any, marks: Marks) -> Marks:
-    """Every element has the marks of all elements along the axes in which its place is unknown."""
+    """The marks of all elements along the axes in which places are unknown, at every element."""
     sizes = equation.params["slice_sizes"]
     axes = tuple(axis for axis, size in enumerate(sizes) if size < marks.shape[axis])
     return np.broadcast_to(np.bitwise_or.reduce(marks, axis=axes, keepdims=True), marks.shape)
 
 
 def _chosen(equation: Any, marked: list[Marks], shape: tuple[int, ...]) -> list[Marks]:
-    """A gather whose positions carry marks. A single element has the marks of its position."""
+    """The marks of a gather whose positions carry marks.
+
+    Where it gathers single elements, each has the marks of its position and of the whole operand.
+    """
     operand, *positions = marked
     one_by_one = equation.primitive.name == "gather" and shape == positions[0].shape[:-1]
     if not one_by_one:
@@ -158,57 +168,54 @@ def _padded(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _updated(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """dynamic_update_slice: an element that is not overwritten keeps its marks."""
+    """The marks of dynamic_update_slice. An element that is not overwritten keeps its marks."""
     operand, update, *starts = marked
     shape = operand.shape
-    first: list[int] = []
+    slices = []
     for atom, whole, part in zip(equation.invars[2:], shape, update.shape, strict=True):
         start = known.value(atom)
         if start is None or any(marks.any() for marks in starts):
             return everywhere(marked, [shape])
-        first.append(int(np.clip(start, 0, whole - part)))
-    found = operand.copy()
-    where = tuple(
-        slice(start, start + part) for start, part in zip(first, update.shape, strict=True)
-    )
-    found[where] = update
-    return [found]
+        first = int(np.clip(start, 0, whole - part))
+        slices.append(slice(first, first + part))
+    result = operand.copy()
+    result[tuple(slices)] = update
+    return [result]
 
 
 def _scattered(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """Every mark is scattered by itself, as a number that is added. It is scattered along whole
-    axes where the places are not known.
+    """The marks of a scatter.
+
+    Each mark is scattered alone, as a number that is added. Where the places are unknown, it goes
+    along whole axes.
     """
     operand, indices, updates = marked
     if indices.any():
         return everywhere(marked, [operand.shape])
     numbers = equation.params["dimension_numbers"]
+    mode = equation.params["mode"]
     where = known.value(equation.invars[1])
-    unknown = where is None
-    if unknown:
+    is_unknown = where is None
+    if is_unknown:
         where = np.zeros(indices.shape, np.int32)
-    found = operand.copy()
+    result = operand.copy()
     for bit in range(64):
         mark = np.uint64(1) << np.uint64(bit)
         if not (updates & mark).any():
             continue
         ones = ((updates & mark) > 0).astype(np.float32)
-        nowhere = np.zeros(operand.shape, np.float32)
-        reached = (
-            np.asarray(
-                jax.lax.scatter_add(nowhere, where, ones, numbers, mode=equation.params["mode"])
-            )
-            > 0
-        )
-        if unknown:
+        zeros = np.zeros(operand.shape, np.float32)
+        sums = np.asarray(jax.lax.scatter_add(zeros, where, ones, numbers, mode=mode))
+        reached = sums > 0
+        if is_unknown:
             axes = tuple(numbers.scatter_dims_to_operand_dims)
             reached = np.broadcast_to(reached.any(axis=axes, keepdims=True), operand.shape)
-        found |= np.where(reached, mark, np.uint64(0))
-    return [found]
+        result |= np.where(reached, mark, np.uint64(0))
+    return [result]
 
 
 def _product(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    """dot_general: an element has the marks of its row (left) and of its column (right)."""
+    """The marks of dot_general. An element has the marks of its left row and its right column."""
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     left, right = marked
     left_free = [axis for axis in range(left.ndim) if axis not in (*left_sum, *left_batch)]
@@ -225,6 +232,13 @@ def _product(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _gathered(marks: Marks, over: tuple[int, ...], order: list[int]) -> Marks:
+    """The marks of all elements along some axes together, with the other axes in a new order.
+
+    Args:
+        marks: the marks.
+        over: the axes that are reduced.
+        order: the other axes, in their new order.
+    """
     reduced = np.bitwise_or.reduce(marks, axis=over, keepdims=True)
     return np.transpose(reduced, [*order, *over]).reshape([marks.shape[axis] for axis in order])
 
@@ -247,7 +261,7 @@ def _split(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _bits_kept(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    """bitcast_convert_type: element by element where the width stays."""
+    """The marks of bitcast_convert_type: element by element where the width stays the same."""
     shape = tuple(equation.outvars[0].aval.shape)
     return [marked[0]] if marked[0].shape == shape else everywhere(marked, [shape])
 
@@ -259,7 +273,7 @@ def _sorted(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _largest(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    """top_k."""
+    """The marks of top_k."""
     axis = equation.params.get("axis", -1)
     along = np.bitwise_or.reduce(marked[0], axis=axis, keepdims=True)
     return [np.broadcast_to(along, v.aval.shape) for v in equation.outvars]

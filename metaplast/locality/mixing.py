@@ -1,6 +1,9 @@
-"""Across which neurons a rule mixes the numbers that it reads, whatever the fields are called."""
+"""The mixing of a rule: the neurons across which it mixes the numbers that it reads.
 
-from typing import Any
+Mixing is measured on the program of the rule, so the names of fields do not matter.
+"""
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,25 +17,37 @@ from metaplast.locality.marks import Marks, nothing
 from metaplast.signals import SynapseView
 
 SENT = "pre.activity"
-"""The signal that a presynaptic neuron transmits: the whole postsynaptic neuron sees it."""
+"""The signal that a presynaptic neuron transmits. The whole postsynaptic neuron sees it."""
 
 
-def mixing(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnection) -> str:
-    """How widely delta_w at a synapse depends on other neurons and synapses than its own.
+class Inputs(NamedTuple):
+    """The inputs of one step of a rule, as shapes.
 
-    `mixing.neuron`: it depends on the activity of other inputs of its postsynaptic neuron, or on
-    other synapses of one of its two neurons.
-    `mixing.layer`: it depends on anything else of other neurons or synapses. A rule that mixes both
-    over the synapses of the postsynaptic and over those of the presynaptic neuron counts as
+    view: the view.
+    theta: theta.
+    state: the state of the rule.
+    """
+
+    view: SynapseView
+    theta: Any
+    state: Any
+
+
+def mixing(program: Any, inputs: Inputs, connection: AbstractConnection) -> str:
+    """The other neurons and synapses on which delta_w at a synapse depends.
+
+    With `mixing.neuron`, it depends on the activity of other inputs of its postsynaptic neuron, or
+    on other synapses of one of its two neurons. With `mixing.layer`, it depends on anything else of
+    other neurons or synapses. A rule that mixes over the synapses of both neurons counts as
     `layer`. So does a rule with side effects, and a rule that mixes inputs where not every
     presynaptic neuron is an input.
 
-    The state carries marks on from step to step until no new mark comes. The state at birth carries
-    no marks.
+    The state carries marks from step to step until no new mark comes. The state at birth carries no
+    marks.
 
     Args:
         program: (view, theta, state) -> (state, delta_w), as a jaxpr.
-        given: the shapes of (view, theta, state).
+        inputs: the shapes of its inputs.
         connection: the synapses.
 
     Returns: `mixing.neuron`, `mixing.layer`, or an empty text where delta_w depends on the two
@@ -40,10 +55,10 @@ def mixing(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnec
     """
     # Mixing is measured while lives are traced.
     with jax.ensure_compile_time_eval():
-        return _measured(program, given, connection)
+        return _measured(program, inputs, connection)
 
 
-def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnection) -> str:
+def _measured(program: Any, inputs: Inputs, connection: AbstractConnection) -> str:
     if unfollowed(program.jaxpr):
         return MIXING["layer"]
     posts = _at_synapses(connection.at_post(jnp.arange(connection.n_post)), connection)
@@ -51,28 +66,31 @@ def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractCon
     of_post = _codes(connection.n_post)
     of_pre = _codes(connection.n_pre)
 
-    def foreign(marked: dict[str, Marks], own: Marks) -> bool:
-        """Whether some synapse has a mark that is not its own."""
-        delta = _delta(program, given, _marked(given[0], marked))
-        return bool((delta & ~own).any())
+    def reads_others(marked: dict[str, Marks], allowed: Marks) -> bool:
+        """Whether some synapse has a mark that is not allowed at it."""
+        delta = _delta(program, inputs, _marked(inputs.view, marked))
+        return bool((delta & ~allowed).any())
 
-    if foreign({"post": of_post}, of_post[posts]) or foreign({"pre": of_pre}, of_pre[pres]):
+    if reads_others({"post": of_post}, of_post[posts]):
         return MIXING["layer"]
-    other_posts = foreign({"synapse": of_post[posts]}, of_post[posts])
-    other_pres = foreign({"synapse": of_pre[pres]}, of_pre[pres])
+    if reads_others({"pre": of_pre}, of_pre[pres]):
+        return MIXING["layer"]
+    other_posts = reads_others({"synapse": of_post[posts]}, of_post[posts])
+    other_pres = reads_others({"synapse": of_pre[pres]}, of_pre[pres])
     if other_posts and other_pres:
         return MIXING["layer"]
-    other_inputs = foreign({"sent": of_pre}, of_pre[pres])
+    other_inputs = reads_others({"sent": of_pre}, of_pre[pres])
     if other_inputs and not isinstance(connection, Dense):
-        return MIXING["layer"]  # they may be no inputs of the postsynaptic neuron
+        # They may be no inputs of the postsynaptic neuron.
+        return MIXING["layer"]
     return MIXING["neuron"] if other_posts or other_pres or other_inputs else ""
 
 
 def _codes(n: int) -> Marks:
-    """A set of marks for each of n places: the binary digits of its number, and of ~number.
+    """A set of marks for each of n places: the binary digits of its number and of ~number.
 
-    No set contains another one. So a number that is made of a place and of any other place has a
-    mark that the place alone does not have.
+    No set contains another one. So a number that depends on a place and on another place has a mark
+    that the set of the place lacks.
     """
     digits = max(1, (n - 1).bit_length())
     numbers = np.arange(n, dtype=np.uint64)
@@ -80,16 +98,17 @@ def _codes(n: int) -> Marks:
     return numbers | (others << np.uint64(digits))
 
 
-def _delta(program: Any, given: tuple[Any, Any, Any], view: list[Marks]) -> Marks:
+def _delta(program: Any, inputs: Inputs, view: list[Marks]) -> Marks:
     """The marks of delta_w [n_synapses] in any step."""
-    _, theta, state = given
-    n_state = len(jax.tree.leaves(state))
-    first = [*view, *(nothing(leaf.shape) for leaf in jax.tree.leaves(theta))]
+    no_theta = [nothing(leaf.shape) for leaf in jax.tree.leaves(inputs.theta)]
+    no_state = [nothing(leaf.shape) for leaf in jax.tree.leaves(inputs.state)]
+    n_state = len(no_state)
+    first = [*view, *no_theta]
 
     def once(carry: list[Marks]) -> list[Marks]:
         return outputs(program, [*first, *carry])[:n_state]
 
-    carry = settled(once, [nothing(leaf.shape) for leaf in jax.tree.leaves(state)])
+    carry = settled(once, no_state)
     (delta,) = outputs(program, [*first, *carry])[n_state:]
     return delta.reshape(-1)
 
@@ -99,11 +118,14 @@ def _at_synapses(values: Any, connection: AbstractConnection) -> np.ndarray:
 
 
 def _marked(view: SynapseView, marked: dict[str, Marks]) -> list[Marks]:
-    """The leaves of the view, with marks in place of numbers.
+    """The leaves of a view, with marks in place of numbers.
 
-    marked: the marks of the activity that is `sent` [n_pre], of all other fields of `pre` [n_pre],
-        of `post` [n_post], and of every `synapse` [n_synapses]. A field that all synapses share has
-        no marks.
+    A field that all synapses share has no marks.
+
+    Args:
+        view: the shapes of the view.
+        marked: the marks of the activity that is `sent` [n_pre], of all other fields of `pre`
+            [n_pre], of `post` [n_post], and of `synapse` [n_synapses].
     """
     kinds = {SENT: "sent", "weight": "synapse", "weight_initial": "synapse"}
     leaves: list[Marks] = []
@@ -118,6 +140,6 @@ def leaf_name(path: tuple[Any, ...]) -> str:
     """The name of a leaf of a view: `pre.activity`, `weight`, `modulators.reward` ...
 
     Args:
-        path: to the leaf, as JAX gives it.
+        path: the path to the leaf, as JAX gives it.
     """
     return ".".join(str(getattr(part, "name", getattr(part, "key", part))) for part in path)

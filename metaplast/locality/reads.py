@@ -1,10 +1,12 @@
-"""Locality is measured in the program of a rule: the fields that it reads, and the neurons across
-which it mixes them."""
+"""The locality of a rule, measured on its program.
+
+It is the fields that the rule reads, and the neurons across which it mixes them.
+"""
 
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +16,13 @@ from metaplast.connections.dense import Dense
 from metaplast.language.grammar import MIXING
 from metaplast.language.grammar import REACHES as REACHES
 from metaplast.language.grammar import reach as reach
-from metaplast.locality.mixing import leaf_name, mixing
+from metaplast.locality.mixing import Inputs, leaf_name, mixing
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView
 
 MAX_CHANNELS = 64
 LARGEST = 2**20
-"""Synapses. In a larger matrix, mixing is measured on a part of this size."""
+"""Synapses of the largest matrix on which mixing is measured. A part stands for a larger one."""
 
 
 def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> SynapseView:
@@ -49,12 +51,12 @@ def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> S
 def reads(
     rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]
 ) -> frozenset[str]:
-    """The fields of the view on which state or delta_w depends: `pre.activity`, `weight`,
-    `modulators.reward` ...
+    """The fields of the view on which the state or delta_w depends.
 
-    `mixing.neuron` or `mixing.layer` is among them where the rule itself mixes numbers of several
-    synapses or neurons. Fields are found by dead-code elimination on the program of one step.
-    Mixing is found by following the numbers through that program (locality/mixing.py).
+    Examples are `pre.activity`, `weight` and `modulators.reward`. Where the rule itself mixes
+    numbers of several synapses or neurons, `mixing.neuron` or `mixing.layer` is among them. Fields
+    are read off the program of one step, without its dead code. Mixing is measured by marks that
+    follow the numbers through that program (locality/mixing.py).
 
     Args:
         rule: the rule.
@@ -63,34 +65,31 @@ def reads(
 
     Raises: KeyError for a modulator that is not offered.
     """
-    program, given = _program(rule, connection, modulators)
-    used = _used(program.jaxpr)
-    paths = [leaf_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(given[0])[0]]
-    fields = {
-        name
-        for name, variable in zip(paths, program.jaxpr.invars, strict=False)
-        if variable in used
-    }
+    step = _step_of(rule, connection, modulators)
+    fields = _fields(step)
     if isinstance(connection, Dense) and math.prod(connection.shape) > LARGEST:
         side = math.isqrt(LARGEST)
         connection = replace(
             connection, n_post=min(connection.n_post, side), n_pre=min(connection.n_pre, side)
         )
         try:
-            program, given = _program(rule, connection, modulators)
-        except (TypeError, ValueError):  # the rule holds numbers for the whole matrix
-            return frozenset(fields | {MIXING["layer"]})
-    mixed = mixing(program, given, connection)
-    return frozenset(fields | ({mixed} if mixed else set()))
+            step = _step_of(rule, connection, modulators)
+        except (TypeError, ValueError):
+            # The rule holds numbers for the whole matrix.
+            return frozenset({*fields, MIXING["layer"]})
+    mixed = mixing(step.program, step.inputs, connection)
+    if mixed:
+        fields.add(mixed)
+    return frozenset(fields)
 
 
 @lru_cache(maxsize=256)
 def measured(
     rule: AbstractRule, connection: AbstractConnection
 ) -> tuple[tuple[str, ...], frozenset[str]]:
-    """(modulator channels that the rule needs, fields that it reads).
+    """(the modulator channels that a rule needs, the fields that it reads).
 
-    The channels are those that the rule asks for as it is traced.
+    A rule needs the channels that it asks for while it is traced.
 
     Args:
         rule: the rule.
@@ -107,21 +106,43 @@ def measured(
             channels = (*channels, name)
 
 
-def _program(
+class _Step(NamedTuple):
+    """One step of a rule.
+
+    program: (view, theta, state) -> (state, delta_w), as a jaxpr.
+    inputs: the shapes of its inputs.
+    """
+
+    program: Any
+    inputs: Inputs
+
+
+def _step_of(
     rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]
-) -> tuple[Any, Any]:
-    """One step as a jaxpr of (view, theta, state), and the shapes of these."""
+) -> _Step:
     theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), connection))
-    state = jax.eval_shape(lambda t: rule.init_state(t, connection), theta)
+    state = jax.eval_shape(lambda theta: rule.init_state(theta, connection), theta)
     view = jax.eval_shape(lambda: blank_view(connection, modulators))
-    given = (view, theta, state)
-    return jax.make_jaxpr(lambda v, t, s: rule.step(t, s, connection, v, 1e-3))(*given), given
+    step = lambda view, theta, state: rule.step(theta, state, connection, view, 1e-3)
+    return _Step(jax.make_jaxpr(step)(view, theta, state), Inputs(view, theta, state))
+
+
+def _fields(step: _Step) -> set[str]:
+    """The fields of the view on which some output depends."""
+    used = _used(step.program.jaxpr)
+    leaves = jax.tree_util.tree_flatten_with_path(step.inputs.view)[0]
+    fields = set()
+    # The leaves of the view are the first inputs of the program.
+    for (path, _), variable in zip(leaves, step.program.jaxpr.invars, strict=False):
+        if variable in used:
+            fields.add(leaf_name(path))
+    return fields
 
 
 def _used(jaxpr: Any) -> set[Any]:
     """The variables on which some output depends. A nested program reads all of its inputs."""
-    used = {v for v in jaxpr.outvars if not hasattr(v, "val")}
+    used = {variable for variable in jaxpr.outvars if not hasattr(variable, "val")}
     for equation in reversed(jaxpr.eqns):
-        if any(v in used for v in equation.outvars):
-            used.update(v for v in equation.invars if not hasattr(v, "val"))
+        if any(variable in used for variable in equation.outvars):
+            used.update(atom for atom in equation.invars if not hasattr(atom, "val"))
     return used

@@ -126,7 +126,10 @@ def step(
         (The state after the step, the signals in it.)
     """
     outputs = dict(state.last)
-    neurons, views, transmissions, transmitted = {}, {}, {}, {}
+    neurons = {}
+    views = {}
+    transmissions = {}
+    transmitted = {}
     for index, population in enumerate(wiring.populations):
         drive = {port: jnp.zeros(population.n) for port in population.neuron.ports}
         if population.name in stimulus:
@@ -159,10 +162,13 @@ def _not_below_0(neuron: AbstractNeuron, drive: Mapping[str, Array]) -> dict[str
 
     It is not `maximum`: the slope of that at 0, where nothing arrives, is a half.
     """
-    return {
-        port: arriving if port in neuron.signed else jnp.where(arriving < 0.0, 0.0, arriving)
-        for port, arriving in drive.items()
-    }
+    cut = {}
+    for port, arriving in drive.items():
+        if port in neuron.signed:
+            cut[port] = arriving
+        else:
+            cut[port] = jnp.where(arriving < 0.0, 0.0, arriving)
+    return cut
 
 
 def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:
@@ -203,5 +209,5 @@ def check_watched(wiring: Wiring, shape: TaskShape) -> None:
             raise BadInput(
                 f"task: watches {name!r}, which has {inner[name]} units",
                 f"{n}, as many as were recorded",
-                f"set network.hidden=[{n}], or what sizes {name}",
+                f"set network.hidden=[{n}], or the field that sizes {name}",
             )

@@ -32,7 +32,9 @@ CELL = Refractory(
 class Ei(AbstractNetwork):
     """Populations `e` (excitatory) and `i` (inhibitory) that reach each other and themselves.
 
-        input(s) -> e, i;   e -> e, i;   i -> e, i;   e -> output
+        input(s) -> e, i;
+        e -> e, i, output;
+        i -> e, i
 
     Edges: input_to_i, input_to_e, e_to_i, i_to_i, e_to_e, i_to_e, e_to_output. An edge learns by
     the rule whose slot names it (`rules.inhibition.edges=i_to_e`). It is static where none does.

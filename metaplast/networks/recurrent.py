@@ -35,9 +35,9 @@ class Recurrent(AbstractNetwork):
     Onto either population g is recurrent_gain for the excitatory edge, and recurrent_gain
     sqrt(fan-in_E / fan-in_I) for the inhibitory one. At birth the layer is so balanced: at equal
     mean activity the mean inhibition of a cell equals its mean excitation. `inhibitory` comes first
-    in a step: inhibition by this step's input is fast, all else is one step late, and credit
-    reaches the inhibitory cells through the excitatory ones. Dale's law holds for the signals, and
-    not only for the weights, where activities are >= 0.
+    in a step: inhibition by this step's input is fast, and all else is one step late. Credit
+    reaches the inhibitory cells through the excitatory ones. Where activities are >= 0, Dale's law
+    holds for the signals, and not only for the weights.
 
     Without `readout` the layer is the output itself: input(s) -> output, and `output_to_output` one
     step later. Recorded cells that excite each other, where nothing else was recorded, are such a

@@ -12,7 +12,8 @@ from metaplast.signals import Key, NeuronView, neuron_view
 def draw_spikes(key: Key, potential: Array, p: Array, hazard: Array) -> NeuronView:
     """Draw spikes z in {0, 1} with P(z = 1) = p.
 
-        gain = dp/du = hazard (1 - p);   score = d log P(z) / du = hazard (z / p - 1)
+        gain = dp/du = hazard (1 - p)
+        score = d log P(z) / du = hazard (z / p - 1)
 
     Backward, z has the derivative of p (straight-through): it is exact on average only where the
     loss is linear in z. For p = 1 - exp(-r dt), a Poisson process of rate r(u) in hertz, the hazard

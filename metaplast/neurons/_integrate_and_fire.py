@@ -4,13 +4,13 @@ Every convention in which sources differ is a named option. The conventions of t
 written below as fields (those of adaptation for alif alone). tests/neurons/test_agreement.py holds
 their spike trains against the sources' own equations.
 
-NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on its
-version and function.
+NORSE: norse (Pehle & Pedersen 2021). Its version and function decide whether `current_jumps` is
+    "before" or "after".
 LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, during="silent").
-EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"); beta is
-1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. NEST counts potentials from rest, and so does
-this library: v_rest = v_reset = 0. The authors' TensorFlow program is silent for n_refractory - 1
-steps, NEST and this library for all of them.
+EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"). beta is
+    1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. NEST counts potentials from rest, and so
+    does this library: v_rest = v_reset = 0. The authors' TensorFlow program is silent for
+    n_refractory - 1 steps, NEST and this library for all of them.
 """
 
 import math
@@ -62,10 +62,14 @@ EPROP_ADAPTATION: dict[str, Any] = {"adaptation": "sum", "tau_a": 2.0, "beta": 0
 
 @spec
 class IntegrateAndFire(ThresholdNeuron):
-    """tau_m dV/dt = (v_rest - V) + I; a spike where V passes the threshold A of the moment.
+    """A leaky membrane that spikes where V passes the threshold A of the moment.
 
-        tau_syn = 0:  I is the drive;  V <- v_rest + alpha (V - v_rest) + zeta drive
-        tau_syn > 0:  I decays with tau_syn, and the drive of a step jumps I
+        tau_m dV/dt = (v_rest - V) + I
+
+    With tau_syn = 0, I is the drive. With tau_syn > 0, I decays with tau_syn, and the drive of a
+    step jumps I. The step for tau_syn = 0 is
+
+        V <- v_rest + alpha (V - v_rest) + zeta drive
 
     V [n]: membrane potential.
     I [n]: current, in units of V.

@@ -12,8 +12,9 @@ def flow(x: Array, q: Array, k: float, h: float, end: float) -> Array:
     """The exact flow of x' = k x^2 + q over the time h, stopped at `end`.
 
         x(h) = (x C + q S) / (C - k x S)
-        q > 0:  C = cos r,  S = h sin(r) / r,   r = h sqrt(k q)
-        q < 0:  C = 1,      S = h tanh(r) / r,  r = h sqrt(-k q)
+        r = h sqrt(k |q|)
+        C = cos r,  S = h sin(r) / r         where q > 0
+        C = 1,      S = h tanh(r) / r        where q < 0
 
     Where q < 0, numerator and denominator are divided by cosh r. x never leaves the side of a rest
     that it began on, whatever h. Backward, a step that ends at `end` is an Euler step: the flow

@@ -43,7 +43,8 @@ class UpstrokeNeuron(ThresholdNeuron):
         """(V, slow) after `h` milliseconds, without any spike; each [n]."""
 
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
-        v, slow = state["v"], state["slow"]
+        v = state["v"]
+        slow = state["slow"]
         for _ in range(self.substeps):
             risen = v > self.v_peak
             v_next, slow_next = self.move(v, slow, drive["soma"], MS * dt / self.substeps)

@@ -20,9 +20,11 @@ Beyond it V rises by e^10 delta_t / tau_m, 4.7 V / ms, and is at its peak anyway
 @register("neuron", "adex")
 @spec
 class Adex(UpstrokeNeuron):
-    """C dV/dt = -g_L (V - E_L) + g_L delta_t exp((V - v_t) / delta_t) - w + I, with a slow w.
+    """A membrane with an exponential upstroke and a slow adaptation current.
 
-        tau_w dw/dt = a (V - E_L) - w;   where V > v_peak: V <- v_reset, w <- w + b
+        C dV/dt = -g_L (V - E_L) + g_L delta_t exp((V - v_t) / delta_t) - w + I
+        tau_w dw/dt = a (V - E_L) - w
+        V <- v_reset, w <- w + b                                    where V > v_peak
 
     V [n]: membrane potential, in mV.
     w [n]: adaptation current, in pA.

@@ -15,10 +15,12 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("neuron", "alif")
 @spec
 class Alif(IntegrateAndFire):
-    """A lif with the threshold A = threshold + beta b; b follows the neuron's own spikes.
+    """A lif whose threshold follows its own spikes.
 
-        adaptation `sum`:   b <- rho b + z;             rho = exp(-dt / tau_a)
-        adaptation `mean`:  b <- rho b + (1 - rho) z
+        A = threshold + beta b
+        b <- rho b + z                     under adaptation `sum`
+        b <- rho b + (1 - rho) z           under adaptation `mean`
+        rho = exp(-dt / tau_a)
 
     b [n]: adaptation, dimensionless.
     z [n]: spikes of the last step.

@@ -245,7 +245,8 @@ class ThresholdNeuron(SpikingNeuron):
     ) -> NeuronView:
         """The view of spikes z = H(x) with their surrogate gain.
 
-            x = (potential - level) / unit;   gain = dampening shape(x, slope) / unit
+            x = (potential - level) / unit
+            gain = dampening shape(x, slope) / unit
 
         Args:
             theta: learned parameters.

@@ -18,15 +18,17 @@ class ConductanceLif(ThresholdNeuron):
     """A leaky membrane under a current and two conductances, by an exponential Euler step.
 
         tau_m dV/dt = (v_rest - V) + I + g_e (e_excitatory - V) + g_i (e_inhibitory - V)
-        G = 1 + g_e + g_i;   alpha = exp(-dt G / tau_m)
+        G = 1 + g_e + g_i
+        alpha = exp(-dt G / tau_m)
         V_inf = (v_rest + I + g_e e_excitatory + g_i e_inhibitory) / G
-        V <- V_inf + alpha (V - V_inf);   z = H(V - threshold) on this new V
-        V <- v_reset where z = 1
+        V <- V_inf + alpha (V - V_inf)
+        z = H(V - threshold)                         on this new V
+        V <- v_reset                                 where z = 1
 
     V [n]: membrane potential, dimensionless by default (0 rest, 1 threshold).
     I [n]: drive of the port `soma`, signed, in units of V.
-    g_e, g_i [n]: conductances of the ports `excitatory` and `inhibitory`, >= 0, in units of the
-    leak.
+    g_e [n]: conductance of the port `excitatory`, >= 0, in units of the leak.
+    g_i [n]: conductance of the port `inhibitory`, >= 0, in units of the leak.
 
     The step is exact while the drive is constant.
 
@@ -110,7 +112,8 @@ class ConductanceLif(ThresholdNeuron):
         acting = dict(drive)
         for port in g:
             acting[port] = g[port] if before else state[port]
-        g_e, g_i = acting["excitatory"], acting["inhibitory"]
+        g_e = acting["excitatory"]
+        g_i = acting["inhibitory"]
         current = drive["soma"]
         total = 1.0 + g_e + g_i
         alpha = jnp.exp(-dt / self.tau_m * total)

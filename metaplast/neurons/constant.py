@@ -11,7 +11,7 @@ from metaplast.spec import spec
 @register("neuron", "constant")
 @spec
 class Constant(RateNeuron):
-    """f(u) = 1, f'(u) = 0, whatever drives it."""
+    """A unit that is always on: f(u) = 1, f'(u) = 0, whatever drives it."""
 
     def activate(self, potential: Array) -> tuple[Array, Array]:
         return jnp.ones_like(potential), jnp.zeros_like(potential)

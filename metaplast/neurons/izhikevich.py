@@ -20,9 +20,11 @@ LOWEST = 25.0 / (4.0 * SQUARE) - 140.0  # mV / ms
 @register("neuron", "izhikevich")
 @spec
 class Izhikevich(UpstrokeNeuron):
-    """dv/dt = 0.04 v^2 + 5 v + 140 - u + I with a slow u; its units are mV and ms.
+    """A quadratic membrane with a slow recovery, in mV and ms.
 
-        du/dt = a (b v - u);   where v > v_peak: v <- c, u <- u + d
+        dv/dt = 0.04 v^2 + 5 v + 140 - u + I
+        du/dt = a (b v - u)
+        v <- c, u <- u + d                                          where v > v_peak
 
     v [n]: membrane potential, in mV.
     u [n]: recovery, in mV / ms.
@@ -44,10 +46,10 @@ class Izhikevich(UpstrokeNeuron):
         substeps: parts of a step, which make each integration finer (`UpstrokeNeuron`).
         a: 1 / ms.
         b: 1 / ms.
-        integration: `exact`: u relaxes for half a step towards b v, then v moves by the closed form
-            of its quadratic at that u and I, then u relaxes again. No step, however long, carries v
-            across a rest. I from -200 to 200 at dt of 0.1 to 1 ms fires as a fine integration does,
-            but for the wait of each spike for the end of its step.
+        integration: `exact`: u relaxes for half a step towards b v. Then v moves by the closed form
+            of its quadratic at that u and I. Then u relaxes again. No step, however long, carries v
+            across a rest. Under I from -200 to 200, at dt of 0.1 to 1 ms, it fires as a fine
+            integration does, but each spike waits for the end of its step.
             `euler`: v and u move from the values before the step. `half_steps`: the paper's own, v
             in two half steps, then u from the new v. These two are of first order and overshoot
             where inhibition holds v low (`stable_dt`): at dt = 1 ms `euler` fires 250 times in 500

@@ -16,8 +16,9 @@ from metaplast.spec import Positive, plugin, spec
 @register("neuron", "leaky")
 @spec
 class Leaky(NeuronWrapper):
-    """tau du/dt = -u + drive at the soma; the inner neuron is driven by u.
+    """A leaky soma drives the inner neuron.
 
+        tau du/dt = -u + drive
         u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive
 
     u [n]: the leaky drive, in the unit of the drive; it starts at 0.

@@ -11,10 +11,13 @@ from metaplast.spec import spec
 @register("neuron", "lif")
 @spec
 class Lif(IntegrateAndFire):
-    """tau_m dV/dt = (v_rest - V) + I, a spike where V passes the threshold, then a reset.
+    """A leaky membrane that spikes at a threshold and is reset.
 
-        V <- v_rest + alpha (V - v_rest) + (1 - alpha) I;   alpha = exp(-dt / tau_m)
-        z = H(V - threshold);   V <- v_reset where z = 1
+        tau_m dV/dt = (v_rest - V) + I
+        V <- v_rest + alpha (V - v_rest) + (1 - alpha) I
+        alpha = exp(-dt / tau_m)
+        z = H(V - threshold)
+        V <- v_reset                                                where z = 1
 
     V [n]: membrane potential, dimensionless by default (0 rest, 1 threshold).
     I [n]: the drive of the soma, in the unit of V.

@@ -11,7 +11,7 @@ from metaplast.spec import spec
 @register("neuron", "linear")
 @spec
 class Linear(RateNeuron):
-    """f(u) = u, f'(u) = 1. Inputs and readouts are linear populations."""
+    """The identity: f(u) = u, f'(u) = 1. Inputs and readouts are linear populations."""
 
     def activate(self, potential: Array) -> tuple[Array, Array]:
         return potential, jnp.ones_like(potential)

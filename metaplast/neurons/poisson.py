@@ -16,7 +16,10 @@ from metaplast.spec import Positive, spec
 @register("neuron", "poisson")
 @spec
 class Poisson(SpikingNeuron):
-    """Spikes z in {0, 1} with P(z = 1) = 1 - exp(-r dt), r = scale max(0, drive).
+    """A source of spikes z in {0, 1}, driven by its rate.
+
+        P(z = 1) = 1 - exp(-r dt)
+        r = scale max(0, drive)
 
     drive [n]: the drive of the soma, in hertz for scale = 1.
     r [n]: rate, in hertz.

@@ -13,7 +13,9 @@ from metaplast.spec import spec
 @register("neuron", "recorded")
 @spec
 class Recorded(RateNeuron):
-    """activity = drive of the soma, where the task shows the recorded activity in its unit.
+    """A cell that shows its recorded activity: activity = drive of the soma.
+
+    The drive is in the unit of the recording.
 
     Synapses that end at the port `tap` learn from this cell's activity, but the signals that they
     transmit do not change it. potential = activity, gain = 1.

@@ -20,9 +20,8 @@ from metaplast.spec import NonNegative, plugin, spec
 class Refractory(NeuronWrapper):
     """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up.
 
-    Brian2 counts the step of the spike in: its refractory=r is the period r - dt. activity, gain
-    and score are 0 while the neuron is refractory; all else of the view is that of the inner
-    neuron.
+    Brian2 counts the step of the spike in: its refractory=r is the period r - dt. While the neuron
+    is refractory, activity, gain and score are 0. The rest of the view comes from the inner neuron.
 
     State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of
     the inner neuron.
@@ -32,13 +31,13 @@ class Refractory(NeuronWrapper):
         period: seconds.
         during: `hold`: the membrane potential stays where the reset left it, and is shown there;
             currents, conductances and adaptation go on (Brian2's `unless refractory` on v).
-            `silent`: all dynamics go on; spikes are left out and neither reset nor adapt the neuron
-            (LSNN and e-prop: silent while a spike lies in the last n_ref steps).
+            `silent`: all dynamics go on. Spikes are left out, and neither reset nor adapt the
+            neuron (LSNN and e-prop: silent while a spike lies in the last n_ref steps).
 
     Raises:
-        BadInput: where `neuron` is no spiking neuron, which has no separate parts integrate, fire
-            and reset; where its activity is graded; where `hold` would put off a reset that comes
-            one step late (`subtract_late`).
+        BadInput: where `neuron` is no spiking neuron with separate parts integrate, fire and reset;
+            where its activity is graded; where `hold` would put off a reset that comes one step
+            late (`subtract_late`).
 
     Limits: a neuron of firing period T has the period T + `period` under `hold`. period < dt / 2
     gives the inner neuron.

@@ -11,7 +11,7 @@ from metaplast.spec import Positive, spec
 @register("neuron", "sigmoid")
 @spec
 class Sigmoid(RateNeuron):
-    """f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f).
+    """A logistic unit: f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f).
 
     Args:
         beta: the steepness, in 1 / unit of u; beta -> infinity gives a threshold at u = 0.

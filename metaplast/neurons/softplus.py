@@ -11,7 +11,7 @@ from metaplast.spec import Positive, spec
 @register("neuron", "softplus")
 @spec
 class Softplus(RateNeuron):
-    """f(u) = log(1 + exp(beta u)) / beta, f'(u) = sigmoid(beta u).
+    """A smooth rectifier: f(u) = log(1 + exp(beta u)) / beta, f'(u) = sigmoid(beta u).
 
     Args:
         beta: the sharpness, in 1 / unit of u; beta -> infinity gives the rectifier max(0, u).

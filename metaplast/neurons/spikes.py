@@ -13,7 +13,7 @@ from metaplast.spec import spec
 @register("neuron", "spikes")
 @spec
 class Spikes(RateNeuron):
-    """activity = drive at the soma, gain 1: for input populations whose task shows spikes.
+    """A source of given spikes, for inputs whose task shows spikes: activity = drive, gain 1.
 
     The drive is 0 in most steps. This is neuron `linear`, but it says that its output is spikes:
     synapses may then run from spike to spike. Counts and fractions are sent as they are.

@@ -27,8 +27,8 @@ class Starting(NeuronWrapper):
 
     Args:
         neuron: the inner neuron.
-        potential: a number, or a range (low, high) from which each cell draws its own value, evenly
-            and from the key of the life; in the unit of the neuron's potential.
+        potential: a number, or a range (low, high), in the unit of the neuron's potential. From a
+            range, each cell draws its own value, evenly and by the key of the life.
 
     Raises:
         BadInput: for a range without width, or a neuron without a membrane (rate neurons but for

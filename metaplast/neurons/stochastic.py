@@ -25,9 +25,11 @@ Beyond it exp would overflow, and every step has its spike anyway.
 class Stochastic(SpikingNeuron):
     """A leaky membrane v that fires with a probability: P(z = 1) = p(v).
 
-        v <- alpha v + zeta I;   alpha = exp(-dt / tau_m)
-        `escape`:   p = 1 - exp(-r dt),   r = rate exp((v - threshold) / width)
-        `sigmoid`:  p = 1 / (1 + exp(-(v - threshold) / width)) per step, whatever dt
+        v <- alpha v + zeta I
+        alpha = exp(-dt / tau_m)
+        p = 1 - exp(-r dt)                                under `escape`
+        r = rate exp((v - threshold) / width)
+        p = 1 / (1 + exp(-(v - threshold) / width))       under `sigmoid`, per step at any dt
 
     v [n]: membrane potential; rest is 0.
     I [n]: drive of the soma, in the unit of v.

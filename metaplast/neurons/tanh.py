@@ -11,7 +11,7 @@ from metaplast.spec import spec
 @register("neuron", "tanh")
 @spec
 class Tanh(RateNeuron):
-    """f(u) = tanh(u), f'(u) = 1 - tanh(u)^2."""
+    """A hyperbolic tangent: f(u) = tanh(u), f'(u) = 1 - tanh(u)^2."""
 
     def activate(self, potential: Array) -> tuple[Array, Array]:
         activity = jnp.tanh(potential)

@@ -21,12 +21,14 @@ class TwoCompartment(SpikingNeuron):
     """A soma U that a dendrite V_w and a teacher pull, by an exponential Euler step.
 
         tau_m dU/dt = -U + g_d (V_w - U) + g_e (e_excitatory - U) + g_i (e_inhibitory - U) + I
-        P(z = 1) = 1 - exp(-phi(U) dt);   phi(U) = phi_max / (1 + k exp(steepness (threshold - U)))
+        P(z = 1) = 1 - exp(-phi(U) dt)
+        phi(U) = phi_max / (1 + k exp(steepness (threshold - U)))
 
     U [n]: somatic potential, dimensionless, from rest (0).
     V_w [n]: drive of the port `dendrite`, signed: the sum of weighted postsynaptic potentials.
-    g_e, g_i [n]: drives of the ports `excitatory` and `inhibitory`: the teacher's conductances, >=
-    0, in units of the leak.
+    g_e [n]: drive of the port `excitatory`, a conductance of the teacher, >= 0, in units of the
+        leak.
+    g_i [n]: drive of the port `inhibitory`, likewise.
     I [n]: drive of the port `soma`, dimensionless.
     z [n]: spikes, 0/1.
 
@@ -35,9 +37,9 @@ class TwoCompartment(SpikingNeuron):
     constant factor). Backward, z has the derivative of P. There is no reset, as in the source;
     refractoriness: neuron `refractory`.
 
-    View: potential = U; dendrite = V* = g_d V_w / (1 + g_d), the U that the dendrite alone would
-    bring about at rest with no teacher: the attenuated dendritic prediction, not V_w; gain dP/dU;
-    score d log P(z) / dU. State: u, dendrite (V_w) [n].
+    View: potential U; dendrite V* = g_d V_w / (1 + g_d); gain dP/dU; score d log P(z) / dU. V* is
+    the attenuated dendritic prediction, not V_w: the U that the dendrite alone would bring about at
+    rest with no teacher. State: u, dendrite (V_w) [n].
 
     Args:
         tau_m: seconds.

@@ -6,7 +6,8 @@ import math
 def passed_on(dt: float, tau_from: float, tau_to: float) -> float:
     """The gain of y over `dt` seconds per unit of x at the start of the step.
 
-        tau_to y' = -y + x;   tau_from x' = -x
+        tau_to y' = -y + x
+        tau_from x' = -x
         gain = tau_from (exp(-dt / tau_from) - exp(-dt / tau_to)) / (tau_from - tau_to)
 
     For equal time constants it is (dt / tau) exp(-dt / tau). It is stable near them.

@@ -54,10 +54,11 @@ def largest_stable(neuron: Unit) -> float:
         M = d state(t + dt) / d state(t) of one unit, spikes and resets left out
 
     M is found by central differences in float64. It is taken at the states that the unit visits in
-    a second of steps of 20 us, under each of nine constant drives across `neuron.drives`, and under
-    a strong one at each other port. Only states count at which all eigenvalues lie within the unit
-    circle at that fine step. dt is too large where an eigenvalue leaves the circle with a negative
-    real part (the step overshoots), or, at a state of rest, in any direction.
+    a second of steps of 20 us. The unit is driven by each of nine constant drives across
+    `neuron.drives`, and by a strong one at each other port. Only states count at which all
+    eigenvalues lie within the unit circle at that fine step. dt is too large where an eigenvalue
+    leaves the circle with a negative real part: the step overshoots. At a state of rest, dt is too
+    large where one leaves it in any direction.
 
     Returns:
         dt by bisection to 0.1 %; inf where no eigenvalue leaves the circle up to 1 s.
@@ -102,9 +103,10 @@ def _drives(neuron: Unit) -> dict[str, np.ndarray]:
         if port in neuron.signed:
             rows.append({port: -OTHER})
         rows.append({port: OTHER})
-    return {
-        port: np.asarray([row.get(port, 0.0) for row in rows])[:, None] for port in neuron.ports
-    }
+    drives = {}
+    for port in neuron.ports:
+        drives[port] = np.asarray([row.get(port, 0.0) for row in rows])[:, None]
+    return drives
 
 
 class _Visited(NamedTuple):
@@ -137,8 +139,8 @@ def _visited(neuron: Unit) -> _Visited:
         before, after = jax.lax.scan(step, born, keys)[1]
         # a brief overshoot lies between two others
         extremes = [jnp.argmin(before, axis=0), jnp.argmax(before, axis=0)]
-        seen = jnp.concatenate([jnp.arange(0, n_steps, n_steps // SEEN), *extremes])
-        return before[seen], after[seen]
+        chosen = jnp.concatenate([jnp.arange(0, n_steps, n_steps // SEEN), *extremes])
+        return before[chosen], after[chosen]
 
     before, after = (np.asarray(x) for x in jax.vmap(live)(jax.tree.map(jnp.asarray, drives)))
     moving = np.abs(after - before) > FINE * STILL * (1.0 + np.abs(before))

@@ -21,7 +21,7 @@ class MeanGradient(NamedTuple):
     gradient: mean over the healthy lives, a tree like theta
     metrics: means over the healthy lives; the counts `diverged`, `clipped`, `lives`
     losses [n]: the loss of each life, not a number where the life is not healthy
-    kept: whatever the function of one life keeps, stacked [n, ...]
+    kept: the data that the function of one life keeps, stacked [n, ...]
     """
 
     gradient: Theta

@@ -72,7 +72,7 @@ class MetaProblem:
             offered = ", ".join(sorted(shape.offers))
             raise BadInput(
                 f"objective: needs {need!r} from the task",
-                f"one of what it offers: {offered}",
+                f"one that it offers: {offered}",
                 "change one of the two",
             )
         task = jax.eval_shape(lambda key: some_task(self.lifetime.task, key), jax.random.key(0))

@@ -69,16 +69,16 @@ def check_unroll(unroll: int, curriculum: Curriculum, n_steps: int) -> None:
     if not curriculum:
         return
     text = ", ".join(f"{first}: {n}" for first, n in curriculum)
-    what = f"problem.curriculum={{{text}}}"
+    setting = f"problem.curriculum={{{text}}}"
     firsts = [first for first, _ in curriculum]
     if firsts[0] != 0 or firsts != sorted(set(firsts)):
         raise BadInput(
-            what, "outer steps that begin at 0 and grow", "write {0: n, later: more, ...}"
+            setting, "outer steps that begin at 0 and grow", "write {0: n, later: more, ...}"
         )
     lengths = [n or n_steps for _, n in curriculum]
     if lengths != sorted(set(lengths)):
         raise BadInput(
-            what, "lives that grow longer", "let the number of steps grow; 0 is a whole life"
+            setting, "lives that grow longer", "let the number of steps grow; 0 is a whole life"
         )
     if lengths[-1] > n_steps:
-        raise BadInput(what, f"at most the {n_steps} steps of a life", "lower it, or 0 for all")
+        raise BadInput(setting, f"at most the {n_steps} steps of a life", "lower it, or 0 for all")

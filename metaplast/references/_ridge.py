@@ -8,7 +8,7 @@ from jax import Array
 def ridge(rows: Array, values: Array, questions: Array, penalty: Array) -> Array:
     """The answers questions (X^T X + penalty I)^-1 X^T Y [n_asked, n_out] of ridge regression.
 
-    The smaller one of two equivalent systems is solved, that of the inputs or that of the rows. A
+    Two systems are equivalent, one in the inputs and one in the rows. The smaller one is solved. A
     row of zeros counts for nothing.
 
     Args:

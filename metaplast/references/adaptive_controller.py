@@ -44,7 +44,8 @@ class _Known:
 class AdaptiveController(base.AbstractReference):
     """Certainty-equivalent control of `pointmass`, with the plant estimated on the way.
 
-        v' = a v + b tanh(u);   u = sign(b) (stiffness (target - x) - friction v)
+        v' = a v + b tanh(u)
+        u = sign(b) (stiffness (target - x) - friction v)
 
     x, v: position and velocity on one axis.
     u: the output of that axis.
@@ -80,7 +81,8 @@ class AdaptiveController(base.AbstractReference):
         self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any
     ) -> dict[str, Array]:
         def act(known: _Known, inputs: Array) -> tuple[_Known, Array]:
-            away, velocity = inputs[:2], inputs[2:]
+            away = inputs[:2]
+            velocity = inputs[2:]
             known = _learned(known, velocity)
             wanted = numbers["stiffness"] * away - numbers["friction"] * velocity
             output = jnp.sign(_estimate(known)[:, 1]) * wanted

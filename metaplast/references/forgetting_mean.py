@@ -21,7 +21,9 @@ class ForgettingMean(base.StreamReference):
 
     At every step that shows class c:
 
-        sum_c <- keep sum_c + x;   count_c <- keep count_c + 1;   mean_c = sum_c / count_c
+        sum_c <- keep sum_c + x
+        count_c <- keep count_c + 1
+        mean_c = sum_c / count_c
 
     x [n_in]: the input of the step.
 
@@ -45,7 +47,8 @@ class ForgettingMean(base.StreamReference):
         return tuple({"keep": keep} for keep in self.keeps)
 
     def answers(self, stream: Stream, numbers: Any) -> Array:
-        n_classes, n_in = stream.targets.shape[1], stream.inputs.shape[1]
+        n_classes = stream.targets.shape[1]
+        n_in = stream.inputs.shape[1]
 
         def step(
             state: tuple[Array, Array], now: tuple[Array, Array, Array]

@@ -18,9 +18,11 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "rbf_ridge")
 @spec
 class RbfRidge(base.StreamReference):
-    """y(x) = sum_i a_i k(x, x_i) over all shown examples; nothing is forgotten.
+    """Ridge regression over all shown examples; nothing is forgotten.
 
-        (K + penalty I) a = targets;   k(x, z) = exp(-sharpness |x - z|^2 / d^2)
+        y(x) = sum_i a_i k(x, x_i)
+        (K + penalty I) a = targets
+        k(x, z) = exp(-sharpness |x - z|^2 / d^2)
 
     K: k between the shown examples.
     d^2: the mean of |x_i - x_j|^2 over the pairs of shown examples.

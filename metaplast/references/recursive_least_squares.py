@@ -18,11 +18,13 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "recursive_least_squares")
 @spec
 class RecursiveLeastSquares(base.StreamReference):
-    """y = W (phi(x), 1), every example used once.
+    """A linear readout y = W (phi(x), 1) that uses every example once.
 
     With P = I / penalty and W = 0 at birth:
 
-        k = P phi / (1 + phi^T P phi);   W <- W + (target - W phi) k^T;   P <- P - k phi^T P
+        k = P phi / (1 + phi^T P phi)
+        W <- W + (target - W phi) k^T
+        P <- P - k phi^T P
 
     After n examples that is W = Y^T X (X^T X + penalty I)^-1, X [n, n_in + 1], and it is computed
     so. phi(x) = x, or max(0, A x) with A of N(0, 1 / n_in), drawn anew in every life.

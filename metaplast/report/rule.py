@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from metaplast.figures.gallery import OF_RULES
-from metaplast.figures.section import Part, RulesShown
+from metaplast.figures.section import PagePart, RulesShown
 from metaplast.report.page import Page, Section, Table, html
 from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
@@ -42,18 +42,20 @@ def inspect_rule(path: Path, out: Path | None) -> list[Path]:
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
     parts = rule_parts([file], [path], "", pictures)
-    sections = [section for section, _ in parts.values()]
+    sections = [part.section for part in parts.values()]
     limits = Section("What this page does not show", LIMITS)
     facts = [("file", path.name), *_card(file)]
     page = Page(f"Rule {path.name}", facts, [_rule_section(file), *sections, limits])
-    numbers = {name: plain for name, (_, plain) in parts.items()}
+    numbers = {name: part.numbers for name, part in parts.items()}
     return write(target, page, {"rule": path.name, **numbers})
 
 
 def rule_parts(
     files: Sequence[RuleFile], paths: Sequence[Path], whose: str, pictures: Path
-) -> dict[str, Part]:
-    """Every figure of `gallery.OF_RULES` that the rules have something to show in.
+) -> dict[str, PagePart]:
+    """The parts of a page that show rules: one per figure of `gallery.OF_RULES`.
+
+    A figure that has nothing to show is left out.
 
     Args:
         files: one rule file per seed.

@@ -1,7 +1,7 @@
 """The numbers of a discovered rule as they act: over seeds, and along meta-training."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,32 @@ Tensors = Mapping[str, np.ndarray]
 Numbers = dict[str, dict[str, float]]  # entry (slot or slot/edge) -> name -> value
 
 
-def acting(document: Plain, tensors: Tensors) -> tuple[Numbers, Numbers]:
-    """(coefficients, constants) of every entry.
+class ActingNumbers(NamedTuple):
+    """The numbers of a rule as they act.
 
-    Coefficients are the c_k of the terms, before the rate. Constants are learnt positive numbers
-    such as rates.
+    terms: the coefficients c_k of the terms, before the rate.
+    constants: learnt positive numbers such as rates.
     """
+
+    terms: Numbers
+    constants: Numbers
+
+
+class Paths(NamedTuple):
+    """The numbers of a rule along meta-training: {entry: {name: values}}.
+
+    A value is NaN where a number was not finite.
+
+    terms: the coefficients c_k of the terms, before the rate.
+    constants: learnt positive numbers such as rates.
+    """
+
+    terms: Plain
+    constants: Plain
+
+
+def acting(document: Plain, tensors: Tensors) -> ActingNumbers:
+    """The coefficients and constants of every entry of a rule file."""
     coefficients = {}
     constants = {}
     for key, rule in nodes(document, tensors).items():
@@ -29,7 +49,7 @@ def acting(document: Plain, tensors: Tensors) -> tuple[Numbers, Numbers]:
         for mark, part in walk(rule):
             for name, value in learned(part).items():
                 constants[key][f"{mark}{name}"] = value
-    return coefficients, constants
+    return ActingNumbers(coefficients, constants)
 
 
 def over_seeds(runs: Sequence[Numbers]) -> dict[str, dict[str, Estimate]]:
@@ -42,10 +62,8 @@ def over_seeds(runs: Sequence[Numbers]) -> dict[str, dict[str, Estimate]]:
     return estimates
 
 
-def path(document: Plain, tensors: Tensors, logged: Sequence[Sequence[Any]]) -> tuple[Plain, Plain]:
-    """(terms, constants): {entry: {name: values along meta-training}}.
-
-    A value is NaN where a number was not finite.
+def path(document: Plain, tensors: Tensors, logged: Sequence[Sequence[Any]]) -> Paths:
+    """The numbers of a rule at every outer step.
 
     Args:
         document: of the rule file.
@@ -66,22 +84,25 @@ def path(document: Plain, tensors: Tensors, logged: Sequence[Sequence[Any]]) -> 
         for name, piece in zip(sizes, np.split(flat, ends[:-1]), strict=True):
             leaves_then[name] = piece.reshape(tensors[name].shape)
         steps.append(acting(document, leaves_then))
-    return _stacked([terms for terms, _ in steps]), _stacked([constants for _, constants in steps])
+    of_terms = _stacked([step.terms for step in steps])
+    return Paths(of_terms, _stacked([step.constants for step in steps]))
 
 
 def leaves(document: Plain, tensors: Tensors) -> dict[str, np.ndarray]:
     """The leaves of the entries whose rule is no list of terms, by dotted name."""
     of_entry = terms(document, tensors)
     others = [entry.prefix for key, entry in entries(document).items() if not of_entry[key]]
-    found = {}
+    of_others = {}
     for name, value in tensors.items():
         if any(name == prefix or name.startswith(f"{prefix}.") for prefix in others):
-            found[name] = np.asarray(value)
-    return found
+            of_others[name] = np.asarray(value)
+    return of_others
 
 
 def _stacked(steps: Sequence[Numbers]) -> dict[str, dict[str, list[float]]]:
     stacked: dict[str, dict[str, list[float]]] = {}
     for entry, values in steps[0].items():
-        stacked[entry] = {name: [step[entry][name] for step in steps] for name in values}
+        stacked[entry] = {}
+        for name in values:
+            stacked[entry][name] = [step[entry][name] for step in steps]
     return stacked

@@ -18,8 +18,8 @@ RESAMPLES = 1000
 class Steps(NamedTuple):
     """One quantity at every step of every life.
 
-    values: [n_lives, n_steps]
-    weight: of each value [n_lives, n_steps]; 0 where a step does not count
+    values: [n_lives, n_steps].
+    weight: of each value [n_lives, n_steps]; 0 where a step does not count.
     """
 
     values: np.ndarray

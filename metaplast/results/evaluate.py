@@ -35,9 +35,15 @@ def lives(
     pieces = []
     for batch in batches(problem, seed, split, n):
         _, metrics = train.evaluate(problem, stacked, batch)
-        pieces.append({k: np.asarray(v)[0] for k, v in metrics.items() if v.ndim == 2})
+        piece = {}
+        for name, values in metrics.items():
+            if values.ndim == 2:  # [member, life]
+                piece[name] = np.asarray(values)[0]
+        pieces.append(piece)
     wanted = n if lifetime.task.whole(split) is None else None
-    joined = {k: np.concatenate([p[k] for p in pieces])[:wanted] for k in pieces[0]}
+    joined = {}
+    for name in pieces[0]:
+        joined[name] = np.concatenate([piece[name] for piece in pieces])[:wanted]
     joined["loss"] = joined.pop("life_loss")
     return joined
 

@@ -1,10 +1,9 @@
-"""Whether the length of a step matters: the same lives with steps half as long."""
+"""The effect of half of dt: the same lives with steps half as long."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,25 +12,30 @@ from jax import Array
 
 from metaplast import train
 from metaplast.objectives.base import Lived
-from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import name_of
 from metaplast.results.numbers import percent
 from metaplast.results.statistics import student, t_quantile
+from metaplast.results.summary import Halving, HalvingResult, NotHalved
 from metaplast.signals import Key, Synapses, Theta
 
 LIVES = 16
 SURE = 0.999  # the level at which a change is more than chance
 MATTERS = 0.05  # the share of the value itself from which on a change matters
 LAST_BITS = 2.0**-13  # of a first weight: by how much a start may differ and be the same start
-Plain = dict[str, Any]
 
 
-def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES) -> Plain:
+def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES) -> HalvingResult:
     """The effect of half of dt on the loss and on the spikes of every spiking population.
 
     It is measured over validation lives. A life is compared with its control as well: the same life
     at dt with other noise for everything drawn within it, and with first weights that differ in
-    their last bits, which is all that a chaotic network needs to fire otherwise.
+    their last bits. Such bits alone make a chaotic network fire otherwise.
+
+    A name is `changed` where its value is finite in one of the two alone, or where its mean
+    difference passes both 5 % of the value and the difference that chance makes between lives and
+    controls (99.9 %, Student's). A name is `untold` where it is not changed, and its interval is
+    wider than 10 % or reaches beyond 10 %.
 
     Args:
         problem: whose lives are lived.
@@ -39,22 +43,16 @@ def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES)
         seed: of the lives.
         n_lives: number of lives.
 
-    Returns: {dt, lives, before, after, changed, untold, interval}; {dt, task} alone where the task
+    Returns: the effect on `loss` and on every `spikes_<population>` (per neuron and life), with the
+        95 % intervals of the relative change (Student's, over lives). `NotHalved` where the task
         counts its steps as events.
-        before, after: {`loss`, `spikes_<population>` (per neuron and life)}.
-        changed: the names whose value is finite in one of the two alone, or whose mean difference
-            passes both 5 % of the value and the difference that chance makes between lives and
-            controls (99.9 %, Student's).
-        interval: {name: [low, high]} of the relative change, 95 % (Student's, over lives); null
-            where `before` is 0.
-        untold: the names not changed whose interval is wider than 10 %, or reaches beyond 10 %.
     """
     problem = problem.whole()
     lifetime = problem.lifetime
     family = lifetime.task.halved()
     if family is None:
         task = type(lifetime.task)
-        return {"dt": lifetime.dt, "task": name_of(task) or task.__name__}
+        return NotHalved(lifetime.dt, name_of(task) or task.__name__)
     finer = replace(problem, lifetime=replace(lifetime, task=family, dt=lifetime.dt / 2))
     key = train.stream(seed, "validation")
     before = _lived(problem, theta, key, 0, n_lives)
@@ -63,67 +61,69 @@ def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES)
     changed = [name for name in before if _differs(before[name], after[name], control[name])]
     interval = {name: relative(before[name], after[name]) for name in before}
     untold = [name for name in before if name not in changed and not _tells(interval[name])]
-    return {
-        "dt": lifetime.dt,
-        "lives": n_lives,
-        "before": _means(before),
-        "after": _means(after),
-        "changed": changed,
-        "untold": untold,
-        "interval": interval,
-    }
+    return Halving(
+        dt=lifetime.dt,
+        lives=n_lives,
+        before=_means(before),
+        after=_means(after),
+        changed=changed,
+        untold=untold,
+        interval=interval,
+    )
 
 
-def line(record: Plain) -> str:
+def line(result: HalvingResult) -> str:
     """The result of `measure` in one line, for the log, the console and the page."""
-    dt = f"{record['dt']:g} s"
-    if "before" not in record:
+    dt = f"{result.dt:g} s"
+    if isinstance(result, NotHalved):
         return (
             f"Not measured whether half of dt={dt} changes the result: "
-            f"task {record['task']} counts events."
+            f"task {result.task} counts events."
         )
-    intervals = record.get("interval", {})
     parts = []
-    for name, before in record["before"].items():
-        change = f" {percent(intervals[name])}" if intervals.get(name) else ""
-        parts.append(f"{name} {before:.4g} -> {record['after'][name]:.4g}{change}")
+    for name, before in result.before.items():
+        interval = result.interval.get(name)
+        change = f" {percent(interval)}" if interval else ""
+        parts.append(f"{name} {before:.4g} -> {result.after[name]:.4g}{change}")
     ends = []
-    if record["changed"]:
-        ends.append(f"dt is too long for {', '.join(record['changed'])}")
-    untold = record.get("untold", [])
-    if untold:
-        ends.append(f"not told for {', '.join(untold)}: needs {_needed(record, untold)} lives")
+    if result.changed:
+        ends.append(f"dt is too long for {', '.join(result.changed)}")
+    if result.untold:
+        lives = _needed(result)
+        ends.append(f"not told for {', '.join(result.untold)}: needs {lives} lives")
     end = "; ".join(ends) or "no change beyond chance"
-    return f"Half of dt={dt}, {record['lives']} lives: {', '.join(parts)}: {end}."
+    return f"Half of dt={dt}, {result.lives} lives: {', '.join(parts)}: {end}."
 
 
-def over_runs(records: Mapping[Any, Plain]) -> list[str]:
+def over_runs(results: Mapping[int, HalvingResult]) -> list[str]:
     """The line of one run; for several runs one line that names the seeds.
 
-    records: {seed: the result of `measure`}.
+    results: {seed: the result of `measure`}.
     """
-    if len(records) <= 1:
-        return [line(record) for record in records.values()]
-    measured = {seed: record for seed, record in records.items() if "before" in record}
+    if len(results) <= 1:
+        return [line(result) for result in results.values()]
+    measured = {}
+    for seed, result in results.items():
+        if isinstance(result, Halving):
+            measured[seed] = result
     if not measured:
-        return [line(next(iter(records.values())))]
-    ends = [
-        _seeds("dt is too long for", "changed", measured),
-        _seeds("not told for", "untold", measured),
-    ]
+        return [line(next(iter(results.values())))]
+    changed = {seed: result.changed for seed, result in measured.items()}
+    untold = {seed: result.untold for seed, result in measured.items()}
+    ends = [_seeds("dt is too long for", changed), _seeds("not told for", untold)]
     end = "; ".join(words for words in ends if words) or "no change beyond chance in any"
     first = next(iter(measured.values()))
-    runs = f"{first['lives']} lives in each of {len(measured)} runs"
-    return [f"Half of dt={first['dt']:g} s, {runs}: {end}."]
+    runs = f"{first.lives} lives in each of {len(measured)} runs"
+    return [f"Half of dt={first.dt:g} s, {runs}: {end}."]
 
 
-def too_long(record: Plain) -> bool:
+def too_long(result: HalvingResult | None) -> bool:
     """Whether half of dt changes the result."""
-    return bool(record.get("changed"))
+    return isinstance(result, Halving) and bool(result.changed)
 
 
-def relative(before: np.ndarray, after: np.ndarray) -> list[float] | None:
-    """[low, high]: the 95 % interval of mean(after - before) / mean |before|.
+def relative(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
+    """(low, high): the 95 % interval of mean(after - before) / mean |before|.
 
     It is taken over the lives that are finite in both; None where there are fewer than two, or
     where every value before is 0.
@@ -134,19 +134,19 @@ def relative(before: np.ndarray, after: np.ndarray) -> list[float] | None:
     size = float(np.abs(before[finite]).mean())
     difference = student((after - before)[finite])
     if size == 0.0:
-        return None if difference.mean else [0.0, 0.0]
-    return [difference.low / size, difference.high / size]
+        return None if difference.mean else (0.0, 0.0)
+    return difference.low / size, difference.high / size
 
 
 def _means(lives: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in lives.items()}
 
 
-def _seeds(words: str, kind: str, records: Mapping[Any, Plain]) -> str:
-    """`dt is too long for loss (seeds 0, 2), spikes_e (seed 0)`."""
+def _seeds(words: str, names: Mapping[int, list[str]]) -> str:
+    """`dt is too long for loss (seeds 0, 2), spikes_e (seed 0)`; names: {seed: names}."""
     seeds: dict[str, list[str]] = {}
-    for seed, record in records.items():
-        for name in record.get(kind, []):
+    for seed, of_seed in names.items():
+        for name in of_seed:
             seeds.setdefault(name, []).append(str(seed))
     parts = []
     for name, each in seeds.items():
@@ -155,21 +155,24 @@ def _seeds(words: str, kind: str, records: Mapping[Any, Plain]) -> str:
     return f"{words} {', '.join(parts)}" if parts else ""
 
 
-def _needed(record: Plain, untold: list[str]) -> str:
-    """The number of lives that would show a change of MATTERS.
+def _needed(result: Halving) -> str:
+    """The number of lives that would show a change of MATTERS in every untold name.
 
     An interval narrows by the root of the number of lives.
     """
-    intervals = [record["interval"][name] for name in untold]
-    if any(interval is None for interval in intervals):
-        return "more"
-    half = max((high - low) / 2 for low, high in intervals)
-    enough = record["lives"] * max(2.0, (half / MATTERS) ** 2)
+    half = 0.0
+    for name in result.untold:
+        interval = result.interval[name]
+        if interval is None:
+            return "more"
+        low, high = interval
+        half = max(half, (high - low) / 2)
+    enough = result.lives * max(2.0, (half / MATTERS) ** 2)
     digit = 10.0 ** math.floor(math.log10(enough))
     return f"about {math.ceil(enough / digit) * digit:.0f}"
 
 
-def _tells(interval: list[float] | None) -> bool:
+def _tells(interval: tuple[float, float] | None) -> bool:
     """Whether a change that matters would have shown."""
     if interval is None:
         return False
@@ -197,31 +200,30 @@ def _lived(
 ) -> dict[str, np.ndarray]:
     """{name: value of every life [n_lives]}; draw: 0 the lives themselves, 1 their control."""
     batch = train.sample(problem.lifetime.task, key, n_lives, "validation")
-    values = _lives(problem, theta, batch.tasks, batch.keys, jnp.asarray(draw))
+    values = _lives(problem, theta, batch, jnp.asarray(draw))
     return jax.tree.map(np.asarray, values)
 
 
 @partial(jax.jit, static_argnums=0)
-def _lives(
-    problem: MetaProblem, theta: Theta, tasks: Any, keys: Array, draw: Array
-) -> dict[str, Array]:
+def _lives(problem: MetaProblem, theta: Theta, batch: Batch, draw: Array) -> dict[str, Array]:
     lifetime = replace(problem.lifetime, record=("activity",))
     spiking = [p.name for p in lifetime.wiring().populations if p.neuron.spiking]
     shape = problem.shape()
 
-    def one(born: tuple[Any, Key]) -> dict[str, Array]:
-        task, key = born
-        life = lifetime.begin(theta, task, key)
+    def one(born: Batch) -> dict[str, Array]:
+        task = born.tasks
+        life = lifetime.begin(theta, task, born.keys)
         synapses = _nearly(life.synapses, draw, life.key)
         life = replace(life, key=jax.random.fold_in(life.key, draw), synapses=synapses)
         life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0)
         loss = problem.objective.loss(theta, Lived(task, trace, life.synapses, shape))
-        counts = {
-            name: jnp.sum(jnp.mean(trace.recorded["activity"][name], axis=1)) for name in spiking
-        }
-        return {"loss": loss, **{f"spikes_{name}": n for name, n in counts.items()}}
+        values = {"loss": loss}
+        for name in spiking:
+            spikes = trace.recorded["activity"][name]
+            values[f"spikes_{name}"] = jnp.sum(jnp.mean(spikes, axis=1))
+        return values
 
-    return jax.lax.map(one, (tasks, keys))
+    return jax.lax.map(one, batch)
 
 
 def _nearly(synapses: dict[str, Synapses], draw: Array, key: Key) -> dict[str, Synapses]:

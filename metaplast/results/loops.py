@@ -1,111 +1,164 @@
-"""The result of a comparison of outer loops: scores under each budget, paired over seeds."""
+"""The comparison of outer loops: scores under each budget, paired over seeds, and their text."""
 
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import NamedTuple
 
-from metaplast.results.numbers import interval, json_estimate, json_number, number
+from metaplast.results.loop_comparison import (
+    ContestSettings,
+    CurvePoint,
+    EnteredLoop,
+    LoopComparison,
+    LoopScore,
+    LoopTraining,
+    LoopTrainings,
+    RefusedLoop,
+    ScoredMark,
+)
+from metaplast.results.numbers import interval, json_number, number, rounded
 from metaplast.results.statistics import Estimate, student
 from metaplast.results.table import INTERVAL, aligned
+from metaplast.results.typed_json import Plain
 
-SCHEMA = "metaplast.compare/1"
-Plain = dict[str, Any]
 Over = Callable[[Sequence[float]], Estimate]
 Losses = dict[str, list[float]]  # loop -> held-out loss of every seed
 UNITS = {"lives": "lives", "cpu_s": "CPU seconds"}
 
 
-def value(scored: Mapping[str, Any]) -> float:
-    """The mean loss of a theta; infinite where one of its lives blew up."""
-    return math.inf if scored["not_finite"] or scored["loss"] is None else scored["loss"]
+class Experiment(NamedTuple):
+    """The experiment on which loops are compared: its name, its seed, and how it is done."""
+
+    name: str
+    seed: int
+    settings: ContestSettings
 
 
-def best_try(tries: Sequence[Plain], budget: str) -> int:
+class LoopRecord(NamedTuple):
+    """One outer loop in a comparison.
+
+    outer: the loop as a config gives it.
+    refused: the reason why it takes no part, or an empty string.
+    trainings: None where it takes no part.
+    """
+
+    outer: Plain
+    refused: str
+    trainings: LoopTrainings | None
+
+
+def best_try(tries: Sequence[LoopTraining], budget: str) -> int:
     """The setting with the lowest validation loss at the end of a budget.
 
     The first setting where no loss is finite.
     """
-    return min(range(len(tries)), key=lambda i: value(tries[i]["curve"][budget][-1]))
+    return min(range(len(tries)), key=lambda i: tries[i].curve[budget][-1].whole_loss)
 
 
-def summed_up(records: Mapping[str, Plain], budgets: Sequence[str]) -> Plain:
+def compared(
+    experiment: Experiment, records: Mapping[str, LoopRecord], budgets: Sequence[str]
+) -> LoopComparison:
     """The scores, curves and costs of every loop.
 
     A score is the mean held-out loss over seeds with Student's 95 % interval, and the difference to
     the loop that is best on average, paired over seeds. Where every finite loss is positive, both
     are taken of its logarithm: geometric means and ratios, for losses of seeds that differ by
     orders of magnitude. Else they are means and differences. A loop of which a seed ended with
-    lives that blew up has no mean. Where all have none, no loop is best (null).
+    lives that blew up has no mean. Where all have none, no loop is best.
 
     Args:
-        records: {loop: what its runs left: outer, refused, runs by budget, tries, chosen}.
+        experiment: on which they are compared.
+        records: {loop: its trainings}.
         budgets: the names of the budgets.
-
-    Returns: {"loops": {name: {"outer", "refused", "cpu_s_per_1000_lives", "diverged", "skipped",
-        "moved", "scores": {budget: ...}, "curves": {budget: ...}, "tries"}}, "best": {budget:
-        name}, "scale": "ratio" | "difference"}. A refused loop has the first two alone.
     """
-    entered = {name: record for name, record in records.items() if not record["refused"]}
+    entered = {}
+    for name, record in records.items():
+        if record.trainings is not None:
+            entered[name] = record.trainings
     losses = {budget: _losses(entered, budget) for budget in budgets}
     ratio = _all_positive(entered, losses)
     over = _over_seeds(ratio)
     best = {budget: _best(losses[budget], over) for budget in budgets}
-    loops: Plain = {}
+    loops: dict[str, EnteredLoop | RefusedLoop] = {}
     for name, record in records.items():
-        loops[name] = {"outer": record["outer"], "refused": record["refused"]}
-    for name, record in entered.items():
-        loops[name] |= {
-            **_costs(record, budgets),
-            "scores": {b: _score(record, losses[b][name], b, over) for b in budgets},
-            "curves": {b: _curve(_courses(record, b), over) for b in budgets},
-            "tries": record["tries"],
-        }
-        for budget, reference in best.items():
+        if record.trainings is None:
+            loops[name] = RefusedLoop(record.outer, record.refused)
+            continue
+        trainings = record.trainings
+        costs = _costs(trainings, budgets)
+        scores = {}
+        for budget in budgets:
+            score = _score(trainings, losses[budget][name], budget, over)
+            reference = best[budget]
             if reference is not None:
                 gap = _gap(losses[budget][name], losses[budget][reference], ratio)
-                loops[name]["scores"][budget]["to_best"] = json_estimate(over(gap))
-    return {"loops": loops, "best": best, "scale": "ratio" if ratio else "difference"}
+                score = replace(score, to_best=rounded(over(gap)))
+            scores[budget] = score
+        loops[name] = EnteredLoop(
+            outer=record.outer,
+            cpu_s_per_1000_lives=costs.cpu_s_per_1000_lives,
+            diverged=costs.diverged,
+            skipped=costs.skipped,
+            moved=costs.moved,
+            scores=scores,
+            curves={budget: _curve(trainings.curves(budget), over) for budget in budgets},
+            tries=trainings.tries,
+        )
+    return LoopComparison(
+        experiment=experiment.name,
+        seed=experiment.seed,
+        settings=experiment.settings,
+        loops=loops,
+        best=best,
+        scale="ratio" if ratio else "difference",
+    )
 
 
-def _losses(entered: Mapping[str, Plain], budget: str) -> Losses:
+def _losses(entered: Mapping[str, LoopTrainings], budget: str) -> Losses:
     """The held-out loss of every loop and seed at the end of a budget."""
     losses = {}
-    for name, record in entered.items():
-        losses[name] = [value(run["heldout"][budget]) for run in record["runs"][budget]]
+    for name, trainings in entered.items():
+        losses[name] = [mark.whole_loss for mark in trainings.at_ends(budget)]
     return losses
 
 
-def _courses(record: Plain, budget: str) -> list[list[Plain]]:
-    """The validation marks of every seed."""
-    return [run["curve"][budget] for run in record["runs"][budget]]
-
-
-def _all_positive(entered: Mapping[str, Plain], losses: Mapping[str, Losses]) -> bool:
+def _all_positive(entered: Mapping[str, LoopTrainings], losses: Mapping[str, Losses]) -> bool:
     """Whether every loss, held out or on the way, has a logarithm."""
     for budget, by_loop in losses.items():
         for name, values in by_loop.items():
-            marks = [mark for course in _courses(entered[name], budget) for mark in course]
-            if any(not x > 0 for x in [*values, *(value(mark) for mark in marks)]):
+            on_the_way = []
+            for marks in entered[name].curves(budget):
+                on_the_way += [mark.whole_loss for mark in marks]
+            if any(not loss > 0 for loss in [*values, *on_the_way]):
                 return False
     return True
 
 
-def _costs(record: Plain, budgets: Sequence[str]) -> Plain:
-    """CPU time, lives and steps lost, of all runs of a loop; a run may serve several budgets."""
+class _Costs(NamedTuple):
+    """CPU time, lives and steps lost, of all judged trainings of a loop."""
+
+    cpu_s_per_1000_lives: float
+    diverged: int
+    skipped: int
+    moved: bool
+
+
+def _costs(trainings: LoopTrainings, budgets: Sequence[str]) -> _Costs:
+    """The costs of a loop; a training that serves several budgets counts once."""
     distinct = {}
     for budget in budgets:
-        for run in record["runs"][budget]:
-            distinct[(run["seed"], *run["hyper"].values())] = run
-    runs = list(distinct.values())
-    cpu_s = sum(run["cpu_s"] for run in runs)
-    lives = sum(run["lives"] for run in runs)
-    return {
-        "cpu_s_per_1000_lives": 1e3 * cpu_s / max(1e-9, lives),
-        "diverged": sum(run["diverged"] for run in runs),
-        "skipped": sum(run["skipped"] for run in runs),
-        "moved": all(run["moved"] for run in runs),
-    }
+        for seed, training in trainings.runs[budget]:
+            distinct[(seed, *training.hyper.values())] = training
+    judged = list(distinct.values())
+    cpu_s = sum(training.cpu_s for training in judged)
+    lives = sum(training.lives for training in judged)
+    return _Costs(
+        cpu_s_per_1000_lives=1e3 * cpu_s / max(1e-9, lives),
+        diverged=sum(training.diverged for training in judged),
+        skipped=sum(training.skipped for training in judged),
+        moved=all(training.moved for training in judged),
+    )
 
 
 def _best(losses: Losses, over: Over) -> str | None:
@@ -142,75 +195,76 @@ def _over_seeds(ratio: bool) -> Over:
     return estimate
 
 
-def _score(record: Plain, losses: list[float], budget: str, over: Over) -> Plain:
-    ends = [run["heldout"][budget] for run in record["runs"][budget]]
-    score = {
-        "hyper": record["tries"][record["chosen"][budget]]["hyper"],
-        **json_estimate(over(losses)),
-        "values": [json_number(x) for x in losses],
-        "lives_judged": ends[0]["n"],
-        "steps": statistics.median(end["steps"] for end in ends),
-        "not_finite": sum(end["not_finite"] for end in ends),
-    }
-    if "accuracy" in ends[0]:
-        accuracies = [math.nan if e["accuracy"] is None else e["accuracy"] for e in ends]
-        score["accuracy"] = json_estimate(student(accuracies))
-    return score
+def _score(trainings: LoopTrainings, losses: list[float], budget: str, over: Over) -> LoopScore:
+    ends = trainings.at_ends(budget)
+    loss = rounded(over(losses))
+    accuracies = [end.accuracy for end in ends if end.accuracy is not None]
+    return LoopScore(
+        hyper=trainings.tries[trainings.chosen[budget]].hyper,
+        mean=loss.mean,
+        ci95=loss.ci95,
+        n=loss.n,
+        values=[json_number(x) for x in losses],
+        lives_judged=ends[0].n,
+        steps=statistics.median(end.steps for end in ends),
+        not_finite=sum(end.not_finite for end in ends),
+        accuracy=rounded(student(accuracies)) if accuracies else None,
+    )
 
 
-def _curve(courses: Sequence[Sequence[Plain]], over: Over) -> list[Plain]:
+def _curve(curves: Sequence[Sequence[ScoredMark]], over: Over) -> list[CurvePoint]:
     """The marks of a curve, averaged over seeds."""
-    curve = []
-    for marks in zip(*courses, strict=True):
-        curve.append(
-            {
-                "lives": sum(mark["lives"] for mark in marks) / len(marks),
-                "cpu_s": sum(mark["cpu_s"] for mark in marks) / len(marks),
-                **json_estimate(over([value(mark) for mark in marks])),
-            }
+    points = []
+    for marks in zip(*curves, strict=True):
+        loss = rounded(over([mark.whole_loss for mark in marks]))
+        points.append(
+            CurvePoint(
+                lives=sum(mark.lives for mark in marks) / len(marks),
+                cpu_s=sum(mark.cpu_s for mark in marks) / len(marks),
+                mean=loss.mean,
+                ci95=loss.ci95,
+                n=loss.n,
+            )
         )
-    return curve
+    return points
 
 
-def render(result: Plain) -> str:
+def render(comparison: LoopComparison) -> str:
     """The comparison as text.
 
     One table per budget, best first; a table of costs and of what went wrong; the loops that take
     no part; how losses are judged.
     """
-    entered = {name: loop for name, loop in result["loops"].items() if not loop["refused"]}
-    parts = [_table(result, budget, entered) for budget in result["best"]]
-    parts.append(_cost_table(entered))
-    for name, loop in result["loops"].items():
-        if loop["refused"]:
-            parts.append(f"{name} takes no part: {loop['refused']}")
-    parts.append(_method(result, entered))
+    parts = [_table(comparison, budget) for budget in comparison.best]
+    parts.append(_cost_table(comparison.entered))
+    for name, loop in comparison.refused.items():
+        parts.append(f"{name} takes no part: {loop.refused}")
+    parts.append(_method(comparison))
     return "\n\n".join(parts)
 
 
-def _cost_table(entered: Mapping[str, Plain]) -> str:
+def _cost_table(entered: Mapping[str, EnteredLoop]) -> str:
     head = ("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")
     lines: list[tuple[str, ...]] = [head]
     for name, loop in entered.items():
-        notes = [] if loop["moved"] else ["theta never moved"]
-        for budget, score in loop["scores"].items():
-            if not score["steps"]:
+        notes = [] if loop.moved else ["theta never moved"]
+        for budget, score in loop.scores.items():
+            if not score.steps:
                 notes.append(f"no step within the {UNITS[budget]}")
-        cpu_s = f"{loop['cpu_s_per_1000_lives']:.3g}"
-        lines.append((name, cpu_s, str(loop["diverged"]), str(loop["skipped"]), ", ".join(notes)))
+        cpu_s = f"{loop.cpu_s_per_1000_lives:.3g}"
+        lines.append((name, cpu_s, str(loop.diverged), str(loop.skipped), ", ".join(notes)))
     return aligned(lines)
 
 
-def _method(result: Plain, entered: Mapping[str, Plain]) -> str:
-    """How losses are judged and loops are tuned."""
-    n = result["compare"]["seeds"]
-    tries = result["compare"]["tries"]
-    first_budget = next(iter(result["best"]))
-    first_loop = next(iter(entered.values()))
-    judged = first_loop["scores"][first_budget]["lives_judged"]
-    ratio = result["scale"] == "ratio"
-    how = "geometric means and ratios" if ratio else "means and differences"
-    logarithms = " of logarithms" if ratio else ""
+def _method(comparison: LoopComparison) -> str:
+    """The way in which losses are judged and loops are tuned, in words."""
+    n = comparison.settings.seeds
+    tries = comparison.settings.tries
+    first_budget = next(iter(comparison.best))
+    first_loop = next(iter(comparison.entered.values()))
+    judged = first_loop.scores[first_budget].lives_judged
+    how = "geometric means and ratios" if comparison.is_ratio else "means and differences"
+    logarithms = " of logarithms" if comparison.is_ratio else ""
     return (
         f"Loss: the objective on the same {judged} held-out lives; {how}, paired, over {n} "
         f"training seeds, with 95 % intervals of Student's t{logarithms}. Every loop was tuned: "
@@ -220,29 +274,31 @@ def _method(result: Plain, entered: Mapping[str, Plain]) -> str:
     )
 
 
-def _table(result: Plain, budget: str, entered: Mapping[str, Plain]) -> str:
-    ratio = result["scale"] == "ratio"
-    best = result["best"][budget]
-    form = ".4g" if ratio else "+.4g"
-    head = f"after {result['compare'][budget]:g} {UNITS[budget]}"
-    against = f"{'over' if ratio else 'minus'} {best}" if best else "nobody is finite"
+def _table(comparison: LoopComparison, budget: str) -> str:
+    best = comparison.best[budget]
+    form = ".4g" if comparison.is_ratio else "+.4g"
+    head = f"after {comparison.settings.budget(budget):g} {UNITS[budget]}"
+    against = "nobody is finite"
+    if best is not None:
+        against = f"over {best}" if comparison.is_ratio else f"minus {best}"
     lines: list[tuple[str, ...]] = [
         (head, "loss", INTERVAL, against, INTERVAL, "steps", "blown", "tuned to")
     ]
-    scores = {name: loop["scores"][budget] for name, loop in entered.items()}
-    for name in sorted(scores, key=lambda name: _sortable(scores[name]["mean"])):
+    scores = {name: loop.scores[budget] for name, loop in comparison.entered.items()}
+    for name in sorted(scores, key=lambda name: _sortable(scores[name].mean)):
         score = scores[name]
-        gap = score.get("to_best") if name != best else None
+        gap = score.to_best if name != best else None
+        setting = [f"{key}={value:.3g}" for key, value in score.hyper.items()]
         lines.append(
             (
                 name,
-                number(score["mean"]),
-                _interval(score["ci95"]),
-                number(gap["mean"], form) if gap else "",
-                _interval(gap["ci95"], form) if gap else "",
-                f"{score['steps']:g}",
-                str(score["not_finite"]),
-                " ".join(f"{key}={setting:.3g}" for key, setting in score["hyper"].items()),
+                number(score.mean),
+                _interval(score.ci95),
+                number(gap.mean, form) if gap else "",
+                _interval(gap.ci95, form) if gap else "",
+                f"{score.steps:g}",
+                str(score.not_finite),
+                " ".join(setting),
             )
         )
     return aligned(lines)

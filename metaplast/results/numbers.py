@@ -1,13 +1,35 @@
-"""How a number is written: on pages, in tables, in lines of text, and in JSON files."""
+"""The written form of numbers: on pages, in tables, in lines of text, and in JSON files."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from metaplast.results.statistics import Estimate
 
 NOT_FINITE = "not finite"
 UNKNOWN = "none"
+
+
+class Bounds(NamedTuple):
+    """The ends of an interval as JSON files hold them; None where one is not finite."""
+
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class RoundedEstimate:
+    """An estimate as JSON files hold it: six significant digits, None where it is not finite.
+
+    mean: of the values.
+    ci95: its 95 % interval.
+    n: number of values.
+    """
+
+    mean: float | None
+    ci95: Bounds
+    n: int
 
 
 def number(value: float | None, form: str = ".4g") -> str:
@@ -104,6 +126,12 @@ def json_tree(tree: Any) -> Any:
 def json_list(values: Any) -> list[float | None]:
     """`json_number` of every value of a sequence or a vector."""
     return [json_number(float(value)) for value in values]
+
+
+def rounded(estimate: Estimate) -> RoundedEstimate:
+    """The estimate with `json_number` of every number."""
+    bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
+    return RoundedEstimate(json_number(estimate.mean), bounds, estimate.n)
 
 
 def json_estimate(estimate: Estimate) -> dict[str, Any]:

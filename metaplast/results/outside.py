@@ -18,7 +18,7 @@ RULERS = ("accuracy", "loss")  # options are chosen by the first that a referenc
 
 
 class Place(NamedTuple):
-    """A reference in a world; it is judged on the lives of the rows (see evaluate.lives)."""
+    """A reference on a problem. It is judged on the lives of the rows (see `evaluate.lives`)."""
 
     reference: AbstractReference
     problem: MetaProblem
@@ -35,9 +35,9 @@ def choose(place: Place, n: int) -> Numbers:
         return options[0]
     costs = []
     for numbers in options:
-        found = lives(place, numbers, "validation", n)
-        ruler = next(name for name in RULERS if name in found)
-        mean = float(np.mean(found[ruler], dtype=np.float64))
+        scores = lives(place, numbers, "validation", n)
+        ruler = next(name for name in RULERS if name in scores)
+        mean = float(np.mean(scores[ruler], dtype=np.float64))
         cost = -mean if ruler == "accuracy" else mean
         costs.append(cost if np.isfinite(cost) else np.inf)
     return options[int(np.argmin(costs))]
@@ -47,15 +47,15 @@ def lives(place: Place, numbers: Numbers, split: Split, n: int) -> dict[str, np.
     """Per-life values [n] on `n` lives of a split, like those of a row by `evaluate.lives`."""
     lifetime = place.problem.lifetime
     traced = {name: jnp.zeros(()) + value for name, value in numbers.items()}
-    pieces = [
-        _judge(place.reference, lifetime.task, lifetime.dt, batch, traced)
-        for batch in batches(place.problem, place.seed, split, n)
-    ]
+    pieces = []
+    for batch in batches(place.problem, place.seed, split, n):
+        pieces.append(_judge(place.reference, lifetime.task, lifetime.dt, batch, traced))
     wanted = n if lifetime.task.whole(split) is None else None
-    return {
-        name: np.concatenate([np.asarray(piece[name]) for piece in pieces])[:wanted]
-        for name in pieces[0]
-    }
+    joined = {}
+    for name in pieces[0]:
+        values = np.concatenate([np.asarray(piece[name]) for piece in pieces])
+        joined[name] = values[:wanted]
+    return joined
 
 
 @partial(jax.jit, static_argnames=("reference", "family", "dt"))

@@ -56,8 +56,8 @@ def student(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Estima
 
         mean -+ t s / sqrt(n)
 
-    s: standard deviation with n - 1
-    t: two-sided point of `level` with n - 1 degrees of freedom
+    s: standard deviation with n - 1.
+    t: two-sided point of `level` with n - 1 degrees of freedom.
 
     The interval of a single value is NaN.
     """

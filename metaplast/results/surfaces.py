@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,11 @@ from metaplast.rules.base import AbstractRule
 from metaplast.signals import Theta
 
 ONE = Dense(1, 1)
-N_GRID, SPAN = 61, 1.0
-# Where a signal is held when it is no axis: moderate activity, a small positive weight, credit and
+N_GRID = 61
+"""Values of each signal."""
+SPAN = 1.0
+"""The largest value of a signal; the smallest is -SPAN."""
+# The value of a signal that is no axis: moderate activity, a small positive weight, credit and
 # drives at rest.
 _HELD = {
     "pre.activity": 0.5,
@@ -44,14 +47,14 @@ _NO_SIGNALS = {"key", *MIXING.values()}
 class Surface(NamedTuple):
     """The change of weight by one step over two signals.
 
-    x, y: names of the two signals
-    x_values: [n_x]
-    y_values: [n_y]
-    delta_w: [n_y, n_x]
-    held: {signal: value} of the other signals that the rule reads
-    stateful: the rule has state, and this is the step from the state at birth
-    averaged: the rule holds a number per synapse, and this is the surface of their means
-    dt: seconds of the step
+    x, y: names of the two signals.
+    x_values: [n_x].
+    y_values: [n_y].
+    delta_w: [n_y, n_x].
+    held: {signal: value} of the other signals that the rule reads.
+    stateful: the rule has state, and this is the step from the state at birth.
+    averaged: the rule holds a number per synapse, and this is the surface of their means.
+    dt: seconds of the step.
     """
 
     x: str
@@ -84,28 +87,31 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     values = np.linspace(-SPAN, SPAN, N_GRID)
     grid_x, grid_y = np.meshgrid(values, values)
     points = floats({_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)})
-    held = {
-        field: held_at(field) for field in sorted(rule.reads - _NO_SIGNALS) if field not in points
-    }
+    held = {}
+    for field in sorted(rule.reads - _NO_SIGNALS):
+        if field not in points:
+            held[field] = held_at(field)
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
     dt = 1e-3 if rule.dt is None else rule.dt
-    delta = _deltas(
-        rule.spec, dt, theta, points, {field: jnp.asarray(value) for field, value in held.items()}
-    )
+    held_arrays = {field: jnp.asarray(value) for field, value in held.items()}
+    delta = _deltas(rule.spec, dt, theta, points, held_arrays)
+    has_state = jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))
     return Surface(
         x=x,
         y=y,
         x_values=values,
         y_values=values,
         delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
-        held={
-            _SHORT.get(field, field.replace("modulators.", "modulator.")): value
-            for field, value in held.items()
-        },
-        stateful=bool(jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))),
+        held={_short(field): value for field, value in held.items()},
+        stateful=bool(has_state),
         averaged=averaged,
         dt=dt,
     )
+
+
+def _short(field: str) -> str:
+    """The name of a signal in terms, of its field in a view."""
+    return _SHORT.get(field, field.replace("modulators.", "modulator."))
 
 
 def held_at(field: str) -> float:
@@ -148,16 +154,29 @@ def _deltas(
     return jax.vmap(one)(points)
 
 
-def for_one_synapse(spec: AbstractRule, theta: Theta) -> tuple[Theta, bool]:
-    """(theta as a 1 x 1 connection needs it, whether a leaf had to be averaged over synapses)."""
+class OneSynapse(NamedTuple):
+    """The numbers of a rule for a connection of one synapse.
+
+    theta: as a 1 x 1 connection needs it.
+    averaged: whether a leaf was averaged over synapses.
+    """
+
+    theta: Theta
+    averaged: bool
+
+
+def for_one_synapse(spec: AbstractRule, theta: Theta) -> OneSynapse:
+    """The theta of a rule, with the mean over synapses where it holds a number per synapse."""
     template = jax.eval_shape(lambda: spec.init(jax.random.key(0), ONE))
-    other = [
-        a.shape != b.shape for a, b in zip(*map(jax.tree.leaves, (theta, template)), strict=True)
-    ]
-    fit = lambda leaf, one: (
-        leaf if leaf.shape == one.shape else np.full(one.shape, np.mean(leaf), leaf.dtype)
-    )
-    return floats(jax.tree.map(fit, theta, template)), any(other)
+
+    def fit(leaf: np.ndarray, one: Any) -> np.ndarray:
+        if leaf.shape == one.shape:
+            return leaf
+        return np.full(one.shape, np.mean(leaf), leaf.dtype)
+
+    pairs = zip(jax.tree.leaves(theta), jax.tree.leaves(template), strict=True)
+    averaged = any(leaf.shape != one.shape for leaf, one in pairs)
+    return OneSynapse(floats(jax.tree.map(fit, theta, template)), averaged)
 
 
 def _field(name: str) -> str:

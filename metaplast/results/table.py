@@ -2,24 +2,61 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from metaplast.results.numbers import interval, json_estimate, number, table_form
+from metaplast.results.numbers import interval, number, rounded, table_form
 from metaplast.results.statistics import estimate
+from metaplast.results.summary import (
+    Difference,
+    GapClosed,
+    ReferenceRow,
+    Row,
+    RowScore,
+    TrainedRow,
+    Verdict,
+)
 
-Plain = dict[str, Any]
-WIDTH, WIDE, GAP = 80, 40, "  "  # of a table as text, and of a column that is wrapped
+WIDTH = 80  # characters of a table as text
+WIDE = 40  # characters from which on a column is wrapped
+GAP = "  "  # between columns
 INTERVAL = "95 % interval"
 
 
-def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[Plain]:
-    """One entry per row: mean, 95 % interval, n, and the paired difference row - reference.
+@dataclass(frozen=True)
+class RowFacts:
+    """The facts about a row that a table shows beside its score, over one or several runs.
+
+    row: as in the summary of the first run, with the worst verdict of all runs.
+    too_long: whether half of dt changes the row in one of them.
+    """
+
+    row: Row
+    too_long: bool = False
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on its search; None for a reference, or where none is known."""
+        return self.row.verdict if isinstance(self.row, TrainedRow) else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether its search did not do its work."""
+        return failed(self.verdict)
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether `marked` adds words to its name."""
+        return self.failed or self.too_long
+
+
+def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[RowScore]:
+    """One score per row: mean, 95 % interval, n, and the paired difference row - reference.
 
     Intervals are bootstrapped over the lives of one split; they are Student's over the means of
     several splits (`statistics.estimate`). Lives with a value that is not finite are counted in
-    `not_finite`; they make the mean not finite: null.
+    `not_finite`; they make the mean not finite: None.
 
     Args:
         rows: {row: per-life values, one array per split}; the same lives, in the same order, in
@@ -27,39 +64,51 @@ def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str
         metric: the name of the values.
         reference: the row to which differences are taken.
     """
-    entries = []
+    row_scores = []
     for name, groups in rows.items():
-        mean = json_estimate(estimate(groups))
-        entry = {"name": name, "split": "heldout", "metric": metric, **mean}
-        entry["not_finite"] = int(sum((~np.isfinite(group)).sum() for group in groups))
-        paired = [mine - other for mine, other in zip(groups, rows[reference], strict=True)]
-        difference = json_estimate(estimate(paired))
-        entry[f"minus_{reference}"] = {"mean": difference["mean"], "ci95": difference["ci95"]}
-        entries.append(entry)
-    return entries
+        mean = rounded(estimate(groups))
+        pairs = zip(groups, rows[reference], strict=True)
+        difference = rounded(estimate([values - others for values, others in pairs]))
+        row_scores.append(
+            RowScore(
+                name=name,
+                split="heldout",
+                metric=metric,
+                mean=mean.mean,
+                ci95=mean.ci95,
+                n=mean.n,
+                not_finite=int(sum((~np.isfinite(group)).sum() for group in groups)),
+                difference=Difference(difference.mean, difference.ci95),
+            )
+        )
+    return row_scores
 
 
 def gap_closed(
-    rows: Mapping[str, Sequence[np.ndarray]], low: str, high: Sequence[str], mine: str, metric: str
-) -> Plain:
-    """The share of a gap that a row closes: (mine - low) / (best of high - low).
+    rows: Mapping[str, Sequence[np.ndarray]],
+    low: str,
+    high: Sequence[str],
+    judged: str,
+    metric: str,
+) -> GapClosed:
+    """The share of a gap that a row closes: (judged - low) / (best of high - low).
 
     Args:
         rows: {row: per-life values, one array per split}.
         low: the row at the lower end of the gap.
         high: the rows of which the best is the upper end.
-        mine: the row that is judged.
+        judged: the row that closes it.
         metric: the name of the values.
-
-    Returns: {from, to, share}; share is None where `low` is not worse than the best of `high`.
     """
     means = {}
     for name, groups in rows.items():
         means[name] = float(np.mean([np.mean(group) for group in groups]))
     top = best({name: means[name] for name in high}, metric)
     no_gap = best({low: means[low], top: means[top]}, metric) == low  # a tie goes to the first
-    share = None if no_gap else round((means[mine] - means[low]) / (means[top] - means[low]), 4)
-    return {"from": low, "to": top, "share": share}
+    share = None
+    if not no_gap:
+        share = round((means[judged] - means[low]) / (means[top] - means[low]), 4)
+    return GapClosed(low, top, share)
 
 
 def best(means: Mapping[str, float], metric: str) -> str:
@@ -67,52 +116,56 @@ def best(means: Mapping[str, float], metric: str) -> str:
     return (max if metric == "accuracy" else min)(means, key=lambda name: means[name])
 
 
-def failed(verdict: Plain | None) -> bool:
+def failed(verdict: Verdict | None) -> bool:
     """Whether the verdict on a row is other than `trained`.
 
     None, where nothing is known or nothing was searched, is no failure.
     """
-    return bool(verdict) and verdict["state"] != "trained"
+    return verdict is not None and verdict.state != "trained"
 
 
-def marked(name: str, fact: Plain) -> str:
+def marked(name: str, facts: RowFacts | None) -> str:
     """The name of a row, with its verdict where its search failed, and where dt is too long."""
-    verdict = fact.get("verdict")
-    words = [verdict["state"]] if verdict and failed(verdict) else []
-    words += ["dt too long"] if fact.get("too_long") else []
+    words = []
+    if facts is not None and facts.verdict is not None and facts.failed:
+        words.append(facts.verdict.state)
+    if facts is not None and facts.too_long:
+        words.append("dt too long")
     return f"{name} ({', '.join(words)})" if words else name
 
 
-def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[str]:
+def ahead(
+    row_scores: Sequence[RowScore], facts: Mapping[str, RowFacts], reference: str
+) -> list[str]:
     """A line for every row from outside whose mean is better than that of the row `reference`.
 
     The line claims `better` only where the interval of the difference leaves 0 out.
 
     Args:
-        entries: as `scores` gives them.
-        facts: {row: facts}; `kind` is `reference` for a row from outside.
+        row_scores: as `scores` gives them.
+        facts: {row: facts}.
         reference: the row to which differences were taken.
     """
-    form = f"+{_form(entries)}"
+    form = f"+{_form(row_scores)}"
     lines = []
-    for entry in entries:
-        difference = entry[f"minus_{reference}"]
-        metric = entry["metric"]
-        if facts.get(entry["name"], {}).get("kind") != "reference" or difference["mean"] is None:
+    for score in row_scores:
+        difference = score.difference
+        is_outside = score.name in facts and isinstance(facts[score.name].row, ReferenceRow)
+        if not is_outside or difference.mean is None:
             continue
-        gain = difference["mean"] if metric == "accuracy" else -difference["mean"]
+        gain = difference.mean if score.metric == "accuracy" else -difference.mean
         if gain > 0:
-            by = f"{number(difference['mean'], form)} {interval(difference['ci95'], form)}"
-            low, high = difference["ci95"]
-            apart = low is not None and low * high > 0
+            by = f"{number(difference.mean, form)} {interval(difference.ci95, form)}"
+            low, high = difference.ci95
+            apart = low is not None and high is not None and low * high > 0
             claim = "is better than" if apart else "is not told apart from"
-            lines.append(f"{entry['name']}, a reference, {claim} {reference}: {metric} {by}.")
+            lines.append(f"{score.name}, a reference, {claim} {reference}: {score.metric} {by}.")
     return lines
 
 
-def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> str:
+def render(row_scores: Sequence[RowScore], facts: Mapping[str, RowFacts], reference: str) -> str:
     """The table as text; the arguments are those of `cells`."""
-    return aligned(cells(entries, facts, reference))
+    return aligned(cells(row_scores, facts, reference))
 
 
 def aligned(lines: Sequence[tuple[str, ...]]) -> str:
@@ -121,7 +174,7 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
     Columns that do not fit into 80 characters stand in further tables below, each with the first
     column again. An interval stays beside its mean. The words of a wide column are wrapped.
     """
-    widths = [max(1, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    widths = _widths(lines)
     groups: list[list[int]] = []
     for column in range(1, len(widths)):
         if lines[0][column] == INTERVAL and groups:
@@ -131,7 +184,17 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
     parts: list[list[int]] = [[0]]
     for group in groups:
         parts = _placed(group, parts, widths)
-    return "\n\n".join(_part([tuple(line[i] for i in part) for line in lines]) for part in parts)
+    tables = []
+    for columns in parts:
+        part = [tuple(line[i] for i in columns) for line in lines]
+        tables.append(_part(part))
+    return "\n\n".join(tables)
+
+
+def _widths(lines: Sequence[tuple[str, ...]]) -> list[int]:
+    """The width of every column, at least 1."""
+    columns = zip(*lines, strict=False)
+    return [max(1, *map(len, column)) for column in columns]
 
 
 def _placed(group: list[int], parts: list[list[int]], widths: Sequence[int]) -> list[list[int]]:
@@ -139,22 +202,25 @@ def _placed(group: list[int], parts: list[list[int]], widths: Sequence[int]) -> 
 
     They stand behind the columns of the first table that has room for them, else in a new table.
     """
-    wide = max(widths[i] for i in group) > WIDE
-    needed = _across([widths[i] for i in group])
+    of_group = [widths[i] for i in group]
+    is_wide = max(of_group) > WIDE
     for index, part in enumerate(parts):
-        room = WIDTH - _across([*(widths[i] for i in part), 0])
-        wraps = wide and room >= WIDE // 2
-        if needed <= room or wraps or part == [0]:
+        of_part = [widths[i] for i in part]
+        room = WIDTH - _across([*of_part, 0])
+        wraps = is_wide and room >= WIDE // 2
+        if _across(of_group) <= room or wraps or part == [0]:
             return [*parts[:index], [*part, *group], *parts[index + 1 :]]
     return [*parts, [0, *group]]
 
 
 def _across(widths: Sequence[int]) -> int:
+    """The width of columns side by side."""
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
 def _part(lines: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(1, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    """One table as text; its last column is wrapped where the table is too wide."""
+    widths = _widths(lines)
     if _across(widths) > WIDTH:
         widths[-1] = max(len(lines[0][-1]), WIDTH - _across([*widths[:-1], 0]))
     rows = []
@@ -166,41 +232,45 @@ def _part(lines: Sequence[tuple[str, ...]]) -> str:
         blank = [" " * width for width in widths[:-1]]
         rows.append(GAP.join([*cells, words[0]]).rstrip())
         rows += [GAP.join([*blank, more]) for more in words[1:]]
-    return "\n".join([rows[0], "-" * min(WIDTH, max(len(row) for row in rows)), *rows[1:]])
+    rule = "-" * min(WIDTH, max(len(row) for row in rows))
+    return "\n".join([rows[0], rule, *rows[1:]])
 
 
 def cells(
-    entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str
+    row_scores: Sequence[RowScore], facts: Mapping[str, RowFacts], reference: str
 ) -> list[tuple[str, ...]]:
     """The table cell by cell, its head first.
 
     Args:
-        entries: as `scores` gives them.
-        facts: {row: facts}: `reach`, `learned` (number of learned numbers), verdict, `too_long`.
+        row_scores: as `scores` gives them.
+        facts: {row: facts}; a row without facts has a dash in their place.
         reference: the row to which differences were taken.
     """
-    metric = entries[0]["metric"]
+    metric = row_scores[0].metric
     head = ("row", metric, INTERVAL, f"minus {reference}", INTERVAL, "reach", "learned", "n")
     lines: list[tuple[str, ...]] = [head]
-    form = _form(entries)
-    for entry in entries:
-        fact = facts.get(entry["name"], {})
-        difference = entry[f"minus_{reference}"]
-        same = entry["name"] == reference
+    form = _form(row_scores)
+    for score in row_scores:
+        of_row = facts.get(score.name)
+        difference = ""
+        difference_interval = ""
+        if score.name != reference:
+            difference = number(score.difference.mean, f"+{form}")
+            difference_interval = interval(score.difference.ci95, f"+{form}")
         lines.append(
             (
-                marked(entry["name"], fact),
-                number(entry["mean"], form),
-                interval(entry["ci95"], form),
-                "" if same else number(difference["mean"], f"+{form}"),
-                "" if same else interval(difference["ci95"], f"+{form}"),
-                str(fact.get("reach", "-")),
-                str(fact.get("learned", "-")),
-                str(entry["n"]),
+                marked(score.name, of_row),
+                number(score.mean, form),
+                interval(score.ci95, form),
+                difference,
+                difference_interval,
+                of_row.row.reach if of_row is not None else "-",
+                str(of_row.row.learned) if of_row is not None else "-",
+                str(score.n),
             )
         )
     return lines
 
 
-def _form(entries: Sequence[Plain]) -> str:
-    return table_form([entry["mean"] for entry in entries])
+def _form(row_scores: Sequence[RowScore]) -> str:
+    return table_form([score.mean for score in row_scores])

@@ -23,13 +23,13 @@ WEIGHT = 0.5  # the weight that stands still, of an upper bound of 1
 NEVER = np.iinfo(np.int64).max  # the lag that stands for no post spike
 
 
-class Window(NamedTuple):
-    """The change of weight by one pair of spikes.
+class SpikeWindow(NamedTuple):
+    """The spike-timing window of a rule: the change of weight by one pair of spikes.
 
-    lags: post minus pre time [n], seconds
-    pair: the whole change by both spikes [n]
-    alone: the change by both spikes, each alone at a synapse
-    gated: whether these changes only become eligible, for a modulator to apply
+    lags: post minus pre time [n], seconds.
+    pair: the whole change by both spikes [n].
+    alone: the change by both spikes, each alone at a synapse.
+    gated: whether these changes only become eligible, for a modulator to apply.
     """
 
     lags: np.ndarray
@@ -38,18 +38,23 @@ class Window(NamedTuple):
     gated: bool
 
 
-def window(rule: Rule) -> Window | None:
-    """The window of a rule that learns from the times of spikes, None for any other."""
+def spike_window(rule: Rule) -> SpikeWindow | None:
+    """The window of a rule that learns from the times of spikes; None for any other rule."""
     if not by_pairs(rule.spec, rule.reads):
         return None
     dt = 1e-3 if rule.dt is None else rule.dt
     lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
-    theta, _ = for_one_synapse(rule.spec, rule.theta)
+    theta = for_one_synapse(rule.spec, rule.theta).theta
     both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), rule.reads)
     post_alone = _changes(
         rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], rule.reads
     )
-    return Window(lags * dt, both[:-1], float(both[-1] + post_alone[0]), gated(rule.spec))
+    return SpikeWindow(
+        lags=lags * dt,
+        pair=both[:-1],
+        alone=float(both[-1] + post_alone[0]),
+        gated=gated(rule.spec),
+    )
 
 
 def by_pairs(rule: AbstractRule, reads: Iterable[str]) -> bool:
@@ -68,15 +73,21 @@ def gated(rule: AbstractRule) -> bool:
     return isinstance(rule, Wrapper) and (isinstance(rule, ThreeFactor) or gated(rule.rule))
 
 
-def _eligible(rule: AbstractRule, theta: Theta) -> tuple[AbstractRule, Theta]:
+class _RuleWithTheta(NamedTuple):
+    rule: AbstractRule
+    theta: Theta
+
+
+def _eligible(rule: AbstractRule, theta: Theta) -> _RuleWithTheta:
     """The rule inside a gated rule, whose changes become eligible; any other rule as it is.
 
     An eligibility fades over seconds. The changes by the gated rule until the window ends would
     show how early a pair came, not how far apart its spikes are.
     """
-    while gated(rule):
-        rule, theta = rule.rule, rule.inner(theta)  # pyright: ignore[reportAttributeAccessIssue]
-    return rule, theta
+    while isinstance(rule, Wrapper) and gated(rule):
+        theta = rule.inner(theta)
+        rule = rule.rule
+    return _RuleWithTheta(rule, theta)
 
 
 def pairs(
@@ -98,6 +109,13 @@ def pairs(
     return _changes(rule, theta, dt, steps == 0, steps[:, None] == lags[None, :], reads)
 
 
+class _Spikes(NamedTuple):
+    """The spikes of both sides: pre [n_steps, 1], post [n_steps, n]."""
+
+    pre: Array
+    post: Array
+
+
 def _changes(
     rule: AbstractRule,
     theta: Theta,
@@ -108,9 +126,8 @@ def _changes(
 ) -> np.ndarray:
     """The whole delta_w [n] by the spikes pre [n_steps] and post [n_steps, n]."""
     rule, theta = _eligible(rule, theta)
-    channels = tuple(
-        sorted(name.partition(".")[2] for name in reads if name.startswith("modulators."))
-    )
+    modulators = [name for name in reads if name.startswith("modulators.")]
+    channels = tuple(sorted(name.partition(".")[2] for name in modulators))
     connection = Dense(post.shape[1], 1)
     blank = blank_view(connection, channels)
     held = {
@@ -118,15 +135,16 @@ def _changes(
         "modulators": {name: jnp.ones(()) for name in channels},
     }
 
-    def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
-        sides = {
-            "pre": replace(blank.pre, activity=now[0]),
-            "post": replace(blank.post, activity=now[1]),
-        }
-        return rule.step(theta, state, connection, replace(blank, **sides, **held), dt)
+    def step(state: Any, spikes: _Spikes) -> tuple[Any, Array]:
+        pre_side = replace(blank.pre, activity=spikes.pre)
+        post_side = replace(blank.post, activity=spikes.post)
+        view = replace(blank, pre=pre_side, post=post_side, **held)
+        return rule.step(theta, state, connection, view, dt)
 
-    spikes = jnp.asarray(pre[:, None], float), jnp.asarray(post, float)
-    changes = jax.jit(
-        lambda spikes: jax.lax.scan(step, rule.init_state(theta, connection), spikes)[1]
-    )(spikes)
-    return np.asarray(jnp.sum(changes, axis=0)[:, 0], np.float64)
+    @jax.jit
+    def live(spikes: _Spikes) -> Array:
+        _, changes = jax.lax.scan(step, rule.init_state(theta, connection), spikes)
+        return changes
+
+    spikes = _Spikes(jnp.asarray(pre[:, None], float), jnp.asarray(post, float))
+    return np.asarray(jnp.sum(live(spikes), axis=0)[:, 0], np.float64)

@@ -1,4 +1,7 @@
-"""The law by which a leaf of theta moves a number of a rule, tried on the rule's own step."""
+"""The laws by which leaves of theta move the numbers of a rule.
+
+Each law is tried on the step of the rule.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -15,23 +18,30 @@ from metaplast.reuse.reference import N_STEPS, TINY, view_at
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import SynapseView, Theta
 
-PROBES = (0.05, -0.05, 0.6, -0.7, 2.0)  # by how much a leaf is moved
-NUDGE = 1e-4  # of a number, for slopes
-# Two changes are the same below SAME of the effect of a leaf plus ROUNDING of the whole change.
+PROBES = (0.05, -0.05, 0.6, -0.7, 2.0)
+"""Amounts by which a leaf is moved."""
+NUDGE = 1e-4
+"""The share of a number by which it is moved to measure a slope."""
 SAME = 1e-5
+"""The share of the effect of a leaf by which two equal changes of weight may differ."""
 ROUNDING = 1e-13
-ALONG = 1e-3  # of a slope: what may be left of it where it is made of others
-TABLE = 16  # a leaf of more numbers is a table, no set of constants
+"""The share of a change of weight by which two equal changes may differ beside that."""
+ALONG = 1e-3
+"""The share of a slope that may be left where the slope is a sum of other slopes."""
+TABLE = 16
+"""The most numbers of a leaf that holds constants. A larger leaf is a table."""
 DT = 1e-3
 Numbers = float | tuple[float, ...]
+"""A number, or a list of numbers, of a field."""
 
 
 class Bench(NamedTuple):
-    """A rule to be tried.
+    """A rule on a bench, ready to be tried.
 
-    views: its signals in a few steps
-    theta: its numbers at the start
-    start: the same by dotted name
+    rule: the rule.
+    views: views of a few steps.
+    theta: theta at the start.
+    start: {dotted name: leaf} of theta at the start.
     """
 
     rule: AbstractRule
@@ -41,253 +51,305 @@ class Bench(NamedTuple):
 
 
 def bench(rule: AbstractRule) -> Bench:
-    """The rule with the signals of the reference vector."""
+    """The bench of a rule, with the signals of the reference vector."""
     channels, _ = measured(rule, TINY)
     return bench_of(rule, tuple(view_at(step, channels) for step in range(N_STEPS)))
 
 
 def bench_of(rule: AbstractRule, views: tuple[SynapseView, ...]) -> Bench:
-    """The rule with given signals."""
+    """The bench of a rule, with the signals of some views."""
     theta = rule.init(jax.random.key(0), TINY)
     return Bench(rule, views, theta, named(theta))
 
 
 def named(theta: Theta) -> dict[str, np.ndarray]:
-    """The leaves by dotted name; of a bare array `""`."""
-    paths, _ = jax.tree_util.tree_flatten_with_path(theta)
-    return {".".join(_part(key) for key in path): np.asarray(leaf) for path, leaf in paths}
+    """{dotted name: leaf} of theta. The name of a bare array is `""`."""
+    leaves = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(theta)[0]:
+        leaves[".".join(_part(key) for key in path)] = np.asarray(leaf)
+    return leaves
 
 
 def numbers(rule: AbstractRule) -> dict[str, Numbers]:
-    """The fields that are a number, or a list of numbers."""
-    kept: dict[str, Numbers] = {}
-    for item in fields(rule):  # pyright: ignore[reportArgumentType]
-        value = getattr(rule, item.name)
-        if _is_number(value) or (
-            isinstance(value, tuple) and value and all(map(_is_number, value))
-        ):
-            kept[item.name] = value
-    return kept
+    """{field: value} of the fields that hold a number or a list of numbers."""
+    spec: Any = rule
+    values: dict[str, Numbers] = {}
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        is_list = isinstance(value, tuple) and value and all(map(_is_number, value))
+        if _is_number(value) or is_list:
+            values[field.name] = value
+    return values
 
 
 def acting(law: str, value: Numbers, leaf: np.ndarray) -> Numbers:
-    """A field as it acts, element by element."""
-    if isinstance(value, tuple):
-        return tuple(
-            LAWS[law].acts(float(one), float(more))
-            for one, more in zip(value, leaf.reshape(-1), strict=True)
-        )
-    return LAWS[law].acts(float(value), float(leaf.reshape(())))
-
-
-def obeyed(it: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
-    """Whether a law holds: whether the acting numbers may stand in the fields of the rule.
-
-    At every probe two rules are compared: the rule itself, and the rule with the acting numbers in
-    its fields and with the leaf as such a rule has it. They must change weights alike.
+    """A field as it acts, element by element.
 
     Args:
-        it: the rule.
-        moved: the fields with the law to try; one leaf for all of them.
+        law: the law by which the leaf moves the field.
+        value: the value of the field.
+        leaf: the leaf of theta.
+    """
+    acts = LAWS[law].acts
+    if isinstance(value, tuple):
+        pairs = zip(value, leaf.reshape(-1), strict=True)
+        return tuple(acts(float(number), float(moving)) for number, moving in pairs)
+    return acts(float(value), float(leaf.reshape(())))
+
+
+def obeyed(bench: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
+    """Whether the fields of a rule obey a law.
+
+    Two rules are compared at every probe. One is the rule itself. The other is the rule with the
+    acting numbers in its fields, and with the leaf of such a rule. Where the law holds, both change
+    weights alike.
+
+    Args:
+        bench: the rule.
+        moved: {field: leaf and law}, with one leaf and one law for all fields.
         unseen: the answer where a leaf that fits changes nothing.
     """
-    leaf = next(iter(moved.values())).leaf
-    if leaf not in it.start or not all(_fits(it, field, leaf) for field in moved):
+    leaf, law = next(iter(moved.values()))
+    if leaf not in bench.start or not all(_fits(bench, field, leaf) for field in moved):
         return False
-    base, compared = changes(it, it.start), []
+    base = changes(bench, bench.start)
+    compared = []
     for probe in PROBES:
-        theta = {**it.start, leaf: it.start[leaf] + spread(probe, it.start[leaf].shape)}
-        values = {
-            field: acting(law, numbers(it.rule)[field], theta[leaf])
-            for field, (_, law) in moved.items()
-        }
+        theta = dict(bench.start)
+        theta[leaf] = bench.start[leaf] + spread(probe, bench.start[leaf].shape)
+        values = {}
+        for field, pair in moved.items():
+            values[field] = acting(pair.law, numbers(bench.rule)[field], theta[leaf])
         try:
-            other = _replaced(it, values)
-            neutral = LAWS[next(iter(moved.values())).law].neutral
-            back = other.start[leaf] if neutral is None else np.full_like(it.start[leaf], neutral)
-            expected, actual = changes(it, theta), changes(other, {**theta, leaf: back})
-        except (
-            BadInput,
-            ValueError,
-            OverflowError,
-            ZeroDivisionError,
-        ):  # a value that the field cannot have
-            continue
+            other = _replaced(bench, values)
+            neutral = LAWS[law].neutral
+            if neutral is None:
+                leaf_of_other = other.start[leaf]
+            else:
+                leaf_of_other = np.full_like(bench.start[leaf], neutral)
+            expected = changes(bench, theta)
+            actual = changes(other, {**theta, leaf: leaf_of_other})
+        except (BadInput, ValueError, OverflowError, ZeroDivisionError):
+            continue  # the field cannot have such a value
         if not (np.isfinite(expected).all() and np.isfinite(actual).all()):
             continue
         if not _same(expected, actual, base):
             return False
         compared.append(expected)
-    seen = [each for each in compared if not _same(each, base, base)]
-    if not seen:
+    if all(_same(change, base, base) for change in compared):
         return unseen
-    held = any(
-        _same(one, other, base) for one, other in combinations(compared, 2)
-    )  # the leaf moves on, the rule not
-    return len(compared) >= 2 and not held
+    # A rule that stays while the leaf moves on shows no law.
+    stays = any(_same(one, other, base) for one, other in combinations(compared, 2))
+    return len(compared) >= 2 and not stays
 
 
-def found(it: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
-    """{field: Moved} of the fields among `free` that the leaf moves by a law; {} without a law."""
-    names = [name for name in free if _fits(it, name, leaf)]
+def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
+    """{field: leaf and law} of the fields that a leaf moves by a known law.
+
+    Args:
+        bench: the rule.
+        leaf: the dotted name of the leaf.
+        free: the fields that may be moved.
+    """
+    names = [name for name in free if _fits(bench, name, leaf)]
     if not names:
         return {}
-    bearing = [
-        name
-        for name in names
-        if leaf.rpartition(".")[2] in (name, f"log_{name}") or leaf.endswith(f"_{name}")
-    ]
-    slope = _slope_of_leaf(it, leaf)
+    slope = _slope_of_leaf(bench, leaf)
     if not slope.any():
         return {}
-    slopes = {name: _slopes_of_field(it, name) for name in names}
-    alone = [name for name in names if any(_along(slope, each) for each in slopes[name])]
-    sets = [[name] for name in sorted(alone, key=lambda name: name not in bearing)]
-    together = [name for name in names if any(each.any() for each in slopes[name])]
-    sets += [together] if 1 < len(together) <= 4 else []
-    for chosen in sets:
+    alone = []
+    together = []
+    for name in names:
+        slopes = _slopes_of_field(bench, name)
+        if any(_along(slope, of_field) for of_field in slopes):
+            alone.append(name)
+        if any(of_field.any() for of_field in slopes):
+            together.append(name)
+    # A field whose name is in the name of the leaf comes first.
+    alone.sort(key=lambda name: not _bears_name(leaf, name))
+    candidates = [[name] for name in alone]
+    if 1 < len(together) <= 4:
+        candidates.append(together)
+    for field_names in candidates:
         for law in LAWS:
-            moved = {name: Moved(leaf, law) for name in chosen}
-            if obeyed(it, moved):
+            moved = {name: Moved(leaf, law) for name in field_names}
+            if obeyed(bench, moved):
                 return moved
     return {}
 
 
-def doubtful(
-    it: Bench, unsaid: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
-) -> tuple[str, ...]:
-    """The fields among `free` that may act neither as they stand nor as `moved` says.
+def _bears_name(leaf: str, field: str) -> bool:
+    """Whether the name of a leaf is the name of a field, perhaps behind a prefix."""
+    return leaf.rpartition(".")[2] in (field, f"log_{field}") or leaf.endswith(f"_{field}")
 
-    These are the fields that only say where a leaf among `unsaid` starts, and the fields that such
-    a leaf moves by no known law.
+
+def doubtful(
+    bench: Bench, unexplained: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
+) -> tuple[str, ...]:
+    """The fields that may act neither as they stand nor by a law in `moved`.
+
+    A field is doubtful where it only gives the start of an unexplained leaf, and where an
+    unexplained leaf moves it by no known law.
+
+    Args:
+        bench: the rule.
+        unexplained: the leaves that move no field by a known law.
+        free: the fields that are judged.
+        moved: {field: leaf and law} of the fields that obey a law.
     """
-    unsaid = list(unsaid)
-    few = sum(it.start[name].size for name in unsaid) <= TABLE
-    steps = [slope for name in unsaid if few for slope in _slopes_of_leaf(it, name) if slope.any()]
-    slopes = {name: _slopes_of_field(it, name) for name in free}
-    acts = {}
+    leaves = list(unexplained)
+    leaf_slopes: list[np.ndarray] = []
+    if sum(bench.start[leaf].size for leaf in leaves) <= TABLE:
+        for leaf in leaves:
+            leaf_slopes += [slope for slope in _slopes_of_leaf(bench, leaf) if slope.any()]
+    acting_slopes: dict[str, np.ndarray] = {}
     hidden = []
-    for name, (kept, anew) in ((name, pair) for name, pair in slopes.items() if pair):
-        if kept.any() or name in moved:
-            acts[name] = kept if kept.any() else anew
-        elif anew.any():
+    for name in free:
+        pair = _slopes_of_field(bench, name)
+        if not pair:
+            continue
+        same_theta, new_theta = pair
+        if same_theta.any():
+            acting_slopes[name] = same_theta
+        elif name in moved:
+            acting_slopes[name] = new_theta
+        elif new_theta.any():
             hidden.append(name)
-    for name, slope in acts.items():
-        others = [other for label, other in acts.items() if label != name and other.any()]
-        if (
-            steps
-            and slope.any()
-            and _made_of(slope, [*steps, *others])
-            and not _made_of(slope, others)
-        ):
+    for name, slope in acting_slopes.items():
+        others = []
+        for label, other in acting_slopes.items():
+            if label != name and other.any():
+                others.append(other)
+        if not leaf_slopes or not slope.any():
+            continue
+        if _made_of(slope, [*leaf_slopes, *others]) and not _made_of(slope, others):
             hidden.append(name)
     return tuple(sorted(hidden))
 
 
-def changes(it: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
-    """delta_w of a few steps, operation by operation, so that nothing is compiled for it."""
+def changes(bench: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
+    """delta_w of a few steps [n_steps, n_post, n_pre].
+
+    The step runs operation by operation, so that nothing is compiled for it.
+
+    Args:
+        bench: the rule.
+        theta: {dotted name: leaf}.
+    """
     leaves = [jax.numpy.asarray(leaf) for leaf in theta.values()]
-    whole = jax.tree.unflatten(jax.tree.structure(it.theta), leaves)
-    state, deltas = it.rule.init_state(whole, TINY), []
-    for view in it.views:
-        state, delta = it.rule.step(whole, state, TINY, view, DT)
+    tree = jax.tree.unflatten(jax.tree.structure(bench.theta), leaves)
+    state = bench.rule.init_state(tree, TINY)
+    deltas = []
+    for view in bench.views:
+        state, delta = bench.rule.step(tree, state, TINY, view, DT)
         deltas.append(np.asarray(delta, np.float64))
     return np.stack(deltas)
 
 
-def _fits(it: Bench, field: str, leaf: str) -> bool:
-    value = numbers(it.rule).get(field)
-    if value is None or leaf not in it.start:
+def _fits(bench: Bench, field: str, leaf: str) -> bool:
+    """Whether a leaf has one number for each number of a field."""
+    value = numbers(bench.rule).get(field)
+    if value is None or leaf not in bench.start:
         return False
-    return it.start[leaf].shape == ((len(value),) if isinstance(value, tuple) else ())
+    return bench.start[leaf].shape == ((len(value),) if isinstance(value, tuple) else ())
 
 
-def _replaced(it: Bench, values: Mapping[str, Numbers]) -> Bench:
-    other: Any = replace(it.rule, **values)  # pyright: ignore[reportArgumentType]
-    return bench_of(other, it.views)
+def _replaced(bench: Bench, values: Mapping[str, Numbers]) -> Bench:
+    """The bench of the rule with other values of some fields."""
+    rule: Any = bench.rule
+    return bench_of(replace(rule, **values), bench.views)
 
 
-def _slopes_of_leaf(it: Bench, leaf: str) -> list[np.ndarray]:
-    """How the changes of weight follow each number of a leaf."""
+def _slopes_of_leaf(bench: Bench, leaf: str) -> list[np.ndarray]:
+    """The slopes of the changes of weight along each number of a leaf."""
     slopes = []
-    for index in np.ndindex(it.start[leaf].shape):
-        nudge = np.zeros(it.start[leaf].shape)
+    for index in np.ndindex(bench.start[leaf].shape):
+        nudge = np.zeros(bench.start[leaf].shape)
         nudge[index] = NUDGE
-        slopes.append(
-            _slope(
-                lambda sign, nudge=nudge: changes(
-                    it, {**it.start, leaf: it.start[leaf] + sign * nudge}
-                )
-            )
-        )
+        slopes.append(_slope_along(bench, leaf, nudge))
     return slopes
 
 
-def _slope_of_leaf(it: Bench, leaf: str) -> np.ndarray:
-    """How the changes of weight follow a leaf; all its numbers are moved, by different amounts."""
-    nudge = spread(NUDGE, it.start[leaf].shape)
-    return _slope(lambda sign: changes(it, {**it.start, leaf: it.start[leaf] + sign * nudge}))
+def _slope_of_leaf(bench: Bench, leaf: str) -> np.ndarray:
+    """The slope of the changes of weight along a leaf. Its numbers move by different amounts."""
+    return _slope_along(bench, leaf, spread(NUDGE, bench.start[leaf].shape))
 
 
-def _slopes_of_field(it: Bench, field: str) -> list[np.ndarray]:
-    """How the changes follow a field: while theta stays, and while theta starts anew with it.
+def _slope_along(bench: Bench, leaf: str, nudge: np.ndarray) -> np.ndarray:
+    """The slope of the changes of weight along a nudge of a leaf."""
 
-    [] where the field is structure.
+    def nudged(sign: float) -> np.ndarray:
+        return changes(bench, {**bench.start, leaf: bench.start[leaf] + sign * nudge})
+
+    return _slope(nudged)
+
+
+def _slopes_of_field(bench: Bench, field: str) -> list[np.ndarray]:
+    """The slopes of the changes of weight along a field.
+
+    The first slope is with the same theta, the second with the new theta at the start of such a
+    rule. A field of whole numbers is structure and has no slopes.
     """
-    value = numbers(it.rule)[field]
-    whole = isinstance(value, int) or (
-        isinstance(value, tuple) and all(isinstance(one, int) for one in value)
-    )
-    if whole:
+    value = numbers(bench.rule)[field]
+    elements = value if isinstance(value, tuple) else (value,)
+    if all(isinstance(element, int) for element in elements):
         return []
     size = np.asarray(value, np.float64)
     nudge = NUDGE * np.maximum(np.abs(size), NUDGE) * spread(1.0, size.shape)
 
-    def moved(sign: float) -> Bench:
+    def nudged(sign: float) -> Bench:
         there = size + sign * nudge
-        return _replaced(
-            it, {field: tuple(there.tolist()) if isinstance(value, tuple) else float(there)}
-        )
+        new_value = tuple(there.tolist()) if isinstance(value, tuple) else float(there)
+        return _replaced(bench, {field: new_value})
 
     try:
-        pair = {sign: moved(sign) for sign in (1.0, -1.0)}
-        kept = _slope(lambda sign: changes(pair[sign], it.start)) / np.abs(nudge).max()
-        anew = _slope(lambda sign: changes(pair[sign], pair[sign].start)) / np.abs(nudge).max()
+        benches = {sign: nudged(sign) for sign in (1.0, -1.0)}
+        largest = np.abs(nudge).max()
+        same_theta = _slope(lambda sign: changes(benches[sign], bench.start)) / largest
+        new_theta = _slope(lambda sign: changes(benches[sign], benches[sign].start)) / largest
     except (BadInput, ValueError, TypeError):
         return []
-    return [kept * NUDGE, anew * NUDGE]
+    return [same_theta * NUDGE, new_theta * NUDGE]
 
 
-def _slope(at: Callable[[float], np.ndarray]) -> np.ndarray:
-    up, down = at(1.0), at(-1.0)
-    apart = up - down
+def _slope(changes_at: Callable[[float], np.ndarray]) -> np.ndarray:
+    """Half the difference of the changes at signs 1 and -1; 0 where it is rounding."""
+    up = changes_at(1.0)
+    down = changes_at(-1.0)
+    difference = up - down
     largest = max(np.abs(up).max(), np.abs(down).max())
-    if not np.isfinite(apart).all() or np.abs(apart).max() <= ROUNDING * largest:
-        return np.zeros(apart.size)
-    return apart.reshape(-1) / 2.0
+    if not np.isfinite(difference).all() or np.abs(difference).max() <= ROUNDING * largest:
+        return np.zeros(difference.size)
+    return difference.reshape(-1) / 2.0
 
 
 def _along(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two slopes are parallel and not 0."""
     return bool(one.any() and other.any()) and _made_of(one, [other])
 
 
-def _made_of(one: np.ndarray, others: list[np.ndarray]) -> bool:
-    """Whether a slope is a sum of others."""
+def _made_of(slope: np.ndarray, others: list[np.ndarray]) -> bool:
+    """Whether a slope is a weighted sum of others."""
     if not others:
         return False
-    columns = np.stack([each / np.linalg.norm(each) for each in others], axis=1)
-    weights = np.linalg.lstsq(columns, one, rcond=1e-6)[0]
-    return bool(np.linalg.norm(columns @ weights - one) <= ALONG * np.linalg.norm(one))
+    columns = np.stack([other / np.linalg.norm(other) for other in others], axis=1)
+    weights = np.linalg.lstsq(columns, slope, rcond=1e-6)[0]
+    return bool(np.linalg.norm(columns @ weights - slope) <= ALONG * np.linalg.norm(slope))
 
 
 def spread(size: float, shape: tuple[int, ...]) -> np.ndarray:
-    """A different share of `size` for each number, so that they cannot be confused."""
+    """Different shares of a size, so that numbers that move by them are not confused.
+
+    Args:
+        size: the largest share.
+        shape: the shape of the result.
+    """
     count = int(np.prod(shape))
     return size * (1.0 - 0.5 * np.arange(count) / max(count, 1)).reshape(shape)
 
 
 def _same(one: np.ndarray, other: np.ndarray, base: np.ndarray) -> bool:
-    """Whether two changes of weight are the same, measured by how far they are from `base`."""
+    """Whether two changes of weight are equal, beside their distance from a third one."""
     moved = max(np.abs(one - base).max(), np.abs(other - base).max())
     largest = max(np.abs(one).max(), np.abs(other).max(), np.abs(base).max())
     return bool(np.abs(one - other).max() <= SAME * moved + ROUNDING * largest)

@@ -1,4 +1,4 @@
-"""How numbers and signals are written in formulas, as text and in LaTeX; without JAX."""
+"""The notation of numbers and signals in formulas, as text and in LaTeX; without JAX."""
 
 from metaplast.reuse.text import printable
 
@@ -33,27 +33,39 @@ SYMBOLS = {
 
 
 def symbol(name: str) -> str:
+    """The LaTeX of a signal."""
     if name.startswith("modulator."):
         return rf"M_{{\text{{{escape(name.removeprefix('modulator.'))}}}}}"
     return SYMBOLS[name]
 
 
 def four_digits(value: float) -> str:
+    """A number with four digits, also where the last are zeros."""
     return f"{value:#.4g}".removesuffix(".")
 
 
 def short(value: float) -> str:
+    """A number with at most four digits."""
     return f"{value:.4g}"
 
 
 def power_of_ten(number: str) -> str:
+    """The LaTeX of a number that was written as text."""
     digits, _, exponent = number.partition("e")
-    return (
-        rf"{digits}\times 10^{{{int(exponent)}}}" if exponent else digits.replace("inf", r"\infty")
-    )
+    if exponent:
+        return rf"{digits}\times 10^{{{int(exponent)}}}"
+    return digits.replace("inf", r"\infty")
+
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+"""character -> its LaTeX, for characters that have a meaning in LaTeX."""
 
 
 def escape(plain: str) -> str:
-    """Text inside LaTeX's \\text: nothing in it can be a command."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in printable(plain))
+    """A text for LaTeX's \\text. Nothing in it is a command."""
+    return "".join(SPECIAL.get(character, character) for character in printable(plain))

@@ -1,4 +1,4 @@
-"""The formula of a rule that is one expression tree; without JAX."""
+"""The formula of a rule whose change is one expression tree; without JAX."""
 
 from typing import NamedTuple
 
@@ -7,38 +7,49 @@ from metaplast.reuse._notation import power_of_ten, short, symbol
 
 
 class Formula(NamedTuple):
-    """rate * one expression tree.
+    """The formula rate * tree.
 
-    rate: the factor in front
-    tree: the expression, its numbers as they act
-    kept: (expression that a synapse keeps as `eligibility`, its time constant in seconds) or None
+    rate: factor in front.
+    tree: expression, with its numbers as they act.
+    trace: trace that each synapse keeps as `eligibility`, or None.
     """
 
     rate: float
     tree: Tree
-    kept: tuple[Tree, float] | None
+    trace: "Trace | None"
 
 
-def text(found: Formula) -> str:
+class Trace(NamedTuple):
+    """A decaying trace of an expression.
+
+    tree: the expression.
+    tau: time constant in seconds.
+    """
+
+    tree: Tree
+    tau: float
+
+
+def text(formula: Formula) -> str:
     """The formula in one line of text."""
-    body = f"{short(found.rate)} * ({show(found.tree, short)})"
-    if found.kept is None:
-        return body
-    tree, tau = found.kept
-    decayed = f"exp(-dt/{short(tau)}) {ELIGIBILITY}"
-    return f"{body}; {ELIGIBILITY} <- {decayed} + {show(tree, short)}"
+    change = f"{short(formula.rate)} * ({show(formula.tree, short)})"
+    if formula.trace is None:
+        return change
+    decayed = f"exp(-dt/{short(formula.trace.tau)}) {ELIGIBILITY}"
+    return f"{change}; {ELIGIBILITY} <- {decayed} + {show(formula.trace.tree, short)}"
 
 
-def latex(found: Formula) -> str:
+def latex(formula: Formula) -> str:
     """The formula in LaTeX's mathematics."""
-    body = rf"{power_of_ten(short(found.rate))} \left({_node(found.tree)}\right)"
-    if found.kept is None:
-        return body
-    decay = rf"e^{{-\Delta t/{power_of_ten(short(found.kept[1]))}}}"
-    return rf"{body},\quad E \leftarrow {decay} E + {_node(found.kept[0])}"
+    change = rf"{power_of_ten(short(formula.rate))} \left({_node(formula.tree)}\right)"
+    if formula.trace is None:
+        return change
+    decay = rf"e^{{-\Delta t/{power_of_ten(short(formula.trace.tau))}}}"
+    return rf"{change},\quad E \leftarrow {decay} E + {_node(formula.trace.tree)}"
 
 
 def _node(tree: Tree) -> str:
+    """A tree in LaTeX."""
     if isinstance(tree, Number):
         return power_of_ten(short(tree.value))
     if isinstance(tree, Signal):
@@ -52,7 +63,7 @@ def _node(tree: Tree) -> str:
 
 
 def _factor(tree: Tree) -> str:
-    """In brackets where it is a sum, or a number with a sign."""
+    """A factor in LaTeX. A sum and a number with a sign stand in brackets."""
     bare = _node(tree)
     is_sum = isinstance(tree, Apply) and tree.operator in "+-"
     return rf"\left({bare}\right)" if is_sum or bare.startswith("-") else bare

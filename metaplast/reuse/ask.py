@@ -1,4 +1,8 @@
-"""The account of a rule's numbers: its own, checked by its step, or measured on its step."""
+"""The account of a rule's numbers.
+
+A rule gives an account of itself. Its step confirms the account, or the account is measured on the
+step.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,26 +28,32 @@ from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
 from metaplast.spec import decode, encode, explain
 
-AWAY = 0.03  # by how much leaves are moved from their start where a formula is tried
+AWAY = 0.03
+"""The distance of leaves from their start at which a formula is tried."""
 Plain = dict[str, Any]
 
 
 def node_of(rule: AbstractRule, theta: Theta) -> Node:
-    """The rule with its theta, ready for formulas and tables."""
+    """The node of a rule, for formulas and tables.
+
+    Args:
+        rule: the form of the rule.
+        theta: its numbers.
+    """
     return _node(rule, account_of(rule), theta)
 
 
 def _node(rule: AbstractRule, account: Account, theta: Theta) -> Node:
-    leaves = flatten("it", jax.tree.map(np.asarray, theta))
-    return node(encode(rule), account, subtree("it", leaves))
+    leaves = flatten("theta", jax.tree.map(np.asarray, theta))
+    return node(encode(rule), account, subtree("theta", leaves))
 
 
 def whole(file: RuleFile) -> RuleFile:
     """The file with an account of every rule.
 
-    A file of version 0.1.0 holds none: its rules get the accounts of their own code.
+    A file of version 0.1.0 holds no account. Its rules get the accounts of their code.
 
-    Raises: BadInput for a spec that does not fit the rule's code.
+    Raises: BadInput for a spec that does not fit the code of its rule.
     """
     slots = {}
     for name, slot in file.document["slots"].items():
@@ -62,137 +72,140 @@ def _account_of_spec(spec: Plain) -> Plain:
 
 @lru_cache(maxsize=256)
 def account_of(rule: AbstractRule) -> Account:
-    """The rule's own account where its step confirms it, else the laws that its step obeys.
+    """The account of a rule, confirmed by its step.
 
-    The laws are those of _laws.py; a field that obeys none is `hidden`. A rule of this package is
-    not measured again, for that takes seconds: its contract test does it.
+    Where the step does not confirm it, the fields get the laws (_laws.py) that the step obeys. A
+    field without such a law is `hidden`. A rule of this package is not measured here, because that
+    takes seconds. Its contract test measures it.
 
-    Raises: BadInput where a part of the rule, or its theta, is not where the rule says.
+    Raises: BadInput where a part of the rule, or the theta of a part, is not where the rule says.
     """
     account = rule.account()
     parts = {}
     for label, part in account.parts.items():
         parts[label] = part._replace(account=account_of(_inner(rule, label, part)))
     account = replace(account, parts=parts)
-    if _is_of_the_house(rule):
+    if _is_of_this_package(rule):
         return account
     with jax.enable_x64(True):
-        measurable = replace(account, **_measured(rule, account))
-        if not _is_what_it_shows(rule, measurable):
-            constants = replace(account, shows="constants", silent=False)
-            measurable = replace(constants, **_measured(rule, constants))
-    return replace(measurable, silent=account.silent and _reads_no_more(rule, measurable))
+        confirmed = _confirmed(rule, account)
+        if not _changes_as_shown(rule, confirmed):
+            confirmed = _confirmed(rule, replace(account, shows="constants", silent=False))
+    return replace(confirmed, silent=account.silent and _reads_no_more(rule, confirmed))
 
 
-def _is_of_the_house(rule: AbstractRule) -> bool:
+def _is_of_this_package(rule: AbstractRule) -> bool:
     return type(rule).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _reads_no_more(rule: AbstractRule, account: Account) -> bool:
-    """Whether the rule reads no field that neither its terms nor its parts read."""
-    said = fields(_node(rule, account, rule.init(jax.random.key(0), TINY)))
-    return said is not None and measured(rule, TINY)[1] - {"key"} <= said
+    """Whether the terms and the parts of a rule read every field that the rule reads."""
+    of_terms = fields(_node(rule, account, rule.init(jax.random.key(0), TINY)))
+    return of_terms is not None and measured(rule, TINY)[1] - {"key"} <= of_terms
 
 
-def _is_what_it_shows(rule: AbstractRule, account: Account) -> bool:
-    """Whether the terms or the expression of a rule, at the numbers that act, change as it does."""
+def _changes_as_shown(rule: AbstractRule, account: Account) -> bool:
+    """Whether a rule changes weights as its terms or its expression do."""
     if account.shows == "constants":
         return True
-    it = _laws.bench(rule)
-    theta = {name: leaf + _laws.spread(AWAY, leaf.shape) for name, leaf in it.start.items()}
-    moved = jax.tree.unflatten(jax.tree.structure(it.theta), list(theta.values()))
+    bench = _laws.bench(rule)
+    leaves = {name: leaf + _laws.spread(AWAY, leaf.shape) for name, leaf in bench.start.items()}
+    theta = jax.tree.unflatten(jax.tree.structure(bench.theta), list(leaves.values()))
     try:
-        plain_rule = _plain_rule(rule, _node(rule, account, moved))
+        plain_rule = _plain_rule(rule, _node(rule, account, theta))
         if plain_rule is None:
             return True
-        expected = _laws.changes(_laws.bench_of(plain_rule, it.views), {})
+        expected = _laws.changes(_laws.bench_of(plain_rule, bench.views), {})
     except (BadInput, pydantic.ValidationError, KeyError, AttributeError, TypeError):
         return False
-    return bool(
-        np.allclose(
-            _laws.changes(it, theta), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max()
-        )
-    )
+    tolerance = 1e-9 * np.abs(expected).max()
+    return bool(np.allclose(_laws.changes(bench, leaves), expected, rtol=1e-6, atol=tolerance))
 
 
 def _plain_rule(rule: Any, node: Node) -> AbstractRule | None:
-    """The rule of this package with the shown terms or expression, all numbers fixed.
+    """The rule of this package with the terms or the expression of a node, all numbers fixed.
 
-    None for terms of traces, whose conventions are the rule's own.
+    None for terms of traces, because each rule has its own conventions of traces.
     """
     if node.account.shows == "expression":
-        kept = {name: getattr(rule, name) for name in ("eligibility", "tau")}
         return Symbolic(
-            expression=_expression.show(tree(node)), rate=rate(node), learn="none", **kept
+            expression=_expression.show(tree(node)),
+            rate=rate(node),
+            learn="none",
+            eligibility=rule.eligibility,
+            tau=rule.tau,
         )
     if node.account.traces:
         return None
-    values = tuple(coefficients(node).values())
     return Polynomial(
-        terms=tuple(node.spec["terms"]), initial=values, rate=rate(node), learn="none"
+        terms=tuple(node.spec["terms"]),
+        initial=tuple(coefficients(node).values()),
+        rate=rate(node),
+        learn="none",
     )
 
 
 def accounts_of_before(rule: AbstractRule) -> tuple[Account, Account]:
-    """The accounts in files that were written before an account was checked by the step.
+    """The accounts that files of earlier versions may hold.
 
-    They hold the rule's own account, or the checked account with nothing hidden.
+    Earlier versions wrote the account of the code without a check, or with nothing hidden.
     """
     return rule.account(), _unhidden(account_of(rule))
 
 
 def _unhidden(account: Account) -> Account:
-    parts = {
-        label: part._replace(account=_unhidden(part.account))
-        for label, part in account.parts.items()
-    }
+    """The account without hidden fields, also in its parts."""
+    parts = {}
+    for label, part in account.parts.items():
+        parts[label] = part._replace(account=_unhidden(part.account))
     return replace(account, parts=parts, hidden=())
 
 
-def _measured(rule: AbstractRule, account: Account) -> Plain:
-    """{moved, hidden}."""
-    it = _laws.bench(rule)
-    moved = {field: pair for field, pair in account.moved.items() if field == account.listed}
-    taken = {pair.leaf for pair in moved.values()} | {
-        name for part in account.parts.values() for name in _of(part, it)
-    }
-    said: dict[str, dict[str, Moved]] = {}
+def _confirmed(rule: AbstractRule, account: Account) -> Account:
+    """The account with the laws that the step of the rule obeys."""
+    bench = _laws.bench(rule)
+    moved: dict[str, Moved] = {}
+    by_leaf: dict[str, dict[str, Moved]] = {}
     for field, pair in account.moved.items():
-        if field not in moved:
-            said.setdefault(pair.leaf, {})[field] = pair
-    for leaf, together in said.items():
-        if _laws.obeyed(it, together, unseen=True):
+        if field == account.listed:
+            moved[field] = pair
+        else:
+            by_leaf.setdefault(pair.leaf, {})[field] = pair
+    explained = {pair.leaf for pair in moved.values()}
+    for part in account.parts.values():
+        explained |= set(_leaves_of(part, bench))
+    for leaf, together in by_leaf.items():
+        if _laws.obeyed(bench, together, unseen=True):
             moved |= together
-            taken.add(leaf)
-    free = set(_laws.numbers(rule)) - {account.listed}
-    for leaf in (
-        name for name in it.start if name not in taken and it.start[name].size <= _laws.TABLE
-    ):
-        laws = _laws.found(
-            it, leaf, [name for name in _laws.numbers(rule) if name in free - set(moved)]
-        )
-        moved |= laws
-        taken |= {leaf} if laws else set()
-    unsaid = [name for name in it.start if name not in taken]
-    hidden = _laws.doubtful(it, unsaid, sorted(free), moved) if unsaid else ()
-    return {
-        "moved": {field: pair for field, pair in moved.items() if field not in hidden},
-        "hidden": hidden,
-    }
+            explained.add(leaf)
+    free = [field for field in _laws.numbers(rule) if field != account.listed]
+    for leaf, start in bench.start.items():
+        if leaf in explained or start.size > _laws.TABLE:
+            continue
+        laws = _laws.law_of(bench, leaf, [field for field in free if field not in moved])
+        if laws:
+            moved |= laws
+            explained.add(leaf)
+    unexplained = [leaf for leaf in bench.start if leaf not in explained]
+    hidden: tuple[str, ...] = ()
+    if unexplained:
+        hidden = _laws.doubtful(bench, unexplained, sorted(free), moved)
+    visible = {field: pair for field, pair in moved.items() if field not in hidden}
+    return replace(account, moved=visible, hidden=hidden)
 
 
-def _of(part: Part, it: _laws.Bench) -> list[str]:
-    """The leaves of theta that are a part's."""
+def _leaves_of(part: Part, bench: _laws.Bench) -> list[str]:
+    """The dotted names of the leaves of theta that belong to a part."""
     prefix = ".".join(part.leaves)
-    return [
-        name for name in it.start if not prefix or name == prefix or name.startswith(f"{prefix}.")
-    ]
+    if not prefix:
+        return list(bench.start)
+    return [name for name in bench.start if name == prefix or name.startswith(f"{prefix}.")]
 
 
 def check_parts(rule: AbstractRule) -> None:
     """Check the parts of a rule before a search.
 
-    Raises: BadInput for a part, or its theta, that is not where the rule says.
+    Raises: BadInput where a part, or the theta of a part, is not where the rule says.
     """
     for label, part in rule.account().parts.items():
         check_parts(_inner(rule, label, part))
@@ -207,14 +220,11 @@ def _inner(rule: AbstractRule, label: str, part: Part) -> AbstractRule:
         raise BadInput(
             f"{where} at {list(part.fields)}", "fields that hold a rule", "correct account()"
         ) from None
-    shapes = [
-        jax.eval_shape(lambda each=each: each.init(jax.random.key(0), TINY))
-        for each in (rule, inner)
-    ]
-    theta = shapes[0]
+    theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), TINY))
+    inner_theta = jax.eval_shape(lambda: inner.init(jax.random.key(0), TINY))
     for name in part.leaves:
         theta = theta.get(name) if isinstance(theta, dict) else None
-    if jax.tree.structure(theta) != jax.tree.structure(shapes[1]):
+    if jax.tree.structure(theta) != jax.tree.structure(inner_theta):
         expected = f"the leaves of theta that are its own, not {list(part.leaves)}"
         raise BadInput(where, expected, "correct account(), such as parts with leaves=('rule',)")
     return inner
@@ -223,32 +233,36 @@ def _inner(rule: AbstractRule, label: str, part: Part) -> AbstractRule:
 def substituted(
     rule: AbstractRule, moved: Mapping[str, Moved], theta: Theta
 ) -> tuple[AbstractRule, Theta]:
-    """The rule and theta after the numbers of one leaf are written into the fields.
+    """A rule and its theta, with the numbers of one leaf written into the fields that it moves.
 
-    In theta the leaf has the neutral value of its law, or the value at the start of such a rule.
+    In the new theta, the leaf has the neutral value of its law, or the value at the start of the
+    new rule.
 
     Args:
         rule: the form of the rule.
-        moved: the fields that the leaf moves.
+        moved: {field: leaf and law} of the fields that the leaf moves.
         theta: the numbers of the rule.
+
+    Returns: the new rule and its theta.
     """
     leaf, law = next(iter(moved.values()))
     leaves = _laws.named(theta)
-    values = {
-        field: _laws.acting(pair.law, getattr(rule, field), leaves[leaf])
-        for field, pair in moved.items()
-    }
-    other: Any = replace(rule, **values)  # pyright: ignore[reportArgumentType]
+    values = {}
+    for field, pair in moved.items():
+        values[field] = _laws.acting(pair.law, getattr(rule, field), leaves[leaf])
+    form: Any = rule
+    other = replace(form, **values)
     neutral = LAWS[law].neutral
-    back = np.full_like(leaves[leaf], neutral or 0.0)
     if neutral is None:
-        back = _laws.named(other.init(jax.random.key(0), TINY))[leaf]
-    flat = [back if name == leaf else value for name, value in leaves.items()]
-    return other, jax.tree.unflatten(jax.tree.structure(theta), flat)
+        new_leaf = _laws.named(other.init(jax.random.key(0), TINY))[leaf]
+    else:
+        new_leaf = np.full_like(leaves[leaf], neutral)
+    leaves[leaf] = new_leaf
+    return other, jax.tree.unflatten(jax.tree.structure(theta), list(leaves.values()))
 
 
 def inside(rule: Any, path: tuple[str, ...]) -> Any:
-    """The rule that stands at `path` among the fields of another (Part.fields)."""
+    """The rule inside another rule, at a path of fields (Part.fields)."""
     for name in path:
         rule = dict(rule)[name] if isinstance(rule, tuple) else getattr(rule, name)
     return rule

@@ -1,4 +1,4 @@
-"""From a trained theta to the content of a rule file."""
+"""The content of a rule file, from a trained theta."""
 
 import importlib.metadata
 import math
@@ -11,7 +11,7 @@ import numpy as np
 
 from metaplast.language import account as _account
 from metaplast.language.grammar import reach
-from metaplast.life.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.registry import BadInput
 from metaplast.reuse.ask import account_of
 from metaplast.reuse.reference import reference
@@ -30,44 +30,35 @@ def describe_rule(
     scores: list[Plain] | None = None,
     activity_reference: float = 1.0,
 ) -> tuple[Plain, dict[str, np.ndarray]]:
-    """The content of a rule file: (document, tensors) of the rules in `theta`, for `save_rule`.
+    """The document and the tensors of a rule file, for `save_rule`.
 
     Args:
         lifetime: the task, the network and the slots whose rules are described.
         theta: the numbers of the rules, as `lifetime.init` gives them.
-        provenance: where the rules come from: experiment, seed, outer_steps, ... The versions of
-            the packages that compute the rules are added.
+        provenance: the origin of the rules, such as experiment, seed and outer_steps. The versions
+            of the packages that compute the rules are added.
         scores: rows of a table, as in summary.json.
         activity_reference: hertz that an activity of 1 stands for; 1.0 where activities are rates.
 
-    Returns: the document as plain data, and the leaves of theta by dotted name.
+    Returns: the document as plain data, and {dotted name: leaf} of theta.
     Raises: BadInput for values that a file cannot hold, or a change of weight that is not finite.
     """
     lifetime, theta = _settled(lifetime, theta)
-    plastic, reads = lifetime.plastic(), lifetime.reads()
     slots: dict[str, Plain] = {}
     vectors: dict[str, Any] = {}
     tensors: dict[str, np.ndarray] = {}
     for slot in lifetime.slots:
-        edges = {name: edge for name, (edge, its_slot) in plastic.items() if its_slot == slot}
-        fields = sorted(frozenset().union(*(reads[name] for name in edges)))
-        slots[slot.name] = {
-            "edges": slot.edges,
-            "shared": slot.shared,
-            "rule": encode(slot.rule),
-            "account": _account.plain(account_of(slot.rule)),
-            "connections": {name: _connection(edge.connection) for name, edge in edges.items()},
-            "clock": slot.rule.clock,
-            "reads": fields,
-            "reach": reach(fields),
-        }
-        channels = tuple(
-            name.partition(".")[2] for name in fields if name.startswith("modulators.")
-        )
-        learnt = theta["rules"][slot.name]
-        for edge, part in {"": learnt}.items() if slot.shared else learnt.items():
+        facts = _slot(lifetime, slot)
+        slots[slot.name] = facts
+        channels = []
+        for field in facts["reads"]:
+            if field.startswith("modulators."):
+                channels.append(field.partition(".")[2])
+        slot_theta = theta["rules"][slot.name]
+        by_edge = {"": slot_theta} if slot.shared else slot_theta
+        for edge, part in by_edge.items():
             tensors |= flatten(f"{slot.name}.{edge}" if edge else slot.name, part)
-            vector = reference(slot.rule, part, channels, lifetime.dt)
+            vector = reference(slot.rule, part, tuple(channels), lifetime.dt)
             vectors[f"{slot.name}/{edge}" if edge else slot.name] = vector.tolist()
     document = {
         "slots": slots,
@@ -80,8 +71,29 @@ def describe_rule(
     return document, tensors
 
 
+def _slot(lifetime: Lifetime, slot: Slot) -> Plain:
+    """The facts on one slot, as a document holds them."""
+    reads = lifetime.reads()
+    connections = {}
+    fields: set[str] = set()
+    for name, (edge, slot_of_edge) in lifetime.plastic().items():
+        if slot_of_edge == slot:
+            connections[name] = _connection(edge.connection)
+            fields |= reads[name]
+    return {
+        "edges": slot.edges,
+        "shared": slot.shared,
+        "rule": encode(slot.rule),
+        "account": _account.plain(account_of(slot.rule)),
+        "connections": connections,
+        "clock": slot.rule.clock,
+        "reads": sorted(fields),
+        "reach": reach(fields),
+    }
+
+
 def _settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
-    """The lifetime and theta in which the searched form of every shared rule is settled."""
+    """The lifetime and theta with the final form of every shared rule whose form is searched."""
     slots = []
     rules = dict(theta["rules"])
     for slot in lifetime.slots:
@@ -94,17 +106,17 @@ def _settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that compute a rule."""
-    found = {"python": platform.python_version()}
+    by_name = {"python": platform.python_version()}
     for package in ("metaplast", "jax", "numpy"):
         try:
-            found[package] = importlib.metadata.version(package)
+            by_name[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            by_name[package] = "not installed"
+    return by_name
 
 
 def plain(value: Any) -> Any:
-    """Plain data with Python's own numbers; a number that is not finite becomes None.
+    """The value as plain data with Python's numbers; a number that is not finite becomes None.
 
     Raises: BadInput for anything but numbers, text, sequences and mappings.
     """

@@ -1,19 +1,23 @@
-"""The document of a rule file, and the checks that need neither JAX nor the rule's own code.
+"""The document of a rule file, and the checks that need neither JAX nor the code of a rule.
 
     slots: {slot: {
-        edges: glob, shared, rule: {name, fields},
-        account: how theta moves the rule's numbers, as `plain` of language/account.py gives it;
-            not in files of version 0.1.0
-        connections: {edge: {n_post, n_pre, shape, spec}},
-        clock, reads: [field of the view], reach}}
-    reference: {entry: delta_w [step][post][pre]}; an entry is `slot`, or `slot/edge` where theta is
-        not shared
-    dt: seconds
-    activity_reference: hertz
-    provenance: {...}
-    scores: [...] as in summary.json
+        edges: glob;
+        shared: whether all edges share one theta;
+        rule: {name, fields};
+        account: account of the rule, by `plain` of language/account.py. A file of version 0.1.0 has
+            none;
+        connections: {edge: {n_post, n_pre, shape, spec}};
+        clock: clock of the updates;
+        reads: [field of the view];
+        reach: farthest source of these fields}}.
+    reference: {entry: delta_w [step][post][pre]}.
+    dt: seconds of a step.
+    activity_reference: hertz that an activity of 1 stands for.
+    provenance: {fact: value} on the origin of the rules.
+    scores: [row of a table], as in summary.json.
 
-Tensors are named `slot.leaf` or `slot.edge.leaf`.
+An entry is `slot`, or `slot/edge` where theta is not shared. Tensors are named `slot.leaf` or
+`slot.edge.leaf`.
 """
 
 import math
@@ -32,16 +36,30 @@ from metaplast.reuse.text import quote
 
 SCHEMA = "metaplast.rule/1"
 CLOCKS = ("event", "time", "mixed", "trial")
-LEARN = ("none", "rate", "coefficients", "both")  # what theta of a list of terms may move
-MAX_SLOTS, MAX_EDGES, MAX_NESTED, MAX_PARTS, MAX_SYNAPSES = 256, 4096, 8, 16, 2**28
-REFERENCE_SHAPE = (4, 2, 3)  # steps, post, pre
+LEARN = ("none", "rate", "coefficients", "both")
+"""The numbers that theta of a list of terms may move."""
+MAX_SLOTS = 256
+MAX_EDGES = 4096
+MAX_NESTED = 8
+"""Levels of rules inside rules."""
+MAX_PARTS = 16
+"""Parts of the name of a tensor."""
+MAX_SYNAPSES = 2**28
+REFERENCE_SHAPE = (4, 2, 3)
+"""Steps, postsynaptic neurons and presynaptic neurons of a reference vector."""
 _NAME = re.compile(r"\w[\w-]{0,63}")
 _FIX = "write it again with save_rule"
 Plain = dict[str, Any]
 
 
 class Entry(NamedTuple):
-    """One theta of a rule file: of a whole slot, or of one edge of a slot that does not share."""
+    """One theta of a rule file.
+
+    key: `slot`, or `slot/edge` for one edge of a slot that does not share its theta.
+    slot: the slot of the document.
+    edges: edges that use this theta.
+    prefix: prefix of the names of its tensors.
+    """
 
     key: str
     slot: Plain
@@ -50,24 +68,21 @@ class Entry(NamedTuple):
 
 
 def entries(document: Plain) -> dict[str, Entry]:
-    """Every theta of the document, by key: `slot` or `slot/edge`."""
-    found = {}
+    """{key: entry} of every theta of a document. A key is `slot` or `slot/edge`."""
+    by_key = {}
     for name, slot in document["slots"].items():
         edges = tuple(slot["connections"])
         if slot["shared"]:
-            found[name] = Entry(name, slot, edges, name)
-        else:
-            found.update(
-                {
-                    f"{name}/{edge}": Entry(f"{name}/{edge}", slot, (edge,), f"{name}.{edge}")
-                    for edge in edges
-                }
-            )
-    return found
+            by_key[name] = Entry(name, slot, edges, name)
+            continue
+        for edge in edges:
+            key = f"{name}/{edge}"
+            by_key[key] = Entry(key, slot, (edge,), f"{name}.{edge}")
+    return by_key
 
 
 def nested(spec: Plain) -> Iterator[tuple[str, Plain]]:
-    """The rules inside a plain spec: (label, spec)."""
+    """(label, spec) of every rule inside a plain spec."""
     for field, value in spec.items():
         if isinstance(value, dict) and isinstance(value.get("name"), str):
             yield field, value
@@ -78,219 +93,201 @@ def nested(spec: Plain) -> Iterator[tuple[str, Plain]]:
 
 
 def check(document: Plain, tensors: Mapping[str, np.ndarray], where: str) -> None:
-    """Raises: BadInput for a document that is not whole, or tensors that do not fit it."""
-    _keys(
-        document, {"slots", "reference", "dt", "activity_reference", "provenance", "scores"}, where
-    )
-    for name in ("dt", "activity_reference"):
-        _must(
-            _is_number(document[name]) and document[name] > 0,
-            f"{where}: {name}",
-            document[name],
-            "a positive number",
-        )
-    _must(
-        isinstance(document["provenance"], dict),
-        f"{where}: provenance",
-        document["provenance"],
-        "a mapping",
-    )
+    """Check the content of a rule file.
+
+    Args:
+        document: the document.
+        tensors: the tensors.
+        where: the name of the file, for errors.
+
+    Raises: BadInput for a document that is not whole, or tensors that do not fit it.
+    """
+    keys = {"slots", "reference", "dt", "activity_reference", "provenance", "scores"}
+    _check_keys(document, keys, where)
+    _check_positive(document, "dt", where)
+    _check_positive(document, "activity_reference", where)
+    provenance = document["provenance"]
+    _must(isinstance(provenance, dict), f"{where}: provenance", provenance, "a mapping")
     scores = document["scores"]
-    _must(
-        isinstance(scores, list) and all(isinstance(s, dict) for s in scores),
-        f"{where}: scores",
-        scores,
-        "a list of mappings",
-    )
+    is_table = isinstance(scores, list) and all(isinstance(score, dict) for score in scores)
+    _must(is_table, f"{where}: scores", scores, "a list of mappings")
     slots = document["slots"]
-    _must(
-        isinstance(slots, dict) and 0 < len(slots) <= MAX_SLOTS,
-        f"{where}: slots",
-        slots,
-        f"1 to {MAX_SLOTS} slots",
-    )
+    is_sane = isinstance(slots, dict) and 0 < len(slots) <= MAX_SLOTS
+    _must(is_sane, f"{where}: slots", slots, f"1 to {MAX_SLOTS} slots")
     for name, slot in slots.items():
-        _name(name, f"{where}: slot")
-        _slot(slot, f"{where}: slot {name}")
-    found = entries(document)
-    _reference(document["reference"], found, where)
-    _tensors(found, tensors, where)
+        _check_name(name, f"{where}: slot")
+        _check_slot(slot, f"{where}: slot {name}")
+    by_key = entries(document)
+    _check_reference(document["reference"], by_key, where)
+    _check_tensors(by_key, tensors, where)
 
 
-def _slot(slot: Any, where: str) -> None:
-    expected = {"edges", "shared", "rule", "connections", "clock", "reads", "reach"}
-    _keys(slot, expected | ({"account"} & set(slot) if isinstance(slot, dict) else set()), where)
+def _check_slot(slot: Any, where: str) -> None:
+    keys = {"edges", "shared", "rule", "connections", "clock", "reads", "reach"}
+    if isinstance(slot, dict) and "account" in slot:
+        keys.add("account")
+    _check_keys(slot, keys, where)
     _must(isinstance(slot["edges"], str), f"{where}: edges", slot["edges"], "a pattern")
     _must(isinstance(slot["shared"], bool), f"{where}: shared", slot["shared"], "true or false")
     _must(slot["clock"] in CLOCKS, f"{where}: clock", slot["clock"], f"one of {', '.join(CLOCKS)}")
-    fields = slot["reads"]
-    _must(
-        isinstance(fields, list) and all(isinstance(f, str) for f in fields),
-        f"{where}: reads",
-        fields,
-        "a list of names",
-    )
-    _must(
-        slot["reach"] in REACHES, f"{where}: reach", slot["reach"], f"one of {', '.join(REACHES)}"
-    )
-    _must(
-        slot["reach"] == reach(fields),
-        f"{where}: reach",
-        slot["reach"],
-        f"{reach(fields)}, which its `reads` give",
-    )
+    _check_reach(slot["reach"], slot["reads"], where)
     connections = slot["connections"]
-    sane = isinstance(connections, dict) and 0 < len(connections) <= MAX_EDGES
-    _must(sane, f"{where}: connections", connections, f"1 to {MAX_EDGES} edges")
+    is_sane = isinstance(connections, dict) and 0 < len(connections) <= MAX_EDGES
+    _must(is_sane, f"{where}: connections", connections, f"1 to {MAX_EDGES} edges")
     for edge, connection in connections.items():
-        _name(edge, f"{where}: edge")
-        _connection(connection, f"{where}: edge {edge}")
-    _rule(slot["rule"], where, MAX_NESTED)
+        _check_name(edge, f"{where}: edge")
+        _check_connection(connection, f"{where}: edge {edge}")
+    _check_rule(slot["rule"], where, MAX_NESTED)
     if "account" in slot:
-        _account(slot["account"], slot["rule"], where, MAX_NESTED)
+        _check_account(slot["account"], slot["rule"], where, MAX_NESTED)
 
 
-def _connection(connection: Any, where: str) -> None:
-    _keys(connection, {"n_post", "n_pre", "shape", "spec"}, where)
-    n_post, n_pre = connection["n_post"], connection["n_pre"]
-    sane = _is_count(n_post) and _is_count(n_pre) and n_post * n_pre <= MAX_SYNAPSES
-    _must(sane, f"{where}: sizes", [n_post, n_pre], f"two counts, at most {MAX_SYNAPSES} pairs")
+def _check_reach(stated: Any, reads: Any, where: str) -> None:
+    """The reach that a slot states is the reach of the fields that it reads."""
+    _must(_is_list_of_texts(reads), f"{where}: reads", reads, "a list of names")
+    _must(stated in REACHES, f"{where}: reach", stated, f"one of {', '.join(REACHES)}")
+    expected = reach(reads)
+    _must(stated == expected, f"{where}: reach", stated, f"{expected}, which its `reads` give")
+
+
+def _check_connection(connection: Any, where: str) -> None:
+    _check_keys(connection, {"n_post", "n_pre", "shape", "spec"}, where)
+    n_post = connection["n_post"]
+    n_pre = connection["n_pre"]
+    is_sane = _is_count(n_post) and _is_count(n_pre) and n_post * n_pre <= MAX_SYNAPSES
+    _must(is_sane, f"{where}: sizes", [n_post, n_pre], f"two counts, at most {MAX_SYNAPSES} pairs")
     shape = connection["shape"]
-    sane = (
-        isinstance(shape, list)
-        and all(_is_count(n) for n in shape)
-        and math.prod(shape) <= MAX_SYNAPSES
-    )
-    _must(sane, f"{where}: shape", shape, "a list of counts")
+    is_shape = isinstance(shape, list) and all(_is_count(n) for n in shape)
+    is_sane = is_shape and math.prod(shape) <= MAX_SYNAPSES
+    _must(is_sane, f"{where}: shape", shape, "a list of counts")
     spec = connection["spec"]
     _must(isinstance(spec, dict), f"{where}: spec", spec, "a mapping")
-    _must(
-        registry.has("connection", spec.get("name")),
-        f"{where}: connection",
-        spec.get("name"),
-        f"one of {', '.join(registry.names('connection'))}",
-    )
+    name = spec.get("name")
+    known = f"one of {', '.join(registry.names('connection'))}"
+    _must(registry.has("connection", name), f"{where}: connection", name, known)
 
 
-def _rule(spec: Any, where: str, left: int) -> None:
+def _check_rule(spec: Any, where: str, left: int) -> None:
+    """The spec of a rule, and of the rules inside it, is sane.
+
+    Args:
+        spec: the spec.
+        where: its place in the file, for errors.
+        left: levels of rules that may still come.
+    """
     _must(isinstance(spec, dict), f"{where}: rule", spec, "a mapping with 'name'")
     _must(left > 0, f"{where}: rule", "nested too deep", f"at most {MAX_NESTED} levels")
-    plugin = "name the module that registers it: --import MODULE, or import it before"
+    name = spec.get("name")
     _must(
-        registry.has("rule", spec.get("name")),
+        registry.has("rule", name),
         f"{where}: rule form",
-        spec.get("name"),
+        name,
         f"one of {', '.join(registry.names('rule'))}",
-        plugin,
+        "name the module that registers it: --import MODULE, or import it before",
     )
-    for field, value in spec.items():  # they are shown beside the formula
-        _name(field, f"{where}: field of a rule")
-        _must(
-            not isinstance(value, str) or value.isprintable(),
-            f"{where}: {field}",
-            value,
-            "printable text",
-        )
+    # Fields are shown beside the formula.
+    for field, value in spec.items():
+        _check_name(field, f"{where}: field of a rule")
+        is_safe = not isinstance(value, str) or value.isprintable()
+        _must(is_safe, f"{where}: {field}", value, "printable text")
     for label, inner in nested(spec):
-        _name(label, f"{where}: label of a rule")
-        _rule(inner, where, left - 1)
+        _check_name(label, f"{where}: label of a rule")
+        _check_rule(inner, where, left - 1)
 
 
-def _account(account: Any, spec: Any, where: str, left: int) -> None:
-    """An account that fits the spec: formulas are computed by it."""
+def _check_account(account: Any, spec: Any, where: str, left: int) -> None:
+    """An account fits the spec of its rule. Formulas are computed by it.
+
+    Args:
+        account: the account.
+        spec: the spec of the rule.
+        where: the place in the file, for errors.
+        left: levels of rules that may still come.
+    """
     where = f"{where}: account"
     _must(left > 0, where, "nested too deep", f"at most {MAX_NESTED} levels")
-    hidden = {"hidden"} & set(account) if isinstance(account, dict) else set()
-    _keys(account, {"moved", "shows", "traces", "silent", "parts"} | hidden, where)
-    _must(
-        _texts(account.get("hidden", [])),
-        f"{where}: hidden",
-        account.get("hidden"),
-        "a list of names",
-    )
-    _must(
-        account["shows"] in get_args(Shows),
-        f"{where}: shows",
-        account["shows"],
-        f"one of {get_args(Shows)}",
-    )
+    keys = {"moved", "shows", "traces", "silent", "parts"}
+    if isinstance(account, dict) and "hidden" in account:
+        keys.add("hidden")
+    _check_keys(account, keys, where)
+    hidden = account.get("hidden", [])
+    _must(_is_list_of_texts(hidden), f"{where}: hidden", hidden, "a list of names")
+    shows = account["shows"]
+    _must(shows in get_args(Shows), f"{where}: shows", shows, f"one of {get_args(Shows)}")
     for flag in ("traces", "silent"):
         _must(isinstance(account[flag], bool), f"{where}: {flag}", account[flag], "true or false")
     _must(isinstance(account["moved"], dict), f"{where}: moved", account["moved"], "a mapping")
     _must(isinstance(account["parts"], dict), f"{where}: parts", account["parts"], "a mapping")
-    if account["shows"] == "terms":
-        _term_list(spec, account["traces"], where)
-    if account["shows"] == "expression":
-        _symbolic(spec, where)
-    lists = LISTED.get(account["shows"])
+    if shows == "terms":
+        _check_terms(spec, account["traces"], where)
+    if shows == "expression":
+        _check_expression(spec, where)
     for field, pair in account["moved"].items():
-        _must(
-            _texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS),
-            f"{where}: {field}",
-            pair,
-            "[leaf, law]",
-        )
-        value = spec.get(field)
-        numbers = isinstance(value, list) and bool(value) and all(map(_is_number, value))
-        _must(
-            field == lists or numbers or _is_number(value), f"{where}: {field}", value, "a number"
-        )
+        _check_moved(field, pair, spec, LISTED.get(shows), where)
     for label, part in account["parts"].items():
-        _name(label, f"{where}: label of a rule")
-        _keys(part, {"fields", "leaves", "account"}, where)
-        for path in ("fields", "leaves"):
-            _must(
-                _texts(part[path]) and len(part[path]) <= 2,
-                f"{where}: {path}",
-                part[path],
-                "up to two names",
-            )
-        inner = spec
-        for name in part["fields"]:
-            inner = inner.get(name) if isinstance(inner, dict) else None
-        inside = isinstance(inner, dict) and inner is not spec and "name" in inner
-        _must(inside, f"{where}: fields", part["fields"], "where a rule stands")
-        _account(part["account"], inner, where, left - 1)
+        _check_name(label, f"{where}: label of a rule")
+        _check_part(part, spec, where, left)
 
 
-def _texts(value: Any) -> bool:
+def _check_moved(field: str, pair: Any, spec: Plain, listed: str | None, where: str) -> None:
+    """A moved field has a leaf and a law, and holds numbers."""
+    is_pair = _is_list_of_texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS)
+    _must(is_pair, f"{where}: {field}", pair, "[leaf, law]")
+    value = spec.get(field)
+    is_list = isinstance(value, list) and bool(value) and all(map(_is_number, value))
+    is_numeric = field == listed or is_list or _is_number(value)
+    _must(is_numeric, f"{where}: {field}", value, "a number")
+
+
+def _check_part(part: Any, spec: Plain, where: str, left: int) -> None:
+    """A part names a rule inside the spec, and its account fits that rule."""
+    _check_keys(part, {"fields", "leaves", "account"}, where)
+    for path in ("fields", "leaves"):
+        is_path = _is_list_of_texts(part[path]) and len(part[path]) <= 2
+        _must(is_path, f"{where}: {path}", part[path], "up to two names")
+    inner: Any = spec
+    for name in part["fields"]:
+        inner = inner.get(name) if isinstance(inner, dict) else None
+    is_rule = isinstance(inner, dict) and inner is not spec and "name" in inner
+    _must(is_rule, f"{where}: fields", part["fields"], "where a rule stands")
+    _check_account(part["account"], inner, where, left - 1)
+
+
+def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _term_list(spec: Plain, traces: bool, where: str) -> None:
+def _check_terms(spec: Plain, traces: bool, where: str) -> None:
+    """The spec of a rule of terms is sane.
+
+    Args:
+        spec: the spec.
+        traces: whether a term may read traces of spikes.
+        where: the place in the file, for errors.
+    """
     terms: Any = spec.get("terms")
-    initial: Any = spec.get("initial", [])
-    _must(
-        isinstance(terms, list) and 0 < len(terms) <= MAX_TERMS,
-        f"{where}: terms",
-        terms,
-        f"1 to {MAX_TERMS} terms",
-    )
+    is_sane = isinstance(terms, list) and 0 < len(terms) <= MAX_TERMS
+    _must(is_sane, f"{where}: terms", terms, f"1 to {MAX_TERMS} terms")
     for term in terms:
         _must(isinstance(term, str), f"{where}: term", term, "text")
         try:
             parse(term, traces)
         except BadInput as error:
             raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
-    sane = (
-        isinstance(initial, list)
-        and len(initial) in (0, len(terms))
-        and all(_is_number(v) for v in initial)
-    )
-    _must(sane, f"{where}: initial", initial, f"none or {len(terms)} numbers")
-    _positive(spec, "rate", where)
-    _must(
-        spec.get("learn") in LEARN,
-        f"{where}: learn",
-        spec.get("learn"),
-        f"one of {', '.join(LEARN)}",
-    )
+    initial: Any = spec.get("initial", [])
+    is_list = isinstance(initial, list) and len(initial) in (0, len(terms))
+    is_sane = is_list and all(_is_number(value) for value in initial)
+    _must(is_sane, f"{where}: initial", initial, f"none or {len(terms)} numbers")
+    _check_positive(spec, "rate", where)
+    learn = spec.get("learn")
+    _must(learn in LEARN, f"{where}: learn", learn, f"one of {', '.join(LEARN)}")
     for field in spec:
         if field.startswith("tau_"):
-            _positive(spec, field, where)
+            _check_positive(spec, field, where)
 
 
-def _symbolic(spec: Plain, where: str) -> None:
+def _check_expression(spec: Plain, where: str) -> None:
+    """The spec of a rule of one expression is sane."""
     for field in ("expression", "eligibility"):
         text: Any = spec.get(field)
         _must(isinstance(text, str), f"{where}: {field}", text, "text")
@@ -299,115 +296,115 @@ def _symbolic(spec: Plain, where: str) -> None:
                 _expression.parse(text)
             except BadInput as error:
                 raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
-    _positive(spec, "rate", where)
-    _positive(spec, "tau", where)
-    _must(
-        spec.get("size") == 0,
-        f"{where}: size",
-        spec.get("size"),
-        "0: a file holds the tree that was found",
-    )
+    _check_positive(spec, "rate", where)
+    _check_positive(spec, "tau", where)
+    size = spec.get("size")
+    _must(size == 0, f"{where}: size", size, "0: a file holds the tree that was found")
 
 
-def _positive(spec: Plain, field: str, where: str) -> None:
-    value: Any = spec.get(field)
+def _check_positive(mapping: Plain, field: str, where: str) -> None:
+    value: Any = mapping.get(field)
     _must(_is_number(value) and value > 0, f"{where}: {field}", value, "a positive number")
 
 
-def _reference(reference: Any, found: dict[str, Entry], where: str) -> None:
-    _keys(reference, set(found), f"{where}: reference")
+def _check_reference(reference: Any, by_key: dict[str, Entry], where: str) -> None:
+    """Every entry has a reference vector."""
+    _check_keys(reference, set(by_key), f"{where}: reference")
     for key, values in reference.items():
         try:
             array = np.asarray(values, np.float64)
         except (TypeError, ValueError, OverflowError):
             array = np.zeros(0)
-        sane = array.shape == REFERENCE_SHAPE and bool(np.isfinite(array).all())
-        _must(
-            sane,
-            f"{where}: reference of {key}",
-            values,
-            f"finite numbers of shape {list(REFERENCE_SHAPE)}",
-        )
+        is_sane = array.shape == REFERENCE_SHAPE and bool(np.isfinite(array).all())
+        expected = f"finite numbers of shape {list(REFERENCE_SHAPE)}"
+        _must(is_sane, f"{where}: reference of {key}", values, expected)
 
 
-def _tensors(found: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str) -> None:
-    prefixes = tuple(entry.prefix for entry in found.values())
-    trees: dict[str, Any] = {prefix: {} for prefix in prefixes}
-    for name, value in tensors.items():
-        parts = name.split(".")
-        _must(len(parts) <= MAX_PARTS, f"{where}: tensor", name, f"at most {MAX_PARTS} parts")
-        prefix = next((p for p in (parts[0], ".".join(parts[:2])) if p in trees), None)
-        _must(
-            prefix is not None,
-            f"{where}: tensor",
-            name,
-            f"names that begin with {', '.join(prefixes[:5])}",
-        )
-        node, path = trees, [prefix, *name.removeprefix(prefix or "").split(".")[1:]]
-        for part in path[:-1]:
-            node = node.setdefault(part, {})
-            _must(
-                isinstance(node, dict),
-                f"{where}: tensor",
-                name,
-                "a name that is no branch of another tensor's",
-            )
-        _must(
-            node.get(path[-1], {}) == {},
-            f"{where}: tensor",
-            name,
-            "a name that is no branch of another tensor's",
-        )
-        node[path[-1]] = value
-    for entry in found.values():
+def _check_tensors(by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str) -> None:
+    """The tensors have names of entries, and the shapes that the accounts demand."""
+    trees = _trees(by_key, tensors, f"{where}: tensor")
+    for entry in by_key.values():
         if "account" in entry.slot:
             account = from_plain(entry.slot["account"])
-            _theta(account, entry.slot["rule"], trees[entry.prefix], f"{where}: {entry.key}")
+            theta = trees[entry.prefix]
+            _check_theta(account, entry.slot["rule"], theta, f"{where}: {entry.key}")
 
 
-def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
-    """The leaves that move numbers of a rule, and of those inside it, are there and have their
-    shapes.
+def _trees(
+    by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str
+) -> dict[str, Any]:
+    """{prefix of an entry: its tensors as nested dicts}."""
+    prefixes = tuple(entry.prefix for entry in by_key.values())
+    trees: dict[str, Any] = {prefix: {} for prefix in prefixes}
+    no_branch = "a name that is no branch of another tensor's"
+    for name, value in tensors.items():
+        parts = name.split(".")
+        _must(len(parts) <= MAX_PARTS, where, name, f"at most {MAX_PARTS} parts")
+        prefix = parts[0] if parts[0] in trees else ".".join(parts[:2])
+        beginnings = f"names that begin with {', '.join(prefixes[:5])}"
+        _must(prefix in trees, where, name, beginnings)
+        *branches, leaf = [prefix, *name.removeprefix(prefix).split(".")[1:]]
+        node = trees
+        for branch in branches:
+            node = node.setdefault(branch, {})
+            _must(isinstance(node, dict), where, name, no_branch)
+        _must(node.get(leaf, {}) == {}, where, name, no_branch)
+        node[leaf] = value
+    return trees
+
+
+def _check_theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
+    """Every leaf that moves numbers of a rule is there and has its shape.
+
+    Args:
+        account: the account of the rule.
+        spec: its spec.
+        theta: its tensors as nested dicts.
+        where: the place in the file, for errors.
     """
-    sizes: dict[str, tuple[int, ...]] = {}
-    if account.shows == "terms":
-        sizes["initial"] = (len(spec["terms"]),)
-    if account.shows == "expression":
-        sizes["expression"] = (len(_expression.numbers(_expression.parse(spec["expression"]))),)
     for field, moved in account.moved.items():
-        value = theta
+        leaf = theta
         for name in moved.leaf.split(".") if moved.leaf else ():
-            value = value.get(name) if isinstance(value, dict) else None
-        actual = list(value.shape) if isinstance(value, np.ndarray) else "missing"
-        shape = sizes.get(field, (len(spec[field]),) if isinstance(spec.get(field), list) else ())
-        sane = isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f"
-        _must(sane, f"{where}: {moved.leaf}", actual, f"floats of shape {list(shape)}")
+            leaf = leaf.get(name) if isinstance(leaf, dict) else None
+        shape = _shape_of(field, account, spec)
+        actual = list(leaf.shape) if isinstance(leaf, np.ndarray) else "missing"
+        is_sane = isinstance(leaf, np.ndarray) and leaf.shape == shape and leaf.dtype.kind == "f"
+        _must(is_sane, f"{where}: {moved.leaf}", actual, f"floats of shape {list(shape)}")
     for part in account.parts.values():
-        inner, inner_spec = theta, spec
+        inner = theta
         for name in part.leaves:
             inner = inner.get(name) if isinstance(inner, dict) else None
+        inner_spec = spec
         for name in part.fields:
             inner_spec = inner_spec[name]
-        _theta(part.account, inner_spec, inner, where)
+        _check_theta(part.account, inner_spec, inner, where)
 
 
-def _must(holds: bool, what: str, given: Any, expected: str, fix: str = _FIX) -> None:
+def _shape_of(field: str, account: Account, spec: Plain) -> tuple[int, ...]:
+    """The shape of the leaf that moves a field: one number for each number of the field."""
+    if field == "initial" and account.shows == "terms":
+        return (len(spec["terms"]),)
+    if field == "expression" and account.shows == "expression":
+        return (len(_expression.numbers(_expression.parse(spec["expression"]))),)
+    value: Any = spec.get(field)
+    return (len(value),) if isinstance(value, list) else ()
+
+
+def _must(holds: bool, what: str, value: Any, expected: str, fix: str = _FIX) -> None:
+    """Raises: BadInput where a check does not hold."""
     if not holds:
-        raise BadInput(f"{what}={quote(given)}", expected, fix)
+        raise BadInput(f"{what}={quote(value)}", expected, fix)
 
 
-def _keys(value: Any, expected: set[str], where: str) -> None:
-    given = set(value) if isinstance(value, dict) else {type(value).__name__}
-    wrong = sorted(given ^ expected)
-    _must(
-        not wrong,
-        f"{where}: missing or unknown",
-        wrong[:5],
-        f"exactly {', '.join(sorted(expected)[:10])}",
-    )
+def _check_keys(value: Any, expected: set[str], where: str) -> None:
+    """A mapping has exactly the expected keys."""
+    keys = set(value) if isinstance(value, dict) else {type(value).__name__}
+    wrong = sorted(keys ^ expected)
+    listed = f"exactly {', '.join(sorted(expected)[:10])}"
+    _must(not wrong, f"{where}: missing or unknown", wrong[:5], listed)
 
 
-def _name(name: str, what: str) -> None:
+def _check_name(name: str, what: str) -> None:
     _must(bool(_NAME.fullmatch(name)), what, name, "a name of letters, digits, _ and -")
 
 

@@ -1,8 +1,8 @@
-"""A rule as a formula: computed from the document and the numbers of a rule file, without JAX.
+"""A rule as a formula, computed from the document and the tensors of a rule file; without JAX.
 
 An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
 wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
-between the brackets of a sum is again in the term grammar.
+between the brackets of a sum follows the term grammar.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,25 +16,25 @@ from metaplast.language.expression import parse as tree_of
 from metaplast.language.grammar import TRACES, Product, field_of, parse
 from metaplast.reuse import _tree
 from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, symbol
-from metaplast.reuse._tree import Formula
+from metaplast.reuse._tree import Formula, Trace
 from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
 
-# Of the largest coefficient c_k: terms with smaller ones are counted, not printed.
 NEGLIGIBLE = 1e-3
-# Fields of a rule of traces that say how it keeps them.
+"""A share of the largest coefficient c_k. A smaller term is counted and not printed."""
+# Fields of a rule that keeps traces. They name the conventions of the traces.
 _CONVENTIONS = ("pairing", "at_post_spike", "at_pre_spike")
 Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 
 
 class Sum(NamedTuple):
-    """rate * sum of products.
+    """The formula rate * (sum of products).
 
-    rate: the factor in front
-    products: largest number first
-    dropped: number of negligible products that are left out
-    constants: of the traces that products read
+    rate: factor in front.
+    products: products, the largest first.
+    dropped: number of negligible products that are left out.
+    constants: (name, value) of the constants of the traces that products read.
     """
 
     rate: float
@@ -44,7 +44,12 @@ class Sum(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A wrapper around rules: its name, the expressions inside, and its own constants."""
+    """A wrapper around rules.
+
+    name: name of the wrapper.
+    inner: expressions of the rules inside.
+    constants: (name, value) of the constants of the wrapper.
+    """
 
     name: str
     inner: tuple["Expression", ...]
@@ -52,7 +57,13 @@ class Call(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A rule that is no sum of terms: its number of numbers, its leaves, and its constants."""
+    """A rule without a formula.
+
+    name: name of the rule.
+    n_numbers: number of numbers that it learned.
+    sizes: (name, shape) of its leaves of theta.
+    constants: (name, value) of its constants.
+    """
 
     name: str
     n_numbers: int
@@ -64,7 +75,14 @@ Expression = Sum | Formula | Call | Card
 
 
 def formula(document: Plain, tensors: Tensors) -> str:
-    """One line per theta: `delta_w = ...`; `delta_w[slot/edge] = ...` where there are several."""
+    """The formula of every rule of a rule file, one a line.
+
+    A line is `delta_w = ...`, or `delta_w[slot/edge] = ...` in a file of several rules.
+
+    Args:
+        document: the document of the file.
+        tensors: the tensors of the file.
+    """
     rules = nodes(document, tensors)
     lines = []
     for key, rule in rules.items():
@@ -74,27 +92,31 @@ def formula(document: Plain, tensors: Tensors) -> str:
 
 
 def terms(document: Plain, tensors: Tensors) -> dict[str, dict[str, float]]:
-    """{entry: {term: c_k}}: the coefficients as they act, before the rate.
+    """{entry: {term: c_k}} of a rule file, with the coefficients as they act, before the rate.
 
-    An entry is a slot, or slot/edge where theta is not shared; it is empty for a form without
-    terms. Under `sum` the term is preceded by the label of its part.
+    An entry is a slot, or slot/edge where theta is not shared. A rule without terms has no terms.
+    Under `sum`, the label of a part stands before its terms.
+
+    Args:
+        document: the document of the file.
+        tensors: the tensors of the file.
     """
-    return {key: rule_terms(each) for key, each in nodes(document, tensors).items()}
+    return {entry: rule_terms(rule) for entry, rule in nodes(document, tensors).items()}
 
 
-def rule_terms(start: Node) -> dict[str, float]:
-    """{term: c_k} of one rule, through wrappers."""
+def rule_terms(rule: Node) -> dict[str, float]:
+    """{term: c_k} of a rule and of the rules inside it."""
     terms_of = {}
-    for mark, each in walk(start):
-        for term, value in coefficients(each).items():
+    for mark, inner in walk(rule):
+        for term, value in coefficients(inner).items():
             terms_of[f"{mark}{term}"] = value
     return terms_of
 
 
 def fields(rule: Node) -> frozenset[str] | None:
-    """The fields of the view that a rule reads, as its terms say.
+    """The fields of the view that the terms of a rule read.
 
-    None where only running the rule can tell.
+    None for a rule that shows only in a run what it reads.
     """
     if not rule.account.silent:
         return None
@@ -115,7 +137,7 @@ def expression(rule: Node) -> Expression:
 def text(expression: Expression) -> str:
     """The right-hand side of delta_w in one line.
 
-    `0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)`,
+    Examples are `0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)` and
     `mlp(337 numbers: ...; ...)`.
     """
     if isinstance(expression, Sum):
@@ -134,10 +156,10 @@ def _sum_text(expression: Sum) -> str:
     if not expression.products:
         return "0"
     products = [(product, _product_text(product)) for product in expression.products]
-    left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
+    dropped = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
     constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
-    kept = f" with {constants}" if constants else ""
-    return f"{short(expression.rate)} * ({_joined(products)}){left}{kept}"
+    tail = f" with {constants}" if constants else ""
+    return f"{short(expression.rate)} * ({_joined(products)}){dropped}{tail}"
 
 
 def _card_text(card: Card) -> str:
@@ -168,16 +190,16 @@ def _sum_latex(expression: Sum) -> str:
     if not expression.products:
         return "0"
     body = _joined([(product, _product_latex(product)) for product in expression.products])
-    left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
-    kept = r",\; ".join(_equation(name, value) for name, value in expression.constants)
-    tail = rf"\;\text{{with}}\;{kept}" if kept else ""
-    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}{tail}"
+    dropped = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
+    constants = r",\; ".join(_equation(name, value) for name, value in expression.constants)
+    tail = rf"\;\text{{with}}\;{constants}" if constants else ""
+    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){dropped}{tail}"
 
 
 def _sum(rule: Node) -> Sum:
-    """The terms of a rule as a sum; equal products are merged, negligible ones counted."""
+    """The terms of a rule as a sum. Equal products are merged, and negligible ones are counted."""
     merged = _merged(rule)
-    largest = max(abs(share.coefficient) for shares in merged.values() for share in shares)
+    largest = max(abs(coefficient) for coefficient in _coefficients_in(merged))
     products = []
     for factors, shares in merged.items():
         number = sum(share.number for share in shares)
@@ -191,15 +213,16 @@ def _sum(rule: Node) -> Sum:
 class _Share(NamedTuple):
     """The share of one term in a product.
 
-    coefficient: c_k of the term
-    number: c_k times the number that the term has in front of the product
+    coefficient: c_k of the term.
+    number: c_k times the number in front of the product in the term.
     """
 
     coefficient: float
     number: float
 
 
-Factors = tuple[tuple[str, int], ...]  # (signal, power) of a product
+Factors = tuple[tuple[str, int], ...]
+"""(signal, power) of each factor of a product."""
 
 
 def _merged(rule: Node) -> dict[Factors, list[_Share]]:
@@ -212,10 +235,23 @@ def _merged(rule: Node) -> dict[Factors, list[_Share]]:
     return merged
 
 
-def _is_negligible(number: float, shares: list[_Share], largest: float) -> bool:
-    """Whether a product is not printed.
+def _coefficients_in(merged: dict[Factors, list[_Share]]) -> list[float]:
+    """The coefficients c_k of all shares."""
+    values = []
+    for shares in merged.values():
+        values += [share.coefficient for share in shares]
+    return values
 
-    Products are judged by c_k, in which terms are comparable, and by how far their shares cancel.
+
+def _is_negligible(number: float, shares: list[_Share], largest: float) -> bool:
+    """Whether a product is too small to be printed, or its shares cancel.
+
+    Products are judged by c_k, because terms are comparable in c_k.
+
+    Args:
+        number: the number in front of the product.
+        shares: the shares of the terms in it.
+        largest: the largest |c_k| of the rule.
     """
     if not max(abs(share.coefficient) for share in shares) >= NEGLIGIBLE * largest:
         return True
@@ -238,18 +274,20 @@ def _trace_constants(rule: Node, products: list[Product]) -> tuple[tuple[str, Nu
 
 
 def _formula(rule: Node) -> Formula:
-    spec = rule.spec
-    kept = (tree_of(spec["eligibility"]), float(spec["tau"])) if spec["eligibility"] else None
-    return Formula(rate(rule), tree(rule), kept)
+    trace = None
+    if rule.spec["eligibility"]:
+        trace = Trace(tree_of(rule.spec["eligibility"]), float(rule.spec["tau"]))
+    return Formula(rate(rule), tree(rule), trace)
 
 
 def _call_or_card(rule: Node) -> Expression:
-    own = tuple(constants(rule).items())
+    constants_of = tuple(constants(rule).items())
     if rule.parts:
-        return Call(rule.name, tuple(expression(part) for part in rule.parts.values()), own)
+        inner = tuple(expression(part) for part in rule.parts.values())
+        return Call(rule.name, inner, constants_of)
     sizes = tuple((name, leaf.shape) for name, leaf in rule.leaves.items() if leaf.size != 1)
     n_numbers = sum(leaf.size for leaf in rule.leaves.values())
-    return Card(rule.name, n_numbers, sizes, own)
+    return Card(rule.name, n_numbers, sizes, constants_of)
 
 
 def _fields_of_terms(rule: Node) -> set[str]:
@@ -269,10 +307,10 @@ def _fields_of_expression(rule: Node) -> set[str]:
 
 
 class _Shown(NamedTuple):
-    """One way in which an account shows a rule.
+    """A form in which an account shows a rule.
 
-    expression: of the rule
-    reads: the fields of the view that its own terms read, without the rules inside
+    expression: the expression of the rule.
+    reads: the fields of the view that the terms of the rule read, without the rules inside it.
     """
 
     expression: Callable[[Node], Expression]
@@ -287,7 +325,7 @@ _SHOWN: dict[Shows, _Shown] = {
 
 
 def _joined(products: list[tuple[Product, str]]) -> str:
-    """The products with signs between them; the first has a sign only where it is negative."""
+    """The products with signs between them. A first product above 0 has no sign."""
     words = []
     for index, (product, body) in enumerate(products):
         if index == 0:
@@ -298,16 +336,17 @@ def _joined(products: list[tuple[Product, str]]) -> str:
 
 
 def _product_text(product: Product) -> str:
-    factors = [name if power == 1 else f"{name}^{power}" for name, power in product.factors]
-    return "*".join([four_digits(abs(product.scale)), *factors])
+    parts = [four_digits(abs(product.scale))]
+    for name, power in product.factors:
+        parts.append(name if power == 1 else f"{name}^{power}")
+    return "*".join(parts)
 
 
 def _product_latex(product: Product) -> str:
-    factors = [
-        symbol(name) if power == 1 else f"{{{symbol(name)}}}^{{{power}}}"
-        for name, power in product.factors
-    ]
-    return r"\, ".join([power_of_ten(four_digits(abs(product.scale))), *factors])
+    parts = [power_of_ten(four_digits(abs(product.scale)))]
+    for name, power in product.factors:
+        parts.append(symbol(name) if power == 1 else f"{{{symbol(name)}}}^{{{power}}}")
+    return r"\, ".join(parts)
 
 
 def _constant(value: Number) -> str:

@@ -1,4 +1,4 @@
-"""Known rules: term lists that ship as `configs/rule/*.yaml`."""
+"""Known rules: the rules that ship as `configs/rule/*.yaml`."""
 
 import difflib
 import os
@@ -15,7 +15,7 @@ from metaplast.reuse.text import quote
 
 
 def shipped_configs() -> Traversable:
-    """The folder of config groups: inside the installed package, or beside it in a checkout."""
+    """The folder of config groups, in the installed package or beside it in a checkout."""
     try:
         return resources.files("metaplast.configs")
     except ModuleNotFoundError:
@@ -23,63 +23,59 @@ def shipped_configs() -> Traversable:
 
 
 def known_rules() -> tuple[str, ...]:
-    """The names of the rules that ship."""
-    return tuple(
-        sorted(
-            f.name.removesuffix(".yaml") for f in _folder().iterdir() if f.name.endswith(".yaml")
-        )
-    )
+    """The names of all known rules."""
+    files = [file.name for file in _folder().iterdir() if file.name.endswith(".yaml")]
+    return tuple(sorted(file.removesuffix(".yaml") for file in files))
 
 
 def known_rule(name: str) -> dict[str, Any]:
-    """The plain spec of a rule that ships.
-
-    Raises: BadInput naming the nearest known rule.
-    """
+    """The plain spec of a known rule. Raises: BadInput naming the nearest known rule."""
     known = known_rules()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "or give the path of a rule.safetensors"
         raise BadInput(f"rule {quote(name)}", f"one of {', '.join(known)}", hint)
-    plain = OmegaConf.to_container(
-        OmegaConf.create((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
-    )
+    content = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    plain = OmegaConf.to_container(OmegaConf.create(content))
     return _expanded(plain) if isinstance(plain, dict) else {}
 
 
-def said_of(name: str) -> dict[str, Any]:
-    """{account, reads} of a rule that ships: what its code says and does, kept so that it need not
-    be run.
+def facts_of(name: str) -> dict[str, Any]:
+    """The stored facts {account, reads} of a known rule.
+
+    A reader of them need not run the code of the rule.
     """
-    text = (
-        resources.files("metaplast.reuse").joinpath("known_rules.yaml").read_text(encoding="utf-8")
-    )
-    kept = OmegaConf.to_container(OmegaConf.create(text))
-    return kept[name]  # pyright: ignore[reportCallIssue, reportArgumentType, reportOptionalSubscript, reportReturnType]
+    file = resources.files("metaplast.reuse").joinpath("known_rules.yaml")
+    facts: Any = OmegaConf.to_container(OmegaConf.create(file.read_text(encoding="utf-8")))
+    return facts[name]
 
 
 def _expanded(plain: Any) -> Any:
-    """Families such as `taylor 2 of post pre weight` written out, at any depth."""
+    """Plain data in which families such as `taylor 2 of post pre weight` are written out."""
     if not isinstance(plain, dict):
         return plain
-    return {str(k): list(expand(v)) if k == "terms" else _expanded(v) for k, v in plain.items()}
+    expanded: dict[str, Any] = {}
+    for key, value in plain.items():
+        expanded[str(key)] = list(expand(value)) if key == "terms" else _expanded(value)
+    return expanded
 
 
-def is_name(given: str | os.PathLike[str]) -> bool:
-    """Whether a text means a known rule rather than a file: no path, no .safetensors, and no such
-    file unless shipped.
+def is_name(path_or_name: str | os.PathLike[str]) -> bool:
+    """Whether a text is the name of a known rule and no path of a file.
 
-    Raises: BadInput for anything that is no text or path.
+    A path object, a text with a separator and a text that ends with .safetensors are paths. So is
+    the name of an existing file, unless a known rule has that name.
+
+    Raises: BadInput for anything but a text or a path.
     """
-    if not isinstance(given, str | os.PathLike):
-        raise BadInput(f"rule {quote(given)}", "a path or the name of a known rule", "correct it")
-    text = str(given)
-    if (
-        isinstance(given, os.PathLike)
-        or os.sep in text
-        or text.endswith(".safetensors")
-        or "\0" in text
-    ):
+    if not isinstance(path_or_name, str | os.PathLike):
+        raise BadInput(
+            f"rule {quote(path_or_name)}", "a path or the name of a known rule", "correct it"
+        )
+    text = str(path_or_name)
+    if isinstance(path_or_name, os.PathLike) or os.sep in text or "\0" in text:
+        return False
+    if text.endswith(".safetensors"):
         return False
     return text in known_rules() or not os.path.exists(text)
 

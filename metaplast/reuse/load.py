@@ -1,11 +1,11 @@
-"""A learned or known rule, ready for use on any arrays."""
+"""A learned rule or a known rule, ready for use on any arrays."""
 
 import difflib
 import math
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,27 +32,28 @@ from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import decode, explain
 
 MAX_STATE = 2**24
+"""The most numbers in the state of a rule on a tiny connection."""
 Plain = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rule:
-    """A rule and its numbers; a plain constant, not a pytree.
+    """A rule and its numbers. It is a constant and no pytree.
 
     `init` and `update` are pure and can be traced.
 
-    name: of a known rule, or the entry of a file: slot, or slot/edge
-    spec: the form of the rule
-    theta: its numbers
-    edges: the edges that it was learned on; empty for a known rule
-    connections: {edge: sizes and spec} of these edges
-    reads: fields of the view that it reads, as measured
-    reach: the farthest source of these fields, see metaplast.rules
-    clock: of its updates, see metaplast.rules
-    dt: seconds per step in training; None: any
-    activity_reference: hertz that an activity of 1 stands for
-    formula: the rule as text
-    document: the document of the file, with scores and provenance; empty for a known rule
+    name: name of a known rule, or entry of a file (slot, or slot/edge).
+    spec: form of the rule.
+    theta: numbers of the rule.
+    edges: edges on which it was learned; empty for a known rule.
+    connections: {edge: sizes and spec} of these edges.
+    reads: fields of the view that it reads, as measured.
+    reach: farthest source of these fields, see metaplast.rules.
+    clock: clock of its updates, see metaplast.rules.
+    dt: seconds of a step in training; None: any.
+    activity_reference: hertz that an activity of 1 stands for.
+    formula: the rule as text.
+    document: document of the file, with scores and provenance; empty for a known rule.
     """
 
     name: str
@@ -72,71 +73,74 @@ class Rule:
         return f"Rule {self.name}: {self.formula}"
 
     def init(self, weights: Any) -> RuleState:
-        """The state at birth.
+        """The state of the rule at birth.
 
         Args:
-            weights: [n_post, n_pre], or in the layout of an edge that the file describes.
+            weights: the weights [n_post, n_pre], or in the layout of an edge of the file.
 
-        Raises: BadInput for weights that the rule cannot have.
+        Raises: BadInput for weights that do not fit the rule.
         """
         weights = check_weights(weights)
         return self.spec.init_state(floats(self.theta), self._connection(weights.shape))
 
     def update(self, view: SynapseView, state: RuleState, *, dt: float) -> tuple[RuleState, Array]:
-        """One step of the rule. It changes no weight: add delta_w to the weights yourself.
+        """One step of the rule. It changes no weights: the caller adds delta_w to them.
 
         Args:
-            view: the signals at the synapses, such as `synapse_view` builds.
-            state: of the rule, from `init` or from the step before.
+            view: the signals at the synapses, from `synapse_view`.
+            state: the state of the rule, from `init` or from the step before.
             dt: seconds of the step.
 
-        Returns: (state, delta_w); delta_w has the layout and dtype of view.weight.
-        Raises: BadInput naming a signal that the rule reads and the view lacks, or a wrong shape,
+        Returns: the new state, and delta_w in the layout and dtype of view.weight.
+        Raises: BadInput for a signal that the rule reads and the view lacks, or for a wrong shape,
             dtype, state or dt.
         """
         step = check_step(dt)
-        connection: AbstractConnection = TINY  # until the view is checked
+        # `complete` refuses a view without weights, so any connection serves for it.
+        connection: AbstractConnection = TINY
         if isinstance(view, SynapseView) and view.weight is not None:
             connection = self._connection(check_weights(view.weight).shape)
         whole = complete(view, connection, self.reads, self.name)
-        _check_state(state, _templates(self.spec, connection)[1])
+        _check_state(state, _templates(self.spec, connection).state)
         state, delta = self.spec.step(floats(self.theta), state, connection, whole, step)
         return state, delta.astype(_dtype_of(view.weight))
 
     def _connection(self, shape: tuple[int, ...]) -> AbstractConnection:
-        for edge, facts in self.connections.items():
-            if tuple(facts["shape"]) == shape and facts["spec"]["name"] != "dense":
-                connection = _decode_connection(facts, f"edge {edge}")
-                break
-        else:
-            if len(shape) != 2 or 0 in shape:
-                raise BadInput(f"weight of shape {shape}", "[n_post, n_pre]", "reshape it")
-            connection = Dense(*shape)
-        expected = [leaf.shape for leaf in jax.tree.leaves(_templates(self.spec, connection)[0])]
-        given = [np.shape(leaf) for leaf in jax.tree.leaves(self.theta)]
-        if expected != given:
-            known = ", ".join(
-                f"{name} {facts['shape']}" for name, facts in self.connections.items()
-            )
+        """The connection of weights of a shape. Raises: BadInput where theta does not fit it."""
+        connection = self._connection_of_shape(shape)
+        template = _templates(self.spec, connection).theta
+        expected = [leaf.shape for leaf in jax.tree.leaves(template)]
+        actual = [np.shape(leaf) for leaf in jax.tree.leaves(self.theta)]
+        if expected != actual:
+            edges = [f"{name} {facts['shape']}" for name, facts in self.connections.items()]
             raise BadInput(
                 f"weight of shape {shape}",
-                f"that of the edge it was learned on: {known}",
+                f"the shape of an edge on which it was learned: {', '.join(edges)}",
                 "it holds one number per synapse",
             )
         return connection
 
+    def _connection_of_shape(self, shape: tuple[int, ...]) -> AbstractConnection:
+        """The sparse connection of an edge of the file that has the shape, else a dense one."""
+        for edge, facts in self.connections.items():
+            if tuple(facts["shape"]) == shape and facts["spec"]["name"] != "dense":
+                return _decode_connection(facts, f"edge {edge}")
+        if len(shape) != 2 or 0 in shape:
+            raise BadInput(f"weight of shape {shape}", "[n_post, n_pre]", "reshape it")
+        return Dense(*shape)
+
 
 def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> Rule:
-    """The rule in a rule file, or a known rule by name (`oja`, `hebb`, `delta`, ...).
+    """The rule of a rule file, or a known rule such as `oja`, `hebb` and `delta`.
 
     The reference vector of the file is computed anew and compared.
 
     Args:
         path_or_name: the path of a rule file, or the name of a known rule.
-        edge: the edge whose rule is loaded, where the file holds several rules.
+        edge: the edge whose rule is loaded, for a file with several rules.
 
-    Returns: the rule with its numbers; its `init` and `update` run it on any arrays.
-    Raises: BadInput, one line, for a bad file, an unknown name, or an edge that must be named.
+    Returns: the rule with its numbers. Its `init` and `update` run it on any arrays.
+    Raises: BadInput, one line, for a bad file, an unknown name, or a missing edge.
     """
     if is_name(path_or_name):
         if edge is not None:
@@ -146,7 +150,8 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
                 "leave it out",
             )
         return _known(str(path_or_name))
-    file, where = read_rule(path_or_name), f"rule file {quote(str(path_or_name), 200)}"
+    file = read_rule(path_or_name)
+    where = f"rule file {quote(str(path_or_name), 200)}"
     entry = _choose(entries(file.document), edge, where)
     spec = _decode("rule", entry.slot["rule"], f"{where}: {entry.key}")
     theta = _theta(spec, entry, file.tensors, f"{where}: {entry.key}")
@@ -157,20 +162,9 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
             f"{reach(reads)}, as measured",
             "write it again",
         )
-    compare(
-        file.document["reference"][entry.key],
-        reference(spec, theta, channels, file.document["dt"]),
-        where,
-    )
-    if "account" in entry.slot and from_plain(entry.slot["account"]) not in (
-        *accounts_of_before(spec),
-        account_of(spec),
-    ):
-        raise BadInput(
-            f"{where}: account of its numbers",
-            "what the rule's own code says of them",
-            "write it again",
-        )
+    vector = reference(spec, theta, channels, file.document["dt"])
+    compare(file.document["reference"][entry.key], vector, where)
+    _check_account(entry, spec, where)
     text = formulas.text(formulas.expression(node_of(spec, theta)))
     return Rule(
         name=entry.key,
@@ -188,7 +182,21 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     )
 
 
+def _check_account(entry: Entry, spec: AbstractRule, where: str) -> None:
+    """The account in a file is an account of the rule's code. Raises: BadInput where it is not."""
+    if "account" not in entry.slot:
+        return
+    accounts = (*accounts_of_before(spec), account_of(spec))
+    if from_plain(entry.slot["account"]) not in accounts:
+        raise BadInput(
+            f"{where}: account of its numbers",
+            "the account of the rule's own code",
+            "write it again",
+        )
+
+
 def _known(name: str) -> Rule:
+    """A known rule. Raises: BadInput for a space to search, whose coefficients are unknown."""
     rule = known(name)
     coefficients = formulas.rule_terms(node_of(rule.spec, rule.theta)).values()
     if coefficients and not any(coefficients):
@@ -201,12 +209,10 @@ def _known(name: str) -> Rule:
 
 
 def known(name: str) -> Rule:
-    """A rule that ships, by name.
-
-    A space to search has the coefficients of its start.
-    """
+    """A known rule by name. A space to search has the coefficients of its start."""
     spec = _decode("rule", known_rule(name), f"rule {name}")
-    theta = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _templates(spec, TINY)[0])
+    template = _templates(spec, TINY).theta
+    theta = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
     _, reads = measured(spec, TINY)
     return Rule(
         name=name,
@@ -224,26 +230,25 @@ def known(name: str) -> Rule:
     )
 
 
-def _choose(found: dict[str, Entry], edge: str | None, where: str) -> Entry:
-    if edge is None and len(found) == 1:
-        return next(iter(found.values()))
-    choices = [name for entry in found.values() for name in entry.edges]
-    for entry in found.values():
+def _choose(by_key: dict[str, Entry], edge: str | None, where: str) -> Entry:
+    """The entry of an edge, or the only entry. Raises: BadInput where it must be named."""
+    if edge is None and len(by_key) == 1:
+        return next(iter(by_key.values()))
+    edges: list[str] = []
+    for entry in by_key.values():
         if edge in entry.edges:
             return entry
-    listed = ", ".join(choices[:20])
+        edges += entry.edges
+    listed = ", ".join(edges[:20])
     if edge is None:
         raise BadInput(
-            f"{where}: {len(found)} rules",
+            f"{where}: {len(by_key)} rules",
             f"edge=one of {listed}",
-            f"e.g. load_rule(path, edge={choices[0]!r})",
+            f"e.g. load_rule(path, edge={edges[0]!r})",
         )
-    near = difflib.get_close_matches(str(edge), choices, n=1)
-    raise BadInput(
-        f"{where}: edge {quote(edge)}",
-        f"one of {listed}",
-        f"did you mean {near[0]!r}?" if near else "choose one",
-    )
+    near = difflib.get_close_matches(str(edge), edges, n=1)
+    fix = f"did you mean {near[0]!r}?" if near else "choose one"
+    raise BadInput(f"{where}: edge {quote(edge)}", f"one of {listed}", fix)
 
 
 def _decode(kind: str, spec: Plain, where: str) -> Any:
@@ -268,55 +273,73 @@ def _decode_connection(facts: Plain, where: str) -> AbstractConnection:
 
 
 def _theta(spec: AbstractRule, entry: Entry, tensors: dict[str, np.ndarray], where: str) -> Theta:
-    """The tensors of an entry as the tree that the rule's own `init` gives.
+    """The tensors of an entry as theta of its rule.
 
-    Every shape is checked on every edge.
+    The tree is the tree that `init` of the rule gives. Shapes are checked on every edge.
+
+    Args:
+        spec: the form of the rule.
+        entry: the entry.
+        tensors: the tensors of the file.
+        where: the place in the file, for errors.
+
+    Raises: BadInput for a missing tensor, an extra tensor, or a wrong shape.
     """
-    found = {}
+    by_name = {}
     for name, value in tensors.items():
         if name == entry.prefix or name.startswith(f"{entry.prefix}."):
-            found[name] = value
+            by_name[name] = value
     template, state = _templates(spec, TINY)
     if sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state)) > MAX_STATE:
         raise BadInput(
             f"{where}: state of the rule", f"at most {MAX_STATE} numbers", "this is no rule file"
         )
     paths, tree = jax.tree_util.tree_flatten_with_path(template)
-    wanted = [".".join([entry.prefix, *(_part(p) for p in path)]) for path, _ in paths]
-    wrong = sorted(set(wanted) ^ set(found))
+    names = []
+    for path, _ in paths:
+        names.append(".".join([entry.prefix, *(_part(part) for part in path)]))
+    wrong = sorted(set(names) ^ set(by_name))
     if wrong:
-        kind = "extra" if wrong[0] in found else "missing"
+        kind = "extra" if wrong[0] in by_name else "missing"
         raise BadInput(
-            f"{where}: {kind} tensor {quote(wrong[0])}", f"{len(wanted)} tensors", "write it again"
+            f"{where}: {kind} tensor {quote(wrong[0])}", f"{len(names)} tensors", "write it again"
         )
-    theta = jax.tree.unflatten(tree, [found[name] for name in wanted])
-    if [v.shape for v in jax.tree.leaves(theta)] != [leaf.shape for _, leaf in paths]:
+    if any(by_name[name].shape != leaf.shape for name, (_, leaf) in zip(names, paths, strict=True)):
+        # The shapes depend on the sizes of the edge.
         for edge in entry.edges:
-            real = _templates(
-                spec, _decode_connection(entry.slot["connections"][edge], f"{where}: edge {edge}")
-            )[0]
-            for name, leaf in zip(wanted, jax.tree.leaves(real), strict=True):
-                if found[name].shape != leaf.shape:
+            facts = entry.slot["connections"][edge]
+            connection = _decode_connection(facts, f"{where}: edge {edge}")
+            leaves = jax.tree.leaves(_templates(spec, connection).theta)
+            for name, leaf in zip(names, leaves, strict=True):
+                if by_name[name].shape != leaf.shape:
                     raise BadInput(
-                        f"{where}: {name} of shape {found[name].shape}",
+                        f"{where}: {name} of shape {by_name[name].shape}",
                         f"{leaf.shape}",
                         "write it again",
                     )
-    return theta
+    return jax.tree.unflatten(tree, [by_name[name] for name in names])
+
+
+class _Templates(NamedTuple):
+    """The shapes of theta and of the state of a rule."""
+
+    theta: Theta
+    state: RuleState
 
 
 @lru_cache(maxsize=256)
-def _templates(spec: AbstractRule, connection: AbstractConnection) -> tuple[Theta, RuleState]:
-    """Shapes of theta and of the state."""
+def _templates(spec: AbstractRule, connection: AbstractConnection) -> _Templates:
     theta = jax.eval_shape(lambda: spec.init(jax.random.key(0), connection))
-    return theta, jax.eval_shape(lambda t: spec.init_state(t, connection), theta)
+    state = jax.eval_shape(lambda theta: spec.init_state(theta, connection), theta)
+    return _Templates(theta, state)
 
 
 def _check_state(state: Any, template: RuleState) -> None:
-    given = jax.tree.map(jnp.shape, state) if isinstance(state, RuleState) else None
-    if given != jax.tree.map(lambda leaf: leaf.shape, template):
+    """Raises: BadInput for a state of other shapes than its template."""
+    shapes = jax.tree.map(jnp.shape, state) if isinstance(state, RuleState) else None
+    if shapes != jax.tree.map(lambda leaf: leaf.shape, template):
         raise BadInput(
-            "state", "what rule.init(weights) gave for weights of this shape", "call init first"
+            "state", "the state of rule.init(weights) for weights of this shape", "call init first"
         )
 
 

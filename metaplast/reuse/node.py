@@ -1,4 +1,4 @@
-"""The rules of a file, one node each, with their numbers as they act; without JAX."""
+"""The rules of a file as nodes, with their numbers as they act; without JAX."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -21,10 +21,10 @@ Number = float | int | str
 class Node(NamedTuple):
     """One rule.
 
-    spec: its form as plain data
-    account: how theta moves its numbers
-    leaves: its own leaves of theta by dotted name
-    parts: {label: node} of the rules inside
+    spec: form of the rule as plain data.
+    account: account of its numbers.
+    leaves: {dotted name: leaf} of theta, without the leaves of its parts.
+    parts: {label: node} of the rules inside it.
     """
 
     spec: Plain
@@ -34,12 +34,18 @@ class Node(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The registered name of the rule; of an old name, the name of today."""
+        """The current registered name of the rule, also where the file has an old name."""
         return current_name("rule", self.spec["name"])
 
 
 def node(spec: Plain, account: Account, theta: Any) -> Node:
-    """The node of a rule from its plain spec and its theta, nested dicts of arrays."""
+    """The node of a rule.
+
+    Args:
+        spec: the form of the rule as plain data.
+        account: the account of its numbers.
+        theta: nested dicts of arrays, or one array.
+    """
     theta = theta if isinstance(theta, dict) else {"": theta}
     parts = {}
     rest = theta
@@ -56,7 +62,12 @@ def node(spec: Plain, account: Account, theta: Any) -> Node:
 def nodes(document: Plain, tensors: Tensors) -> dict[str, Node]:
     """{entry: node} of every theta of a rule file.
 
-    Where a file holds no account, leaves are shown as they are; `ask.whole` adds the accounts.
+    A rule without an account in the file gets an empty account, which shows leaves as they are.
+    `ask.whole` adds the accounts.
+
+    Args:
+        document: the document of the file.
+        tensors: the tensors of the file.
     """
     rules = {}
     for key, entry in entries(document).items():
@@ -66,9 +77,13 @@ def nodes(document: Plain, tensors: Tensors) -> dict[str, Node]:
 
 
 def walk(start: Node, mark: str = "") -> Iterator[tuple[str, Node]]:
-    """(mark, node) of the node and of all nodes inside it.
+    """(mark, node) of a node and of all nodes inside it.
 
-    The mark names the parts of rules with several parts.
+    The mark of a node names the part in which it stands, where a rule has several parts.
+
+    Args:
+        start: the node.
+        mark: the mark of the node.
     """
     yield mark, start
     for label, part in start.parts.items():
@@ -81,7 +96,7 @@ def rate(node: Node) -> float:
 
 
 def coefficients(node: Node) -> dict[str, float]:
-    """{term: c_k} as they act, before the rate; {} for a rule that is no list of terms."""
+    """{term: c_k} as they act, before the rate; {} for a rule without terms."""
     if node.account.shows != "terms":
         return {}
     names = node.spec["terms"]
@@ -90,16 +105,16 @@ def coefficients(node: Node) -> dict[str, float]:
 
 
 def tree(node: Node) -> Tree:
-    """The expression, its numbers as they act."""
+    """The expression of a rule, with its numbers as they act."""
     bare = _expression.parse(node.spec["expression"])
     start = [float(value) for value in _expression.numbers(bare)]
     return _expression.filled(bare, iter(_acting_each(node, "expression", start)))
 
 
 def learned(node: Node) -> dict[str, float]:
-    """The constants that theta moves, as they act.
+    """{name: value} of the constants that theta moves, as they act.
 
-    Coefficients and the numbers of an expression are not among them.
+    Coefficients and numbers of an expression are not among them.
     """
     values: dict[str, float] = {}
     for name in node.account.moved:
@@ -115,14 +130,14 @@ def learned(node: Node) -> dict[str, float]:
 
 
 def unmoving(node: Node) -> dict[str, np.ndarray]:
-    """The leaves of theta that move no number of the account."""
+    """{dotted name: leaf} of the leaves that move no field of the account."""
     return {name: leaf for name, leaf in node.leaves.items() if name not in _moved(node.account)}
 
 
 def constants(node: Node) -> dict[str, Number]:
-    """The fields of a rule as they act, and the scalar leaves that move no field.
+    """{name: value} of the fields of a rule as they act, and of its scalar leaves that move none.
 
-    Fields are numbers, text and lists of these.
+    A field holds a number, a text, or a list of these.
     """
     values: dict[str, Number] = {}
     scalars = {name: leaf for name, leaf in unmoving(node).items() if leaf.size == 1}
@@ -146,19 +161,23 @@ def constants(node: Node) -> dict[str, Number]:
 
 
 def _listed(values: Iterable[Any]) -> str:
-    shown = (f"{each:.4g}" if isinstance(each, float) else str(each) for each in values)
-    return "[" + ", ".join(shown) + "]"
+    """A list of values as text."""
+    texts = []
+    for value in values:
+        texts.append(f"{value:.4g}" if isinstance(value, float) else str(value))
+    return "[" + ", ".join(texts) + "]"
 
 
 def _shadowed(name: str, scalars: Mapping[str, np.ndarray]) -> bool:
-    """Whether a leaf bears the name of the field but moves it by an unknown law.
+    """Whether a leaf has the name of a field.
 
-    The field may then not act as it stands.
+    It may move the field by an unknown law, so that the field may not act as it stands.
     """
     return any(leaf == name or leaf.endswith(f"_{name}") for leaf in scalars)
 
 
 def _acting(node: Node, field: str) -> float:
+    """A number of a field as it acts."""
     value = float(node.spec[field])
     moved = node.account.moved.get(field)
     if moved is None or moved.leaf not in node.leaves:
@@ -167,6 +186,7 @@ def _acting(node: Node, field: str) -> float:
 
 
 def _acting_each(node: Node, field: str, start: list[float]) -> list[float]:
+    """The numbers of a field that holds a list, as they act."""
     moved = node.account.moved.get(field)
     if moved is None or moved.leaf not in node.leaves:
         return start
@@ -175,12 +195,12 @@ def _acting_each(node: Node, field: str, start: list[float]) -> list[float]:
         raise BadInput(
             f"{moved.leaf} of shape {list(leaf.shape)}", f"[{len(start)}]", "correct the file"
         )
-    return [
-        LAWS[moved.law].acts(value, float(more)) for value, more in zip(start, leaf, strict=True)
-    ]
+    acts = LAWS[moved.law].acts
+    return [acts(value, float(moving)) for value, moving in zip(start, leaf, strict=True)]
 
 
 def _moved(account: Account) -> set[str]:
+    """The leaves that move fields."""
     return {moved.leaf for moved in account.moved.values()}
 
 

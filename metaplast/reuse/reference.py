@@ -1,6 +1,7 @@
-"""A frozen reference vector: the change by a rule on fixed signals, computed when it is saved.
+"""The reference vector of a rule: its changes of weight on fixed signals.
 
-It is computed again when the rule is loaded, so that a change of its meaning shows.
+It is computed when a rule is saved, and again when the rule is loaded. So a change in the meaning
+of the rule shows.
 """
 
 import zlib
@@ -17,8 +18,11 @@ from metaplast.reuse.document import REFERENCE_SHAPE
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import CREDIT_FIELDS, NeuronView, RuleState, SynapseView, Theta
 
-# Of the largest element. Other devices and float64 agree to 1e-6, a changed meaning does not.
 TOLERANCE = 1e-4
+"""The largest difference, as a share of the largest element.
+
+Other devices and other precisions differ by 1e-6. A changed meaning differs by more.
+"""
 _SIGNED = frozenset(
     {"potential", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"}
     | CREDIT_FIELDS
@@ -28,10 +32,10 @@ TINY = Dense(N_POST, N_PRE)
 
 
 def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: float) -> np.ndarray:
-    """delta_w [step, post, pre] of a few steps on a 3 -> 2 connection, in float64.
+    """delta_w [n_steps, n_post, n_pre] of a few steps on a tiny connection, in float64.
 
-    The steps begin with the state at birth. A leaf of theta with one value per synapse is cut to
-    the first values.
+    The steps begin with the state at birth. A leaf of theta with one number per synapse is cut to
+    its first numbers.
 
     Args:
         rule: the form of the rule.
@@ -39,13 +43,14 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
         channels: the modulators that it reads.
         dt: seconds of a step.
 
-    Raises: BadInput if the change is not finite.
+    Raises: BadInput for a change that is not finite.
     """
-    cut = _cut(rule, theta)
-    state, deltas = rule.init_state(cut, TINY), []
+    tiny_theta = _cut(rule, theta)
+    state = rule.init_state(tiny_theta, TINY)
+    deltas = []
     with jax.default_matmul_precision("highest"):
         for step in range(N_STEPS):
-            state, delta = _change(rule, dt, cut, state, view_at(step, channels))
+            state, delta = _change(rule, dt, tiny_theta, state, view_at(step, channels))
             deltas.append(np.asarray(delta, np.float64))
     values = np.stack(deltas)
     if not np.isfinite(values).all():
@@ -64,14 +69,22 @@ def _change(
     return rule.step(theta, state, TINY, view, dt)
 
 
-def compare(given: Any, computed: np.ndarray, where: str) -> None:
-    """Raises: BadInput where the vector in a file differs from the one computed now."""
-    expected = np.asarray(given, np.float64)
+def compare(stored: Any, computed: np.ndarray, where: str) -> None:
+    """Compare the reference vector of a file with the one that is computed now.
+
+    Args:
+        stored: the vector of the file, as nested lists.
+        computed: the vector of now.
+        where: the name of the file, for errors.
+
+    Raises: BadInput where they differ.
+    """
+    expected = np.asarray(stored, np.float64)
     scale = max(np.abs(expected).max(), np.abs(computed).max())
-    apart = np.abs(expected - computed).max()
-    if apart > TOLERANCE * scale:
+    difference = np.abs(expected - computed).max()
+    if difference > TOLERANCE * scale:
         raise BadInput(
-            f"{where}: reference vector differs by {apart / scale:.1e} of its size",
+            f"{where}: reference vector differs by {difference / scale:.1e} of its size",
             f"at most {TOLERANCE:.0e}",
             "the file was changed, or this version computes the rule differently: "
             "use the version that wrote it",
@@ -79,25 +92,36 @@ def compare(given: Any, computed: np.ndarray, where: str) -> None:
 
 
 def floats(theta: Theta) -> Theta:
-    """Every float leaf in JAX's default float, whatever a file holds."""
-    wanted = jnp.zeros(()).dtype
-    return jax.tree.map(
-        lambda x: jnp.asarray(x, wanted if np.dtype(x.dtype).kind == "f" else x.dtype), theta
-    )
+    """Theta with every float leaf in JAX's default float."""
+    default = jnp.zeros(()).dtype
+
+    def converted(leaf: Any) -> jax.Array:
+        is_float = np.dtype(leaf.dtype).kind == "f"
+        return jnp.asarray(leaf, default if is_float else leaf.dtype)
+
+    return jax.tree.map(converted, theta)
 
 
 def _cut(rule: AbstractRule, theta: Theta) -> Theta:
+    """Theta with leaves that are cut to the sizes of the tiny connection."""
     template = jax.eval_shape(lambda: rule.init(jax.random.key(0), TINY))
-    return floats(
-        jax.tree.map(lambda leaf, tiny: np.resize(np.asarray(leaf), tiny.shape), theta, template)
-    )
+    cut = jax.tree.map(lambda leaf, tiny: np.resize(np.asarray(leaf), tiny.shape), theta, template)
+    return floats(cut)
 
 
 def view_at(step: int, channels: tuple[str, ...]) -> SynapseView:
+    """The fixed signals of one step.
+
+    Args:
+        step: the number of the step.
+        channels: the names of the modulators.
+    """
+
     def side(name: str, n: int) -> NeuronView:
-        return NeuronView(
-            **{f: _draw(f"{name}.{f}", step, (n,)) for f in NeuronView.__dataclass_fields__}
-        )
+        signals = {}
+        for field in NeuronView.__dataclass_fields__:
+            signals[field] = _draw(f"{name}.{field}", step, (n,))
+        return NeuronView(**signals)
 
     return SynapseView(
         pre=side("pre", N_PRE),
@@ -111,10 +135,15 @@ def view_at(step: int, channels: tuple[str, ...]) -> SynapseView:
 
 
 def _draw(name: str, step: int, shape: tuple[int, ...]) -> Any:
-    """Numbers between 0.1 and 0.9, of either sign where the signal has one; each signal has its own
-    stream.
+    """Random numbers of a size between 0.1 and 0.9, of either sign for a signal with a sign.
 
-    RandomState: NumPy promises that this old generator never changes, and promises it of no other.
+    Each signal has its own stream. RandomState is the only generator of NumPy that is promised
+    never to change.
+
+    Args:
+        name: the name of the signal.
+        step: the number of the step.
+        shape: the shape of the numbers.
     """
     generator = np.random.RandomState(zlib.crc32(f"{name} {step}".encode()))
     values = generator.uniform(0.1, 0.9, shape)

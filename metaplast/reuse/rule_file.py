@@ -1,10 +1,11 @@
-"""`rule.safetensors`: one learned rule, shareable. Numbers as tensors, everything else as one JSON
-document.
+"""`rule.safetensors`: one learned rule in a file to share.
 
-Reading a file never runs code: no pickle, no JAX, nothing imported by a name that stands in it.
-Sizes are capped before anything is read; only known dtypes and rule forms pass; every string stays
-text. The document carries a checksum over itself and the tensors, so that a flipped bit is noticed
-by whoever reads the file. A file of 0.1.0 has none.
+The numbers are tensors. Everything else is one JSON document.
+
+Reading a file never runs code. There is no pickle and no JAX, and no name in the file is imported.
+Sizes are limited before anything is read. Only known dtypes and known forms of rules pass. Every
+string stays text. The document holds a checksum of itself and of the tensors, so that a reader
+notices a flipped bit. A file of version 0.1.0 has no checksum.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from metaplast.reuse.document import SCHEMA, check
 from metaplast.reuse.text import quote
 
 MAX_BYTES = 64 * 2**20
-MAX_HEADER = 4 * 2**20  # names, shapes and the document
+MAX_HEADER = 4 * 2**20
+"""Bytes of names, shapes and the document."""
 MAX_TENSORS = 10_000
 MAX_DEPTH = 24
-CHECKSUM = "sha256"  # of the document that is without it
+CHECKSUM = "sha256"
+"""The key of the checksum in a document."""
 DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64), "I32": np.dtype(np.int32)}
 Plain = dict[str, Any]
 
@@ -40,8 +43,8 @@ Plain = dict[str, Any]
 class RuleFile:
     """The content of a rule file.
 
-    document: plain data, see document.py
-    tensors: the leaves of theta by dotted name
+    document: plain data, see document.py.
+    tensors: {dotted name: leaf} of theta.
     """
 
     document: Plain
@@ -49,7 +52,11 @@ class RuleFile:
 
 
 def flatten(prefix: str, theta: Any) -> dict[str, np.ndarray]:
-    """The leaves of a tree of dicts and sequences as `prefix.key.0.key` -> array.
+    """{dotted name: leaf} of a tree of dicts and sequences, such as `prefix.key.0.key`.
+
+    Args:
+        prefix: the first part of the names.
+        theta: the tree.
 
     Raises: BadInput for a key with a dot, or a leaf that is no array of numbers.
     """
@@ -77,7 +84,14 @@ def flatten(prefix: str, theta: Any) -> dict[str, np.ndarray]:
 
 
 def subtree(prefix: str, tensors: Mapping[str, np.ndarray]) -> Any:
-    """The tensors under `prefix` as nested dicts; a sequence comes back as a dict of indices."""
+    """The tensors whose names begin with a prefix, as nested dicts.
+
+    A sequence comes back as a dict of indices.
+
+    Args:
+        prefix: the first part of the names.
+        tensors: {dotted name: array}.
+    """
     if prefix in tensors:
         return tensors[prefix]
     tree: Plain = {}
@@ -94,12 +108,12 @@ def subtree(prefix: str, tensors: Mapping[str, np.ndarray]) -> Any:
 def save_rule(
     path: str | os.PathLike[str], document: Plain, tensors: Mapping[str, np.ndarray]
 ) -> None:
-    """Write a rule file, whole or not at all; equal content gives equal bytes.
+    """Write a rule file, whole or not at all. Equal content gives equal bytes.
 
     Args:
-        path: of the file to write; an existing file is replaced.
-        document: the document, as `describe_rule` gives it.
-        tensors: the leaves of theta by dotted name, as `describe_rule` gives them.
+        path: the path of the file. An existing file is replaced.
+        document: the document, from `describe_rule`.
+        tensors: {dotted name: leaf} of theta, from `describe_rule`.
 
     Raises: BadInput for content that `read_rule` would refuse; OSError where the disk refuses.
     """
@@ -132,55 +146,56 @@ def save_rule(
 
 
 def read_rule(path: str | os.PathLike[str]) -> RuleFile:
-    """Read and check a rule file, without running a rule.
+    """Read and check a rule file. No rule runs.
 
-    The reference vector is checked by `load_rule`, which runs the rule.
+    `load_rule` runs the rule and checks its reference vector.
 
     Args:
-        path: of the rule file.
+        path: the path of the rule file.
 
     Returns: the document and the tensors of the file.
-    Raises: BadInput, one line, for anything but a whole, sane rule file.
+    Raises: BadInput, one line, for anything but a whole and sane rule file.
     """
     where = f"rule file {quote(str(path), 200)}"
     return _parse(_read_bytes(path, where), where)
 
 
 def _pack(document: Plain, tensors: Mapping[str, np.ndarray]) -> bytes:
-    whole = {
-        name: np.ascontiguousarray(value).reshape(np.shape(value))
-        for name, value in tensors.items()
-    }
-    for name, value in whole.items():
-        if value.dtype not in DTYPES.values():
+    """The bytes of a rule file."""
+    arrays = {}
+    for name, value in tensors.items():
+        array = np.ascontiguousarray(value).reshape(np.shape(value))
+        if array.dtype not in DTYPES.values():
             raise BadInput(
-                f"tensor {quote(name)} of dtype {value.dtype}",
+                f"tensor {quote(name)} of dtype {array.dtype}",
                 "float32, float64 or int32",
                 "convert it",
             )
+        arrays[name] = array
     try:
-        summed = document | {CHECKSUM: checksum(document, whole)}
-        text = _text(summed)
+        text = _text(document | {CHECKSUM: checksum(document, arrays)})
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(
             f"document: {quote(str(error))}", "plain data with finite numbers", "convert it"
         ) from None
-    # One metadata entry alone: safetensors writes several in an order that changes from process to
-    # process.
-    return pack_tensors(whole, {SCHEMA: text})
+    # safetensors writes several entries of metadata in an order that differs between processes, so
+    # there is one entry.
+    return pack_tensors(arrays, {SCHEMA: text})
 
 
 def checksum(document: Plain, tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of the document without its checksum and of all tensors.
+    """The SHA-256 of a document and of the names, dtypes, shapes and numbers of all tensors.
 
-    Of a tensor, its name, dtype, shape and numbers count.
+    Args:
+        document: the document without a checksum.
+        tensors: {dotted name: array}.
     """
-    summed = hashlib.sha256(_text(document).encode())
+    digest = hashlib.sha256(_text(document).encode())
     for name in sorted(tensors):
         value = tensors[name]
-        summed.update(f"\n{name} {value.dtype.str} {list(value.shape)}\n".encode())
-        summed.update(np.ascontiguousarray(value).tobytes())
-    return summed.hexdigest()
+        digest.update(f"\n{name} {value.dtype.str} {list(value.shape)}\n".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 def _text(document: Plain) -> str:
@@ -188,22 +203,23 @@ def _text(document: Plain) -> str:
 
 
 def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
+    """The bytes of a regular file of limited size."""
+    # A pipe must not block.
+    flags = os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
     try:
-        handle = os.open(
-            path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
-        )  # a pipe must not block
+        handle = os.open(path, flags)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadInput(f"{where}: {reason}", "a readable file", "correct the path") from None
     try:
-        facts = os.fstat(handle)
-        if stat.S_ISDIR(facts.st_mode):
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
             raise BadInput(f"{where}: a folder", "a file", "give the rule.safetensors inside it")
-        if not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise BadInput(f"{where}: not a regular file", "a regular file", "correct the path")
-        if facts.st_size > MAX_BYTES:
+        if status.st_size > MAX_BYTES:
             raise BadInput(
-                f"{where}: {facts.st_size} bytes", f"at most {MAX_BYTES}", "this is no rule file"
+                f"{where}: {status.st_size} bytes", f"at most {MAX_BYTES}", "this is no rule file"
             )
         with open(handle, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
@@ -221,6 +237,7 @@ def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
 
 
 def _parse(data: bytes, where: str) -> RuleFile:
+    """The checked content of a rule file, from its bytes."""
     damaged = BadInput(
         f"{where}: cut off or damaged", "a safetensors file", "fetch or write it again"
     )
@@ -252,10 +269,10 @@ def _parse(data: bytes, where: str) -> RuleFile:
                 "finite numbers",
                 "train again",
             )
-    summed = CHECKSUM in document
-    said = document.pop(CHECKSUM, None)
+    has_checksum = CHECKSUM in document
+    stored = document.pop(CHECKSUM, None)
     check(document, tensors, where)
-    if summed and said != checksum(document, tensors):
+    if has_checksum and stored != checksum(document, tensors):
         raise BadInput(
             f"{where}: other content than its checksum says",
             "the file as written",
@@ -265,6 +282,7 @@ def _parse(data: bytes, where: str) -> RuleFile:
 
 
 def _document(metadata: Any, where: str) -> Plain:
+    """The document in the metadata of a file."""
     if not isinstance(metadata, dict):
         raise BadInput(
             f"{where}: no metadata", f"a {SCHEMA} file", "this is another kind of safetensors file"
@@ -280,7 +298,8 @@ def _document(metadata: Any, where: str) -> Plain:
 
 def _check_entry(name: str, entry: Any, where: str) -> None:
     dtype = entry.get("dtype") if isinstance(entry, dict) else None
-    if dtype not in tuple(DTYPES):  # a tuple: a file may hold what cannot be hashed
+    # A tuple, because the dtype in a file may be a list, which has no hash.
+    if dtype not in tuple(DTYPES):
         raise BadInput(
             f"{where}: {quote(name)} of dtype {quote(dtype)}",
             f"one of {', '.join(DTYPES)}",
@@ -289,6 +308,7 @@ def _check_entry(name: str, entry: Any, where: str) -> None:
 
 
 def _json(data: bytes, where: str) -> Plain:
+    """The JSON object in a text of limited depth."""
     try:
         value = json.loads(
             data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse
@@ -308,30 +328,42 @@ def _json(data: bytes, where: str) -> Plain:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> Plain:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise BadInput(f"{quote(twice)} stands twice", "distinct names", "remove one")
-    return found
+    """The pairs of a JSON object as a dict. Raises: BadInput for a name that stands twice."""
+    mapping: Plain = {}
+    for name, value in pairs:
+        if name in mapping:
+            raise BadInput(f"{quote(name)} stands twice", "distinct names", "remove one")
+        mapping[name] = value
+    return mapping
 
 
 def _refuse(constant: str) -> None:
+    """Raises: BadInput for NaN, Infinity or -Infinity in a JSON text."""
     raise BadInput(constant, "finite numbers", "write null where there is none")
 
 
 def _check_depth(value: Any, left: int) -> None:
+    """Check the depth and the numbers of plain data.
+
+    Args:
+        value: the data.
+        left: levels that may still come.
+    """
     if left == 0:
         raise BadInput("nested too deep", f"at most {MAX_DEPTH} levels", "this is no rule file")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadInput("a number out of range", "finite numbers", "correct it")
-    for item in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
+    items: Iterable[Any] = ()
+    if isinstance(value, dict):
+        items = value.values()
+    elif isinstance(value, list):
+        items = value
+    for item in items:
         _check_depth(item, left - 1)
 
 
 def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -2,15 +2,24 @@
 
 
 def printable(text: str) -> str:
-    """`text` with every character that is not printable written as an escape: control characters,
-    colour codes, line breaks, invisible and direction-changing characters, lone surrogates."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for c in text
-    )
+    """The text with an escape in place of every character that is not printable.
+
+    Such characters are control characters, colour codes, line breaks, invisible characters,
+    characters that change the direction of writing, and lone surrogates.
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def quote(value: object, limit: int = 60) -> str:
-    """A short, printable form of any plain value, for messages."""
+    """A printable form of a plain value for messages.
+
+    Args:
+        value: the value.
+        limit: characters of the longest form. A longer one is cut.
+    """
     text = printable(repr(value) if isinstance(value, str) else str(value))
     return text if len(text) <= limit else text[: limit - 3] + "..."

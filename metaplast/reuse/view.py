@@ -1,4 +1,4 @@
-"""From a user's arrays to the view that a rule reads: named signals in, one-line errors out."""
+"""The view that a rule reads, built from a user's arrays. Errors are one line."""
 
 import difflib
 import math
@@ -16,8 +16,8 @@ from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
 from metaplast.signals import Key, NeuronView, SynapseView
 
-_GIVEN = ("pre", "post", "weight", "error")
-_OTHERS = (*(name for name in SIGNALS if name not in _GIVEN), "weight_initial", "weight_max")
+_ARGUMENTS = ("pre", "post", "weight", "error")
+_OTHERS = (*(name for name in SIGNALS if name not in _ARGUMENTS), "weight_initial", "weight_max")
 _SHORT = {field_of(name): name for name in SIGNALS}
 
 
@@ -33,9 +33,8 @@ def synapse_view(
 ) -> SynapseView:
     """The view of one connection, from arrays.
 
-    A signal that is not given stays missing (None); a rule that reads it refuses the view. Sums
-    over synapses (`predicted` = W^T post, norms) are computed from the weights where they are not
-    given.
+    A missing signal is None. A rule that reads it refuses the view. Sums over synapses, such as
+    `predicted` = W^T post and norms, are computed from the weights where they are missing.
 
     Args:
         pre: activities [n_pre].
@@ -44,55 +43,58 @@ def synapse_view(
         error: credit signal [n_post]; d loss / d potential under backprop.
         modulators: {channel: number}.
         key: a jax.random key, for rules with noise.
-        signals: any other name of the term grammar (`pre_error`, `post_gain`, ...),
-            `weight_initial`, `weight_max`.
+        signals: `weight_initial`, `weight_max`, and any other signal of the term grammar, such as
+            `pre_error` and `post_gain`.
 
     Raises: BadInput for an unknown name, or a value that is no array of real numbers.
     """
     for name in signals:
         if name not in _OTHERS:
             near = difflib.get_close_matches(name, _OTHERS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "correct the name"
-            raise BadInput(
-                f"signal {quote(name)}", f"one of {', '.join((*_GIVEN, *_OTHERS))}", hint
-            )
-    given = {"pre": pre, "post": post, "weight": weight, "error": error, **signals}
+            fix = f"did you mean {near[0]!r}?" if near else "correct the name"
+            known = ", ".join((*_ARGUMENTS, *_OTHERS))
+            raise BadInput(f"signal {quote(name)}", f"one of {known}", fix)
+    values = {"pre": pre, "post": post, "weight": weight, "error": error, **signals}
     dtype = _dtype(weight)
-    arrays = {
-        name: _array(name, value, dtype) for name, value in given.items() if value is not None
-    }
+    arrays = {}
+    for name, value in values.items():
+        if value is not None:
+            arrays[name] = _array(name, value, dtype)
     sides: dict[str, dict[str, Array]] = {"pre": {}, "post": {}}
     for name, (side, field) in SIGNALS.items():
         if side in sides and name in arrays:
             sides[side][field] = arrays[name]
-    channels = {
-        name: _array(f"modulator.{name}", value, dtype)
-        for name, value in (modulators or {}).items()
-    }
+    channels = {}
+    for name, value in (modulators or {}).items():
+        channels[name] = _array(f"modulator.{name}", value, dtype)
     fields: dict[str, Any] = {
-        name: arrays.get(name) for name in ("weight", "weight_initial", "weight_max")
+        "weight": arrays.get("weight"),
+        "weight_initial": arrays.get("weight_initial"),
+        "weight_max": arrays.get("weight_max"),
+        "key": key,
     }
     return SynapseView(
         pre=_neurons(sides["pre"]),
         post=_neurons(sides["post"]),
         modulators=channels,
-        key=key,  # pyright: ignore[reportArgumentType]
         **fields,
-    )  # pyright: ignore[reportArgumentType]
+    )
 
 
 def complete(
     view: Any, connection: AbstractConnection, reads: frozenset[str], rule: str
 ) -> SynapseView:
-    """The view with every field filled: sums over synapses computed, unread fields zero.
+    """The view with every field filled.
+
+    Missing sums over synapses are computed. Fields that the rule does not read are 0.
 
     Args:
-        view: of the user.
-        connection: of its synapses.
+        view: the view of the user.
+        connection: its synapses.
         reads: the fields that the rule reads.
-        rule: the name of the rule, for messages.
+        rule: the name of the rule, for errors.
 
-    Raises: BadInput naming the signal that is missing or of a wrong shape or dtype.
+    Raises: BadInput for a signal that is missing, or of a wrong shape or dtype.
     """
     if not isinstance(view, SynapseView):
         raise BadInput(
@@ -100,54 +102,61 @@ def complete(
             "a SynapseView",
             "build it with metaplast.synapse_view(...)",
         )
-    given = _fields(view)
-    if given.get("weight") is None:
+    fields = _fields(view)
+    if fields.get("weight") is None:
         raise BadInput(
             "view without weight",
             "the weights that the rule changes",
             "give weight=... to synapse_view",
         )
-    sizes = {"pre": (connection.n_pre,), "post": (connection.n_post,)}
-    dtype = _dtype(given["weight"])
+    dtype = _dtype(fields["weight"])
     arrays: dict[str, Array] = {}
-    for name, value in given.items():
+    for name, value in fields.items():
         if value is None or name == "key":
             continue
-        array = _array(_SHORT.get(name, name), value, dtype)
-        side = name.partition(".")[0]
-        shape = (
-            ()
-            if name == "weight_max" or side == "modulators"
-            else sizes.get(side, connection.shape)
-        )
+        short = _SHORT.get(name, name)
+        array = _array(short, value, dtype)
+        shape = _shape_of(name, connection)
         if array.shape != shape:
-            raise BadInput(
-                f"{_SHORT.get(name, name)} of shape {array.shape}", f"{shape}", "correct its shape"
-            )
+            raise BadInput(f"{short} of shape {array.shape}", f"{shape}", "correct its shape")
         arrays[name] = array
-    missing = (
-        reads
-        - set(MIXING.values())
-        - set(arrays)
-        - ({"key"} if view.key is not None else frozenset())
-    )
-    sums = missing & set(AGGREGATES)
-    missing = (missing - sums) | {
-        need for name in sums for need in AGGREGATES[name].needs if need not in arrays
-    }
+    present = {*arrays, *MIXING.values()}
+    if view.key is not None:
+        present.add("key")
+    sums = (reads - present) & set(AGGREGATES)
+    needed = set(reads - sums)
+    for name in sums:
+        needed |= set(AGGREGATES[name].needs)
+    _check_present(needed - present, rule)
+    sides = aggregates(connection, arrays["weight"], arrays.__getitem__, sums)
+    for side, sums_of_side in sides.items():
+        for field, value in sums_of_side.items():
+            arrays[f"{side}.{field}"] = value
+    return _filled(arrays, connection, view.key)
+
+
+def _shape_of(field: str, connection: AbstractConnection) -> tuple[int, ...]:
+    """The shape of a field of a view."""
+    side = field.partition(".")[0]
+    if field == "weight_max" or side == "modulators":
+        return ()
+    if side == "pre":
+        return (connection.n_pre,)
+    if side == "post":
+        return (connection.n_post,)
+    return connection.shape
+
+
+def _check_present(missing: set[str], rule: str) -> None:
+    """Raises: BadInput for the first field that is missing."""
     for name in sorted(missing):
         short = _SHORT.get(name, name)
-        how = (
-            f"modulators={{{short.partition('.')[2]!r}: ...}}"
-            if name.startswith("modulators.")
-            else f"{short}=..."
-        )
+        argument = f"{short}=..."
+        if name.startswith("modulators."):
+            argument = f"modulators={{{name.partition('.')[2]!r}: ...}}"
         raise BadInput(
-            f"rule {rule} reads {short}", "it in the view", f"give {how} to synapse_view"
+            f"rule {rule} reads {short}", "it in the view", f"give {argument} to synapse_view"
         )
-    for side, found in aggregates(connection, arrays["weight"], arrays.__getitem__, sums).items():
-        arrays.update({f"{side}.{field}": value for field, value in found.items()})
-    return _filled(arrays, connection, view.key)
 
 
 def check_step(dt: Any) -> float:
@@ -155,8 +164,10 @@ def check_step(dt: Any) -> float:
 
     Raises: BadInput for a step that is not a positive number known before tracing.
     """
+    step = math.nan
     try:
-        step = float(dt) if np.ndim(dt) == 0 and not isinstance(dt, str | bool) else math.nan
+        if np.ndim(dt) == 0 and not isinstance(dt, str | bool):
+            step = float(dt)
     except (TypeError, jax.errors.ConcretizationTypeError):
         step = math.nan
     if not math.isfinite(step) or step <= 0:
@@ -177,17 +188,18 @@ def check_weights(weights: Any) -> Array:
 
 
 def _fields(view: SynapseView) -> dict[str, Any]:
-    """Every field of a view by its dotted name."""
+    """{dotted name: value} of the fields of a view."""
     flat: dict[str, Any] = {}
     for name in view.__dataclass_fields__:
         value = getattr(view, name)
         if name in ("pre", "post"):
-            flat.update(
-                {f"{name}.{field}": getattr(value, field) for field in value.__dataclass_fields__}
-            )
+            for field in value.__dataclass_fields__:
+                flat[f"{name}.{field}"] = getattr(value, field)
         elif name == "modulators":
-            flat.update({f"modulators.{channel}": item for channel, item in value.items()})
-        elif name != "transmitted":  # a loaded rule steps by the view that it is given
+            for channel, number in value.items():
+                flat[f"modulators.{channel}"] = number
+        elif name != "transmitted":
+            # A loaded rule reads this view alone, so it does not need the transmitted one.
             flat[name] = value
     return flat
 
@@ -195,22 +207,20 @@ def _fields(view: SynapseView) -> dict[str, Any]:
 def _filled(
     arrays: dict[str, Array], connection: AbstractConnection, key: Key | None
 ) -> SynapseView:
+    """The view of some fields, with 0 or a default in all other fields."""
     dtype = arrays["weight"].dtype
 
     def side(name: str, n: int) -> NeuronView:
         zeros = jnp.zeros(n, dtype)
-        return NeuronView(
-            **{
-                field: arrays.get(f"{name}.{field}", zeros)
-                for field in NeuronView.__dataclass_fields__
-            }
-        )
+        fields = {}
+        for field in NeuronView.__dataclass_fields__:
+            fields[field] = arrays.get(f"{name}.{field}", zeros)
+        return NeuronView(**fields)
 
-    channels = {
-        name.partition(".")[2]: value
-        for name, value in arrays.items()
-        if name.startswith("modulators.")
-    }
+    channels = {}
+    for name, value in arrays.items():
+        if name.startswith("modulators."):
+            channels[name.partition(".")[2]] = value
     return SynapseView(
         pre=side("pre", connection.n_pre),
         post=side("post", connection.n_post),
@@ -223,16 +233,23 @@ def _filled(
 
 
 def _neurons(fields: dict[str, Array]) -> NeuronView:
-    return NeuronView(**{name: fields.get(name) for name in NeuronView.__dataclass_fields__})  # pyright: ignore[reportArgumentType]
+    """The view of neurons, with None in every missing field."""
+    every_field: dict[str, Any] = {
+        name: fields.get(name) for name in NeuronView.__dataclass_fields__
+    }
+    return NeuronView(**every_field)
 
 
 def _dtype(weight: Any) -> Any:
-    """JAX's default float, in which everything is computed. Raises: BadInput for other weights."""
+    """JAX's default float, the dtype of all computations.
+
+    Raises: BadInput for weights that are no floats.
+    """
     if weight is not None:
-        given = weight.dtype if isinstance(weight, Array) else np.asarray(weight).dtype
-        if given not in (np.float32, np.float64):
+        dtype = weight.dtype if isinstance(weight, Array) else np.asarray(weight).dtype
+        if dtype not in (np.float32, np.float64):
             raise BadInput(
-                f"weight of dtype {given}",
+                f"weight of dtype {dtype}",
                 "float32 or float64",
                 "convert it, e.g. weight.astype(float)",
             )
@@ -240,7 +257,7 @@ def _dtype(weight: Any) -> Any:
 
 
 def _array(name: str, value: Any, dtype: Any) -> Array:
-    """Real numbers as an array of `dtype`; spikes may come as bool or integers."""
+    """Real numbers as an array of a dtype. Spikes may be booleans or integers."""
     if not isinstance(value, Array):
         try:
             value = np.asarray(value)

@@ -20,7 +20,9 @@ POLYNOMIAL = (0.0, 1.0)
 
 @spec
 class BoundedRule(TermRule):
-    """delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down
+    """A rule of two parts, each of which is bounded.
+
+        delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down
 
     up, down: one product post * pre each.
     w_max: the upper bound of the edge.
@@ -60,15 +62,13 @@ class BoundedRule(TermRule):
     def products(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
-        """As of a TermRule. Raises: BadInput for an exponent other than 0 and 1: the change is no
-        polynomial in w.
+        """The products of a TermRule.
+
+        Raises: BadInput for an exponent other than 0 and 1: the change is no polynomial in w.
         """
         if not self.polynomial:
-            raise BadInput(
-                f"mu={self.mu_potentiation}, {self.mu_depression}",
-                "0 or 1 each, for terms",
-                "use step",
-            )
+            what = f"mu={self.mu_potentiation}, {self.mu_depression}"
+            raise BadInput(what, "0 or 1 each, for terms", "use step")
         state, up, down = self.changes(theta, state, view, dt)
         assert up.post is not None and down.post is not None  # a pair rule has both sides
         down = down._replace(post=-down.post, power=int(self.mu_depression))

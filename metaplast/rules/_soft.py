@@ -5,7 +5,7 @@ from jax import Array
 
 
 def soft(room: Array, mu: float) -> Array:
-    """max(0, room)^mu; 1 for mu = 0.
+    """The factor max(0, room)^mu of a soft bound; 1 for mu = 0.
 
     The gradient at room = 0 is finite for every mu: it is 0 where mu < 1.
 

@@ -61,11 +61,11 @@ def among(
     pairing: Pairing = "all_to_all",
     power: int = 1,
 ) -> Array:
-    """spikes^power prod trace^n, where each spike finds the traces of its own neuron as they are
-    just before it: [n].
+    """The product spikes^power prod trace^n at every neuron [n].
 
-    Several spikes in one step (a count m > 1) are the limit of close ones. The k-th spike finds
-    x + k - 1, or 1 from the second spike on under `nearest`.
+    Each spike finds the traces of its own neuron as they are just before it. Several spikes in one
+    step (a count m > 1) are the limit of close ones. The k-th spike finds x + k - 1, or 1 from the
+    second spike on under `nearest`.
 
     Args:
         spikes: their number at every neuron [n].
@@ -89,8 +89,9 @@ def among(
 
 
 def _summed(count: Array, traces: Sequence[tuple[Array, int]]) -> Array:
-    """sum_{k < count} prod_i (x_i + k)^n_i: the product is expanded in powers of k, whose sums are
-    given by Faulhaber's formula.
+    """sum_{k < count} prod_i (x_i + k)^n_i.
+
+    The product is expanded in powers of k, whose sums are given by Faulhaber's formula.
     """
     coefficients = [jnp.ones_like(count)]
     for trace, exponent in traces:
@@ -101,15 +102,16 @@ def _summed(count: Array, traces: Sequence[tuple[Array, int]]) -> Array:
     numbers = bernoulli(len(coefficients))
     total = jnp.zeros_like(count)
     for j, coefficient in enumerate(coefficients):
-        terms = [
-            math.comb(j + 1, r) * float(numbers[r]) * count ** (j + 1 - r) for r in range(j + 1)
-        ]
+        terms = []
+        for r in range(j + 1):
+            terms.append(math.comb(j + 1, r) * float(numbers[r]) * count ** (j + 1 - r))
         total = total + coefficient * sum(terms) / (j + 1)
     return total
 
 
 def _any(spikes: Array) -> Array:
-    """1 where there is a spike, a count of spikes or a fraction of one; 0 elsewhere. Its gradient
-    is the gradient of the spikes themselves.
+    """1 where there is a spike, a count of spikes or a fraction of one; 0 elsewhere.
+
+    Its gradient is the gradient of the spikes themselves.
     """
     return spikes + lax.stop_gradient((spikes != 0).astype(spikes.dtype) - spikes)

@@ -17,7 +17,10 @@ LEAVES = ("a", "b", "c", "d")
 @register("rule", "abcd")
 @spec
 class Abcd(KernelRule):
-    """delta_w = eta (A x y + B x + C y + D),   eta = rate exp(5 log_rate)
+    """Four coefficients of presynaptic and postsynaptic activity.
+
+        delta_w = eta (A x y + B x + C y + D)
+        eta = rate exp(5 log_rate)
 
     x, y: pre- and postsynaptic activity.
     shared: whether all synapses share theta.
@@ -55,6 +58,7 @@ class Abcd(KernelRule):
     def kernel(
         self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
     ) -> tuple[dict[str, Array], Array]:
-        x, y = synapse.pre.activity, synapse.post.activity
+        x = synapse.pre.activity
+        y = synapse.post.activity
         eta = value(self, theta, "rate")
         return state, eta * (theta["a"] * x * y + theta["b"] * x + theta["c"] * y + theta["d"])

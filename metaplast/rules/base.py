@@ -11,7 +11,7 @@ A rule never sees the network. It sees the view of one edge. A rule has one of t
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -67,10 +67,10 @@ class AbstractRule(ABC):
         return ()
 
     def account(self) -> Account:
-        """How theta moves the numbers of the rule, for formulas, pages and files.
+        """The way in which theta moves the numbers of the rule, for formulas, pages and files.
 
         The contract test holds the account against changes of `step`. Override it where theta moves
-        numbers in another way than `own` says. Where a rule does not say how a leaf of theta acts,
+        numbers in another way than `own` says. Where a rule does not account for a leaf of theta,
         files try the laws of language/account.py on its step. Where no law fits, they show the leaf
         as it is.
         """
@@ -167,8 +167,10 @@ class AbstractRule(ABC):
 
 
 def cleared(rule: AbstractRule, state: RuleState, fresh: RuleState, reset: Array) -> RuleState:
-    """The state as a trial begins: cleared at neurons but for `slow`, kept at synapses but for
-    `fast`.
+    """The state as a trial begins.
+
+    It is cleared at neurons, but for the names in `slow`. It is kept at synapses, but for the names
+    in `fast`.
 
     Args:
         rule: the rule, which names its `slow` and `fast` state.
@@ -190,9 +192,9 @@ def cleared(rule: AbstractRule, state: RuleState, fresh: RuleState, reset: Array
 
 
 class Wrapper(AbstractRule):
-    """A rule around another one, its field `rule`. Clock and state are those of the inner rule
-    unless a concrete class says otherwise.
+    """A rule around another one, which is its field `rule`.
 
+    Clock and state are those of the inner rule unless a concrete class says otherwise.
     theta: {rule: the inner theta, log_<name> [] of every name in `own`, 0 at the start}, or the
         inner theta alone where `own` is empty.
     still: whether nothing changes where the inner rule changes nothing.
@@ -211,27 +213,27 @@ class Wrapper(AbstractRule):
 
     @property
     def spike_timing(self) -> bool:
-        """As of the inner rule."""
+        """The one of the inner rule."""
         return self.rule.spike_timing
 
     @property
     def mixes(self) -> Mixes:
-        """As of the inner rule."""
+        """The one of the inner rule."""
         return self.rule.mixes
 
     @property
     def clock(self) -> Clock:
-        """As of the inner rule."""
+        """The one of the inner rule."""
         return self.rule.clock
 
     @property
     def slow(self) -> frozenset[str]:
-        """As of the inner rule."""
+        """The names of the inner rule."""
         return self.rule.slow
 
     @property
     def fast(self) -> frozenset[str]:
-        """As of the inner rule."""
+        """The names of the inner rule."""
         return self.rule.fast
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
@@ -252,8 +254,9 @@ class Wrapper(AbstractRule):
         return theta["rule"] if self.own else theta
 
     def transparent(self) -> dict[str, float] | None:
-        """The leaves `log_<name>` with which this rule equals its inner rule; None where no values
-        of them do.
+        """The leaves `log_<name>` with which this rule equals its inner rule.
+
+        None where no values of them do.
         """
         return None
 
@@ -276,11 +279,15 @@ class Wrapper(AbstractRule):
         free = {"rule", *self.own}
         if other.own != self.own:
             free.add("learn")
-        names = [field.name for field in fields(self) if field.name not in free]  # pyright: ignore[reportArgumentType]
+        spec: Any = self
+        names = [field.name for field in fields(spec) if field.name not in free]
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def _around(self, inner: Theta, leaves: dict[str, float]) -> Theta:
-        """The theta of this rule from that of the inner rule; a leaf that is not given is 0."""
+        """The theta of this rule from the theta of the inner rule.
+
+        A leaf `log_<name>` that is not among `leaves` is 0.
+        """
         if not self.own:
             return inner
         logs = {f"log_{name}": np.asarray(leaves.get(f"log_{name}", 0.0)) for name in self.own}
@@ -288,7 +295,10 @@ class Wrapper(AbstractRule):
 
 
 class TermRule(AbstractRule):
-    """delta_w_ji = sum_r post_r,j pre_r,i w_ji^k_r."""
+    """A sum of products of the two sides and a power of the weight.
+
+    delta_w_ji = sum_r post_r,j pre_r,i w_ji^k_r
+    """
 
     @abstractmethod
     def products(
@@ -334,7 +344,9 @@ class TermRule(AbstractRule):
 
 @spec
 class TermList(TermRule):
-    """delta_w = rate exp(5 log_rate) sum_k c_k term_k.
+    """A sum of terms, which are written as text.
+
+        delta_w = rate exp(5 log_rate) sum_k c_k term_k
 
     traces: whether a term may read traces of spikes.
     terms: text in the grammar of language/grammar.py.
@@ -358,11 +370,8 @@ class TermList(TermRule):
     def __post_init__(self) -> None:
         meanings = [sorted(parse(term, self.traces), key=repr) for term in self.terms]
         if self.initial and len(self.initial) != len(self.terms):
-            raise BadInput(
-                f"initial with {len(self.initial)} values",
-                f"{len(self.terms)}, one per term",
-                "add or remove values",
-            )
+            what = f"initial with {len(self.initial)} values"
+            raise BadInput(what, f"{len(self.terms)}, one per term", "add or remove values")
         for i, term in enumerate(self.terms):
             if meanings[i] in meanings[:i]:
                 raise BadInput(f"term {term!r}, which stands twice", "distinct terms", "remove one")

@@ -1,7 +1,5 @@
 """Hebbian change with a sliding threshold."""
 
-from dataclasses import replace
-
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
@@ -9,15 +7,16 @@ from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._traces import faded
 from metaplast.rules.base import Clock, TermRule
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import Positive, spec
 
 
 @register("rule", "bcm")
 @spec
 class Bcm(TermRule):
-    """delta_w_ji = dt rate x_i y_j (y_j - theta_j)
+    """A Hebbian change with a threshold that follows the square of the activity.
 
+        delta_w_ji = dt rate x_i y_j (y_j - theta_j)
         theta_j <- exp(-dt/tau) theta_j + (1 - exp(-dt/tau)) y_j^2
 
     x, y: pre- and postsynaptic activity.
@@ -60,4 +59,4 @@ class Bcm(TermRule):
         threshold = state.post["bcm_threshold"]
         term = Term(dt * value(self, theta, "rate") * y * (y - threshold), view.pre.activity)
         moved = y**2 + faded(threshold - y**2, value(self, theta, "tau"), dt)
-        return replace(state, post={**state.post, "bcm_threshold": moved}), [term]
+        return with_entries(state, post={"bcm_threshold": moved}), [term]

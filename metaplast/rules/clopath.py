@@ -1,6 +1,5 @@
 """Spike-timing-dependent plasticity that reads the potential of the postsynaptic neuron."""
 
-from dataclasses import replace
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -11,14 +10,14 @@ from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._traces import faded
 from metaplast.rules.base import Clock, TermRule
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import Natural, NonNegative, Positive, spec
 
 
 @register("rule", "clopath")
 @spec
 class Clopath(TermRule):
-    """Spikes depress by the low-passed potential; the potential itself potentiates:
+    """Spikes depress by the low-passed potential; the potential itself potentiates.
 
         delta_w_ji = - a_ltd F_j z_i [u-_j - theta_minus]_+
                      + a_ltp x_i [u_j - theta_plus]_+ [u+_j - theta_minus]_+ h / tau_x
@@ -130,12 +129,11 @@ class Clopath(TermRule):
             Term(-depression, view.pre.activity, sparse="pre"),
             Term(number("a_ltp") / number("tau_x") * _above(u, self.theta_plus) * reached, x),
         ]
-        pre = {**state.pre, "clopath_x": x + view.pre.activity}
-        return replace(state, pre=pre, post={**state.post, **post}), terms
+        pre = {"clopath_x": x + view.pre.activity}
+        return with_entries(state, pre=pre, post=post), terms
 
     def _further(self, more: Array, plus: Array, tau: float | Array) -> Array:
-        """sum of spike_width [u+ - theta_minus] over the `more` spikes of a step after its first:
-        [n].
+        """sum of spike_width [u+ - theta_minus] over the `more` spikes after the first: [n].
 
         Between them, u+ goes on towards spike_height. Under a `delay`, all of them see the u+ that
         the first spike sees.
@@ -144,9 +142,8 @@ class Clopath(TermRule):
         if self.delay:
             return self.spike_width * more * _above(before, self.theta_minus)
         kept = jnp.exp(-self.spike_width / tau)
-        faded_in = jnp.where(
-            more > 0, (kept - kept ** (more + 1.0)) / jnp.where(kept < 1, 1.0 - kept, 1.0), 0.0
-        )
+        rest = jnp.where(kept < 1, 1.0 - kept, 1.0)
+        faded_in = jnp.where(more > 0, (kept - kept ** (more + 1.0)) / rest, 0.0)
         room = self.spike_height - self.theta_minus
         return self.spike_width * (more * room + (before - self.spike_height) * faded_in)
 

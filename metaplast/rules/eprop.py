@@ -20,7 +20,7 @@ Enters = Literal["jump", "steady_state"]
 @register("rule", "eprop")
 @spec
 class Eprop(AbstractRule):
-    """A learning signal times a filtered eligibility:
+    """A learning signal times a filtered eligibility.
 
         delta_w_ji = -rate [L_j ebar_ji + rate_cost (f_j - target_rate) e_ji]
 

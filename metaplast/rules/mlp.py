@@ -38,10 +38,11 @@ UNROLLED = 700
 @register("rule", "mlp")
 @spec
 class Mlp(KernelRule):
-    """A network of layers at the synapse:
+    """A network of layers at the synapse.
 
         (o, u) = MLP(inputs, s)
-        s <- lambda s + (1 - lambda) tanh(u),   lambda = exp(-dt/tau)
+        s <- lambda s + (1 - lambda) tanh(u)
+        lambda = exp(-dt/tau)
         delta_w = rate g(o)
 
     inputs: names of signals as in language/grammar.py (`pre`, `post`, `weight`, `error`,
@@ -77,11 +78,8 @@ class Mlp(KernelRule):
         for name in self.inputs:
             products = parse(name)
             if [(p.scale, p.factors) for p in products] != [(1.0, ((name, 1),))]:
-                raise BadInput(
-                    f"input {name!r}",
-                    f"one of {', '.join(SIGNALS)}, modulator.<channel>",
-                    "give single signals",
-                )
+                expected = f"one of {', '.join(SIGNALS)}, modulator.<channel>"
+                raise BadInput(f"input {name!r}", expected, "give single signals")
         if len(set(self.inputs)) < len(self.inputs):
             raise BadInput("an input that stands twice", "distinct signals", "remove one")
 
@@ -104,8 +102,9 @@ class Mlp(KernelRule):
         return theta
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """As by default; and the rule that changes nothing, where the output o has no weights and
-        no bias.
+        """It contains the default, and the rule that changes nothing.
+
+        Nothing changes where the output o has no weights and no bias.
         """
         if other is not None:
             return super().embed(other, theta, start)

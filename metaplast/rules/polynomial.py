@@ -15,7 +15,9 @@ from metaplast.spec import spec
 @register("rule", "polynomial")
 @spec
 class Polynomial(TermList):
-    """delta_w = rate exp(5 log_rate) sum_k c_k term_k(post, pre, weight, ...)
+    """A sum of terms over the signals of a synapse.
+
+        delta_w = rate exp(5 log_rate) sum_k c_k term_k(post, pre, weight, ...)
 
     terms: text in the grammar of language/grammar.py, e.g. `post*pre - post*predicted`, or
         `taylor 2 of post pre weight` for all 27 products of powers 0 to 2.
@@ -40,8 +42,9 @@ class Polynomial(TermList):
         return state, fold(self.weighted(theta), lambda name: read(name, view))
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """With learned coefficients, it contains every list of terms in the span of its own. With a
-        learned rate alone, it contains positive multiples of itself.
+        """With learned coefficients, it contains every list of terms in the span of its own.
+
+        With a learned rate alone, it contains positive multiples of itself.
         """
         if other is None:
             return self._placed(np.zeros(len(self.terms)), 0.0)

@@ -1,6 +1,5 @@
 """Spike-timing-dependent plasticity of spike pairs."""
 
-from dataclasses import replace
 from typing import Literal
 
 import jax.numpy as jnp
@@ -10,14 +9,14 @@ from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
 from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import NonNegative, Positive, spec
 
 
 @register("rule", "stdp")
 @spec
 class Stdp(BoundedRule):
-    """Each spike changes the weight by the trace of the other neuron's spikes:
+    """Each spike changes the weight by the trace of the other neuron's spikes.
 
         delta_w_ji = + potentiation (w_max - w)^mu_potentiation z_j x_i
                      - depression w^mu_depression y_j z_i
@@ -100,9 +99,4 @@ class Stdp(BoundedRule):
             z_pre,
             sparse="pre",
         )
-        new = replace(
-            state,
-            post={**state.post, "stdp_y": y_after},
-            pre={**state.pre, "stdp_x": x_after},
-        )
-        return new, up, down
+        return with_entries(state, post={"stdp_y": y_after}, pre={"stdp_x": x_after}), up, down

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +23,9 @@ from metaplast.spec import Natural, Positive, spec
 @register("rule", "symbolic")
 @spec
 class Symbolic(KernelRule):
-    """delta_w = rate exp(5 log_rate) f(signals)
+    """One expression over the signals of a synapse.
+
+        delta_w = rate exp(5 log_rate) f(signals)
 
     expression: f as text in the grammar of language/expression.py, such as
         `post*(pre - post*weight)`. `constants` [n_numbers] of theta are added to its numbers.
@@ -61,15 +63,11 @@ class Symbolic(KernelRule):
         if ELIGIBILITY in expression.signals(kept):
             raise BadInput("eligibility that reads itself", "an expression of signals", "remove it")
         if ELIGIBILITY in (*expression.signals(self.tree()), *self.inputs) and not self.eligibility:
-            raise BadInput(
-                "a rule that reads eligibility",
-                "an expression for it",
-                "give eligibility: score*pre",
-            )
+            fix = "give eligibility: score*pre"
+            raise BadInput("a rule that reads eligibility", "an expression for it", fix)
         if not self.size and (self.inputs or self.n_constants):
-            raise BadInput(
-                "inputs or n_constants without size", "size > 0", "they are for a search"
-            )
+            what = "inputs or n_constants without size"
+            raise BadInput(what, "size > 0", "they are for a search")
         if any(expression.parse(name) != Signal(name) for name in self.inputs):
             raise BadInput(f"inputs {', '.join(self.inputs)}", "single signals", "correct them")
         if len(set(self.inputs)) < len(self.inputs):
@@ -82,7 +80,7 @@ class Symbolic(KernelRule):
         return expression.parse(self.expression)
 
     def numbers(self) -> tuple[float, ...]:
-        """Where the constants start."""
+        """The constants at the start."""
         written = expression.numbers(self.tree())
         return written + (1.0,) * max(0, self.n_constants - len(written))
 
@@ -110,7 +108,7 @@ class Symbolic(KernelRule):
         theta: Theta = {}
         if self.size:
             code = expression.encode(self.tree(), self.leaves(self.numbers()), self.size)
-            theta["code"] = jnp.asarray([0.0 if gene is None else float(gene) for gene in code])
+            theta["code"] = jnp.asarray([float(gene or 0.0) for gene in code])
         if self.learn in ("constants", "both") and self.numbers():
             theta["constants"] = jnp.zeros(len(self.numbers()))
         if self.learn in ("rate", "both"):
@@ -159,9 +157,10 @@ class Symbolic(KernelRule):
         pairs = zip(self.numbers(), added, strict=True)
         values = tuple(start + float(more) for start, more in pairs)
         tree = expression.decode(np.asarray(theta["code"]).tolist(), self.leaves(values))
+        spec: Any = self
         rule = dataclasses.replace(
-            self, expression=expression.show(tree), size=0, inputs=(), n_constants=0
-        )  # pyright: ignore[reportArgumentType]
+            spec, expression=expression.show(tree), size=0, inputs=(), n_constants=0
+        )
         new = {"log_rate": theta["log_rate"]} if "log_rate" in theta else {}
         n_numbers = len(expression.numbers(tree))
         if "constants" in theta and n_numbers:

@@ -53,8 +53,9 @@ GROUPS = (
 @register("rule", "trace_taylor")
 @spec
 class TraceTaylor(TermList):
-    """delta_w = rate exp(5 log_rate) sum_k c_k term_k.
+    """A sum of terms over spikes, their traces and the weight.
 
+        delta_w = rate exp(5 log_rate) sum_k c_k term_k
         x <- exp(-dt/tau) x + spikes        (a trace: exact decay, then the jump)
 
     terms: text in the grammar of language/grammar.py, or `taylor N of ...`. In it, pre and post are
@@ -181,8 +182,9 @@ class TraceTaylor(TermList):
         return seen(trace.before, trace.after, order)
 
     def _joint(self, factors: Factors, signal: Signal) -> Array | None:
-        """The product of the factors of one side. Each of several own spikes in one step finds its
-        own traces anew.
+        """The product of the factors of one side.
+
+        Each of several own spikes in one step finds its own traces anew.
         """
         powers = dict(factors)
         side = next((side for side in SIDES if side in powers), None)

@@ -1,7 +1,5 @@
 """Spike-timing-dependent plasticity of spike triplets."""
 
-from dataclasses import replace
-
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
@@ -9,14 +7,14 @@ from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
 from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import NonNegative, Positive, spec
 
 
 @register("rule", "triplet")
 @spec
 class Triplet(BoundedRule):
-    """Each spike changes the weight by pairs and by triplets:
+    """Each spike changes the weight by pairs and by triplets.
 
         post spike: delta_w = + r1_i (a2_plus + a3_plus o2_j)
         pre spike:  delta_w = - o1_j (a2_minus + a3_minus r2_i)
@@ -95,4 +93,4 @@ class Triplet(BoundedRule):
         down = Term(met_post, number("a2_minus") * z_pre + triplets, sparse="pre")
         pre = {"triplet_r1": r1_after, "triplet_r2": jumped(r2, z_pre, self.pairing)}
         post = {"triplet_o1": o1_after, "triplet_o2": jumped(o2, z_post, self.pairing)}
-        return replace(state, pre={**state.pre, **pre}, post={**state.post, **post}), up, down
+        return with_entries(state, pre=pre, post=post), up, down

@@ -13,25 +13,25 @@ from metaplast.language.constants import start, value
 from metaplast.registry import BadInput, register
 from metaplast.rules._traces import faded
 from metaplast.rules.base import AbstractRule, Clock
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import NonNegative, Positive, spec
 
 
 @register("rule", "urbanczik_senn")
 @spec
 class UrbanczikSenn(AbstractRule):
-    """The filtered surprise of the soma's spikes, at the dendrite that predicts them:
+    """The filtered surprise of the soma's spikes, at the dendrite that predicts them.
 
-        dw_ji/dt = rate lowpass_{tau_delta} [(S_j - phi(V*_j)) h(V*_j) PSP_i],   h = phi'/phi
+        dw_ji/dt = rate lowpass_{tau_delta} [(S_j - phi(V*_j)) h(V*_j) PSP_i]
         phi(V) = phi_max / (1 + k exp(steepness (threshold - V)))
-        h(V)   = steepness (1 - phi(V) / phi_max)
+        h(V) = phi'(V) / phi(V) = steepness (1 - phi(V) / phi_max)
 
     S: spikes of the soma, z in a step of dt.
     V*: the dendrite's prediction of the soma's potential (`dendrite` of the post neuron,
         two_compartment), in its unit.
-    phi: hertz. phi_max, k, steepness and threshold have to be those of the neuron. phi dt stands
-        as 1 - exp(-phi dt), the probability of a spike in the step, so that the mean change is
-        exactly 0 where the soma fires as V* says.
+    phi: hertz. phi_max, k, steepness and threshold have to be those of the neuron. In place of
+        phi dt stands 1 - exp(-phi dt), the probability of a spike in the step. So the mean change
+        is exactly 0 where the soma fires as V* says.
     rate: in units of w. (NEST's synapse has a factor 15 more, and its own scale of the PSP.)
     received: with `psp`, PSP_i is the signal that the edge transmits (transmission
         `dual_exponential`, as it reaches the dendrite). With `spikes`, the edge is instant, and
@@ -63,9 +63,8 @@ class UrbanczikSenn(AbstractRule):
 
     def __post_init__(self) -> None:
         if not self.tau_rise < self.tau_decay:
-            raise BadInput(
-                f"tau_rise={self.tau_rise}", f"less than tau_decay={self.tau_decay}", "lower it"
-            )
+            expected = f"less than tau_decay={self.tau_decay}"
+            raise BadInput(f"tau_rise={self.tau_rise}", expected, "lower it")
 
     @property
     def clock(self) -> Clock:
@@ -76,7 +75,8 @@ class UrbanczikSenn(AbstractRule):
         if not self.learn:
             return ()
         traces = ("tau_rise", "tau_decay") if self.received == "spikes" else ()
-        return ("rate", *traces, *(("tau_delta",) if self.tau_delta else ()))
+        filters = ("tau_delta",) if self.tau_delta else ()
+        return ("rate", *traces, *filters)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return start(self)
@@ -98,19 +98,17 @@ class UrbanczikSenn(AbstractRule):
     ) -> tuple[RuleState, Array]:
         rate = value(self, theta, "rate")
         pre, psp = self._psp(theta, state, view, dt)
-        share = jax.nn.sigmoid(
-            self.steepness * (view.post.dendrite - self.threshold) - math.log(self.k)
-        )
+        log_odds = self.steepness * (view.post.dendrite - self.threshold) - math.log(self.k)
+        share = jax.nn.sigmoid(log_odds)
         surprise = view.post.activity + jnp.expm1(-self.phi_max * share * dt)
-        product = connection.outer(
-            [Term(surprise * self.steepness * (1.0 - share), psp)], view.weight
-        )
+        term = Term(surprise * self.steepness * (1.0 - share), psp)
+        product = connection.outer([term], view.weight)
         state = replace(state, pre=pre)
         if not self.tau_delta:
             return state, rate * product
         tau = value(self, theta, "tau_delta")
         kept = faded(state.synapse["urbanczik_senn_delta"], tau, dt) + product
-        new = replace(state, synapse={**state.synapse, "urbanczik_senn_delta": kept})
+        new = with_entries(state, synapse={"urbanczik_senn_delta": kept})
         return new, -rate * jnp.expm1(-dt / tau) * kept
 
     def _psp(

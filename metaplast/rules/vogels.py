@@ -1,6 +1,5 @@
 """Inhibitory plasticity that drives its target to a set rate."""
 
-from dataclasses import replace
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -10,15 +9,17 @@ from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._traces import Order, faded, jumped, seen
 from metaplast.rules.base import TermRule
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import Positive, spec
 
 
 @register("rule", "vogels")
 @spec
 class Vogels(TermRule):
-    """delta_w_ji = rate [z_i (y_j - alpha) + z_j x_i],   alpha = 2 target_rate tau
+    """Inhibitory plasticity that drives the postsynaptic neuron to a set rate.
 
+        delta_w_ji = rate [z_i (y_j - alpha) + z_j x_i]
+        alpha = 2 target_rate tau
         x_i <- exp(-dt/tau) x_i + z_i       (pre side: exact decay, then the jump)
         y_j <- exp(-dt/tau) y_j + z_j       (post side)
 
@@ -80,9 +81,4 @@ class Vogels(TermRule):
             Term(rate * (seen(y, y_after, self.at_pre_spike) - alpha), z_pre, sparse="pre"),
             Term(rate * z_post, seen(x, x_after, self.at_post_spike), sparse="post"),
         ]
-        new = replace(
-            state,
-            post={**state.post, "vogels_y": y_after},
-            pre={**state.pre, "vogels_x": x_after},
-        )
-        return new, terms
+        return with_entries(state, post={"vogels_y": y_after}, pre={"vogels_x": x_after}), terms

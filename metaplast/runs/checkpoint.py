@@ -1,4 +1,8 @@
-"""Checkpoints: whole or absent. <folder>/checkpoints/000120/{state.safetensors, manifest.json}."""
+"""Checkpoints of a search. Each is whole or absent.
+
+A checkpoint is a folder such as <row>/checkpoints/000120. It holds state.safetensors and
+manifest.json.
+"""
 
 import errno
 import hashlib
@@ -17,11 +21,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from metaplast.registry import BadInput
-from metaplast.runs.folder import named, sync
+from metaplast.runs.folder import naming_errors, sync
 
 log = logging.getLogger(__name__)
 KEEP = 3
-FORM = 2  # of what a state holds; 2: a watch over the search, candidates from its whole course
+"""Checkpoints that are kept, the newest ones."""
+FORM = 2
+"""The form of a state. Form 2 holds a watch over the search, and candidates of its whole course."""
 
 
 class NoCheckpoint(RuntimeError):
@@ -29,13 +35,19 @@ class NoCheckpoint(RuntimeError):
 
 
 def write(folder: Path, step: int, state: Any, digest: str) -> None:
-    """Save a state: temporary folder, fsync, manifest last, rename; read it back; then drop all but
-    the newest three.
+    """Save a state, and drop all checkpoints but the newest three.
 
-    A state with a non-finite leaf is not written, so the last good one stays the newest; that of
-    step 0 always is.
-    Raises: OSError for what the disk refuses, or for a file that does not read back as it was
-    written.
+    The files are written to a temporary folder, the manifest last. The folder is made durable and
+    renamed. Then the state is read back. A state with a non-finite leaf is not written, so the last
+    good state stays the newest. The state of step 0 is always written.
+
+    Args:
+        folder: the folder of a row.
+        step: the outer step after which the state was reached.
+        state: a tree of arrays.
+        digest: the digest of the config that the state belongs to.
+
+    Raises: OSError where the disk refuses, or where a file does not read back as it was written.
     """
     arrays = _arrays(state)
     if step and not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
@@ -44,12 +56,18 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
     payload = save(arrays)
     root = folder / "checkpoints"
     root.mkdir(exist_ok=True)
-    temporary, final = root / f".{step:06d}.{os.getpid()}", root / f"{step:06d}"
+    temporary = root / f".{step:06d}.{os.getpid()}"
+    final = root / f"{step:06d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     _durable(temporary / "state.safetensors", payload)
-    digests = {"sha256": hashlib.sha256(payload).hexdigest(), "config": digest}
-    manifest = {"step": step, "form": FORM, **digests, "backend": jax.default_backend()}
+    manifest = {
+        "step": step,
+        "form": FORM,
+        "sha256": hashlib.sha256(payload).hexdigest(),
+        "config": digest,
+        "backend": jax.default_backend(),
+    }
     _durable(temporary / "manifest.json", json.dumps(manifest).encode())
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
@@ -61,49 +79,43 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
         shutil.rmtree(root / f"{old:06d}")
 
 
-def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tuple[int, Any] | None:
+def restore(
+    folder: Path, forms: Sequence[Any], digest: str, last_step: int
+) -> tuple[int, Any] | None:
     """The newest usable (step, state), or None where nothing was ever saved.
 
-    forms: trees of arrays, or of shapes and dtypes, one of which the state must have. logged: outer
-    steps that metrics.jsonl holds; a later state is of no use. The order is that of the steps,
-    never of file times. Each rejected checkpoint is named and set aside as `.damaged`; what a kill
-    left half written goes.
-    Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is
-    left; BadInput, with nothing set aside, where all are of another config or were made by a
-    version whose states held something else.
+    The number of the step decides which checkpoint is newer, never a file time. Each rejected
+    checkpoint is named in a warning and renamed to `.damaged`. A checkpoint that a kill left half
+    written is deleted.
+
+    Args:
+        folder: the folder of a row.
+        forms: trees of arrays, or of shapes and dtypes. The state must have the form of one.
+        digest: the digest of the config.
+        last_step: the last outer step in metrics.jsonl. A later state is rejected.
+
+    Raises:
+        NoCheckpoint: all checkpoints are unusable, or steps were logged and no checkpoint is left.
+        BadInput: all checkpoints belong to another config, or come from a version with other
+            states. Nothing is renamed then.
     """
     root = folder / "checkpoints"
     steps = _steps(root) if root.is_dir() else []
     manifests = [_manifest(root / f"{step:06d}") for step in steps]
-    said = [manifest for manifest in manifests if manifest]
-    if said and all(manifest.get("form") != FORM for manifest in said):
-        what = f"{folder}: checkpoints of another version of metaplast"
-        fix = (
-            f"finish the run with the version that began it, or: metaplast train --config "
-            f"{folder}/config.yaml"
-        )
-        raise BadInput(what, f"checkpoints of form {FORM}", fix)
-    if steps and all(manifest and manifest.get("config") != digest for manifest in manifests):
-        what = f"{folder}: a config.yaml other than the one its checkpoints were made with"
-        raise BadInput(
-            what,
-            "the config of the run",
-            "put it back, or start a new run with metaplast train --config",
-        )
+    _check_manifests(folder, manifests, digest)
     for half in root.glob(".*"):
         shutil.rmtree(half, ignore_errors=True)
     for step in reversed(steps):
         path = root / f"{step:06d}"
         try:
-            if step > logged:
-                raise ValueError(f"metrics.jsonl ends at step {logged}")
+            if step > last_step:
+                raise ValueError(f"metrics.jsonl ends at step {last_step}")
             return step, _read(path, step, forms, digest)
         except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             log.warning("checkpoint %s rejected: %s", path, error)
             path.rename(_free(path))
-    if logged or any(
-        root.glob("*.damaged*")
-    ):  # also those of an earlier attempt: never a silent start from zero
+    # Damaged checkpoints of an earlier attempt count too: a run never starts silently from zero.
+    if last_step or any(root.glob("*.damaged*")):
         raise NoCheckpoint(
             f"{root} - expected at least one whole checkpoint - start a new run from the "
             f"config.yaml"
@@ -111,50 +123,80 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
     return None
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
-    """What a checkpoint says of itself; None where it cannot be read."""
+Manifest = dict[str, Any]
+
+
+def _check_manifests(folder: Path, manifests: Sequence[Manifest | None], digest: str) -> None:
+    """Check that the checkpoints of a row belong to this version and to this config.
+
+    Raises: BadInput where none does.
+    """
+    readable = [manifest for manifest in manifests if manifest]
+    if readable and all(manifest.get("form") != FORM for manifest in readable):
+        raise BadInput(
+            f"{folder}: checkpoints of another version of metaplast",
+            f"checkpoints of form {FORM}",
+            f"finish the run with the version that began it, or: metaplast train --config "
+            f"{folder}/config.yaml",
+        )
+    if manifests and all(manifest and manifest.get("config") != digest for manifest in manifests):
+        raise BadInput(
+            f"{folder}: a config.yaml other than the one its checkpoints were made with",
+            "the config of the run",
+            "put it back, or start a new run with metaplast train --config",
+        )
+
+
+def _manifest(path: Path) -> Manifest | None:
+    """The manifest of a checkpoint; None where it cannot be read."""
     try:
-        said = json.loads((path / "manifest.json").read_bytes())
+        manifest = json.loads((path / "manifest.json").read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) and "config" in said else None
+    return manifest if isinstance(manifest, dict) and "config" in manifest else None
 
 
 def _free(path: Path) -> Path:
-    """A name for a damaged checkpoint that no earlier one has."""
-    names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in itertools.count())
-    return next(name for name in names if not name.is_symlink() and not name.exists())
+    """A name for a damaged checkpoint; no earlier one has it."""
+    for n in itertools.count():
+        name = path.with_name(f"{path.name}.damaged{n or ''}")
+        if not name.is_symlink() and not name.exists():
+            return name
+    raise AssertionError
 
 
 def _read(path: Path, step: int, forms: Sequence[Any], digest: str) -> Any:
-    files = {name: path / name for name in ("manifest.json", "state.safetensors")}
-    if path.is_symlink() or any(file.is_symlink() for file in files.values()):
+    """The state of a checkpoint. Raises: ValueError and other errors for a damaged one."""
+    manifest_file = path / "manifest.json"
+    state_file = path / "state.safetensors"
+    if path.is_symlink() or manifest_file.is_symlink() or state_file.is_symlink():
         raise ValueError("a symbolic link")
-    manifest, payload = (
-        json.loads(files["manifest.json"].read_bytes()),
-        files["state.safetensors"].read_bytes(),
-    )
+    manifest = json.loads(manifest_file.read_bytes())
+    payload = state_file.read_bytes()
     if hashlib.sha256(payload).hexdigest() != manifest["sha256"]:
         raise ValueError("checksum differs")
     if manifest["step"] != step or manifest["config"] != digest:
         raise ValueError("step or config differs")
     arrays = load(payload)
-    found = [(arrays[name].shape, arrays[name].dtype) for name in sorted(arrays)]
-    like = next(
-        (form for form in forms if [(x.shape, x.dtype) for x in jax.tree.leaves(form)] == found),
-        None,
-    )
-    if like is None:
-        raise ValueError("tree, shapes or dtypes differ")
+    form = _form_of(arrays, forms)
     backend = jax.default_backend()
     if manifest.get("backend") != backend:
         log.warning(
             "%s: from %s to %s, the last bits may differ", path, manifest.get("backend"), backend
         )
-    leaves, tree = jax.tree.flatten(like)
+    leaves, tree = jax.tree.flatten(form)
     return jax.tree.unflatten(
         tree, [jax.numpy.asarray(arrays[f"{i:05d}"]) for i in range(len(leaves))]
     )
+
+
+def _form_of(arrays: dict[str, np.ndarray], forms: Sequence[Any]) -> Any:
+    """The form that the arrays of a file have. Raises: ValueError where they have none."""
+    stored = [(arrays[name].shape, arrays[name].dtype) for name in sorted(arrays)]
+    for form in forms:
+        if [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(form)] == stored:
+            return form
+    raise ValueError("tree, shapes or dtypes differ")
 
 
 def _arrays(state: Any) -> dict[str, np.ndarray]:
@@ -168,7 +210,7 @@ def _steps(root: Path) -> list[int]:
 
 
 def _durable(path: Path, content: bytes) -> None:
-    with named(path), path.open("wb") as handle:
+    with naming_errors(path), path.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())

@@ -1,7 +1,6 @@
-"""From YAML groups and command-line words to one validated job.
+"""The composition of a config from YAML files and words of the command line.
 
-A config file names registered things and can never import code; interpolation is limited to
-`${key}`.
+A config file names registered plug-ins and never imports code. `${key}` is the only interpolation.
 """
 
 import difflib
@@ -21,7 +20,7 @@ from metaplast.reuse.known import shipped_configs
 from metaplast.runs.files import reader_of
 from metaplast.runs.yaml_text import (
     MAX_DEPTH,
-    MAX_SAID,
+    MAX_SHOWN,
     RESOLVER,
     depth,
     headline,
@@ -46,14 +45,13 @@ GROUPS = (
     "logging",
 )
 DEFAULT_EXPERIMENT = "categories"
-NEW: Plain = {"spike_times": "synapse"}  # what a config made now says, and one of before does not
+NEW: Plain = {"spike_times": "synapse"}
+"""Fields that every new config has. A config of an earlier version lacks them."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Sources:
-    """Where config groups are looked up: the directory given by the user first, then the shipped
-    `configs`.
-    """
+    """The folders of config groups: the user's folder first, then the shipped `configs`."""
 
     def __init__(self, extra: Path | None = None) -> None:
         if extra is not None and not extra.is_dir():
@@ -62,32 +60,29 @@ class Sources:
 
     def names(self, group: str) -> tuple[str, ...]:
         """The YAML files of a group, without their ending."""
-        found = {
-            entry.name.removesuffix(".yaml")
-            for root in self.roots
-            if (folder := root / group).is_dir()
-            for entry in folder.iterdir()
-            if entry.name.endswith(".yaml")
-        }
-        return tuple(sorted(found))
+        names: set[str] = set()
+        for root in self.roots:
+            folder = root / group
+            if folder.is_dir():
+                files = [entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml")]
+                names |= {file.removesuffix(".yaml") for file in files}
+        return tuple(sorted(names))
 
     def load(self, group: str, name: str) -> Plain | None:
         """The content of one file of a group, or None where there is none."""
         for root in self.roots:
             file = root / group / f"{name}.yaml"
-            if _NAME.fullmatch(name) and len(name) <= MAX_SAID and file.is_file():
+            if _NAME.fullmatch(name) and len(name) <= MAX_SHOWN and file.is_file():
                 where = f"{self._option(root)}{group}/{name}.yaml"
                 return read_yaml(text(file, where), where)
         return None
 
     def _option(self, root: Traversable) -> str:
-        """What an error says before the name of a file: the option that reads it."""
+        """The option that reads a file of a folder, for errors; empty for the shipped configs."""
         return f"--config-dir {root}: " if root is not self.roots[-1] else ""
 
     def headline(self, group: str, name: str) -> str:
-        """The comment a file begins with, to the first line that ends a sentence; empty where there
-        is none.
-        """
+        """The first sentence of the comment at the head of a file; may be empty."""
         for root in self.roots:
             file = root / group / f"{name}.yaml"
             if file.is_file():
@@ -96,22 +91,29 @@ class Sources:
 
 
 def compose(words: Sequence[str], sources: Sources, file: Path | None = None) -> Plain:
-    """The merged config: a file or an experiment, then `group=name` and `a.b=value` words in the
-    order given.
+    """The config of a file or an experiment with words laid on it, in their order.
 
-    Interpolations are kept, so that the text in a run folder says what was meant. A whole config in
-    a file keeps the
-    meaning that it had when it was written: what NEW says is not put into it.
-    Raises: BadInput naming the word or file, and the nearest known name.
+    Interpolations are kept, so that config.yaml keeps the user's meaning. A whole config in a file
+    keeps the meaning that it had when it was written: the fields of NEW are not added to it.
+
+    Args:
+        words: `experiment=name`, `group=name` and `a.b=value`.
+        sources: the folders of config groups.
+        file: a whole config. Without it and without `experiment=name`, DEFAULT_EXPERIMENT is taken.
+
+    Raises: BadInput naming the word or the file, and the nearest known name.
     """
     pairs = [_split(word) for word in words]
     for key, value in pairs:
-        if key in GROUPS and (hint := reader_of(value, key)):
+        hint = reader_of(value, key) if key in GROUPS else ""
+        if hint:
             raise BadInput(f"{key}={value}", f"the name of one: {key}=NAME", hint)
-    chosen = [value for key, value in pairs if key == "experiment"]
+    experiments = [value for key, value in pairs if key == "experiment"]
     plain = read_file(file, "--config ") if file else NEW
-    if chosen or not file:
-        plain = _laid(plain, _experiment((chosen or [DEFAULT_EXPERIMENT])[-1], sources))
+    if experiments:
+        plain = _laid(plain, _experiment(experiments[-1], sources))
+    elif not file:
+        plain = _laid(plain, _experiment(DEFAULT_EXPERIMENT, sources))
     for key, value in pairs:
         if key == "experiment":
             continue
@@ -123,8 +125,11 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
 
 
 def merge(base: Plain, over: Plain) -> Plain:
-    """`over` laid on `base`, mapping by mapping; lists are replaced, an empty mapping empties; a
-    changed `name` drops the old one's fields."""
+    """`over` laid on `base`, mapping by mapping.
+
+    A list replaces a list. An empty mapping replaces a mapping. A new `name` drops the fields of
+    the old plug-in.
+    """
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
@@ -138,24 +143,24 @@ def merge(base: Plain, over: Plain) -> Plain:
 
 
 def _laid(base: Plain, over: Plain) -> Plain:
-    """`merge`, in which `rows: {NAME: null}` of `over` drops that row of `base`.
+    """`over` laid on `base`. `rows: {NAME: null}` in `over` drops that row of `base`.
 
     Raises: BadInput for a row that `base` does not have.
     """
-    merged, below, above = merge(base, over), base.get("rows"), over.get("rows")
-    if not isinstance(above, dict):
+    merged = merge(base, over)
+    base_rows = base.get("rows")
+    over_rows = over.get("rows")
+    if not isinstance(over_rows, dict):
         return merged
-    rows = below if isinstance(below, dict) else {}
-    dropped = [name for name, row in above.items() if row is None]
+    known = base_rows if isinstance(base_rows, dict) else {}
+    dropped = [name for name, row in over_rows.items() if row is None]
     for name in dropped:
-        if name not in rows:
-            known = ", ".join(rows) or "none"
-            fix = _nearest(name, tuple(rows), "metaplast configs")
-            raise BadInput(f"rows.{name}=null", f"a row of the experiment: {known}", fix)
-    return {
-        **merged,
-        "rows": {name: row for name, row in merged["rows"].items() if name not in dropped},
-    }
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            fix = _nearest(name, tuple(known), "metaplast configs")
+            raise BadInput(f"rows.{name}=null", f"a row of the experiment: {listed}", fix)
+    rows = {name: row for name, row in merged["rows"].items() if name not in dropped}
+    return {**merged, "rows": rows}
 
 
 def _same_plugin(old: Plain, new: Plain) -> bool:
@@ -163,21 +168,23 @@ def _same_plugin(old: Plain, new: Plain) -> bool:
 
 
 def resolve(plain: Plain) -> Plain:
-    """The config with its `${key}` replaced. Raises: BadInput for a key that does not exist."""
+    """The config with every `${key}` replaced. Raises: BadInput for a key that does not exist."""
     try:
-        return OmegaConf.to_container(OmegaConf.create(plain), resolve=True)  # pyright: ignore[reportReturnType]
+        resolved: Any = OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
     except OmegaConfBaseException as error:
         raise BadInput(
             f"config: {one_line(error)}", "${key} of an existing key", "correct it"
         ) from None
+    return resolved
 
 
 def to_yaml(plain: Plain) -> str:
+    """The text of a config, as YAML."""
     return OmegaConf.to_yaml(OmegaConf.create(plain))
 
 
 def _experiment(name: str, sources: Sources, above: tuple[str, ...] = ()) -> Plain:
-    """An experiment laid on its `base`, another experiment, where it names one."""
+    """The config of an experiment, laid on the experiment that it names as `base`."""
     plain = sources.load("experiment", name)
     if plain is None:
         known = sources.names("experiment")
@@ -198,7 +205,7 @@ def _experiment(name: str, sources: Sources, above: tuple[str, ...] = ()) -> Pla
 
 
 def _choice(group: str, name: str, sources: Sources) -> Plain:
-    """What `group=name` means: a file of that group, else the plug-in with all its defaults."""
+    """The config of `group=name`: a file of the group, else the plug-in with all its defaults."""
     plain = sources.load(group, name)
     if plain is not None:
         return plain if "name" in plain else {"name": name, **plain}
@@ -214,13 +221,14 @@ def _choice(group: str, name: str, sources: Sources) -> Plain:
 
 
 def _expand(plain: Plain, sources: Sources) -> Plain:
-    """In files too, a group may be given by name alone: `rule: oja`."""
-    return {
-        key: _choice(key, value, sources)
-        if key in GROUPS[1:] and isinstance(value, str) and _is_name(value)
-        else value
-        for key, value in plain.items()
-    }
+    """The config with every group that is given by name alone, such as `rule: oja`, written out."""
+    expanded = {}
+    for key, value in plain.items():
+        if key in GROUPS[1:] and isinstance(value, str) and _is_name(value):
+            expanded[key] = _choice(key, value, sources)
+        else:
+            expanded[key] = value
+    return expanded
 
 
 def _split(word: str) -> tuple[str, str]:
@@ -242,12 +250,12 @@ def _dotted(key: str, value: str) -> Plain:
         raise BadInput(
             f"{short(key)!r}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter"
         )
-    plain: Plain | None = None
+    plain: Any = None
     try:
         if depth(value) <= MAX_DEPTH:
             plain = OmegaConf.to_container(
                 OmegaConf.from_dotlist([f"{key}={value}"]), resolve=False
-            )  # pyright: ignore[reportAssignmentType]
+            )
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
         raise BadInput(
             f"{key}={short(value)!r}: {one_line(error)}", "a YAML value", "quote it"
@@ -262,6 +270,6 @@ def _is_name(value: str) -> bool:
     return bool(_NAME.fullmatch(value)) and not value.isdigit() and value != "null"
 
 
-def _nearest(given: str, known: Sequence[str], otherwise: str) -> str:
-    near = difflib.get_close_matches(given, known, n=1)
+def _nearest(name: str, known: Sequence[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"see '{otherwise}'"

@@ -1,12 +1,14 @@
-"""What the progress of a run counts."""
+"""The counts by which the progress of a run is shown."""
 
 from typing import NamedTuple
 
 
 class Counted(NamedTuple):
-    """unit: the word for it.
-    whole: all stages are known when the first is under way.
-    once: a stage is at its end when it is counted through.
+    """The counts of a kind of run.
+
+    unit: the word for one count, in the plural.
+    whole: whether all stages are known when the first is under way.
+    once: whether a stage is done when all its counts are done.
     """
 
     unit: str

@@ -1,4 +1,4 @@
-"""What `metaplast doctor` finds: one line per part, nothing left behind."""
+"""The findings of `metaplast doctor`: one line per part. No file is left behind."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ GIB = 2**30
 
 
 def findings() -> Iterator[tuple[str, str]]:
-    """(part, what was found), each as soon as it is known; the two-step training comes last."""
+    """(part, finding) of every part, each as soon as it is known. The training comes last."""
     yield from environment().items()
     yield "devices", ", ".join(str(device) for device in jax.devices())
     memory = psutil.virtual_memory().total
@@ -41,13 +41,14 @@ def findings() -> Iterator[tuple[str, str]]:
 
 
 def _folder(path: Path) -> str:
-    """Whether files can be written there; an existing folder above it stands for one that does not
-    exist yet.
+    """Whether files can be written into a folder.
+
+    A folder that does not exist yet is judged by the nearest folder above it.
     """
-    above = next(p for p in (path, *path.absolute().parents) if p.is_dir())
+    existing = next(p for p in (path, *path.absolute().parents) if p.is_dir())
     try:
-        with tempfile.TemporaryFile(dir=above):
-            return f"{path}, can be written, {shutil.disk_usage(above).free / GIB:.1f} GiB free"
+        with tempfile.TemporaryFile(dir=existing):
+            return f"{path}, can be written, {shutil.disk_usage(existing).free / GIB:.1f} GiB free"
     except OSError as error:
         return f"{path}, cannot be written: {error.strerror}"
 
@@ -61,9 +62,10 @@ def _package(name: str) -> str:
 
 def _two_steps() -> str:
     started = time.monotonic()
-    problem, outer = MetaProblem(), find("outer", "bptt")(steps=2)
+    problem = MetaProblem()
+    outer = find("outer", "bptt")(steps=2)
     state = train.begin(problem, outer, seed=0)
-    losses = [
-        float(metrics["loss"]) for _, _, metrics in train.steps(problem, outer, 0, state, 0, 2)
-    ]
+    losses = []
+    for _, _, metrics in train.steps(problem, outer, 0, state, 0, 2):
+        losses.append(float(metrics["loss"]))
     return f"loss {losses[0]:.4g}, {losses[1]:.4g} in {time.monotonic() - started:.1f} s"

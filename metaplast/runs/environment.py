@@ -1,4 +1,4 @@
-"""The versions that the bits of a run depend on."""
+"""Versions that decide the last bits of a run."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def environment() -> dict[str, str]:
-    """Versions that the bits of a run depend on; no host or user names."""
+    """Versions that decide the last bits of a run. No name of a host or a user is among them."""
     packages = ("metaplast", "jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")
     machine = {
         "python": platform.python_version(),
@@ -21,16 +21,15 @@ def environment() -> dict[str, str]:
 
 
 def warn_of_other_versions(run: Path) -> None:
-    """Bits may differ from those of the run so far where its versions or machine did."""
+    """Warn where a run goes on with other versions, since its last bits may then differ."""
     file = run / "environment.json"
     try:
-        before = dict(json.loads(file.read_bytes()))
+        recorded = dict(json.loads(file.read_bytes()))
     except (OSError, ValueError, TypeError):
-        return  # nothing is known of them
-    other = [
-        f"{name} {before.get(name)} -> {value}"
-        for name, value in environment().items()
-        if before.get(name) != value
-    ]
-    if before and other:
-        log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(other))
+        return  # the earlier versions are unknown
+    changes = []
+    for name, value in environment().items():
+        if recorded.get(name) != value:
+            changes.append(f"{name} {recorded.get(name)} -> {value}")
+    if recorded and changes:
+        log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(changes))

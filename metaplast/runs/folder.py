@@ -16,8 +16,10 @@ from metaplast.registry import BadInput
 from metaplast.runs.files import reader_of
 from metaplast.settings.names import DISCOVERED
 
-MAX_NAME = 255  # bytes, on the common file systems
-MAX_SHOWN = 100  # characters of a path in an error
+MAX_NAME = 255
+"""Bytes of a name on the common file systems."""
+MAX_SHOWN = 100
+"""Characters of a path in an error."""
 
 
 class Busy(RuntimeError):
@@ -25,36 +27,50 @@ class Busy(RuntimeError):
 
 
 def row_folder(run: Path, name: str) -> Path:
-    """The discovered rule lives in the run folder itself, every other row under rows/<name>."""
+    """The folder of a row: the run folder for the discovered rule, else rows/<name> in it."""
     return run if name == DISCOVERED else run / "rows" / name
 
 
 def fresh_path(experiment: str, seed: int | str) -> Path:
-    """runs/<date>-<experiment>-<seed>-<id>, of a group with its first and last seed; the id keeps
-    two runs of one second apart."""
+    """The path of a new folder, runs/<date>-<experiment>-<seed>-<id>.
+
+    The random id keeps runs of the same second apart.
+
+    Args:
+        experiment: the name of the experiment.
+        seed: the seed of the run, or the first and the last seed of a group.
+    """
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^\w-]", "_", experiment)[:60] or "run"
     return Path("runs") / f"{stamp}-{name}-{seed}-{secrets.token_hex(2)}"
 
 
 def check_free(path: Path) -> None:
-    """Raises: Busy where a folder already holds something; BadInput where no folder can stand."""
+    """Check that a run folder can be made at a path.
+
+    Raises:
+        Busy: the folder already holds something.
+        BadInput: no folder can be made there.
+    """
     where = f"--run-dir {shown(path)}"
     if not str(path).isprintable():
         raise BadInput(where, "a name without control characters", "choose another path")
     try:
-        links = [part for part in (path, *path.parents) if part.is_symlink() and not part.exists()]
+        parts = [path, *path.parents]
+        broken_links = [part for part in parts if part.is_symlink() and not part.exists()]
         occupied = path.is_dir() and any(path.iterdir())
         above = next(parent for parent in path.absolute().parents if parent.exists())
     except (ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         fix = f"choose another path, of names of at most {MAX_NAME} bytes"
         raise BadInput(f"{where}: {reason}", "the path of a folder", fix) from None
-    if links:
-        what = (
-            f"{where}: {links[0]} is a symbolic link to {os.readlink(links[0])}, which is not there"
+    if broken_links:
+        link = broken_links[0]
+        raise BadInput(
+            f"{where}: {link} is a symbolic link to {os.readlink(link)}, which is not there",
+            "the path of a folder",
+            "remove the link, or make the folder that it names",
         )
-        raise BadInput(what, "the path of a folder", "remove the link, or make what it names")
     if not above.is_dir():
         raise BadInput(where, f"a folder in a folder: {above} is a file", "choose another path")
     if occupied:
@@ -67,13 +83,19 @@ def check_free(path: Path) -> None:
 
 
 def shown(path: Path | str) -> str:
-    """A path in an error: of a long one both ends."""
-    text, half = str(path), MAX_SHOWN // 2
+    """The text of a path for an error; the middle of a long path is left out."""
+    text = str(path)
+    half = MAX_SHOWN // 2
     return text if len(text) <= MAX_SHOWN else f"{text[:half]}...{text[-half:]}"
 
 
 def check_idle(path: Path) -> None:
-    """Raises: Busy where another process holds the lock of a run folder; BadInput where none is."""
+    """Check that no process uses a run folder.
+
+    Raises:
+        Busy: another process holds the lock.
+        BadInput: there is no run folder.
+    """
     if not (path / "config.yaml").is_file():
         fix = reader_of(str(path)) or "give the folder that train printed"
         raise BadInput(f"{path}", "a run folder, with a config.yaml", fix)
@@ -90,12 +112,13 @@ def create(path: Path) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the kernel's lock on a run folder; it goes with the process, so a kill leaves nothing
-    behind.
+    """Hold the lock of a run folder.
+
+    The kernel drops the lock when the process ends, so a killed process leaves none behind.
 
     Raises: Busy where another process holds it.
     """
-    with named(path), (path / ".lock").open("w") as handle:
+    with naming_errors(path), (path / ".lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -106,9 +129,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Within, an error of the disk that names no file names `path`: a write to an open file knows
-    no name.
+def naming_errors(path: Path) -> Iterator[None]:
+    """Put `path` into every error of the disk that names no file.
+
+    A write to an open file raises an error without a name.
     """
     try:
         yield
@@ -119,20 +143,23 @@ def named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def logged(path: Path) -> Iterator[None]:
-    """Within, what the library warns of goes into log.txt too, from every process of a run, and
-    there alone what it notes."""
+def logging_to(path: Path) -> Iterator[None]:
+    """Write the library's log to log.txt of a run folder.
+
+    Warnings go to the screen too. Messages of level INFO go to log.txt alone. Every process of a
+    run enters this context.
+    """
     log = logging.getLogger("metaplast")
     level = log.level
     file = logging.FileHandler(path / "log.txt", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    screen = (
-        logging.lastResort if not log.handlers else None
-    )  # a logger with a handler leaves the screen alone
-    handlers = [handler for handler in (file, screen) if handler]
+    handlers: list[logging.Handler] = [file]
+    # `lastResort` prints warnings, but not for a logger that has a handler.
+    if not log.handlers and logging.lastResort:
+        handlers.append(logging.lastResort)
     for handler in handlers:
         log.addHandler(handler)
-    log.setLevel(logging.INFO)  # the screen's handler begins at warnings
+    log.setLevel(logging.INFO)
     try:
         yield
     finally:
@@ -143,13 +170,14 @@ def logged(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Replace a file by a text in one step."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step: it holds the old content or the new one, whatever happens."""
+    """Replace a file in one step. It holds the old or the new content at every moment."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with named(path), temporary.open("wb") as handle:
+    with naming_errors(path), temporary.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
@@ -158,6 +186,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Replace a file by plain data in one step, as JSON."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 

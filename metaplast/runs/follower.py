@@ -1,6 +1,8 @@
-"""A logger in a process of its own: it reads the folder of a run as it grows, so the run neither
-waits for it nor falls with it. The run starts `python -m metaplast.runs.follower RUN` and closes
-its standard input at the end.
+"""A logger in its own process.
+
+It reads the folder of a run while the run goes on. So the run does not wait for the logger, and
+does not fail when the logger fails. The run starts `python -m metaplast.runs.follower RUN` and
+closes the standard input of that process at the end.
 """
 
 import json
@@ -16,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from metaplast.runs.config import read_yaml, resolve
 from metaplast.runs.loggers.base import AbstractLogger, Sink
@@ -24,59 +26,80 @@ from metaplast.settings.names import DISCOVERED
 from metaplast.spec import decode, encode
 
 log = logging.getLogger(__name__)
-PATIENCE = 30.0  # seconds a logger is given when the run has ended
+PATIENCE = 30.0
+"""Seconds that a logger has after the end of the run."""
 POLL = 0.5
+"""Seconds between two looks at the folder."""
 _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 
 @contextmanager
 def followed(run: Path, logger: AbstractLogger, modules: Sequence[str] = ()) -> Iterator[None]:
-    """Within, the folder is followed by `logger`. What goes wrong there costs one line of
-    warning.
+    """Let a logger follow the folder of a run.
+
+    An error of the logger becomes one warning.
+
+    Args:
+        run: the folder of the run.
+        logger: the logger.
+        modules: plug-ins that its process imports first.
     """
     if logger.off:
         yield
         return
     with tempfile.TemporaryFile() as words:
         command = [sys.executable, "-m", "metaplast.runs.follower", str(run.absolute()), *modules]
-        pipe, null = subprocess.PIPE, subprocess.DEVNULL
         process = subprocess.Popen(
-            command, stdin=pipe, stdout=null, stderr=words, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+            start_new_session=True,
         )
         assert process.stdin
         try:
             yield
         except BaseException:
-            process.stdin.close()  # it ends by itself, PATIENCE seconds later at most
-            process.returncode = 0  # and is not waited for
+            # The logger ends by itself within PATIENCE seconds, and nobody waits for it.
+            process.stdin.close()
+            process.returncode = 0
             raise
         else:
             process.stdin.close()
-            name = encode(logger)["name"]
-            try:
-                code = process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                log.warning(
-                    "logging=%s did not end within %g s and was stopped: the run is not affected",
-                    name,
-                    PATIENCE,
-                )
-            else:
-                if code:
-                    words.seek(0)
-                    last = words.read()[-2000:].decode(errors="replace").strip().splitlines()
-                    log.warning(
-                        "logging=%s failed, the run is not affected: %s",
-                        name,
-                        hide(last[-1] if last else ""),
-                    )
+            _end(process, encode(logger)["name"], words)
+
+
+def _end(process: "subprocess.Popen[bytes]", name: str, words: IO[bytes]) -> None:
+    """Wait for a logger, and warn where it did not end well.
+
+    Args:
+        process: the process of the logger.
+        name: the name of the logger.
+        words: the standard error of the process.
+    """
+    try:
+        code = process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        log.warning(
+            "logging=%s did not end within %g s and was stopped: the run is not affected",
+            name,
+            PATIENCE,
+        )
+        return
+    if code:
+        words.seek(0)
+        lines = words.read()[-2000:].decode(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else ""
+        log.warning("logging=%s failed, the run is not affected: %s", name, hide(last))
 
 
 def hide(text: str) -> str:
-    """Without the values of environment variables whose name speaks of a secret, and without
-    control characters.
+    """The text without secrets and without control characters.
+
+    A secret is the value of an environment variable whose name speaks of a key, a token, a
+    password or a credential.
     """
     for name, value in os.environ.items():
         if len(value) > 3 and _SECRET.search(name):
@@ -85,63 +108,80 @@ def hide(text: str) -> str:
 
 
 def main(run: Path, modules: Sequence[str] = ()) -> None:
-    """Until standard input ends: hand every new line of every row's metrics to the sink; then
-    finish.
+    """Hand every new line of every row's metrics to the sink, until standard input ends.
+
+    Args:
+        run: the folder of the run.
+        modules: plug-ins that are imported first.
     """
     for module in modules:
         import_module(module)
     config = resolve(read_yaml((run / "config.yaml").read_text(), "config.yaml"))
-    logger, ended = decode("logging", config["logging"]), threading.Event()
+    logger = decode("logging", config["logging"])
+    ended = threading.Event()
     threading.Thread(target=_wait, args=(ended,), daemon=True).start()
     sink = logger.open(run, config)
-    seen: dict[Path, Seen] = {}
+    positions: dict[Path, Position] = {}
     while not ended.wait(POLL):
-        _hand_over(run, logger.every, sink, seen)
-    _hand_over(run, logger.every, sink, seen)
+        _hand_over(run, logger.every, sink, positions)
+    _hand_over(run, logger.every, sink, positions)
     summary = run / "summary.json"
     sink.finish(run, json.loads(summary.read_text()) if summary.is_file() else None)
 
 
-class Seen(NamedTuple):
-    """How much of a file was handed over: its inode, bytes, and the last outer step."""
+class Position(NamedTuple):
+    """The position in a file up to which lines were handed over.
+
+    inode: the inode of the file.
+    size: bytes that were handed over.
+    step: the last outer step that was handed over.
+    """
 
     inode: int = -1
     size: int = 0
     step: int = 0
 
 
-def _hand_over(run: Path, every: int, sink: Sink, seen: dict[Path, Seen]) -> None:
-    """A file that was replaced (a resumed run cuts it back) is read anew; no step is handed over
-    twice.
+def _hand_over(run: Path, every: int, sink: Sink, positions: dict[Path, Position]) -> None:
+    """Hand the new lines of all metrics to the sink, and move the positions.
+
+    A resumed run replaces its file by a shorter one. Such a file is read anew, but no step is
+    handed over twice.
     """
     for path in [run / "metrics.jsonl", *sorted(run.glob("rows/*/metrics.jsonl"))]:
         if not path.is_file():
             continue
-        inode, size, last = seen.get(path, Seen())
+        position = positions.get(path, Position())
         with path.open("rb") as file:
-            now = os.fstat(file.fileno())
-            size = size if now.st_ino == inode and now.st_size >= size else 0
+            status = os.fstat(file.fileno())
+            is_same = status.st_ino == position.inode and status.st_size >= position.size
+            size = position.size if is_same else 0
             file.seek(size)
-            new = file.read()
-        whole = new[: new.rfind(b"\n") + 1]
+            content = file.read()
+        whole_lines = content[: content.rfind(b"\n") + 1]
         row = DISCOVERED if path.parent == run else path.parent.name
-        for line in map(json.loads, whole.splitlines()):
+        last = position.step
+        for line in map(json.loads, whole_lines.splitlines()):
             step = line["outer_step"]
             if step > last and step % every == 0:
                 sink.log(row, step, _numbers(line))
             last = max(last, step)
-        seen[path] = Seen(now.st_ino, size + len(whole), last)
+        positions[path] = Position(status.st_ino, size + len(whole_lines), last)
 
 
 def _numbers(line: dict[str, Any]) -> dict[str, float]:
-    """The scalars; one that is not finite goes as such."""
-    scalars = {k: v for k, v in line.items() if k != "outer_step" and not isinstance(v, list)}
-    return {name: float(value) for name, value in scalars.items()}
+    """The scalars of a line; `nan` and `inf` become floats."""
+    numbers = {}
+    for name, value in line.items():
+        if name != "outer_step" and not isinstance(value, list):
+            numbers[name] = float(value)
+    return numbers
 
 
 def _wait(ended: threading.Event) -> None:
-    """The run closes standard input, or is gone; after PATIENCE this process is too, whatever
-    hangs.
+    """Wait for the end of standard input, and end this process PATIENCE seconds later.
+
+    The input ends when the run closes it or is gone. The process ends even where the logger hangs.
     """
     sys.stdin.buffer.read()
     ended.set()

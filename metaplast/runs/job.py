@@ -1,10 +1,12 @@
-"""A job: one problem, one outer loop, and the rows of its table (the same problem with another
-rule).
+"""A job: the configs of all rows of a table.
+
+The rows share one task, one outer loop and one budget. They differ in the rule, the network or the
+feedback.
 """
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import field, fields
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -57,9 +59,14 @@ ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space",
 
 @spec
 class Numbers:
-    """n_tasks: lives per outer step; life_clip: largest gradient norm of one life (0: none);
-    unroll: steps after which
-    training lives end (0: whole lives); curriculum: {outer step: unroll}; chunk: see MetaProblem.
+    """The numbers of a problem.
+
+    n_tasks: lives of an outer step.
+    life_clip: largest gradient norm of one life; 0: no limit.
+    chunk: lives in one piece of a program, see MetaProblem.
+    n_devices: devices that share the lives.
+    unroll: steps after which lives of training end; 0: whole lives.
+    curriculum: {outer step: unroll from this step on}.
     """
 
     n_tasks: Count = 8
@@ -72,7 +79,7 @@ class Numbers:
 
 @spec
 class SlotFields:
-    """A slot as a config gives it: its name is its key under `rules`."""
+    """A slot in a config. Its name is its key under `rules`."""
 
     rule: Annotated[AbstractRule, plugin("rule")]
     edges: str = "*"
@@ -85,16 +92,27 @@ def _optional_rule(value: Any) -> AbstractRule | None:
 
 @spec
 class Config:
-    """Everything that determines a training, resolved. `rule` is one slot on every plastic edge;
-    `rules` names several.
+    """The config of one row: everything that decides a training.
 
-    shared: one theta for all edges of the slot, or one per edge. space: names with the coordinates
-    in which some leaves of theta are searched (see metaplast.space.Coordinate). measure: what is
-    added to the metrics of every life (see Lifetime); where the task reports no accuracy, the table
-    then shows the angle. fit,
-    compare: what the verbs `metaplast fit` and `metaplast compare` do. spike_times: see Lifetime; a
-    config that does not say was written before there was a choice, and means `transmitted` (a new
-    one says: config.NEW).
+    task, outer, network, feedback, genome, objective, logging: plug-ins.
+    experiment: name of the experiment.
+    seed: seed of all random numbers.
+    precision: dtype of all arrays.
+    rule: the rule of the only slot, which has every plastic edge.
+    shared: whether all edges of that slot share one theta.
+    rules: {name: slot}, in place of `rule`.
+    space: {name: coordinates} in which leaves of theta are searched (metaplast.space.Coordinate).
+    dt: seconds of a step.
+    measure: further metrics of every life, see Lifetime. The table shows the angle where the task
+        reports no accuracy.
+    spike_times: see Lifetime. A config without this field was written before there was a choice; it
+        means `transmitted`. Every new config has the field (config.NEW).
+    problem: numbers of the problem.
+    evaluation: the choice and the judgement of theta.
+    fit: settings of `metaplast fit`.
+    compare: settings of `metaplast compare`.
+    checkpoint_every: outer steps between two checkpoints.
+    note: words beside the row in a report.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")]
@@ -122,7 +140,7 @@ class Config:
     note: str = ""
 
     def slots(self) -> tuple[Slot, ...]:
-        """Raises: BadInput where both `rule` and `rules` are given."""
+        """The slots of the lifetime. Raises: BadInput where both `rule` and `rules` are given."""
         if self.rule is not None and self.rules:
             raise BadInput(
                 "rule and rules",
@@ -136,14 +154,15 @@ class Config:
         )
 
     def references(self) -> References:
-        """What is judged beside the rows, under the names of its own rows."""
+        """The references that are judged beside the rows, as (name of the row, reference)."""
         return self.evaluation.beside()
 
     def outer_loop(self) -> AbstractOuterLoop:
-        """The outer loop in its search space."""
+        """The outer loop in the coordinates of the search."""
         return within(self.outer, self.space)
 
     def meta_problem(self) -> MetaProblem:
+        """The problem of the row."""
         lifetime = Lifetime(
             task=self.task,
             network=self.network,
@@ -154,18 +173,27 @@ class Config:
             measure=self.measure,
             spike_times=self.spike_times,
         )
-        n = self.problem
-        numbers = {field.name: getattr(n, field.name) for field in fields(n)}  # pyright: ignore[reportArgumentType]
-        return MetaProblem(lifetime, self.objective, **numbers)
+        numbers = self.problem
+        return MetaProblem(
+            lifetime,
+            self.objective,
+            n_tasks=numbers.n_tasks,
+            life_clip=numbers.life_clip,
+            chunk=numbers.chunk,
+            n_devices=numbers.n_devices,
+            unroll=numbers.unroll,
+            curriculum=numbers.curriculum,
+        )
 
 
 @spec
 class Job:
     """The rows of one table, parsed once from a config.
 
-    rows: (name, config) of every row, `discovered` first. Each config is whole.
-    origins: (row, the row whose trained theta it starts from), as `from` says.
-    plain: the config that the job was parsed from, its `${key}` kept; {} for a job made in Python.
+    rows: (name, config) of every row. `discovered` is the first. Each config is whole.
+    origins: (row, its origin). The search of such a row starts from the trained theta of its
+        origin, the row that `from` names.
+    plain: the config before parsing, with every `${key}`; {} for a job that was made in Python.
     """
 
     rows: tuple[tuple[str, Config], ...]
@@ -173,21 +201,28 @@ class Job:
     plain: Plain = field(default_factory=dict, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A job crosses to other processes as its config: plug-ins are found there by name."""
-        return (_unchecked, (self.plain,)) if self.plain else super().__reduce__()  # pyright: ignore[reportReturnType]
+        """The form in which a job crosses to another process: its config, parsed anew there.
+
+        So the other process finds plug-ins by name.
+        """
+        if self.plain:
+            return _unchecked, (self.plain,)
+        whole: Any = super().__reduce__()
+        return whole
 
     @property
     def main(self) -> Config:
+        """The config of the discovered row."""
         return self.rows[0][1]
 
     def row(self, name: str) -> Config:
+        """The config of a row."""
         return dict(self.rows)[name]
 
     def before(self, name: str) -> list[str]:
-        """The row that `name` starts from, the one that this starts from, and so on; none for
-        most.
-        """
-        origins, chain = dict(self.origins), [name]
+        """The origin of a row, the origin of that row, and so on. Most rows have none."""
+        origins = dict(self.origins)
+        chain = [name]
         while chain[-1] in origins:
             chain.append(origins[chain[-1]])
         return chain[1:]
@@ -196,11 +231,11 @@ class Job:
 class Run(NamedTuple):
     """One run of a table.
 
-    folder: where it lies.
-    job: its rows.
-    program: the job whose compiled programs it uses: its own, or one that differs in numbers that
-        leave through the outer loop's `hyper` alone.
-    lockstep: as in `train.steps_many`.
+    folder: the folder of the run.
+    job: the rows of the run.
+    program: the job whose compiled programs the run uses. It is `job`, or a job that differs only
+        in numbers of the outer loop's `hyper`.
+    lockstep: see `train.steps_many`.
     """
 
     folder: Path
@@ -210,7 +245,7 @@ class Run(NamedTuple):
 
 
 def read_job(folder: Path) -> Job:
-    """The job of a run folder, not checked again. Raises: BadInput."""
+    """The job of a run folder, without a check. Raises: BadInput for a config that is damaged."""
     return parse(read_file(folder / "config.yaml"), check=False)
 
 
@@ -219,7 +254,11 @@ def _unchecked(plain: Plain) -> Job:
 
 
 def parse(plain: Plain, check: bool = True) -> Job:
-    """The job of a composed config. check: also `check_job`.
+    """The job of a composed config.
+
+    Args:
+        plain: the config.
+        check: whether the parts of every row are checked, as by `check_job`.
 
     Raises: BadInput naming the field and the fix.
     """
@@ -229,13 +268,14 @@ def parse(plain: Plain, check: bool = True) -> Job:
     rows = resolved.pop("rows", None) or {}
     if not isinstance(rows, dict):
         raise BadInput("rows", "a mapping of row names to what differs", "correct the config")
-    configs, origins = {DISCOVERED: _config(resolved, "")}, {}
+    configs = {DISCOVERED: _config(resolved, "")}
+    origins: Plain = {}
     taken = {DISCOVERED, PROTOTYPE, *dict(configs[DISCOVERED].references())}
-    for name, over in rows.items():
+    for name, changes in rows.items():
         _check_name(name, taken)
-        if isinstance(over, dict) and "from" in over:
-            origins[name] = over["from"]
-        configs[name] = _config(_row(resolved, name, over), f"rows.{name}")
+        if isinstance(changes, dict) and "from" in changes:
+            origins[name] = changes["from"]
+        configs[name] = _config(_row(resolved, name, changes), f"rows.{name}")
     if check:
         _check_parts(configs)
     _check_origins(origins, tuple(configs))
@@ -243,7 +283,10 @@ def parse(plain: Plain, check: bool = True) -> Job:
 
 
 def check_job(job: Job) -> None:
-    """Refuse parts that cannot live together; nothing is compiled. Raises: BadInput."""
+    """Check that the parts of every row fit together. Nothing is compiled.
+
+    Raises: BadInput where they do not.
+    """
     _check_parts(dict(job.rows))
 
 
@@ -255,21 +298,24 @@ def _check_parts(configs: dict[str, Config]) -> None:
 
 
 def _as_before(plain: Any) -> Any:
-    """A config written before NEW: a neuron whose default has changed keeps the one of then."""
+    """The config of an earlier version (without NEW), with the defaults of that version."""
     if isinstance(plain, list):
         return [_as_before(item) for item in plain]
     if not isinstance(plain, dict):
         return plain
-    kept = {key: _as_before(value) for key, value in plain.items()}
-    if kept.get("neuron") == "izhikevich":
-        kept["neuron"] = {"name": "izhikevich", "integration": "euler"}
-    if kept.get("name") == "izhikevich":
-        kept.setdefault("integration", "euler")
-    return kept
+    fields = {key: _as_before(value) for key, value in plain.items()}
+    if fields.get("neuron") == "izhikevich":
+        fields["neuron"] = {"name": "izhikevich", "integration": "euler"}
+    if fields.get("name") == "izhikevich":
+        fields.setdefault("integration", "euler")
+    return fields
 
 
 def _check_origins(origins: Plain, names: Sequence[str]) -> None:
-    """Raises: BadInput for a `from` that is no row, and for rows that start from each other."""
+    """Check the origins of rows.
+
+    Raises: BadInput for an origin that is no row, and for rows that start from each other.
+    """
     for name, origin in origins.items():
         if origin not in names:
             near = difflib.get_close_matches(str(origin), names, n=1)
@@ -293,41 +339,39 @@ def _check_name(name: str, taken: set[str]) -> None:
         raise BadInput(f"rows: name {name!r}", "letters, digits, _ and -", fix)
 
 
-def _row(main: Plain, name: str, over: Any) -> Plain:
-    if not isinstance(over, dict):
+def _row(main: Plain, name: str, changes: Any) -> Plain:
+    """The config of a row: the main config with the changes of the row."""
+    if not isinstance(changes, dict):
         raise BadInput(
-            f"rows.{name}={over!r}",
-            "a mapping of what differs from the main rule",
+            f"rows.{name}={changes!r}",
+            "a mapping of the differences to the main rule",
             "correct the config",
         )
-    for key in over:
+    for key in changes:
         if key not in ROW_KEYS:
             near = difflib.get_close_matches(key, ROW_KEYS, n=1)
-            fix = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else "task, outer loop and budget are the same for every row"
-            )
+            fix = "task, outer loop and budget are the same for every row"
+            if near:
+                fix = f"did you mean {near[0]!r}?"
             raise BadInput(f"rows.{name}.{key}", f"one of {', '.join(ROW_KEYS)}", fix)
-    rules = {"rule": None, "rules": {}} if "rule" in over or "rules" in over else {}
-    own = {key: value for key, value in over.items() if key != "from"}
-    return merge(
-        {**main, **rules}, own
-    )  # a row names its rule whole: it does not depend on what the main rule is
+    base = dict(main)
+    if "rule" in changes or "rules" in changes:
+        # A row names its rule whole: no field of the main rule is left in it.
+        base |= {"rule": None, "rules": {}}
+    return merge(base, {key: value for key, value in changes.items() if key != "from"})
 
 
 def _config(plain: Plain, where: str) -> Config:
-    missing = [key for key in ("task", "outer") if key not in plain]
-    if missing:
-        raise BadInput(f"config without {missing[0]!r}", "task and outer", f"add {missing[0]}=NAME")
+    for key in ("task", "outer"):
+        if key not in plain:
+            raise BadInput(f"config without {key!r}", "task and outer", f"add {key}=NAME")
     try:
         return build(Config, plain)
     except pydantic.ValidationError as error:
         raise explain(error, where) from None
     except BadInput as error:
-        raise BadInput(
-            f"{where}: {error.what}" if where else error.what, error.expected, error.fix
-        ) from None
+        what = f"{where}: {error.what}" if where else error.what
+        raise BadInput(what, error.expected, error.fix) from None
 
 
 def _check(config: Config, where: str) -> None:

@@ -1,8 +1,7 @@
 """One protocol for every kind of run: check, create, lock, log, execute, resume, render.
 
-A kind of run is a folder of this package with a `kind.py` that holds one `Kind`, named KIND.
-Nothing else names it: `metaplast resume` and `metaplast compare` find the kind of a folder by its
-marker.
+A kind of run is a folder of this package with a `kind.py`, which holds one `Kind` named KIND.
+`metaplast resume` and `metaplast compare` find the kind of a run folder by its marker file.
 """
 
 import hashlib
@@ -28,15 +27,16 @@ from metaplast.runs.stopping import stoppable
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 Progress = Callable[[str, float, float], None]
-"""(stage, how much of it is done, how much there is)."""
+"""progress(stage, done, total) shows how far a stage is."""
 Say = Callable[[str], None]
+"""say(line) shows a line of text."""
 
 
 class Request(NamedTuple):
-    """What a user asks for.
+    """The request of a user.
 
     plain: the composed config. It becomes config.yaml.
-    options: what the command line says beside the config. It becomes the marker file, as JSON.
+    options: options of the command line beside the config. They become the marker file, as JSON.
     """
 
     plain: Plain
@@ -45,10 +45,10 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Means:
-    """How a run is carried out. Nothing here changes its results.
+    """The means of a run. They do not change its results.
 
-    progress: is told how far each stage is.
-    say: is given a line of text at times.
+    progress: shows how far each stage is.
+    say: shows a line of text.
     jobs: rows at a time; None: as many as the machine has room for.
     modules: plug-ins that every worker process imports first.
     """
@@ -60,10 +60,10 @@ class Means:
 
 
 class Comparison(NamedTuple):
-    """How finished runs are laid side by side.
+    """The form of a comparison of finished runs.
 
-    row: the row whose differences are shown.
-    against: the rows that may be the reference.
+    row: the row whose differences to a reference are shown.
+    against: the rows among which the reference is chosen.
     out: a file for a figure, or None.
     """
 
@@ -73,10 +73,12 @@ class Comparison(NamedTuple):
 
 
 class Checked(Protocol):
-    """A request that was found right."""
+    """A checked request: the plan of a run."""
 
     @property
-    def folder(self) -> Path: ...
+    def folder(self) -> Path:
+        """The folder of the run."""
+        ...
 
 
 Plan = TypeVar("Plan", bound=Checked)
@@ -85,8 +87,9 @@ Plan = TypeVar("Plan", bound=Checked)
 class Kind(ABC, Generic[Plan]):
     """A kind of run.
 
-    marker: the file that a folder of this kind holds from its first moment. "": config.yaml alone.
-    counted: what its progress counts.
+    marker: name of the file that marks a folder of this kind from its first moment. A kind with ""
+        has no such file.
+    counted: the counts by which progress is shown.
     """
 
     marker: ClassVar[str]
@@ -94,42 +97,48 @@ class Kind(ABC, Generic[Plan]):
 
     @abstractmethod
     def check(self, request: Request, path: Path | None, means: Means) -> Plan:
-        """The plan of a request, with a new folder where `path` is None. Nothing on disk changes.
+        """The plan of a request. Nothing on disk changes.
 
-        Raises: BadInput for what cannot be done.
+        Args:
+            request: the config and the options.
+            path: the folder of the run; None: a new name.
+            means: workers and plug-ins.
+
+        Raises: BadInput for a request that cannot be carried out.
         """
 
     def config(self, request: Request) -> Plain:
-        """The config that config.yaml holds."""
+        """The config for config.yaml."""
         return request.plain
 
     def begin(self, plan: Plan, means: Means) -> None:
-        """What is said once, when a new run begins."""
+        """Show the first lines of a new run. A resumed run does not show them."""
 
     @abstractmethod
     def execute(self, plan: Plan, means: Means) -> None:
-        """Do everything that is not done yet. Finished parts are kept."""
+        """Do all parts of a run that are not finished."""
 
     @abstractmethod
     def finished(self, path: Path) -> bool:
-        """Whether nothing is left to do in a folder."""
+        """Whether the run in a folder is finished."""
 
     @abstractmethod
     def render(self, path: Path, as_json: bool = False) -> str:
-        """The text, or the JSON, that is printed at the end. Raises: BadInput for an unfinished
-        run.
-        """
+        """The result of a run as text or as JSON. Raises: BadInput for an unfinished run."""
 
     @abstractmethod
     def compare(self, paths: Sequence[Path], how: Comparison) -> str:
-        """Finished runs side by side. Raises: BadInput."""
+        """A table that lays finished runs side by side. Raises: BadInput for an unfinished run."""
 
     def demand_whole(self, path: Path) -> None:
-        """Raises: an error with an exit code where a part of the run came to no result."""
+        """Check that every part of a run has a result.
+
+        Raises: an error with an exit code where a part has none.
+        """
 
 
 def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -> Path:
-    """Begin a run and carry it out.
+    """Begin a run and carry it out. Nothing on disk changes where the request is wrong.
 
     Args:
         kind: the kind of run.
@@ -137,9 +146,8 @@ def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -
         path: the folder, new or empty; None: runs/<date>-...
         means: progress, workers, plug-ins.
 
-    Returns: the folder. Nothing on disk changes unless the request is right.
-
-    Raises: BadInput, folder.Busy, stopping.Interrupted, OSError, and what the kind raises.
+    Returns: the folder of the run.
+    Raises: BadInput, folder.Busy, stopping.Interrupted, OSError, and the errors of the kind.
     """
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
@@ -157,7 +165,12 @@ def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -
 def resume(run: Path, means: Means) -> Path:
     """Go on with a run that was stopped. Finished parts are kept. A finished run stays as it is.
 
-    Raises: as `start`; BadInput where the config was changed; checkpoint.NoCheckpoint.
+    Args:
+        run: the folder of the run.
+        means: progress, workers, plug-ins.
+
+    Returns: the folder of the run.
+    Raises: the errors of `start`; BadInput where the config was changed; checkpoint.NoCheckpoint.
     """
     folder.check_idle(run)
     kind = kind_of(run)
@@ -171,7 +184,7 @@ def resume(run: Path, means: Means) -> Path:
 
 
 def kind_of(run: Path) -> Kind[Any]:
-    """The kind of a run folder: the one whose marker it holds, else the one without a marker."""
+    """The kind of a run folder: the kind whose marker it holds, else the kind without a marker."""
     unmarked = []
     for kind in kinds():
         if not kind.marker:
@@ -182,37 +195,38 @@ def kind_of(run: Path) -> Kind[Any]:
 
 
 def kinds() -> list[Kind[Any]]:
-    """Every kind of run: KIND of each room of this package that has a kind.py."""
-    found = []
+    """All kinds of run: the KIND of each folder of this package that has a kind.py."""
+    every_kind = []
     for module in pkgutil.iter_modules(metaplast.__path__, "metaplast."):
         name = f"{module.name}.kind"
         if module.ispkg and importlib.util.find_spec(name) is not None:
-            found.append(importlib.import_module(name).KIND)
-    return found
+            every_kind.append(importlib.import_module(name).KIND)
+    return every_kind
 
 
 def _recorded(kind: Kind[Any], run: Path) -> Request:
-    """The request that a folder was begun with. Raises: BadInput where its config is another by
-    now.
-    """
+    """The request with which a run began. Raises: BadInput where its config was changed."""
     plain = read_file(run / CONFIG)
     if not kind.marker:
-        return Request(plain)  # each row's checkpoints know the config that they belong to
+        # The checkpoints of each row hold the digest of their config.
+        return Request(plain)
     options = json.loads((run / kind.marker).read_text())
-    digest = options.pop("config", None)  # fits of version 0.1 have none
+    # A fit of version 0.1 has no digest.
+    digest = options.pop("config", None)
     if digest not in (None, _digest((run / CONFIG).read_text())):
         raise BadInput(f"{run}/{CONFIG}, changed", "the config it began with", "start a new run")
     return Request(plain, options)
 
 
 def _execute(kind: Kind[Plan], plan: Plan, means: Means) -> None:
-    with stoppable(plan.folder, lambda: None):  # also between its parts
+    # A signal stops the run between its parts too.
+    with stoppable(plan.folder, lambda: None):
         kind.execute(plan, means)
 
 
 @contextmanager
 def _held(run: Path) -> Iterator[None]:
-    with folder.locked(run), folder.logged(run):
+    with folder.locked(run), folder.logging_to(run):
         yield
 
 

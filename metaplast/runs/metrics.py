@@ -1,4 +1,4 @@
-"""metrics.jsonl: one object per outer step, each step exactly once."""
+"""The file metrics.jsonl: one JSON object for every outer step."""
 
 import json
 import math
@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from metaplast.runs.folder import named, write_text
+from metaplast.runs.folder import naming_errors, write_text
 
 
 class MetricsFile:
-    """Appends one line per outer step; opening it for a resumed run cuts it back to the restored
-    step.
-    """
+    """An open metrics.jsonl, to which one line is appended for every outer step."""
 
     def __init__(self, path: Path, step: int) -> None:
+        """Open a file and cut it back to an outer step.
+
+        Args:
+            path: the file; it may not exist yet.
+            step: the outer step of the restored state. Later lines are dropped.
+        """
         write_text(path, "".join(f"{line}\n" for line in _whole_lines(path)[:step]))
         self._handle: TextIO = path.open("a")
 
@@ -26,41 +30,43 @@ class MetricsFile:
         wall_s: float,
         vectors: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
-        """The scalars among `metrics`, and `vectors` as lists with six significant digits.
+        """Append a line. A number that is not finite is written as text, so the line stays JSON.
 
-        A number that is not finite is written as text, so that it is seen and the line stays JSON.
+        Args:
+            step: the outer step.
+            metrics: {name: value}. Only scalars are written.
+            wall_s: seconds that the step took.
+            vectors: {name: numbers}, written as lists with six significant digits.
         """
-        row: dict[str, Any] = {"outer_step": step, "wall_s": round(wall_s, 4)}
-        row |= {
-            name: plain_number(value)
-            for name, value in sorted(metrics.items())
-            if getattr(value, "ndim", 0) == 0
-        }
+        line: dict[str, Any] = {"outer_step": step, "wall_s": round(wall_s, 4)}
+        for name, value in sorted(metrics.items()):
+            if getattr(value, "ndim", 0) == 0:
+                line[name] = plain_number(value)
         for name, values in (vectors or {}).items():
-            row[name] = [plain_number(float(f"{value:.6g}")) for value in values]
-        with named(Path(self._handle.name)):
-            self._handle.write(json.dumps(row, allow_nan=False) + "\n")
+            line[name] = [plain_number(float(f"{value:.6g}")) for value in values]
+        with naming_errors(Path(self._handle.name)):
+            self._handle.write(json.dumps(line, allow_nan=False) + "\n")
             self._handle.flush()
 
     def sync(self) -> None:
         """Make every line written so far durable."""
-        with named(Path(self._handle.name)):
+        with naming_errors(Path(self._handle.name)):
             os.fsync(self._handle.fileno())
 
     def close(self) -> None:
+        """Close the file."""
         self._handle.close()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All whole lines."""
+    """The objects of all whole lines of a file."""
     return [json.loads(line) for line in _whole_lines(path)]
 
 
-def logged(path: Path) -> int:
-    """How many outer steps stand in a file one after the other from 1 on; what follows damage does
-    not count.
-    """
-    for index, line in enumerate(lines := _whole_lines(path)):
+def last_logged_step(path: Path) -> int:
+    """The last outer step up to which a file holds every step; lines after damage do not count."""
+    lines = _whole_lines(path)
+    for index, line in enumerate(lines):
         try:
             if json.loads(line)["outer_step"] != index + 1:
                 return index
@@ -70,12 +76,12 @@ def logged(path: Path) -> int:
 
 
 def count(path: Path) -> int:
-    """How many outer steps a file holds so far."""
+    """The number of outer steps in a file."""
     return len(_whole_lines(path))
 
 
 def plain_number(value: Any) -> int | float | str:
-    """A JSON number; `nan`, `inf`, `-inf` become text."""
+    """A number for JSON; `nan`, `inf` and `-inf` become text."""
     number = value.item() if hasattr(value, "item") else value
     return number if isinstance(number, int) or math.isfinite(number) else str(number)
 

@@ -1,9 +1,9 @@
-"""Which rows contain which: found from what their rules, feedback, genome and network can be,
-listed by nobody.
+"""The rows of a table whose family contains the family of another row.
 
-A row contains another where some theta of its own makes it live exactly as the other does, whatever
-theta that has: `embed` gives it. Rules and genomes say for themselves what they contain
-(`AbstractRule.embed`), so plug-ins join.
+The family of a row is the set of lives that some theta of it gives. Row A contains row B where, for
+every theta of B, some theta of A makes A live exactly as B does. `embed` gives that theta of A. No
+list of such pairs is kept: rules and genomes, also those of plug-ins, embed others by
+`AbstractRule.embed`.
 """
 
 from collections.abc import Sequence
@@ -23,124 +23,153 @@ Rows = Sequence[tuple[str, Config]]
 
 
 def contained(rows: Rows) -> dict[str, list[str]]:
-    """Row -> the rows whose family it contains, in the order of the table."""
-    return {
-        name: [n for n, c in rows if n != name and contains(config, c)] for name, config in rows
-    }
+    """{row: rows whose family it contains}, in the order of the table."""
+    containing = {}
+    for name, config in rows:
+        others = [(other, narrow) for other, narrow in rows if other != name]
+        containing[name] = [other for other, narrow in others if contains(config, narrow)]
+    return containing
 
 
 def check_origins(job: Job) -> None:
-    """Raises: BadInput for a row that is to start from one whose family it does not contain."""
+    """Check that the family of every row contains the family of its origin.
+
+    Raises: BadInput where it does not.
+    """
     for name, origin in job.origins:
         if not contains(job.row(name), job.row(origin)):
             others = contained([*job.rows])[name]
-            known = (
-                f"a row whose family it contains: {', '.join(others)}"
-                if others
-                else "no from: it contains no row"
-            )
-            raise BadInput(f"rows.{name}.from={origin}", known, "choose one, or widen the row")
+            expected = "no from: it contains no row"
+            if others:
+                expected = f"a row whose family it contains: {', '.join(others)}"
+            raise BadInput(f"rows.{name}.from={origin}", expected, "choose one, or widen the row")
 
 
 def contains(wide: Config, narrow: Config) -> bool:
-    """Whether the family of `wide` contains that of `narrow`."""
+    """Whether the family of `wide` contains the family of `narrow`."""
     return embed(wide, narrow, _blank(narrow), _blank(wide)) is not None
 
 
 def embed(wide: Config, narrow: Config, theta: Theta, start: Theta) -> Theta | None:
-    """The theta with which `wide` lives as `narrow` does with `theta`; None where its family does
-    not contain that.
+    """The theta with which `wide` lives as `narrow` lives with `theta`.
 
-    start: theta of `wide` before its search, for numbers that then play no part. A search in
-    coordinates of its own
-    (`space`) contains no other: its bounds may cut the embedded theta off.
+    A row with coordinates of its search (`space`) contains no other row, because its bounds may cut
+    the embedded theta off.
+
+    Args:
+        wide: the config that contains the other.
+        narrow: the other config.
+        theta: the theta of `narrow`.
+        start: the theta of `wide` before its search. It fills numbers that play no part.
+
+    Returns: the theta of `wide`; None where its family does not contain the family of `narrow`.
     """
-    if wide.space or not _same_world(wide, narrow):
+    if wide.space or not _differ_in_family_alone(wide, narrow):
         return None
-    mine, other = wide.meta_problem().lifetime, narrow.meta_problem().lifetime
-    born = wide.genome.embed(narrow.genome, theta["genome"], start["genome"])
-    rules = _rules(mine, other, theta, start)
-    told = theta["feedback"] if wide.feedback == narrow.feedback else start["feedback"]
-    if (
-        born is None
-        or rules is None
-        or not (wide.feedback == narrow.feedback or _reads_no_feedback(other))
-    ):
+    wide_life = wide.meta_problem().lifetime
+    narrow_life = narrow.meta_problem().lifetime
+    genome = wide.genome.embed(narrow.genome, theta["genome"], start["genome"])
+    rules = _rules(wide_life, narrow_life, theta, start)
+    if genome is None or rules is None:
         return None
-    found = {"rules": rules, "genome": born, "feedback": told, "neurons": theta["neurons"]}
-    return jax.tree.map(lambda like, x: jnp.asarray(x, like.dtype), start, found)
+    feedback = theta["feedback"]
+    if wide.feedback != narrow.feedback:
+        if not _reads_no_feedback(narrow_life):
+            return None
+        feedback = start["feedback"]
+    embedded = {
+        "rules": rules,
+        "genome": genome,
+        "feedback": feedback,
+        "neurons": theta["neurons"],
+    }
+    return jax.tree.map(lambda like, x: jnp.asarray(x, like.dtype), start, embedded)
 
 
-def _same_world(wide: Config, narrow: Config) -> bool:
-    """Whether they differ in nothing beside what a family is made of, and in words."""
-    free: dict[str, Any] = {
+def _differ_in_family_alone(wide: Config, narrow: Config) -> bool:
+    """Whether two configs are equal but for their family and their note.
+
+    The family is made of feedback, genome and rules.
+    """
+    family: dict[str, Any] = {
         name: getattr(wide, name) for name in ("feedback", "genome", "rule", "rules", "shared")
     }
-    return replace(narrow, **free, space=(), note=wide.note) == replace(wide, space=())
+    return replace(narrow, **family, space=(), note=wide.note) == replace(wide, space=())
 
 
 def _reads_no_feedback(lifetime: Lifetime) -> bool:
-    fields = {field for reads in lifetime.reads().values() for field in reads}
-    own = {field.rpartition(".")[2] for field in fields}
-    return not CREDIT_FIELDS & own and not any(field.startswith("modulators") for field in fields)
+    """Whether no rule of a lifetime reads a credit signal or a modulator."""
+    for reads in lifetime.reads().values():
+        for field in reads:
+            if field.startswith("modulators") or field.rpartition(".")[2] in CREDIT_FIELDS:
+                return False
+    return True
 
 
-def _rules(mine: Lifetime, other: Lifetime, theta: Theta, start: Theta) -> Theta | None:
+def _rules(wide: Lifetime, narrow: Lifetime, theta: Theta, start: Theta) -> Theta | None:
     """theta["rules"] of the wide row, slot by slot."""
-    theirs = {edge: slot for edge, (_, slot) in other.plastic().items()}
-    edges: dict[str, list[str]] = {slot.name: [] for slot in mine.slots}
-    for edge, (_, slot) in mine.plastic().items():
-        edges[slot.name].append(edge)
-    if not set(theirs) <= set(mine.plastic()):
+    narrow_slots = {edge: slot for edge, (_, slot) in narrow.plastic().items()}
+    edges_of: dict[str, list[str]] = {slot.name: [] for slot in wide.slots}
+    for edge, (_, slot) in wide.plastic().items():
+        edges_of[slot.name].append(edge)
+    if not set(narrow_slots) <= set(wide.plastic()):
         return None
     rules: dict[str, Any] = {}
-    for slot in mine.slots:
-        own, begun = edges[slot.name], start["rules"][slot.name]
+    for slot in wide.slots:
+        slots = {edge: narrow_slots.get(edge) for edge in edges_of[slot.name]}
+        slot_start = start["rules"][slot.name]
         if slot.shared:
-            found = _shared(slot, [theirs.get(edge) for edge in own], theta, begun)
+            embedded = _shared(slot, list(slots.values()), theta, slot_start)
         else:
-            found = _each(slot, {edge: theirs.get(edge) for edge in own}, theta, begun)
-        if found is None:
+            embedded = _each(slot, slots, theta, slot_start)
+        if embedded is None:
             return None
-        rules[slot.name] = found
+        rules[slot.name] = embedded
     return rules
 
 
-def _shared(mine: Slot, theirs: list[Slot | None], theta: Theta, start: Theta) -> Theta | None:
-    """One theta for all edges of a slot: the other row must have one for them too, or none at
-    all.
+def _shared(wide: Slot, slots: list[Slot | None], theta: Theta, start: Theta) -> Theta | None:
+    """One theta for all edges of a slot of the wide row.
+
+    The narrow row must have one theta for these edges too, or no rule on them at all.
+
+    Args:
+        wide: the slot of the wide row.
+        slots: the slot of the narrow row on each of its edges.
+        theta: the theta of the narrow row.
+        start: the theta of the slot before the search.
     """
-    first, *rest = theirs
+    first, *rest = slots
     if any(slot != first for slot in rest):
         return None
     if first is None:
-        return mine.rule.embed(None, {}, start)
+        return wide.rule.embed(None, {}, start)
     if first.shared:
-        return mine.rule.embed(first.rule, theta["rules"][first.name], start)
-    alone = list(theta["rules"][first.name].values())
-    free = len(theirs) > 1 and jax.tree.leaves(alone)
-    return None if free else mine.rule.embed(first.rule, alone[0], start)
+        return wide.rule.embed(first.rule, theta["rules"][first.name], start)
+    theta_of_edges = list(theta["rules"][first.name].values())
+    if len(slots) > 1 and jax.tree.leaves(theta_of_edges):
+        return None
+    return wide.rule.embed(first.rule, theta_of_edges[0], start)
 
 
-def _each(mine: Slot, theirs: dict[str, Slot | None], theta: Theta, start: Theta) -> Theta | None:
-    """A theta for every edge of a slot."""
-    found: dict[str, Theta] = {}
-    for edge, slot in theirs.items():
+def _each(wide: Slot, slots: dict[str, Slot | None], theta: Theta, start: Theta) -> Theta | None:
+    """A theta for every edge of a slot of the wide row. The arguments are as in `_shared`."""
+    by_edge: dict[str, Theta] = {}
+    for edge, slot in slots.items():
         if slot is None:
-            own = mine.rule.embed(None, {}, start[edge])
+            embedded = wide.rule.embed(None, {}, start[edge])
         else:
-            known = theta["rules"][slot.name]
-            own = mine.rule.embed(slot.rule, known if slot.shared else known[edge], start[edge])
-        if own is None:
+            slot_theta = theta["rules"][slot.name]
+            edge_theta = slot_theta if slot.shared else slot_theta[edge]
+            embedded = wide.rule.embed(slot.rule, edge_theta, start[edge])
+        if embedded is None:
             return None
-        found[edge] = own
-    return found
+        by_edge[edge] = embedded
+    return by_edge
 
 
 @lru_cache(maxsize=256)
 def _blank(config: Config) -> Theta:
-    """A theta of the right shapes: whether a family contains another does not depend on its
-    numbers.
-    """
+    """A theta of zeros. Its numbers do not decide whether a family contains another."""
     shapes = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

@@ -1,6 +1,4 @@
-"""Before anything compiles: can these parts live together on this machine, and how much memory will
-they take.
-"""
+"""Checks before anything compiles: the parts of a job fit together and fit into the memory."""
 
 import dataclasses
 import logging
@@ -24,16 +22,24 @@ from metaplast.signals import Key
 from metaplast.tasks import SPLITS
 
 log = logging.getLogger(__name__)
-PROCESS = (
-    700 * 2**20
-)  # bytes of Python, JAX and one compilation (measured: 0.5 to 0.8 GB on the digits)
-SHARE = 0.9  # of what is available
-MOST_JOBS = 2  # rows at a time where nobody says how many
+PROCESS = 700 * 2**20
+"""Bytes of Python, JAX and one compilation. Measured on the digits: 0.5 to 0.8 GB."""
+SHARE = 0.9
+"""The share of the available memory that a run may take."""
+MOST_JOBS = 2
+"""The largest number of rows at a time that is chosen without the user's word."""
+STEP_VALUES = 6
+"""Copies of the weights that the backward pass of one step holds."""
 
 
 class Forecast(NamedTuple):
-    """Bytes of one row: `lives`, those advanced in lockstep in a gradient; `outer`, theta and the
-    outer loop's state; `tasks`, the sampled lives; `chunk`, how many run in lockstep."""
+    """The memory of one row.
+
+    lives: bytes of the lives that advance in lockstep in a gradient.
+    outer: bytes of theta and of the state of the outer loop.
+    tasks: bytes of the sampled tasks.
+    chunk: lives that advance in lockstep.
+    """
 
     lives: int
     outer: int
@@ -41,131 +47,168 @@ class Forecast(NamedTuple):
     chunk: int
 
     def of(self, n: int, lockstep: bool | None) -> "Forecast":
-        """Of n runs in one process: each has an outer state, in lockstep also lives and tasks of
-        its own.
+        """The memory of n runs in one process.
+
+        Each run has a state of the outer loop. In lockstep each also has lives and tasks.
+
+        Args:
+            n: the number of runs.
+            lockstep: see `train.steps_many`.
         """
-        both = n if (jax.default_backend() != "cpu" if lockstep is None else lockstep) else 1
-        return self._replace(lives=both * self.lives, outer=n * self.outer, tasks=both * self.tasks)
+        if lockstep is None:
+            lockstep = jax.default_backend() != "cpu"
+        n_lives = n if lockstep else 1
+        return self._replace(
+            lives=n_lives * self.lives, outer=n * self.outer, tasks=n_lives * self.tasks
+        )
 
     @property
     def total(self) -> int:
+        """All bytes of the process."""
         return PROCESS + self.lives + self.outer + self.tasks
 
 
 def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) -> None:
-    """Refuse, with the setting that would help, what fails only after minutes: tasks that a split
-    cannot give, a row that starts from one it does not contain, a rule whose parts are not where it
-    says, an outer loop that cannot work on the task, devices that are not there, more memory than
-    this machine has.
+    """Check a job for errors that would show only after minutes.
 
-    together: how many runs of the job train at the same time (lockstep: see `train.steps_many`).
-    Shapes alone are
-    computed (`jax.eval_shape`). Raises: BadInput.
+    Such errors are tasks that a split cannot give, a row whose origin it does not contain, a rule
+    whose parts are not where it says, an outer loop that cannot work on the task, missing devices,
+    and too little memory. Only shapes are computed (`jax.eval_shape`).
+
+    Args:
+        job: the rows.
+        jobs: rows that train at a time.
+        together: runs of the job that train at a time.
+        lockstep: see `train.steps_many`.
+
+    Raises: BadInput with the setting that would help.
     """
     job.main.logging.check()
     _check_devices(job.main)
     check_splits(job.main)
-    for slot in (slot for _, config in job.rows for slot in config.slots()):
-        check_parts(slot.rule)
+    for _, config in job.rows:
+        for slot in config.slots():
+            check_parts(slot.rule)
     check_origins(job)
     for line in too_fast(job):
         log.warning(line)
-    _check_memory(*_largest(job, together, lockstep), min(jobs, len(job.rows)))
+    _check_memory(_largest(job, together, lockstep), min(jobs, len(job.rows)))
 
 
 def fitting_jobs(job: Job, together: int = 1, lockstep: bool | None = None) -> int:
-    """How many rows train at a time where nobody says: two on a CPU with two cores and the memory
-    for it, so that a first run is short; else one."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    """The number of rows that train at a time where the user does not say.
+
+    Two rows train on a CPU with two cores and enough memory, so that a first run is short. Else one
+    row trains.
+
+    Args:
+        job: the rows.
+        together: runs of the job that train at a time.
+        lockstep: see `train.steps_many`.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
     if jax.default_backend() != "cpu" or cores < MOST_JOBS:
         return 1
-    _, need = _largest(job, together, lockstep)
+    need = _largest(job, together, lockstep).forecast
     return MOST_JOBS if MOST_JOBS * need.total <= SHARE * available() else 1
 
 
-def _largest(job: Job, together: int, lockstep: bool | None) -> tuple[str, Forecast]:
+class _RowForecast(NamedTuple):
+    """The memory of a row.
+
+    name: the name of the row.
+    forecast: the memory that it takes.
+    """
+
+    name: str
+    forecast: Forecast
+
+
+def _largest(job: Job, together: int, lockstep: bool | None) -> _RowForecast:
     """The row that takes the most memory."""
-    found = [(name, forecast(config).of(together, lockstep)) for name, config in job.rows]
-    return max(found, key=lambda pair: pair[1].total)
+    rows = []
+    for name, config in job.rows:
+        rows.append(_RowForecast(name, forecast(config).of(together, lockstep)))
+    return max(rows, key=lambda row: row.forecast.total)
 
 
 def forecast(config: Config) -> Forecast:
-    """What a row will take, from the shapes of its parts.
+    """The memory of a row, from the shapes of its parts.
 
-    A gradient keeps the states between segments of about sqrt(T) steps, those within one, and the
-    values of one step; without a gradient two states are alive.
+    A gradient keeps the states between segments of about sqrt(T) steps, the states within one
+    segment, and the values of one step. Without a gradient two states are alive.
     """
-    problem, outer = config.meta_problem(), config.outer_loop()
+    problem = config.meta_problem()
+    outer = config.outer_loop()
     family = config.task.shape()
     key = jax.random.key(0)
     theta = jax.eval_shape(problem.init, key)
     task = jax.eval_shape(lambda k: config.task.sample(k, "train"), key)
     life = jax.eval_shape(problem.lifetime.begin, theta, task, key)
-    state = 0
+    outer_bytes = 0
     if jax.tree.leaves(theta):
-        state = _bytes(
-            jax.eval_shape(lambda k: outer.init(problem, problem.init(k), k, outer.hyper()), key)
-        )
+        init = lambda k: outer.init(problem, problem.init(k), k, outer.hyper())
+        outer_bytes = _bytes(jax.eval_shape(init, key))
     length = segment_length(family.n_steps)
-    kept = length + -(-family.n_steps // length) + _STEP_VALUES
+    n_segments = -(-family.n_steps // length)
+    n_states = length + n_segments + STEP_VALUES
     chunk = min(problem.chunk_size(), problem.n_tasks)
-    judged = min(problem.chunk_size(), PIECE)
-    told = (
-        2 * 4 * family.n_steps * sum(p.n for p in problem.lifetime.wiring().populations)
-    )  # activity and gain
-    lives = max(chunk * kept * _bytes(life), judged * (2 * _bytes(life) + told))
+    n_judged = min(problem.chunk_size(), PIECE)
+    n_neurons = sum(population.n for population in problem.lifetime.wiring().populations)
+    # Every step of a judged life records the activity and the gain of each neuron.
+    record = 2 * 4 * family.n_steps * n_neurons
+    lives = max(chunk * n_states * _bytes(life), n_judged * (2 * _bytes(life) + record))
     return Forecast(
-        lives, 3 * (state + _bytes(theta)), max(problem.n_tasks, PIECE) * _bytes(task), chunk
+        lives=lives,
+        outer=3 * (outer_bytes + _bytes(theta)),
+        tasks=max(problem.n_tasks, PIECE) * _bytes(task),
+        chunk=chunk,
     )
 
 
-_STEP_VALUES = 6  # copies of the weights that the backward pass of one step holds
-
-
 def available() -> int:
-    """Bytes that this process may still take: the machine's, or what its control group leaves."""
-    found = psutil.virtual_memory().available
+    """Bytes that this process may still take, by the machine and by its control group."""
+    free = psutil.virtual_memory().available
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
         try:
             taken = int((_GROUP / used).read_text()) - _cached(_GROUP / used)
-            found = min(found, int((_GROUP / limit).read_text()) - taken)
+            free = min(free, int((_GROUP / limit).read_text()) - taken)
         except (OSError, ValueError):
             continue  # no such group, or "max"
-    return max(0, found)
+    return max(0, free)
 
 
 _GROUP = Path("/sys/fs/cgroup")
 
 
 def _cached(used: Path) -> int:
-    """Bytes of a control group that are copies of files: they give way."""
-    lines = dict(
-        line.split(maxsplit=1) for line in used.with_name("memory.stat").read_text().splitlines()
-    )
-    return int(lines.get("total_inactive_file", lines.get("inactive_file", "0")))
+    """Bytes of a control group that hold copies of files. The system frees them when it must."""
+    lines = used.with_name("memory.stat").read_text().splitlines()
+    sizes = dict(line.split(maxsplit=1) for line in lines)
+    return int(sizes.get("total_inactive_file", sizes.get("inactive_file", "0")))
 
 
 def _check_devices(config: Config) -> None:
-    there = jax.local_device_count() if config.problem.n_devices > 1 else 1
-    if config.problem.n_devices > there:
-        fix = (
-            f"set problem.n_devices={there}, or "
-            f"XLA_FLAGS=--xla_force_host_platform_device_count=N on a CPU"
-        )
+    """Raises: BadInput where a config asks for more devices than there are."""
+    wanted = config.problem.n_devices
+    n_devices = jax.local_device_count() if wanted > 1 else 1
+    if wanted > n_devices:
         raise BadInput(
-            f"problem.n_devices={config.problem.n_devices}",
-            f"at most {there}, so many are here",
-            fix,
+            f"problem.n_devices={wanted}",
+            f"at most {n_devices}, so many are here",
+            f"set problem.n_devices={n_devices}, or "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count=N on a CPU",
         )
 
 
 def check_splits(config: Config) -> None:
-    """Raises: BadInput for tasks that a split cannot give."""
+    """Check that every split gives tasks. Raises: BadInput where one does not."""
 
     def drawn(key: Key) -> list[Any]:
         return [config.task.sample(key, split) for split in SPLITS]
@@ -174,80 +217,95 @@ def check_splits(config: Config) -> None:
 
 
 def too_fast(job: Job) -> list[str]:
-    """A line for every time constant of a network or a rule that dt does not resolve, and for every
-    neuron that is not stable at dt."""
-    lines = {}
+    """Warnings of a dt that is too long.
+
+    There is a line for every time constant of a network or a rule that dt does not resolve, and for
+    every neuron that is not stable at dt.
+    """
+    lines: dict[str, None] = {}
     for _, config in job.rows:
-        for part in (config.network, *(slot.rule for slot in config.slots())):
+        for part in _parts(config):
             for name, tau in _time_constants(part, type(part).__name__):
                 if config.dt > tau / 2:
-                    lines[
+                    line = (
                         f"{name}={tau:g} s is not resolved by dt={config.dt:g} s: expected dt of "
                         f"at most half of it"
-                    ] = None
+                    )
+                    lines[line] = None
         lines |= dict.fromkeys(_unstable(config))
     return list(lines)
 
 
+def _parts(config: Config) -> list[Any]:
+    """The network and the rules of a config."""
+    return [config.network, *(slot.rule for slot in config.slots())]
+
+
 def _unstable(config: Config) -> Iterator[str]:
-    """A line for every population whose neuron states a limit of stability below dt."""
+    """A line for every population whose neuron is not stable at dt."""
     for population in config.meta_problem().lifetime.wiring().populations:
         neuron = population.neuron
-        if config.dt > (limit := neuron.stable_dt()):
+        limit = neuron.stable_dt()
+        if config.dt > limit:
             low, high = neuron.drives
             yield (
                 f"{population.name}: neuron {name_of(type(neuron)) or type(neuron).__name__} is "
-                f"unstable at "
-                f"dt={config.dt:g} s under drives of {low:g} to {high:g}: expected dt of at most "
-                f"{limit:.3g} s, or "
-                "another method of integration"
+                f"unstable at dt={config.dt:g} s under drives of {low:g} to {high:g}: expected dt "
+                f"of at most {limit:.3g} s, or another method of integration"
             )
 
 
 def timed(config: Config) -> bool:
     """Whether a rule or a cell has a time constant, so that the length of a step may matter."""
-    parts = (config.network, *(slot.rule for slot in config.slots()))
-    if any(tau for part in parts for _, tau in _time_constants(part, "")):
-        return True
-    populations = config.meta_problem().lifetime.wiring().populations
-    return any(
-        population.neuron.spiking and population.neuron.stable_dt() < math.inf
-        for population in populations
-    )
+    for part in _parts(config):
+        for _ in _time_constants(part, ""):
+            return True
+    for population in config.meta_problem().lifetime.wiring().populations:
+        if population.neuron.spiking and population.neuron.stable_dt() < math.inf:
+            return True
+    return False
 
 
 def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
-    """(name, seconds) of every field or property `tau...` in use, of a spec and of the specs inside
-    it.
+    """(name, seconds) of every time constant of a spec and of the specs inside it.
+
+    A time constant is a field or a property `tau...` above 0 that is not among `unused`.
+
+    Args:
+        part: a spec, a tuple of specs, or anything else.
+        where: the dotted name of the part.
     """
     if dataclasses.is_dataclass(part):
-        properties = [
-            name for name, member in vars(type(part)).items() if isinstance(member, property)
-        ]
-        every = (*(field.name for field in dataclasses.fields(part)), *properties)
-        for name in (
-            n for n in every if n.startswith("tau") and n not in getattr(part, "unused", ())
-        ):
-            if isinstance(tau := getattr(part, name), float | int) and tau > 0:
+        fields = [field.name for field in dataclasses.fields(part)]
+        members = vars(type(part)).items()
+        properties = [name for name, member in members if isinstance(member, property)]
+        unused = getattr(part, "unused", ())
+        for name in [*fields, *properties]:
+            if not name.startswith("tau") or name in unused:
+                continue
+            tau = getattr(part, name)
+            if isinstance(tau, float | int) and tau > 0:
                 yield f"{where}.{name}", float(tau)
-        for field in dataclasses.fields(part):
-            yield from _time_constants(getattr(part, field.name), f"{where}.{field.name}")
+        for name in fields:
+            yield from _time_constants(getattr(part, name), f"{where}.{name}")
     elif isinstance(part, tuple):
         for item in part:
             yield from _time_constants(item, where)
 
 
-def _check_memory(name: str, need: Forecast, jobs: int) -> None:
+def _check_memory(row: _RowForecast, jobs: int) -> None:
+    """Raises: BadInput where `jobs` such rows take more memory than there is."""
     have = int(SHARE * available())
+    need = row.forecast
     if jobs * need.total <= have:
         return
-    where = "" if name == DISCOVERED else f"rows.{name}: "
-    alone = need._replace(lives=need.lives // need.chunk)
+    where = "" if row.name == DISCOVERED else f"rows.{row.name}: "
+    one_life = need._replace(lives=need.lives // need.chunk)
     if jobs > 1 and need.total <= have:
         fix = f"give --jobs {max(1, have // need.total)}"
-    elif alone.total <= have:
-        room = have - alone.total + alone.lives
-        fix = f"set problem.chunk={max(1, int(room // max(1, alone.lives)))}"
+    elif one_life.total <= have:
+        room = have - one_life.total + one_life.lives
+        fix = f"set problem.chunk={max(1, int(room // max(1, one_life.lives)))}"
     else:
         fix = (
             "use a smaller network, shorter lives or another outer loop; nothing smaller than "
@@ -262,9 +320,8 @@ def _bytes(tree: Any) -> int:
 
 
 def _width(dtype: Any) -> int:
-    return (
-        8 if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
-    )  # a key is two words
+    """Bytes of one element. A random key is two words of four bytes."""
+    return 8 if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
 
 
 def _human(size: float) -> str:

@@ -1,4 +1,4 @@
-"""The files of a finished row: its theta, its values on held-out lives, row.json."""
+"""The files of a finished row: theta, the values on held-out lives, and row.json."""
 
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,28 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
 def publish(
     folder: Path, theta: Theta, scores: dict[str, np.ndarray], facts: dict[str, Any]
 ) -> None:
-    """What the table is made of; row.json comes last, so it marks a finished row."""
+    """Write the files from which a table is made.
+
+    row.json is written last. It marks a finished row.
+
+    Args:
+        folder: the folder of the row.
+        theta: the chosen theta.
+        scores: {metric: values on held-out lives}.
+        facts: the content of row.json.
+    """
     leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
-    numbers = {dotted(path): np.asarray(leaf) for path, leaf in leaves}
-    save_arrays(folder / "theta.safetensors", numbers)
+    arrays = {dotted(path): np.asarray(leaf) for path, leaf in leaves}
+    save_arrays(folder / "theta.safetensors", arrays)
     save_arrays(folder / "lives.safetensors", scores)
     write_json(folder / "row.json", facts)
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write {name: array} as a safetensors file, whole or not at all."""
     write_bytes(path, save({key: np.asarray(x, order="C") for key, x in arrays.items()}))
 
 
 def dotted(path: Any) -> str:
+    """The dotted name of a leaf, from its path as JAX gives it."""
     return jax.tree_util.keystr(path, simple=True, separator=".")

@@ -1,4 +1,4 @@
-"""Which finished runs are seeds of one world, and in what other worlds differ."""
+"""Finished runs by their setting: runs of one setting differ in their seed alone."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,50 +8,55 @@ from typing import Any
 from metaplast.registry import BadInput
 from metaplast.runs.config import read_file
 
-FREE = (
-    "seed",
-    "checkpoint_every",
-    "logging",
-    "compare",
-    "note",
-)  # what runs of one world may differ in
+FREE = ("seed", "checkpoint_every", "logging", "compare", "note")
+"""Fields in which runs of one setting may differ."""
 Plain = dict[str, Any]
 
 
-def worlds(runs: Sequence[Path]) -> dict[str, list[Path]]:
-    """What is other than in the first run (`task.shots=5`; nothing for its own seeds) -> the runs
-    that share it.
+def runs_by_setting(runs: Sequence[Path]) -> dict[str, list[Path]]:
+    """{label: the finished runs of one setting}.
+
+    The label says how the setting differs from the setting of the first run, such as
+    `task.shots=5`. The label of the first setting is empty.
 
     Raises: BadInput for a folder that holds no finished run.
     """
-    return alike([(run, finished(run)) for run in runs])
+    return group_by_setting([(run, config_of_finished(run)) for run in runs])
 
 
-def alike(configs: Sequence[tuple[Path, Plain]], free: Sequence[str] = ()) -> dict[str, list[Path]]:
-    """The same of configs at hand; `free`: dotted names that may differ too."""
+def group_by_setting(
+    configs: Sequence[tuple[Path, Plain]], free: Sequence[str] = ()
+) -> dict[str, list[Path]]:
+    """{label: the runs of one setting}, with labels as in `runs_by_setting`.
+
+    Args:
+        configs: (folder of the run, its config).
+        free: dotted names in which runs of one setting may differ, beside FREE.
+    """
     groups: dict[str, list[Path]] = {}
-    labels: dict[str, str] = {}  # all that differs -> its short form
+    labels: dict[str, str] = {}  # all differences in full -> label
     first: Plain = {}
     for run, plain in configs:
         flat = {key: value for key, value in _flat(plain).items() if key not in free}
         first = first or flat
-        other = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
-        whole = json.dumps([(key, flat.get(key)) for key in other], default=str)
-        label = " ".join(f"{key}={_short(flat.get(key))}" for key in other)
-        if whole not in labels:
-            labels[whole] = label if label not in groups else f"{label} ({len(groups)})"
-        groups.setdefault(labels[whole], []).append(run)
+        different = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
+        differences = json.dumps([(key, flat.get(key)) for key in different], default=str)
+        if differences not in labels:
+            label = " ".join(f"{key}={_short(flat.get(key))}" for key in different)
+            # Two settings may differ in the end of a long value, which a label leaves out.
+            labels[differences] = label if label not in groups else f"{label} ({len(groups)})"
+        groups.setdefault(labels[differences], []).append(run)
     return groups
 
 
-def finished(run: Path) -> Plain:
+def config_of_finished(run: Path) -> Plain:
     """The config of a finished run. Raises: BadInput for any other folder."""
-    config = run / "config.yaml"
-    if not config.is_file():
+    file = run / "config.yaml"
+    if not file.is_file():
         raise BadInput(
             f"{run}", "a run folder, with a config.yaml", "give the folder that train printed"
         )
-    plain = read_file(config)
+    plain = read_file(file)
     if "seeds" in plain or "vary" in plain:
         raise BadInput(
             f"{run}, a group of runs",
@@ -64,7 +69,7 @@ def finished(run: Path) -> Plain:
 
 
 def _flat(plain: Mapping[str, Any], above: str = "") -> Plain:
-    """The dotted names of everything that makes a world."""
+    """{dotted name: value} of all fields that make a setting."""
     flat: Plain = {}
     for key, value in plain.items():
         if not above and key in FREE:

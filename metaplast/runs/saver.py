@@ -1,8 +1,12 @@
-"""The last finished states of what trains in this process, ready to be saved by whoever must."""
+"""The saver of this process: it holds the newest state of every row that trains here.
+
+Any thread may write these states as checkpoints at any time.
+"""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +17,12 @@ from metaplast.runs.folder import Busy
 from metaplast.runs.metrics import MetricsFile
 
 
-class Kept(NamedTuple):
-    """Where a row of a run keeps its checkpoints and its metrics; digest: see
-    `checkpoint.write`.
+class RowFiles(NamedTuple):
+    """The files of a row that trains.
+
+    folder: the folder of its checkpoints.
+    digest: the digest of its config, see `checkpoint.write`.
+    metrics: the open metrics.jsonl.
     """
 
     folder: Path
@@ -23,67 +30,106 @@ class Kept(NamedTuple):
     metrics: MetricsFile
 
 
-class Keeper:
-    """A step and its metrics become the last finished one together, or not at all: `save`, called
-    from any thread at any time, finds the two files of one moment."""
+class Step(NamedTuple):
+    """A finished outer step of a row.
+
+    step: number of the step.
+    state: state after the step.
+    metrics: {name: value} of the step.
+    wall_s: seconds that the step took.
+    vectors: {name: numbers}, see `MetricsFile.write`.
+    """
+
+    step: int
+    state: Any
+    metrics: Mapping[str, Any]
+    wall_s: float
+    vectors: Mapping[str, Sequence[float]]
+
+
+@dataclass
+class _Row:
+    """A row that trains.
+
+    files: the files of the row.
+    step: the last finished outer step; -1: none.
+    saved: the outer step of the newest checkpoint; -1: none.
+    state: the state after `step`.
+    """
+
+    files: RowFiles
+    step: int = -1
+    saved: int = -1
+    state: Any = None
+
+
+class Saver:
+    """The newest states of the rows that train in a process.
+
+    A lock guards them: a checkpoint and metrics.jsonl always belong to the same outer step.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._now: dict[Path, dict[str, Any]] = {}
+        self._rows: dict[Path, _Row] = {}
         self._ended = threading.Event()
 
     @contextmanager
-    def training(self, several: Sequence[Kept]) -> Iterator[None]:
-        """One row at a time trains in a process, of one run or of several. Raises: Busy where
-        another one does.
+    def training(self, rows: Sequence[RowFiles]) -> Iterator[None]:
+        """Hold the states of some rows while they train.
+
+        Args:
+            rows: the files of one row, of one run or of several runs.
+
+        Raises: Busy where another row trains in this process.
         """
         with self._lock:
-            for folder in self._now:
+            for folder in self._rows:
                 raise Busy(
                     f"{folder} trains in this process - expected one run at a time - use processes"
                 )
-            self._now.update(
-                {kept.folder: {"kept": kept, "step": -1, "saved": -1} for kept in several}
-            )
+            self._rows.update({files.folder: _Row(files) for files in rows})
         try:
             yield
         finally:
             with self._lock:
-                self._now.clear()
-                for kept in several:
-                    kept.metrics.close()
+                self._rows.clear()
+                for files in rows:
+                    files.metrics.close()
 
-    def finished(self, folder: Path, step: int, state: Any, line: tuple[Any, ...]) -> None:
-        """Outer step `step` is done: its state (copied to the host) and its line of metrics. After
-        `end` nothing is.
+    def finish(self, folder: Path, step: Step) -> None:
+        """Write the metrics of a finished step, and keep its state on the host.
+
+        After `end` nothing is written.
         """
-        host = jax.device_get(state)
+        state = jax.device_get(step.state)
         with self._lock:
             if self._ended.is_set():
                 return
-            now = self._now[folder]
-            now["kept"].metrics.write(step, *line)
-            now.update(step=step, state=host)
+            row = self._rows[folder]
+            row.files.metrics.write(step.step, step.metrics, step.wall_s, step.vectors)
+            row.step = step.step
+            row.state = state
 
     def save(self) -> None:
-        """Write the checkpoints of the last finished steps, unless they are written."""
+        """Write a checkpoint of every row whose newest state has none."""
         with self._lock:
-            for now in self._now.values():
-                if now["step"] > now["saved"]:
-                    kept = now["kept"]
-                    kept.metrics.sync()
-                    checkpoint.write(kept.folder, now["step"], now["state"], kept.digest)
-                    now["saved"] = now["step"]
+            for row in self._rows.values():
+                if row.step > row.saved:
+                    row.files.metrics.sync()
+                    checkpoint.write(row.files.folder, row.step, row.state, row.files.digest)
+                    row.saved = row.step
 
     def end(self) -> None:
-        """Save; no later step becomes a finished one."""
+        """Save. Later steps are not kept."""
         with self._lock:
             self.save()
             self._ended.set()
 
     def renew(self) -> None:
-        """A new run begins in this process."""
+        """Begin a new run in this process."""
         self._ended.clear()
 
 
-HERE = Keeper()  # one per process, as signals are
+SAVER = Saver()
+"""The only saver of the process. Signals come to a process, so there is one."""

@@ -5,14 +5,12 @@ YEAR = 365 * 86_400.0
 
 
 def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`, `57 days`, `160 years`."""
+    """A span of time in words: `40 s`, `12 min`, `3.5 h`, `57 days`, `160 years`."""
     if seconds >= 2 * YEAR:
         return f"{seconds / YEAR:,.0f} years"
     for unit, size in UNITS:
+        if seconds >= 10 * size:
+            return f"{seconds / size:.0f} {unit}"
         if seconds >= 2 * size:
-            return (
-                f"{seconds / size:.0f} {unit}"
-                if seconds >= 10 * size
-                else f"{seconds / size:.2g} {unit}"
-            )
+            return f"{seconds / size:.2g} {unit}"
     return f"{max(1.0, seconds):.0f} s"

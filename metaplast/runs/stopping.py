@@ -1,10 +1,9 @@
-"""Signals that stop a run: what is finished is saved at once, also while a compilation holds the
-main thread.
+"""Signals that stop a run. Finished steps are saved at once.
 
-Python runs a signal's handler only when the main thread comes back from C code, and a compilation
-may take minutes. So the interpreter writes the number of every signal into a pipe as it arrives,
-and a thread listens at its other end. No
-exception is thrown into running code: whoever is at a good place to end asks `Stop.check`.
+Python runs the handler of a signal only when the main thread comes back from C code. A compilation
+may keep the thread there for minutes. So the interpreter writes the number of every signal into a
+pipe, and a thread reads the pipe. No exception is thrown into running code. Code at a good place to
+end calls `Stop.check`.
 """
 
 import logging
@@ -14,18 +13,27 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-PATIENCE = 3.0  # seconds the main thread is given, after the save, to come to a good place to end
+PATIENCE = 3.0
+"""Seconds that the main thread has after the save to come to a good place to end."""
 
 
 class Interrupted(RuntimeError):
-    """Stopped by a signal after saving; `code` is 128 + its number (SIGINT 130, SIGTERM 143). run:
-    None where there is nothing to go on with."""
+    """A signal stopped the run, and its finished steps are saved.
+
+    code: the exit code, 128 + the number of the signal (SIGINT 130, SIGTERM 143).
+    """
 
     def __init__(self, run: Path | None, number: int) -> None:
+        """Write the message.
+
+        Args:
+            run: the folder to resume; None: there is nothing to resume.
+            number: the number of the signal.
+        """
         self.code = 128 + number
         if run is None:
             super().__init__(
@@ -40,23 +48,26 @@ class Interrupted(RuntimeError):
 
 
 class Stop:
-    """The signals of a block.
+    """The signals that came while a block ran.
 
-    numbers: the signals that came, in their order.
-    saved: everything that was finished is on disk.
-    left: the block was left.
+    run: the folder to resume, or None.
+    quiet: whether the process ends without a message, because its parent prints one.
+    numbers: the signals, in their order.
+    saved: set when all finished steps are on disk.
+    left: set when the block was left.
     ending: held by the thread that ends the process.
-    quiet: the process ends without a word (its parent has the last one).
     """
 
     def __init__(self, run: Path | None, quiet: bool = False) -> None:
-        self.run, self.quiet = run, quiet
+        self.run = run
+        self.quiet = quiet
         self.numbers: list[int] = []
-        self.saved, self.left = threading.Event(), threading.Event()
+        self.saved = threading.Event()
+        self.left = threading.Event()
         self.ending = threading.Lock()
 
     def check(self) -> None:
-        """Raises: Interrupted where a signal came."""
+        """End the block where a signal came. Raises: Interrupted."""
         if self.numbers:
             self.saved.wait()
             raise Interrupted(self.run, self.numbers[0])
@@ -66,64 +77,80 @@ class Stop:
 def stoppable(
     run: Path | None, save: Callable[[], Any], patience: float = PATIENCE
 ) -> Iterator[Stop]:
-    """Within, the first signal calls `save` in a thread of its own. Then the main thread has
-    `patience` seconds to leave the block (by `Stop.check`, or because it is done); else the process
-    ends with the words and the code of Interrupted. A second SIGINT ends the process at once.
-    Blocks may lie in each
-    other: the innermost one counts.
+    """Let signals stop a block.
 
-    Off the main thread, where no handler can be set, nothing is listened to.
+    The first signal calls `save` in a new thread. Then the main thread has `patience` seconds to
+    leave the block, by `Stop.check` or at its end. Otherwise the process ends with the message and
+    the code of Interrupted. A second SIGINT ends the process at once. Of nested blocks, the
+    innermost counts. Off the main thread no handler can be set, so no signal stops a block there.
+
+    Args:
+        run: the folder to resume, or None.
+        save: writes all finished steps.
+        patience: seconds after the save.
     """
     stop = Stop(run)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    wakeup, writer = listen(stop, save, patience)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    listener = listen(stop, save, patience)
     try:
         yield stop
-        stop.check()  # a signal after the last good place to end
+        stop.check()  # a signal may come after the last good place to end
     finally:
         stop.left.set()
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
+        signal.set_wakeup_fd(listener.earlier_wakeup)
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        os.close(writer)  # the listener reads the end of the pipe
+        os.close(listener.writer)  # the listener reads the end of the pipe
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within, signals wait; a process that is started within holds them until it calls
-    `released`.
+    """Hold signals back while a block runs.
+
+    A process that starts in the block holds them too, until it calls `released`.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def released() -> None:
-    """Signals that were held reach this process from now on."""
+    """Let signals that were held back reach this process."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-def listen(stop: Stop, save: Callable[[], Any], patience: float) -> tuple[int, int]:
-    """From now on, without an end: see `stoppable`. (the wake-up descriptor before, the one that is
-    written to)
+class Listener(NamedTuple):
+    """A thread that listens to signals.
+
+    earlier_wakeup: the wake-up descriptor of the process before.
+    writer: the descriptor of the pipe into which signals are written.
     """
+
+    earlier_wakeup: int
+    writer: int
+
+
+def listen(stop: Stop, save: Callable[[], Any], patience: float) -> Listener:
+    """Listen to signals from now on, without an end. The arguments are as in `stoppable`."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
-    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    earlier_wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_listen, args=(stop, reader, save, patience), daemon=True).start()
-    return wakeup, writer
+    return Listener(earlier_wakeup, writer)
 
 
 def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -> None:
+    """Read the numbers of signals from the pipe until its other end is closed."""
     while byte := os.read(reader, 1):
-        if (number := byte[0]) not in SIGNALS:
+        number = byte[0]
+        if number not in SIGNALS:
             continue
         stop.numbers.append(number)
         if len(stop.numbers) == 1:
@@ -134,6 +161,7 @@ def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -
 
 
 def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
+    """Save, and end the process where the block is not left in time."""
     try:
         save()
     except Exception as error:
@@ -145,15 +173,15 @@ def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
 
 
 def _exit(stop: Stop) -> None:
-    """End the process, whether or not there is anybody left to read why. Two threads may want to:
-    one says it.
+    """End the process with a message, within a second even where nobody reads the message.
+
+    Two threads may call this. Only the first goes on.
     """
     stop.ending.acquire()
     end = Interrupted(stop.run, stop.numbers[0])
-    cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar may have hidden it
-    speaker = threading.Thread(
-        target=_say, args=("" if stop.quiet else f"{cursor}error: {end}\n",), daemon=True
-    )
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar may have hidden it
+    message = "" if stop.quiet else f"{show_cursor}error: {end}\n"
+    speaker = threading.Thread(target=_say, args=(message,), daemon=True)
     speaker.start()
     speaker.join(1.0)
     os._exit(end.code)

@@ -1,5 +1,6 @@
-"""Rows are independent pieces of work for a pool of processes; what a row computes does not depend
-on how many.
+"""A pool of worker processes for the rows of a run.
+
+Rows are independent: the number of processes does not change the result of a row.
 """
 
 import gc
@@ -21,12 +22,15 @@ from metaplast.runs import folder, saver, stopping, threads
 from metaplast.runs.job import Run
 from metaplast.runs.stopping import Stop, stoppable
 
-PATIENCE = 15.0  # seconds a worker is given to save its last finished step
+PATIENCE = 15.0
+"""Seconds that a worker has to save its last finished step."""
 
 
 class Workers(NamedTuple):
-    """jobs: how many rows are worked on at the same time. modules: the plug-ins that each worker
-    imports first.
+    """The workers of a run.
+
+    jobs: rows at a time.
+    modules: plug-ins that each worker imports first.
     """
 
     jobs: int
@@ -34,15 +38,14 @@ class Workers(NamedTuple):
 
 
 Work = Callable[[Sequence[Run], str], None]
-"""What a worker does with one row of several runs: a function of a module, since it crosses to
-other processes.
+"""work(runs, name) does the work on one row of several runs.
+
+It is a function of a module, since it crosses to other processes.
 """
 
 
 class WorkerLost(RuntimeError):
-    """A worker process was killed from outside, as by a machine that is out of memory (exit code
-    1).
-    """
+    """A worker process was killed from outside (exit code 1), such as where memory ran out."""
 
 
 def work_through(
@@ -53,12 +56,18 @@ def work_through(
     workers: Workers,
     watch: Callable[[], None],
 ) -> None:
-    """Do `work` on the rows `names` of all `runs` of the folder `run`.
+    """Work on some rows of all runs of a folder. A row waits for its origin.
 
-    `watch` is called twice a second. A row that starts from another waits for that one.
+    Args:
+        run: the folder.
+        runs: its runs.
+        names: the rows.
+        work: the work on one row.
+        workers: the number of workers, and their plug-ins.
+        watch: a function that is called twice a second.
 
-    Raises: what `work` raises; Interrupted after a signal, the last finished steps saved;
-    WorkerLost.
+    Raises: the errors of `work`; WorkerLost; Interrupted after a signal, when the last finished
+        steps are saved.
     """
     origins = dict(runs[0].job.origins)
     context = multiprocessing.get_context("spawn")
@@ -68,33 +77,29 @@ def work_through(
     )
     with stoppable(run, lambda: _end(pool)) as stop:
         pending: dict[Future[None], str] = {}
-        waiting, over = set(names), set[str]()
+        waiting = list(names)
+        finished: set[str] = set()
         try:
             while pending or waiting:
-                ready = [
-                    name
-                    for name in names
-                    if name in waiting and origins.get(name, name) in over | {name}
-                ]
-                waiting -= set(ready)
-                with (
-                    stopping.held()
-                ):  # a worker that is just starting would die of them with a traceback
-                    pending |= {pool.submit(_work, work, runs, name): name for name in ready}
+                ready = [name for name in waiting if origins.get(name, name) in {name, *finished}]
+                waiting = [name for name in waiting if name not in ready]
+                # A signal would end a worker that is just starting with a traceback.
+                with stopping.held():
+                    for name in ready:
+                        pending[pool.submit(_work, work, runs, name)] = name
                 done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 stop.check()
-                over |= {pending.pop(finished) for finished in done}
-                for finished in done:
-                    finished.result()
+                for future in done:
+                    finished.add(pending.pop(future))
+                for future in done:
+                    future.result()
                 watch()
         except BrokenProcessPool:
             stop.check()
-            fix = (
+            raise WorkerLost(
+                f"{run}: a worker process ended by itself - expected it to train its row - "
                 f"see log.txt; metaplast resume {run}, with fewer --jobs if the machine ran out "
                 f"of memory"
-            )
-            raise WorkerLost(
-                f"{run}: a worker process ended by itself - expected it to train its row - {fix}"
             ) from None
         finally:
             if pending:
@@ -103,9 +108,7 @@ def work_through(
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
-    """Every worker saves its last finished step and ends; one that does not within PATIENCE is
-    killed.
-    """
+    """End every worker after it saved its last finished step. Kill it after PATIENCE seconds."""
     processes = list((pool._processes or {}).values())
     for process in processes:
         process.terminate()
@@ -117,26 +120,35 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 
 def _work(work: Work, runs: Sequence[Run], name: str) -> None:
+    """Work on one row, and free the memory of its programs: the next row needs others."""
     work(runs, name)
-    train.forget()  # a worker trains many rows: the programs of the last one are not needed again
+    train.forget()
     gc.collect()
 
 
 def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
-    """A worker saves and ends when it is told to, ends when the process that started it is gone,
-    and leaves Ctrl-C to that one."""
+    """Prepare a worker process.
+
+    SIGTERM makes it save and end. It ignores Ctrl-C, which its parent handles. It ends when its
+    parent is gone.
+
+    Args:
+        parent: the number of the process that started it.
+        run: the folder of the run.
+        modules: plug-ins that are imported.
+    """
     threads.one_each()
-    stopping.listen(Stop(run, quiet=True), saver.HERE.end, patience=0.0)
+    stopping.listen(Stop(run, quiet=True), saver.SAVER.end, patience=0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopping.released()
-    folder.logged(run).__enter__()
+    folder.logging_to(run).__enter__()
 
-    def watch() -> None:
+    def watch_parent() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch_parent, daemon=True).start()
     sys.stdout = sys.stderr
     for module in modules:
         import_module(module)

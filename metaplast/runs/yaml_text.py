@@ -1,5 +1,6 @@
-"""YAML of configs: a mapping with text keys, never deeper or longer than a config is, errors with
-their line.
+"""The YAML of configs: a mapping with text keys, of limited depth and length.
+
+Errors name their line.
 """
 
 import re
@@ -20,24 +21,37 @@ from metaplast.registry import BadInput
 Plain = dict[str, Any]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
-MAX_SAID = 200  # characters of an error, or of what it quotes
-TOO_DEEP = (
-    "exceeded maximum nesting depth"  # libyaml's own limit since PyYAML 6.0.4: it reads ahead
-)
+MAX_SHOWN = 200
+"""Characters of an error, and of a word that an error quotes."""
+TOO_DEEP = "exceeded maximum nesting depth"
+"""The words of libyaml's own limit, which PyYAML has since 6.0.4. libyaml reads ahead."""
 RESOLVER = re.compile(r"\$\{[^}]*:")
 
 
-def read_file(file: Path, said: str = "") -> Plain:
-    """The YAML mapping in a file; `said` stands before its name in an error. Raises: BadInput."""
+def read_file(file: Path, option: str = "") -> Plain:
+    """The YAML mapping in a file.
+
+    Args:
+        file: the file.
+        option: the words before the name of the file in an error.
+
+    Raises: BadInput for anything but a YAML mapping.
+    """
+    where = f"{option}{file}"
     if file.exists() and not file.is_file():
-        raise BadInput(
-            f"{said}{file}", "a file: a folder or a pipe cannot be read again", "correct the path"
-        )
-    return read_yaml(text(file, f"{said}{file}"), f"{said}{file}")
+        raise BadInput(where, "a file: a folder or a pipe cannot be read again", "correct the path")
+    return read_yaml(text(file, where), where)
 
 
 def text(file: Path | Traversable, where: str) -> str:
-    """The text of a file, of which no more is read than a config may hold. Raises: BadInput."""
+    """The text of a file, up to the length of the longest config.
+
+    Args:
+        file: the file.
+        where: the name of the file in an error.
+
+    Raises: BadInput for a file that cannot be read.
+    """
     try:
         with file.open("rb") as handle:
             return handle.read(MAX_BYTES + 1).decode("utf-8")
@@ -48,23 +62,27 @@ def text(file: Path | Traversable, where: str) -> str:
 
 
 def read_yaml(content: str, where: str) -> Plain:
-    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys
-    included.
+    """The YAML mapping in a text.
+
+    Args:
+        content: the text.
+        where: the name of the text in an error.
+
+    Raises: BadInput for anything but a mapping with text keys, each once.
     """
     if len(content) > MAX_BYTES:
         raise BadInput(
             f"{where}: more than {MAX_BYTES} characters", "a config", "give a smaller file"
         )
-    if found := RESOLVER.search(content):
+    resolver = RESOLVER.search(content)
+    if resolver:
         raise BadInput(
-            f"{where}: {found.group(0)}...", "plain ${key} at most", "write the value itself"
+            f"{where}: {resolver.group(0)}...", "plain ${key} at most", "write the value itself"
         )
+    plain: Any = None
     try:
-        plain = (
-            None
-            if depth(content) > MAX_DEPTH
-            else OmegaConf.to_container(OmegaConf.create(content), resolve=False)
-        )
+        if depth(content) <= MAX_DEPTH:
+            plain = OmegaConf.to_container(OmegaConf.create(content), resolve=False)
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
         raise BadInput(
             f"{where}: {one_line(error, content)}", "a YAML mapping", "correct the file"
@@ -79,17 +97,19 @@ def read_yaml(content: str, where: str) -> Plain:
 
 
 def depth(content: str) -> int:
-    """Of mappings and lists within each other, as far as MAX_DEPTH and one more: a loader that goes
-    deeper crashes.
+    """The depth of mappings and lists within each other, at most MAX_DEPTH + 1.
+
+    A loader crashes in deeper ones, so they are not read.
     """
-    depth = deepest = 0
+    level = 0
+    deepest = 0
     try:
         for event in yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                deepest = max(deepest, depth)
+                level += 1
+                deepest = max(deepest, level)
             elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
+                level -= 1
             if deepest > MAX_DEPTH:
                 break
     except MarkedYAMLError as error:
@@ -100,21 +120,19 @@ def depth(content: str) -> int:
 
 
 def headline(content: str) -> str:
-    """The comment that a file begins with, to the first line that ends a sentence; empty where
-    there is none.
-    """
-    said = []
+    """The comment at the head of a file, to the first line that ends a sentence; may be empty."""
+    lines = []
     for line in content.lstrip().splitlines():
         if not line.startswith("#"):
             break
-        said.append(line.removeprefix("#").strip())
-        if said[-1].endswith((".", ":")):
+        lines.append(line.removeprefix("#").strip())
+        if lines[-1].endswith((".", ":")):
             break
-    return " ".join(said)
+    return " ".join(lines)
 
 
 def text_keys(plain: Any, where: str) -> Any:
-    """Keys as text, at any depth. Raises: BadInput for a key that is no text or number."""
+    """Plain data with all keys as text. Raises: BadInput for a key that is no text or number."""
     if isinstance(plain, Mapping):
         for key in plain:
             if not isinstance(key, str) and (type(key) is not int or str(key) in plain):
@@ -126,20 +144,27 @@ def text_keys(plain: Any, where: str) -> Any:
 
 
 def short(content: str) -> str:
-    """What an error quotes of a long word."""
-    return content if len(content) <= MAX_SAID else f"{content[:MAX_SAID]}..."
+    """The beginning of a long word, as an error quotes it."""
+    return content if len(content) <= MAX_SHOWN else f"{content[:MAX_SHOWN]}..."
 
 
 def one_line(error: Exception, content: str = "") -> str:
-    """The cause, with its line in `content` or its key where that is known."""
+    """The cause of an error in one line, with its line in the text or its key where it is known.
+
+    Args:
+        error: the error of a loader or of the disk.
+        content: the text that was loaded.
+    """
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"[:MAX_SAID]
+        return f"line {error.problem_mark.line + 1}: {error.problem}"[:MAX_SHOWN]
     if isinstance(error, ReaderError):
         at = content.find(chr(error.character)) if isinstance(error.character, int) else -1
         line = f"line {content.count(chr(10), 0, at) + 1}: " if at >= 0 else ""
-        return f"{line}{error.reason}"[:MAX_SAID]
+        return f"{line}{error.reason}"[:MAX_SHOWN]
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # its path is named already
-    first = str(error).splitlines()[0].strip()[:MAX_SAID] if str(error) else type(error).__name__
+        return error.strerror  # the message names the path already
+    cause = type(error).__name__
+    if str(error):
+        cause = str(error).splitlines()[0].strip()[:MAX_SHOWN]
     key = getattr(error, "full_key", None)
-    return f"{first} (at {key})" if key else first
+    return f"{cause} (at {key})" if key else cause

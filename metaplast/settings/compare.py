@@ -1,4 +1,4 @@
-"""How outer loops are compared on one problem."""
+"""The settings of a comparison of outer loops on one problem."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -26,17 +26,28 @@ LOOPS: dict[str, Any] = {
 
 @spec
 class Compare:
-    """loops: {name: outer loop}, each as given (none given: LOOPS and the experiment's own, at
-    constant rates).
-    lives, cpu_s: the budgets; a loop is scored by its theta at the end of either (0: not asked).
-    Lives of a loop that cuts them count by the steps lived. CPU seconds are those of the whole
-    process, compilation apart.
-    tries: how many settings of a loop's numbers (its `hyper`, but for those in `fixed`) compete
-    before, on a seed of their own with the same budgets; the first is the loop as given, the others
-    lie within a `factor` of it either way.
-    seeds: trainings of the setting that validation lives prefer. points: along the way, for the
-    curves; the first after budget / 2^(points - 1). Raises: BadInput for a name that cannot name a
-    folder."""
+    """The settings of a comparison of outer loops.
+
+    Every loop is tuned first. `tries` settings of its numbers compete on a separate seed, with the
+    budgets of the comparison. The first setting is the loop as the config has it. Each number of
+    another setting lies between 1 / `factor` and `factor` times the number of the first. Then the
+    setting that validation lives prefer is trained with `seeds` seeds.
+
+    loops: {name: outer loop}. Without any, LOOPS and the outer loop of the experiment take part,
+        all at constant rates.
+    seeds: trainings of the best setting of every loop.
+    lives: a budget. The loop is scored by its theta at the end of it. A life that a loop cuts short
+        counts as the share of steps that were lived. 0: no such budget.
+    cpu_s: another budget, in CPU seconds of the whole process, without compilation. 0: no such
+        budget.
+    tries: settings of a loop's numbers (its `hyper`) that compete before.
+    factor: the widest ratio between a number of a setting and the number of the first setting.
+    fixed: names of numbers that are the same in all settings.
+    points: scores along a training, for the curves. The first comes after
+        budget / 2^(points - 1).
+
+    Raises: BadInput for a name that cannot name a folder.
+    """
 
     loops: Annotated[
         tuple[tuple[str, AbstractOuterLoop], ...], named(lambda value: decode("outer", value))
@@ -59,54 +70,67 @@ class Compare:
                 )
 
     def budgets(self) -> dict[str, float]:
-        """The budgets asked for. Raises: BadInput where there is none."""
-        found = {"lives": self.lives, "cpu_s": self.cpu_s}
-        if not any(found.values()):
+        """The budgets that are set. Raises: BadInput where there is none."""
+        budgets = {}
+        if self.lives:
+            budgets["lives"] = self.lives
+        if self.cpu_s:
+            budgets["cpu_s"] = self.cpu_s
+        if not budgets:
             raise BadInput("compare.lives=0 and compare.cpu_s=0", "a budget", "set one of the two")
-        return {name: value for name, value in found.items() if value}
+        return budgets
 
     def contestants(
-        self, own: AbstractOuterLoop, n_tasks: int, only: Sequence[str] = ()
+        self, configured: AbstractOuterLoop, n_tasks: int, only: Sequence[str] = ()
     ) -> dict[str, AbstractOuterLoop]:
-        """Who takes part. own: the experiment's outer loop; without `loops` its kind enters with
-        its settings.
+        """The outer loops that take part, by name.
 
-        The evolution of `hybrid` takes a third of the lives. A rate that falls to the end of a run
-        has no meaning where
-        a budget ends it: without `loops` all are constant.
-        only: names of `loops`, or of outer loops as registered. Raises: BadInput for an unknown
-        name.
+        Without `loops`, all rates are constant: a rate that falls to the end of a run has no
+        meaning where a budget ends the run. The outer loop of the experiment then takes part with
+        its settings, in place of the loop of the same name in LOOPS. The evolution of `hybrid`
+        takes a third of the lives.
+
+        Args:
+            configured: the outer loop of the experiment.
+            n_tasks: lives of an outer step.
+            only: names of the loops that take part, of `loops` or as registered. Empty: all.
+
+        Raises: BadInput for an unknown name.
         """
-        first = {
-            **LOOPS["hybrid"]["first"],
-            "steps": max(1, round(self.lives / 3 / (MEMBERS * n_tasks))),
-        }
-        mine = encode(own)
-        usual = {
-            **LOOPS,
-            "hybrid": {**LOOPS["hybrid"], **({"first": first} if self.lives else {})},
-            mine["name"]: mine,
-        }
-        given, others = dict(self.loops), registry.names("outer")
-        if unknown := [name for name in only if name not in {*given, *others}]:
-            expected = f"some of {', '.join(dict.fromkeys([*given, *others]))}"
-            raise BadInput(f"--loops {unknown[0]}", expected, "correct the name")
-        names = only or given or usual
-        return {
-            name: given[name] if name in given else _constant(usual.get(name, name))
-            for name in names
-        }
+        named_loops = dict(self.loops)
+        known = dict.fromkeys([*named_loops, *registry.names("outer")])
+        for name in only:
+            if name not in known:
+                expected = f"some of {', '.join(known)}"
+                raise BadInput(f"--loops {name}", expected, "correct the name")
+        usual = self._usual(configured, n_tasks)
+        loops = {}
+        for name in only or named_loops or usual:
+            if name in named_loops:
+                loops[name] = named_loops[name]
+            else:
+                loops[name] = _constant(usual.get(name, name))
+        return loops
+
+    def _usual(self, configured: AbstractOuterLoop, n_tasks: int) -> dict[str, Any]:
+        """LOOPS with the outer loop of the experiment, as plain data."""
+        usual = dict(LOOPS)
+        if self.lives:
+            steps = max(1, round(self.lives / 3 / (MEMBERS * n_tasks)))
+            first = {**LOOPS["hybrid"]["first"], "steps": steps}
+            usual["hybrid"] = {**LOOPS["hybrid"], "first": first}
+        plain = encode(configured)
+        usual[plain["name"]] = plain
+        return usual
 
 
 def _constant(loop: Any) -> AbstractOuterLoop:
-    """The outer loop of a name or a mapping, its rates and those of the loops inside it
-    constant.
-    """
+    """The outer loop of a name or a mapping, at constant rates, also in the loops inside it."""
 
-    def at(plain: Any) -> Any:
+    def made_constant(plain: Any) -> Any:
         if not isinstance(plain, dict):
             return plain
-        inner = {key: at(value) for key, value in plain.items()}
-        return {**inner, **CONSTANT} if "schedule" in inner else inner
+        fields = {key: made_constant(value) for key, value in plain.items()}
+        return {**fields, **CONSTANT} if "schedule" in fields else fields
 
-    return decode("outer", at(encode(decode("outer", loop))))
+    return decode("outer", made_constant(encode(decode("outer", loop))))

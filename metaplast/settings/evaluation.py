@@ -1,6 +1,4 @@
-"""On what lives the rows of a job are chosen and judged, and the references that are judged beside
-them.
-"""
+"""The lives on which rows of a job are chosen and judged, and the references beside the rows."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -23,16 +21,20 @@ References = tuple[tuple[str, AbstractReference], ...]
 
 
 def _named_by_key(value: Any) -> Any:
-    """`{nearest_neighbour: {}}` names the plug-in by its key; null drops a reference that another
-    file names.
+    """References by the name of their row; the plug-in has the name of the row by default.
+
+    `{nearest_neighbour: {}}` is a reference. `{nearest_neighbour: null}` drops a reference that
+    another file names.
     """
     if not isinstance(value, Mapping):
         return value
-    kept = {key: item for key, item in value.items() if item is not None}
-    return {
-        key: {"name": key, **item} if isinstance(item, Mapping) else item
-        for key, item in kept.items()
-    }
+    named_references = {}
+    for key, fields in value.items():
+        if isinstance(fields, Mapping):
+            named_references[key] = {"name": key, **fields}
+        elif fields is not None:
+            named_references[key] = fields
+    return named_references
 
 
 def _reference(value: Any) -> AbstractReference:
@@ -41,14 +43,20 @@ def _reference(value: Any) -> AbstractReference:
 
 @spec
 class Evaluation:
-    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout);
-    the start and `candidates` equally spaced outer steps compete, so every row may stop early
-    alike. references: competitors from outside, row name -> plug-in (`name`, where it is not the
-    row's) and its
-    fields. prototype: the reference
-    `nearest_prototype` among them. halve_dt: whether a run whose rule or cells have time constants
-    measures, on a few lives of the searched rule, `halve_lives` of them, what half of dt does to
-    its result (results/halving.py).
+    """The choice and the judgement of the theta of a row.
+
+    The theta at the start and the thetas at equally spaced outer steps are the candidates. So every
+    row may stop early alike.
+
+    validation: lives on which a candidate is chosen.
+    heldout: lives on which the chosen theta is judged.
+    candidates: outer steps that give a candidate, beside the start.
+    prototype: whether the reference `nearest_prototype` is judged too.
+    halve_dt: whether a run measures how half of dt changes the result of the searched rule
+        (results/halving.py). Only a run whose rule or cells have time constants does it.
+    halve_lives: lives of that measurement.
+    references: competitors from outside. Each is named by its row; it has the fields of its
+        plug-in, and `name` where the plug-in is named otherwise.
     """
 
     validation: Judged = 256
@@ -69,10 +77,14 @@ class Evaluation:
 def check_references(
     evaluation: Evaluation, family: AbstractTaskFamily, objective: AbstractObjective
 ) -> None:
-    """Refuse, before anything compiles, references that cannot do the task or whose loss would be
-    another one.
+    """Check references before anything compiles.
 
-    Raises: BadInput naming the reference and the fix.
+    Args:
+        evaluation: the settings with the references.
+        family: the tasks that they must be able to do.
+        objective: the loss by which rows are judged.
+
+    Raises: BadInput for a reference that cannot do the task, or whose loss would be another one.
     """
     shape = family.shape()
     same_loss = isinstance(objective, FinalLoss) or (

@@ -2,5 +2,7 @@
 
 import re
 
-DISCOVERED = "discovered"  # the name of the row that a run is about
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # of what becomes a folder
+DISCOVERED = "discovered"
+"""The row of the searched rule."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""A name that can become a folder."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.language import expression as _expression
-from metaplast.language.account import Moved
+from metaplast.language.account import Account, Moved
 from metaplast.reuse.ask import account_of, inside, node_of, substituted
 from metaplast.reuse.formula import fields
 from metaplast.reuse.node import coefficients, tree
@@ -46,6 +46,18 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         read: the fields of the view that the rule reads, as measured.
     """
     account = account_of(rule)
+    _check_moved(rule, account, theta, world)
+    _check_parts(rule, account, theta, world)
+    if rule.account().silent:
+        declared = fields(node_of(rule, theta))
+        demand(
+            declared is not None and declared >= read - {"key"},
+            f"account: a silent rule reads {declared}, not {sorted(read)}",
+        )
+
+
+def _check_moved(rule: AbstractRule, account: Account, theta: Theta, world: World) -> None:
+    """Check that a field with its acting numbers replaces the leaf of theta that moves it."""
     expected = _changes(rule, theta, world)
     for leaf, moved_of_field in _by_leaf({**account.moved, **rule.account().moved}).items():
         field, moved = next(iter(moved_of_field.items()))
@@ -54,10 +66,12 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         else:
             other, start = substituted(rule, moved_of_field, theta)
         actual = _changes(other, start, world)
-        promise = (
-            f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` is what acts"
-        )
+        promise = f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` acts"
         demand_close(actual, expected, promise)
+
+
+def _check_parts(rule: AbstractRule, account: Account, theta: Theta, world: World) -> None:
+    """Check that the theta of every part stands at its leaves."""
     for label, part in account.parts.items():
         part_rule = inside(rule, part.fields)
         part_theta = theta
@@ -68,12 +82,6 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         )
         same = jax.tree.structure(template) == jax.tree.structure(part_theta)
         demand(same, f"account: the theta of part {label!r} stands at {list(part.leaves)}")
-    if rule.account().silent:
-        declared = fields(node_of(rule, theta))
-        demand(
-            declared is not None and declared >= read - {"key"},
-            f"account: a silent rule reads {declared}, not {sorted(read)}",
-        )
 
 
 def _by_leaf(moved: Mapping[str, Moved]) -> dict[str, dict[str, Moved]]:
@@ -104,7 +112,8 @@ def _listed(rule: AbstractRule, field: str, leaf: str, theta: Theta) -> tuple[Ab
 
 def _changes(rule: AbstractRule, theta: Theta, world: World) -> np.ndarray:
     """delta_w of a few moments under the same weights, step by step: nothing is compiled for it."""
-    connection, weight = world.connection, world.weight
+    connection = world.connection
+    weight = world.weight
     state = rule.init_state(theta, connection)
     deltas = []
     for t in range(N_MOMENTS):

@@ -156,7 +156,7 @@ def demand_gradient(loss: Any, theta: Theta, grad: Theta) -> None:
     for seed in range(3):
         direction = like(theta, np.random.default_rng(seed))
         expected = finite_difference(loss, theta, direction)
-        promise = "the gradient with respect to theta is that of central differences"
+        promise = "the gradient with respect to theta equals central differences"
         demand_close(inner(grad, direction), expected, promise, 1e-6, length)
 
 

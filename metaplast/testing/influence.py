@@ -1,4 +1,4 @@
-"""Locality, measured by jumps: what changes when one neuron or one synapse takes other values.
+"""Locality, measured by jumps: the changes when one neuron or one synapse takes other values.
 
 The changes show the true reach of a rule. A finite jump sees an effect that a derivative does not:
 a threshold.
@@ -48,7 +48,7 @@ OUTPUTS = {
 """The outputs of a rule, and the neurons or synapses to which each belongs."""
 
 Changes = dict[str, dict[str, np.ndarray]]
-"""What jumped -> what changed -> by how much, [jumps, neurons or synapses]."""
+"""The kind of jump -> the output -> its change [jumps, neurons or synapses]."""
 
 
 @pytree
@@ -104,7 +104,7 @@ def _demand_fields(
     """Demand that a field matters where the rule reads it, and nowhere else.
 
     Args:
-        changes: what changed -> by how much, [fields that jump, neurons or synapses].
+        changes: the output -> its change [fields that jump, neurons or synapses].
         names: the names of the fields, in the same order.
         fields: the fields that the rule reads.
     """
@@ -269,9 +269,11 @@ def _outputs(rule: AbstractRule, theta: Theta, at: Moment, free: Array) -> dict[
     if not is_wide(rule):
         return _step(rule, theta, at.state, at.view)
     followed = with_aggregates(EDGE, at.view, at.view.weight)
-    leaves, others = jax.tree.leaves(at.view), jax.tree.leaves(followed)
-    mixed = [a if a is b else jnp.where(free, b, a) for a, b in zip(leaves, others, strict=True)]
-    return _step(rule, theta, at.state, jax.tree.unflatten(jax.tree.structure(at.view), mixed))
+    leaves, structure = jax.tree.flatten(at.view)
+    mixed = []
+    for fixed, other in zip(leaves, jax.tree.leaves(followed), strict=True):
+        mixed.append(fixed if fixed is other else jnp.where(free, other, fixed))
+    return _step(rule, theta, at.state, jax.tree.unflatten(structure, mixed))
 
 
 def _step(rule: AbstractRule, theta: Theta, state: RuleState, view: SynapseView) -> dict[str, Any]:
@@ -348,14 +350,14 @@ def _allowed(fields: frozenset[str]) -> Changes:
 
 
 def _demand(changes: Changes, allowed: Changes, condition: str) -> None:
-    """Demand that nothing changes but what may."""
+    """Demand that only the allowed outputs change."""
     for source in allowed:
         for output, change in changes[source].items():
             leak = np.where(allowed[source][output], 0.0, change)
-            what = "delta_w" if output == "delta" else f"the {output}-side state"
+            part = "delta_w" if output == "delta" else f"the {output}-side state"
             where = tuple(int(i) for i in np.unravel_index(np.argmax(leak), leak.shape))
             demand(
                 leak.max() <= NOISE,
-                f"locality: {condition}, {what} depends on no foreign {source} neuron or synapse; "
+                f"locality: {condition}, {part} depends on no foreign {source} neuron or synapse; "
                 f"it changed by {leak.max():.3g} at [jump, place] = {where}",
             )

@@ -6,7 +6,7 @@ import math
 import typing
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -104,37 +104,47 @@ def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def check_carry(neuron: AbstractNeuron) -> None:
-    """Check that a scan can carry the state, and that every field of the view is a float [n]."""
+    """Check that a scan can carry the state, and that every field of the view is a float [n].
+
+    Both are checked at either precision.
+    """
     for wide in (False, True):
         with jax.enable_x64(wide):
             theta = jax.eval_shape(lambda: neuron.init(jax.random.key(0), N))
             state = jax.eval_shape(lambda t: neuron.init_state(t, N), theta)
-            blank = {port: jnp.zeros(N) for port in neuron.ports}
-            step = lambda theta, state, key, drive=blank: neuron.step(theta, state, drive, DT, key)
-            after, view = jax.eval_shape(step, theta, state, jax.random.key(0))
-            demand_same_type(
-                state, after, "the state that comes out has the type of the one that went in"
-            )
-            names = NeuronView.__dataclass_fields__
-            expected = jax.eval_shape(
-                lambda names=names: NeuronView(**dict.fromkeys(names, jnp.zeros(N)))
-            )
-            demand_same_type(expected, view, "every field of the view is [n]")
-            unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
-            demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
-            demand("soma" in neuron.ports, "there is a port `soma`, where a stimulus arrives")
-            if isinstance(neuron, SpikingNeuron):
-                demand(
-                    neuron.membrane <= set(state),
-                    f"membrane names parts of the state, not {set(neuron.membrane)}",
-                )
-            demand(
-                set(neuron.signed) <= set(neuron.ports), f"signed names ports, not {neuron.signed}"
-            )
-            demand(
-                set(neuron.lowering) <= set(neuron.ports),
-                f"lowering names ports, not {neuron.lowering}",
-            )
+            _check_types(neuron, theta, state)
+            _check_names(neuron, set(state))
+
+
+def _check_types(neuron: AbstractNeuron, theta: Theta, state: Theta) -> None:
+    """Check the types that come out of a step. theta, state: shapes and dtypes."""
+    names = NeuronView.__dataclass_fields__
+
+    def step(theta: Theta, state: Theta, key: Array) -> tuple[Theta, NeuronView]:
+        drive = {port: jnp.zeros(N) for port in neuron.ports}
+        return neuron.step(theta, state, drive, DT, key)
+
+    def blank_view() -> NeuronView:
+        return NeuronView(**dict.fromkeys(names, jnp.zeros(N)))
+
+    after, view = jax.eval_shape(step, theta, state, jax.random.key(0))
+    demand_same_type(state, after, "the state that comes out has the type of the one that went in")
+    demand_same_type(jax.eval_shape(blank_view), view, "every field of the view is [n]")
+
+
+def _check_names(neuron: AbstractNeuron, parts: set[str]) -> None:
+    """Check that a neuron names fields, ports and parts that exist. parts: of its state."""
+    unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
+    demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
+    ports = set(neuron.ports)
+    demand("soma" in ports, "there is a port `soma`, where a stimulus arrives")
+    demand(set(neuron.signed) <= ports, f"signed names ports, not {neuron.signed}")
+    demand(set(neuron.lowering) <= ports, f"lowering names ports, not {neuron.lowering}")
+    if isinstance(neuron, SpikingNeuron):
+        demand(
+            neuron.membrane <= parts,
+            f"membrane names parts of the state, not {set(neuron.membrane)}",
+        )
 
 
 def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
@@ -144,13 +154,27 @@ def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
     """
     drive = draw(neuron)
     order = np.array([3, 0, 4, 1, 2])
-    one, other = (run(neuron, DT, theta, drive, keys(seed, N_STEPS))[1].activity for seed in (0, 1))
+    one = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1].activity
+    other = run(neuron, DT, theta, drive, keys(1, N_STEPS))[1].activity
     if np.any(one != other):
         return
     renamed = jax.tree.map(lambda x: x[order] if x.shape[:1] == (N,) else x, theta)
     renamed_drive = {port: x[:, order] for port, x in drive.items()}
     moved = run(neuron, DT, renamed, renamed_drive, keys(0, N_STEPS))[1]
     demand_close(moved.activity, one[:, order], "permuting the units permutes their activity")
+
+
+class _Slopes(NamedTuple):
+    """The response of units to changes of a drive, each [n_steps, n_changes, n].
+
+    activity: d activity along the change
+    potential: d potential along the change
+    gain: the gain that the view states
+    """
+
+    activity: Array
+    potential: Array
+    gain: Array
 
 
 def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
@@ -166,25 +190,23 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
     changes = np.concatenate([together, np.eye(N)]) if neuron.competitive else together
 
     @quick_jit
-    def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, Any]:
-        def shown(
-            port: str, state: Theta, now: dict[str, Array], x: Array
-        ) -> tuple[tuple[Array, Array], Array]:
-            view = neuron.step(theta, state, {**now, port: x}, DT, keys(0, 1)[0])[1]
-            return (view.activity, view.potential), view.gain
+    def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, _Slopes]:
+        def of_step(state: Theta, now: dict[str, Array]) -> dict[str, _Slopes]:
+            def along(port: str, change: Array) -> _Slopes:
+                def respond(x: Array) -> tuple[tuple[Array, Array], Array]:
+                    view = neuron.step(theta, state, {**now, port: x}, DT, keys(0, 1)[0])[1]
+                    return (view.activity, view.potential), view.gain
 
-        def of_step(state: Theta, now: dict[str, Array]) -> dict[str, Any]:
-            def along(port: str, change: Array) -> tuple[tuple[Array, Array], Array]:
-                of_drive = partial(shown, port, state, now)
-                return jax.jvp(of_drive, (now[port],), (change,), has_aux=True)[1:]
+                _, tangents, gain = jax.jvp(respond, (now[port],), (change,), has_aux=True)
+                return _Slopes(activity=tangents[0], potential=tangents[1], gain=gain)
 
             return {port: jax.vmap(partial(along, port))(changes) for port in now}
 
         return jax.vmap(of_step)(states, drive)
 
     states = run(neuron, DT, theta, drive, keys(0, N_STEPS))[0]
-    for port, found in slopes(states, drive).items():
-        (activity, potential), gain = jax.tree.map(np.asarray, found)  # [n_steps, changes, n]
+    for port, slopes_of_port in slopes(states, drive).items():
+        activity, potential, gain = jax.tree.map(np.asarray, slopes_of_port)
         promise = f"gain is d activity / d potential (port {port})"
         if neuron.competitive:
             own = lambda x: np.diagonal(x[:, 1:], axis1=1, axis2=2)
@@ -211,8 +233,13 @@ def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
         more[port][first] += hard(neuron) if port in neuron.signed else 0.3
         after = run(neuron, DT, theta, more, keys(0, N_STEPS))[1]
         moved = np.asarray(after.potential)[first] - np.asarray(before.potential)[first]
-        declared, sign = ("lowers", -1.0) if port in neuron.lowering else ("does not lower", 1.0)
-        demand(bool(np.all(sign * moved >= 0)), f"a drive at port {port} {declared} the potential")
+        if port in neuron.lowering:
+            holds = np.all(moved <= 0)
+            verb = "lowers"
+        else:
+            holds = np.all(moved >= 0)
+            verb = "does not lower"
+        demand(holds, f"a drive at port {port} {verb} the potential")
 
 
 def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
@@ -319,8 +346,8 @@ def check_oracle(neuron: AbstractNeuron, theta: Theta, oracle: Oracle) -> None:
     drive = draw(neuron)
     view = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
     activity, potential = oracle(neuron, drive, DT)
-    demand_close(np.asarray(view.potential), potential, "the potential is that of the NumPy oracle")
-    demand_close(np.asarray(view.activity), activity, "the activity is that of the NumPy oracle")
+    demand_close(np.asarray(view.potential), potential, "the potential equals the NumPy oracle's")
+    demand_close(np.asarray(view.activity), activity, "the activity equals the NumPy oracle's")
 
 
 def check(neuron: AbstractNeuron, oracle: Oracle | None = None) -> None:

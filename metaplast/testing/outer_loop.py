@@ -24,7 +24,9 @@ from metaplast.rules.polynomial import Polynomial
 from metaplast.spec import decode
 from metaplast.testing.base import demand, demand_close, demand_same_type
 
-N_IN, N_OUT, N_STEPS = 3, 2, 16
+N_IN = 3
+N_OUT = 2
+N_STEPS = 16
 STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
 
@@ -117,7 +119,8 @@ def check_state(problem: Problem, outer: AbstractOuterLoop, state: Any) -> None:
     is in it. The numbers of `hyper` act through the state alone.
     """
     bare = _numberless(outer)
-    k_theta, k_outer = train.stream(0, "theta"), train.stream(0, "outer")
+    k_theta = train.stream(0, "theta")
+    k_outer = train.stream(0, "outer")
     jax.eval_shape(
         lambda k_theta, k_outer, hyper: bare.init(problem, problem.init(k_theta), k_outer, hyper),
         k_theta,

@@ -125,7 +125,8 @@ def check_equivariance(bench: Bench) -> None:
     """
     if bench.stochastic:
         return
-    rows, columns = np.array([2, 0, 1]), np.array([1, 3, 0, 2])
+    rows = np.array([2, 0, 1])
+    columns = np.array([1, 3, 0, 2])
     moved = _only(bench.views, rows, columns)
     out = bench.live(
         take(bench.theta, bench.kinds, rows, columns), moved, bench.weight[rows][:, columns]
@@ -146,7 +147,8 @@ def check_copies(bench: Bench) -> None:
         return
     copies = []
     for j, i in np.ndindex(*DENSE.shape):
-        row, column = np.array([j]), np.array([i])
+        row = np.array([j])
+        column = np.array([i])
         theta = take(bench.theta, bench.kinds, row, column)
         copies.append((theta, _only(bench.views, row, column), bench.weight[row][:, column]))
     single = quick_jit(
@@ -245,10 +247,10 @@ def check_oracle(bench: Bench, oracle: Oracle | None) -> None:
         view = with_aggregates(DENSE, view, weight)
         state, delta = oracle(bench.rule, theta, state, _plain(view), DT)
         demand_close(
-            np.asarray(bench.base["deltas"][t]), delta, f"step {t} is that of the NumPy oracle"
+            np.asarray(bench.base["deltas"][t]), delta, f"step {t} equals the NumPy oracle's"
         )
         weight = np.clip(weight + delta, 0.0, 1.0)
-    demand_close(_plain(bench.base["state"]), state, "the state is that of the NumPy oracle")
+    demand_close(_plain(bench.base["state"]), state, "the state equals the NumPy oracle's")
 
 
 def _plain(tree: Any) -> Any:

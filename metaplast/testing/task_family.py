@@ -49,10 +49,26 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
     demand_same_type(
         state, after, "the task's state that comes out has the type of the one that went in"
     )
-    feedback, score = outcome.feedback, outcome.score
-    given = {name: getattr(feedback, name).shape for name in ("error", "target", "gate", "reset")}
+    _check_outcome(shape, outcome)
+    demand(
+        shape.n_steps > 0 and all(n > 0 for n, _ in shape.phases),
+        f"every phase has steps, not {shape.phases}",
+    )
+    _check_task(shape, task)
+
+
+def _check_outcome(shape: TaskShape, outcome: Outcome) -> None:
+    """Check the shapes of the feedback and the score of a step.
+
+    Args:
+        shape: the declared shape.
+        outcome: the outcome, as shapes and dtypes.
+    """
+    feedback = outcome.feedback
+    score = outcome.score
+    shapes = {name: getattr(feedback, name).shape for name in ("error", "target", "gate", "reset")}
     expected = {"error": (shape.n_out,), "target": (shape.n_out,), "gate": (), "reset": ()}
-    demand(given == expected, f"feedback has the shapes {expected}, not {given}")
+    demand(shapes == expected, f"feedback has the shapes {expected}, not {shapes}")
     channels = shape.offers - FEEDBACK_FIELDS
     demand(
         set(feedback.modulators) == channels,
@@ -64,10 +80,10 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
             value.shape == () and jnp.issubdtype(value.dtype, jnp.floating),
             f"{name} is a float scalar, not {value}",
         )
-    demand(
-        shape.n_steps > 0 and all(n > 0 for n, _ in shape.phases),
-        f"every phase has steps, not {shape.phases}",
-    )
+
+
+def _check_task(shape: TaskShape, task: Any) -> None:
+    """Check that a task brings the weights and the subject that its family offers."""
     for name, field in (("weights", "weights"), ("final_weights", "final")):
         demand(
             name not in shape.offers or bool(getattr(task, field, None)),
@@ -112,7 +128,7 @@ def check_whole(family: AbstractTaskFamily, tasks: dict[str, list[Any]]) -> None
     wholes = {split: jax.tree.map(np.asarray, family.whole(split)) for split in SPLITS}
     shape = family.shape()
     for split, whole in wholes.items():
-        every = [jax.tree.map(lambda x, i=i: x[i], whole) for i in range(_size(whole))]
+        every = _each(whole)
         for task in tasks[split]:
             demand(
                 any(_same(task, one) for one in every),
@@ -155,8 +171,7 @@ def is_judged(family: AbstractTaskFamily, split: Split) -> bool:
 def _recorded_values(whole: Any) -> Values:
     """The targets and the last weights that a split looks at, by the life to which they belong."""
     values = defaultdict(list)
-    for i in range(_size(whole)):
-        task = jax.tree.map(lambda x: np.asarray(x[i]), whole)  # noqa: B023
+    for task in _each(whole):
         if not hasattr(task, "observed"):  # no recording: the task itself is the value
             values[_bytes(task)].append([np.ones(1)])
             continue
@@ -171,8 +186,13 @@ def _bytes(tree: Any) -> bytes:
     return b"".join(np.ascontiguousarray(x).tobytes() for x in jax.tree.leaves(tree))
 
 
-def _size(whole: Any) -> int:
-    return jax.tree.leaves(whole)[0].shape[0]
+def _each(whole: Any) -> list[Any]:
+    """The stacked tasks one by one, in NumPy."""
+    leaves, structure = jax.tree.flatten(whole)
+    tasks = []
+    for i in range(len(leaves[0])):
+        tasks.append(jax.tree.unflatten(structure, [np.asarray(leaf[i]) for leaf in leaves]))
+    return tasks
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -324,7 +344,9 @@ def check_differs(score: Score) -> None:
 def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
     """All checks of a task family (metaplast.testing.check_task_family)."""
     sample = quick_jit(family.sample, static_argnums=1)
-    tasks = {split: [sample(key, split) for key in keys(3, 2)] for split in SPLITS}
+    tasks: dict[str, list[Any]] = {}
+    for split in SPLITS:
+        tasks[split] = [sample(key, split) for key in keys(3, 2)]
     task = tasks["train"][0]
     check_shapes(family, task)
     check_halved(family)

@@ -32,15 +32,15 @@ def channels(rule: AbstractRule) -> tuple[str, ...]:
 
     The rule is offered none at first, and then each one that it misses.
     """
-    found: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     while True:
         try:
-            reads(rule, Dense(N_POST, N_PRE), found)
+            reads(rule, Dense(N_POST, N_PRE), names)
         except KeyError as missing:
-            demand(missing.args[0] not in found, f"modulator {missing} is offered, yet missing")
-            found = (*found, missing.args[0])
+            demand(missing.args[0] not in names, f"modulator {missing} is offered, yet missing")
+            names = (*names, missing.args[0])
         else:
-            return found
+            return names
 
 
 def is_wide(rule: AbstractRule) -> bool:
@@ -214,10 +214,9 @@ def layout(rule: AbstractRule) -> Any:
         ContractBroken: a leaf has none of these layouts.
     """
     sizes = ((N_POST, N_PRE), (N_POST + 2, N_PRE + 3))
-    small, large = (
-        jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0))
-        for size in sizes
-    )
+
+    def shapes(size: tuple[int, int]) -> Any:
+        return jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0))
 
     def kind(small: Any, large: Any) -> str:
         if small.shape == large.shape:
@@ -237,7 +236,7 @@ def layout(rule: AbstractRule) -> Any:
             "pre neurons"
         )
 
-    return jax.tree.map(kind, small, large)
+    return jax.tree.map(kind, shapes(sizes[0]), shapes(sizes[1]))
 
 
 def take(theta: Theta, kinds: Any, rows: Any, columns: Any, paired: bool = False) -> Theta:

@@ -1,8 +1,5 @@
-"""What a run says while it goes on: each row as soon as it is done, the searched rule with its
-formula.
-"""
+"""Lines of text during a run: every finished row, and the formula of the searched rule."""
 
-import json
 from collections.abc import Sequence
 
 import jax
@@ -16,40 +13,47 @@ from metaplast.runs.lifecycle import Say
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import summary
+from metaplast.training.row_record import read_record
 
 
 class Announcer:
-    """Says every finished row of `runs` once, in the order in which they finish."""
+    """An announcer of finished rows. It announces each row once, as soon as all runs have it."""
 
     def __init__(self, runs: Sequence[Run], names: Sequence[str], say: Say) -> None:
+        """Begin with the rows that are not done yet.
+
+        Args:
+            runs: the runs.
+            names: the rows.
+            say: shows a line of text.
+        """
         self.runs = runs
         self.say = say
-        self.waiting = [
-            name for name in names if not self._done(name)
-        ]  # a resumed run says what is new
+        self.waiting = [name for name in names if not self._done(name)]
 
     def look(self) -> None:
-        """Say what is done by now and was not said."""
-        for name in [name for name in self.waiting if self._done(name)]:
+        """Announce the rows that were done since the last look."""
+        done = [name for name in self.waiting if self._done(name)]
+        for name in done:
             self.waiting.remove(name)
             self.say(self._line(name))
             if name == DISCOVERED and len(self.runs) == 1:
                 self._say_rule()
 
     def _done(self, name: str) -> bool:
-        files = [row_folder(one.folder, name) / "row.json" for one in self.runs]
+        files = [row_folder(run.folder, name) / "row.json" for run in self.runs]
         return all(file.is_file() for file in files)
 
     def _line(self, name: str) -> str:
-        folders = [one.folder for one in self.runs]
+        """The score of a row in one line."""
+        folders = [run.folder for run in self.runs]
         rows, metric = summary.lives(folders, [name])
-        found = estimate(rows[name])
-        told = [
-            json.loads((row_folder(folder, name) / "row.json").read_text()) for folder in folders
-        ]
-        wall_s = sum(one.get("wall_s", 0.0) for one in told)
-        interval = f"[{found.low:.3f}, {found.high:.3f}]"
-        return f"{name:<24} {metric} {found.mean:.3f}  {interval}  {wall_s:.0f} s"
+        score = estimate(rows[name])
+        wall_s = 0.0
+        for folder in folders:
+            wall_s += read_record(row_folder(folder, name)).wall_s or 0.0
+        interval = f"[{score.low:.3f}, {score.high:.3f}]"
+        return f"{name:<24} {metric} {score.mean:.3f}  {interval}  {wall_s:.0f} s"
 
     def _say_rule(self) -> None:
         config = self.runs[0].job.main

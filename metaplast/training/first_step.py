@@ -1,5 +1,6 @@
-"""What a run's own first outer step says of its outer loop, by no program that the run does not
-compile anyway.
+"""The report on the first outer step of a run: does it speak against the outer loop?
+
+The report needs no program that the run does not compile anyway.
 """
 
 import logging
@@ -10,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from metaplast.diagnosis.advice import First, first_objection, kind_of
+from metaplast.diagnosis.advice import FirstStep, first_objection, kind_of
 from metaplast.diagnosis.measure import NEAR, Plan
 from metaplast.diagnosis.signal import resolution
 from metaplast.problem.meta_problem import MetaProblem
@@ -23,68 +24,94 @@ from metaplast.space import decode, encode
 log = logging.getLogger(__name__)
 
 
-def look(
-    config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]
+def report(
+    config: Config,
+    problem: MetaProblem,
+    before: Theta,
+    after: Theta,
+    metrics: Mapping[str, Any],
 ) -> None:
-    """Note what the first step says; warn where it speaks against a configured gradient. thetas:
-    before and after it;
-    told: its metrics. The same 256 validation lives are lived twice, by the program that judges
-    candidates.
+    """Log the first step, and warn where it speaks against an outer loop of the class `gradient`.
+
+    The same 256 validation lives are lived twice, by the program that judges candidates.
+
+    Args:
+        config: the config of the run.
+        problem: its problem.
+        before: theta before the step.
+        after: theta after the step.
+        metrics: the metrics of the step.
     """
-    first = measured(config, problem, thetas, told)
+    first = measured(config, problem, before, after, metrics)
     name = name_of(type(config.outer))
-    said = [f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"]
+    facts = [f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"]
     if math.isfinite(first.norm):
-        said.append(f"gradient norm of a life {first.norm:.2g}, of the step {first.grad_norm:.2g}")
+        facts.append(f"gradient norm of a life {first.norm:.2g}, of the step {first.grad_norm:.2g}")
     if math.isfinite(first.slope):
-        said.append(
+        facts.append(
             f"a short step its way changes the loss by {first.slope:+.2g} +- {first.error:.1g} per "
             f"length of theta"
         )
-    against = first_objection(first) if kind_of(config.outer) == "gradient" else ""
-    if against:
+    objection = first_objection(first) if kind_of(config.outer) == "gradient" else ""
+    if objection:
         log.warning(
             "outer=%s: %s; see metaplast diagnose, or try outer=es (first step: %s)",
             name,
-            against,
-            ", ".join(said),
+            objection,
+            ", ".join(facts),
         )
     else:
-        log.info("first step of outer=%s: %s", name, ", ".join(said))
+        log.info("first step of outer=%s: %s", name, ", ".join(facts))
 
 
 def measured(
-    config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]
-) -> First:
-    """slope = (L(z + s u) - L(z - s u)) / 2s: z the coordinates of theta before the step, u the
-    unit vector the step's way, s a tenth of the standard deviation of an evolution strategy; paired
-    on the same lives, the finite ones.
+    config: Config,
+    problem: MetaProblem,
+    before: Theta,
+    after: Theta,
+    metrics: Mapping[str, Any],
+) -> FirstStep:
+    """The measurements of the first step. The arguments are as in `report`.
+
+        slope = mean over lives of (L(z + s u) - L(z - s u)) / 2s
+
+    L: loss of a life; only lives with two finite losses count.
+    z: theta before the step, in the coordinates of the search.
+    u: unit vector in the direction of the step.
+    s: a tenth of the standard deviation of an evolution strategy.
     """
-    before, after = (jax.device_get(encode(config.space, theta)) for theta in thetas)
-    way = jax.tree.map(np.subtract, after, before)
-    length = float(np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(way))))
-    slopes, size = np.full(0, np.nan), NEAR * Plan().std
-    shown = math.nan
+    start = jax.device_get(encode(config.space, before))
+    end = jax.device_get(encode(config.space, after))
+    step = jax.tree.map(np.subtract, end, start)
+    length = float(np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(step))))
+    size = NEAR * Plan().std
+    slopes = np.full(0, np.nan)
+    smallest_slope = math.nan
     if math.isfinite(length) and length > 0.0:
 
-        def losses(step: float) -> np.ndarray:
-            moved = jax.tree.map(lambda x, u: x + np.asarray(step, x.dtype) * u, before, way)
-            return lives(problem, decode(config.space, moved), config.seed, "validation", PIECE)[
-                "loss"
-            ]
+        def losses(share: float) -> np.ndarray:
+            """The losses after a share of the step."""
+            z = jax.tree.map(lambda x, u: x + np.asarray(share, x.dtype) * u, start, step)
+            theta = decode(config.space, z)
+            return lives(problem, theta, config.seed, "validation", PIECE)["loss"]
 
-        up, back = (losses(step) for step in (size / length, -size / length))
-        apart = up.astype(np.float64) - back.astype(np.float64)
-        slopes = apart[np.isfinite(apart)] / (2.0 * size)
-        shown = resolution(up, size)
-    enough = len(slopes) > 1
-    return First(
-        lives=float(told["lives"]),
-        diverged=float(told["diverged"]),
-        norm=float(told.get("norm", math.nan)),
-        grad_norm=float(told.get("grad_norm", math.nan)),
-        n_numbers=sum(leaf.size for leaf in jax.tree.leaves(before)),
-        slope=float(slopes.mean()) if enough else math.nan,
-        error=float(slopes.std(ddof=1) / math.sqrt(len(slopes))) if enough else math.nan,
-        resolution=shown,
+        forward = losses(size / length)
+        back = losses(-size / length)
+        differences = forward.astype(np.float64) - back.astype(np.float64)
+        slopes = differences[np.isfinite(differences)] / (2.0 * size)
+        smallest_slope = resolution(forward, size)
+    slope = math.nan
+    error = math.nan
+    if len(slopes) > 1:
+        slope = float(slopes.mean())
+        error = float(slopes.std(ddof=1) / math.sqrt(len(slopes)))
+    return FirstStep(
+        lives=float(metrics["lives"]),
+        diverged=float(metrics["diverged"]),
+        norm=float(metrics.get("norm", math.nan)),
+        grad_norm=float(metrics.get("grad_norm", math.nan)),
+        n_numbers=sum(leaf.size for leaf in jax.tree.leaves(start)),
+        slope=slope,
+        error=error,
+        resolution=smallest_slope,
     )

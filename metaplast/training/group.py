@@ -1,8 +1,8 @@
-"""Several runs of one config, `seeds: 8` and `vary: {learning_rate: [0.01, 0.03]}`, that train by
-one compiled program.
+"""Groups of runs: several runs of one config, by `seeds` and `vary`.
 
-The folder of a group holds a complete folder for each run, group.json, and the config that all of
-them come from.
+`seeds: 8` and `vary: {learning_rate: [0.01, 0.03]}` make a group of 16 runs. Its runs train by one
+compiled program. The folder of a group holds a complete folder for each run, group.json, and the
+config of the group.
 """
 
 import difflib
@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import pydantic
@@ -24,22 +24,24 @@ from metaplast.settings.names import DISCOVERED
 from metaplast.spec import Count, Positive, build, encode, explain, mapping, spec
 from metaplast.training.train_row import program_of
 
-MAX_SETTINGS = 26  # what `metaplast compare` lays side by side
-MAX_SEEDS = 1000  # folders of one command
+MAX_SETTINGS = 26
+"""Settings of a group, as many as `metaplast compare` lays side by side."""
+MAX_SEEDS = 1000
+"""Seeds of a group."""
 
 
 @spec
 class Group:
     """Several runs of one command.
 
-    seeds: the number of runs that differ in their seed, from `seed` on.
-    vary: {name: values} of numbers that leave through the outer loop's `hyper` (step sizes,
-        spreads). Every combination of them runs. Numbers of a nested loop are named as first_std.
-    lockstep: true: all runs take every step at once: faster steps, other last digits. false: one
-        run after the other, each with the bits that it has alone. None: at once on an accelerator,
-        where the state keeps its shape.
+    seeds: runs that differ in their seed, from `seed` on.
+    vary: {name: values} of numbers of the outer loop's `hyper`, such as step sizes. Every
+        combination runs. A number of a nested loop has a name such as first_std.
+    lockstep: With true, all runs take every step at once. The steps are faster and the last digits
+        differ. With false, one run goes after the other, each with the bits that it has alone.
+        With None, the runs go at once on an accelerator if the state keeps its shape.
 
-    Raises: BadInput for a value given twice, and for too many combinations.
+    Raises: BadInput for a value that stands twice, and for too many combinations.
     """
 
     seeds: Count = 1
@@ -63,22 +65,22 @@ class Group:
 
     @property
     def alone(self) -> bool:
+        """Whether there is only one run."""
         return self.seeds == 1 and not self.vary
 
     def settings(self) -> list[dict[str, float]]:
         """Every combination of the values of `vary`."""
         names = [name for name, _ in self.vary]
-        return [
-            dict(zip(names, each, strict=True))
-            for each in itertools.product(*(values for _, values in self.vary))
-        ]
+        values_of = [values for _, values in self.vary]
+        combinations = itertools.product(*values_of)
+        return [dict(zip(names, values, strict=True)) for values in combinations]
 
     def runs(self, job: Job, folder: Path) -> list[Run]:
         """Every run, setting by setting, seed by seed.
 
         Args:
-            job: the first run.
-            folder: of the group; one run alone has it to itself.
+            job: the job of the first run.
+            folder: the folder of the group. A run without a group has it for itself.
 
         Raises: BadInput for a name that is no number of the outer loop.
         """
@@ -97,13 +99,14 @@ class Group:
         return runs
 
     def label(self, seed: int) -> str:
-        """The seeds, as the name of a folder has them."""
+        """The seeds for the name of a folder: the first seed, and the last seed of a group."""
         return str(seed) if self.seeds == 1 else f"{seed}-{seed + self.seeds - 1}"
 
 
 def split(plain: Plain) -> tuple[Group, Plain]:
-    """(what a config says of a group, the config of its first run). Raises: BadInput."""
-    names = [field.name for field in fields(Group)]  # pyright: ignore[reportArgumentType]
+    """(the group in a config, the config of its first run). Raises: BadInput for a wrong group."""
+    group_class: Any = Group
+    names = [field.name for field in fields(group_class)]
     try:
         group = build(Group, {key: value for key, value in plain.items() if key in names})
     except pydantic.ValidationError as error:
@@ -112,19 +115,19 @@ def split(plain: Plain) -> tuple[Group, Plain]:
 
 
 def members(folder: Path) -> list[Run]:
-    """The runs of a folder, whether it holds one or a group. Raises: BadInput."""
+    """The runs of a folder that holds one run or a group. Raises: BadInput for a wrong config."""
     group, plain = split(read_file(folder / "config.yaml"))
     return group.runs(parse(plain, check=False), folder)
 
 
 def is_alone(folder: Path) -> bool:
-    """Whether a folder holds one run, not a group. Raises: BadInput."""
+    """Whether a folder holds one run and no group. Raises: BadInput for a wrong config."""
     group, _ = split(read_file(folder / "config.yaml"))
     return group.alone
 
 
 def _at(plain: Plain, setting: Mapping[str, float]) -> Plain:
-    """The config with the numbers of its outer loop as in `setting`."""
+    """The config with the numbers of a setting in its outer loop."""
     for name, value in setting.items():
         outer = parse(plain, check=False).main.outer
         known = [*outer.hyper()]
@@ -140,18 +143,24 @@ def _at(plain: Plain, setting: Mapping[str, float]) -> Plain:
 
 
 def _override(outer: AbstractOuterLoop, path: Sequence[str], value: float) -> Plain:
-    """The config of one field of a loop. A nested loop is written out: the config may not name
-    it.
+    """The config of one number of a loop.
+
+    A nested loop is written out, because the config may not name it.
+
+    Args:
+        outer: the loop.
+        path: the field of the number, below the fields of the nested loops.
+        value: the number.
     """
-    first, *rest = path
-    if not rest:
-        return {first: value}
-    loop = getattr(outer, first)
-    return {first: merge(encode(loop), _override(loop, rest, value))}
+    field, *inner_path = path
+    if not inner_path:
+        return {field: value}
+    loop = getattr(outer, field)
+    return {field: merge(encode(loop), _override(loop, inner_path, value))}
 
 
 def programs(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs of each compiled program: all of them, but where the problem depends on the seed."""
+    """The runs of each compiled program. There is one program unless a problem holds the seed."""
     by_program: dict[Hashable, list[Run]] = {}
     for run in runs:
         by_program.setdefault(program_of(run, DISCOVERED), []).append(run)
@@ -159,8 +168,9 @@ def programs(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def check_lockstep(runs: Sequence[Run]) -> None:
-    """Raises: BadInput for runs that are to move at once and whose outer state changes its
-    shape.
+    """Check that runs can move at once.
+
+    Raises: BadInput for an outer loop whose state changes its shape.
     """
     if not runs[0].lockstep:
         return

@@ -1,13 +1,15 @@
-"""The results of a run or of a group of runs: group.json, and the text at the end."""
+"""The result of a group of runs: group.json, and the text at the end of a run or of a group."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from metaplast.runs.config import Plain
+from metaplast.results.summary import FILE, GapClosed, RowScore, gap_to_json, score_to_json
+from metaplast.results.typed_json import Plain, check_schema, from_plain
 from metaplast.runs.folder import write_json
 from metaplast.runs.job import Run
-from metaplast.runs.same_setting import worlds
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.training import group, side_by_side, summary_text
 from metaplast.training.pool import pool
 from metaplast.training.train_row import Diverged
@@ -16,45 +18,122 @@ SCHEMA = "metaplast.group/1"
 RESULT = "group.json"
 
 
+@dataclass(frozen=True)
+class GroupRun:
+    """One run of a group.
+
+    folder: its name.
+    diverged: whether it has no scores.
+    """
+
+    folder: str
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class GroupSetting:
+    """The runs of one setting, over its seeds.
+
+    differs: the settings that differ from the first run's, as words.
+    runs: the names of the folders.
+    metric: of the scores.
+    scores: of every row.
+    gap_closed: None where it is not defined.
+    means: {row: its mean in each run}.
+    """
+
+    differs: str
+    runs: list[str]
+    metric: str
+    scores: list[RowScore]
+    gap_closed: GapClosed | None
+    means: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """The result of a group of runs, as in group.json.
+
+    runs: all of them.
+    programs: how many compiled programs trained each row.
+    wall_s: seconds of the group.
+    settings: of the runs that finished.
+    """
+
+    runs: list[GroupRun]
+    programs: int
+    wall_s: float
+    settings: list[GroupSetting]
+
+
 def unfinished(runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if not (run.folder / "summary.json").is_file()]
+    """The runs without a summary."""
+    return [run for run in runs if not (run.folder / FILE).is_file()]
 
 
 def conclude(path: Path, runs: Sequence[Run], wall_s: float) -> None:
     """Write group.json: the scores of the finished runs together, and the runs that diverged."""
     diverged = {run.folder for run in unfinished(runs)}
     finished = [run.folder for run in runs if run.folder not in diverged]
-    result = {
+    result = GroupResult(
+        runs=[GroupRun(run.folder.name, run.folder in diverged) for run in runs],
+        programs=len(group.programs(runs)),
+        wall_s=round(wall_s, 2),
+        settings=_settings(finished) if finished else [],
+    )
+    write_json(path / RESULT, to_json(result))
+
+
+def read_group(path: Path) -> GroupResult:
+    """Read group.json of a group's folder. Raises: BadInput for a file of another form."""
+    plain = json.loads((path / RESULT).read_text())
+    check_schema(plain, SCHEMA, f"{path / RESULT}")
+    return from_plain(GroupResult, plain, f"{path / RESULT}")
+
+
+def to_json(result: GroupResult) -> Plain:
+    """The result as group.json holds it."""
+    return {
         "schema": SCHEMA,
-        "runs": [{"folder": run.folder.name, "diverged": run.folder in diverged} for run in runs],
-        "programs": len(group.programs(runs)),
-        "wall_s": round(wall_s, 2),
-        "settings": _settings(finished) if finished else [],
+        "runs": [{"folder": run.folder, "diverged": run.diverged} for run in result.runs],
+        "programs": result.programs,
+        "wall_s": result.wall_s,
+        "settings": [_setting_to_json(setting) for setting in result.settings],
     }
-    write_json(path / RESULT, result)
 
 
-def _settings(finished: Sequence[Path]) -> list[Plain]:
+def _setting_to_json(setting: GroupSetting) -> Plain:
+    return {
+        "differs": setting.differs,
+        "runs": setting.runs,
+        "metric": setting.metric,
+        "scores": [score_to_json(score) for score in setting.scores],
+        "gap_closed": gap_to_json(setting.gap_closed),
+        "means": setting.means,
+    }
+
+
+def _settings(finished: Sequence[Path]) -> list[GroupSetting]:
     """The scores under each setting, over its seeds."""
     settings = []
-    for label, folders in worlds(finished).items():
+    for label, folders in runs_by_setting(finished).items():
         together = pool(folders)
         settings.append(
-            {
-                "differs": label,
-                "runs": [folder.name for folder in folders],
-                "metric": together.metric,
-                "scores": together.scores,
-                "gap_closed": together.gap,
-                "means": together.means,
-            }
+            GroupSetting(
+                differs=label,
+                runs=[folder.name for folder in folders],
+                metric=together.metric,
+                scores=together.scores,
+                gap_closed=together.gap,
+                means=together.means,
+            )
         )
     return settings
 
 
 def as_json(path: Path) -> str:
-    """summary.json of one run, group.json of a group."""
-    file = "summary.json" if group.is_alone(path) else RESULT
+    """summary.json of one run, group.json of a group, on one line."""
+    file = FILE if group.is_alone(path) else RESULT
     return json.dumps(json.loads((path / file).read_text()))
 
 
@@ -65,10 +144,10 @@ def render(path: Path) -> str:
     runs = group.members(path)
     diverged = unfinished(runs)
     finished = [run.folder for run in runs if run not in diverged]
-    n = json.loads((path / RESULT).read_text())["programs"]
+    n_programs = read_group(path).programs
     shared = "one compiled program"
-    if n > 1:
-        shared = f"{n} compiled programs, for their problems depend on the seed"
+    if n_programs > 1:
+        shared = f"{n_programs} compiled programs, for their problems depend on the seed"
     lines = [
         f"Every row of {len(runs)} runs by {shared}. Each run has a folder of its own, as if it "
         f"had run alone:"

@@ -1,34 +1,43 @@
-"""Whether a row's search did its work: judged against its own start, and against every row whose
-family it contains.
+"""The verdict on the search of a row.
 
-A search over a family that contains another can at worst give that one's theta. Where it ends
-below, the search failed, not the family, and nothing follows from the row's score.
+A row is compared with its start, and with every row whose family it contains. A perfect search in a
+family never ends below a row whose family it contains, because it could take the theta of that row.
+Where a row ends below, its search failed, and its score says nothing of its family.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import load_file
 
 from metaplast.results.statistics import student
+from metaplast.results.summary import Verdict
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
 
-MARGIN = (
-    0.01  # of accuracy; of another metric, as a share of what the contained row's search gained
-)
-LEVEL = 0.999  # of the paired t interval over lives
+MARGIN = 0.01
+"""The tolerated shortfall in accuracy.
+
+In another metric it is this share of the gain of the contained row's search.
+"""
+LEVEL = 0.999
+"""The level of the paired t interval over lives."""
 START = "start"
-TRAINED, NOT_TRAINED, OVERFITTED = "trained", "not trained", "overfitted"
-Plain = dict[str, Any]
+TRAINED = "trained"
+NOT_TRAINED = "not trained"
+OVERFITTED = "overfitted"
 
 
 class Scores(NamedTuple):
-    """Per-life values of one row in one metric: of its theta and of its start on validation lives,
-    of its theta on held-out lives."""
+    """The values of one row in one metric, one per life.
+
+    validation: the chosen theta on validation lives.
+    start: theta at the start on validation lives.
+    heldout: the chosen theta on held-out lives.
+    """
 
     validation: np.ndarray
     start: np.ndarray
@@ -36,39 +45,58 @@ class Scores(NamedTuple):
 
     @property
     def gained(self) -> float:
+        """The gain of the search on validation lives."""
         return abs(float(self.validation.mean() - self.start.mean()))
 
 
 class Shortfall(NamedTuple):
-    """How far a row is below another, or its start: mean paired difference (row - other) in the
-    metric and its interval; None where lives of the row are not finite and the other's are."""
+    """A row that is below another row or below its start.
+
+    `difference` and `interval` are None where more lives of the row than of the other are not
+    finite.
+
+    against: the other row, or START.
+    difference: mean paired difference (row - other) in the metric.
+    interval: interval of the difference.
+    """
 
     against: str
     difference: float | None
     interval: tuple[float, float] | None
 
 
-def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str, Plain | None]:
-    """The verdict on every row of a finished run; None where nothing is learned, or its validation
-    lives are unknown.
+def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str, Verdict | None]:
+    """The verdict on every row of a finished run.
 
-    nested: row -> the rows whose family it contains.
-    not trained: on validation lives worse than its own start, beyond the paired 99.9 % t interval
-    of differences per
-        life; or worse than a row whose family it contains, beyond that and by more than MARGIN.
-    overfitted: worse than such a row, by as much, on held-out lives alone.
-    Accuracy is judged where every row reports it, else the loss.
+    A row is not trained where it is worse than its start on validation lives, beyond the paired
+    99.9 % t interval of differences per life. It is also not trained where it is worse than a row
+    whose family it contains, beyond that interval and by more than MARGIN. It is overfitted where
+    it is worse than such a row, by as much, on held-out lives alone. The metric is accuracy where
+    every row reports it, else the loss.
+
+    Args:
+        run: the folder of the run.
+        job: its rows.
+        nested: {row: rows whose family it contains}.
+
+    Returns: {row: verdict}. The verdict is None for a row that learns nothing, and for a row
+        without values on validation lives.
     """
-    stored = {name: _stored(row_folder(run, name)) for name, _ in job.rows}
-    known = {name: found for name, found in stored.items() if found}
-    metric = (
-        "accuracy" if all("accuracy" in validation for validation, _ in known.values()) else "loss"
-    )
-    scores = {
-        name: Scores(validation[metric], validation[f"start_{metric}"], heldout[metric])
-        for name, (validation, heldout) in known.items()
-    }
-    verdicts: dict[str, Plain | None] = {}
+    stored = {}
+    for name, _ in job.rows:
+        lives = _stored(row_folder(run, name))
+        if lives:
+            stored[name] = lives
+    reports_accuracy = all("accuracy" in lives.validation for lives in stored.values())
+    metric = "accuracy" if reports_accuracy else "loss"
+    scores = {}
+    for name, lives in stored.items():
+        scores[name] = Scores(
+            validation=lives.validation[metric],
+            start=lives.validation[f"start_{metric}"],
+            heldout=lives.heldout[metric],
+        )
+    verdicts: dict[str, Verdict | None] = {}
     for name, config in job.rows:
         if name in scores and _learns(row_folder(run, name)):
             others = {other: scores[other] for other in nested[name] if other in scores}
@@ -80,78 +108,124 @@ def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str,
 
 def _verdict(
     name: str, config: Config, metric: str, mine: Scores, others: dict[str, Scores]
-) -> Plain:
-    larger = metric == "accuracy"
-    pairs = [(other, mine.validation, theirs.validation) for other, theirs in others.items()]
-    below = [_shortfall(*pair, _margin(metric, others[pair[0]]), larger) for pair in pairs]
-    below.append(_shortfall(START, mine.validation, mine.start, 0.0, larger))
-    state, split, found = NOT_TRAINED, "validation", _worst(below)
-    if found is None:
-        pairs = [(other, mine.heldout, theirs.heldout) for other, theirs in others.items()]
-        below = [_shortfall(*pair, _margin(metric, others[pair[0]]), larger) for pair in pairs]
-        state, split, found = OVERFITTED, "heldout", _worst(below)
-    if found is None:
-        nothing = {"against": None, "difference": None, "interval": None, "do": None}
-        return {"state": TRAINED, "metric": metric, "split": None, **nothing}
-    told = {"against": found.against, "difference": found.difference, "interval": found.interval}
-    do = _do(name, config, state, found.against)
-    return {"state": state, "metric": metric, "split": split, **told, "do": do}
+) -> Verdict:
+    """The verdict on one row.
+
+    Args:
+        name: the name of the row.
+        config: its config.
+        metric: accuracy or loss.
+        mine: its scores.
+        others: {row: scores} of the rows whose family it contains.
+    """
+    larger_is_better = metric == "accuracy"
+    margins = {other: _margin(metric, scores) for other, scores in others.items()}
+    state = NOT_TRAINED
+    split = "validation"
+    on_validation = [
+        _shortfall(other, mine.validation, scores.validation, margins[other], larger_is_better)
+        for other, scores in others.items()
+    ]
+    on_validation.append(_shortfall(START, mine.validation, mine.start, 0.0, larger_is_better))
+    worst = _worst(on_validation)
+    if worst is None:
+        state = OVERFITTED
+        split = "heldout"
+        on_heldout = [
+            _shortfall(other, mine.heldout, scores.heldout, margins[other], larger_is_better)
+            for other, scores in others.items()
+        ]
+        worst = _worst(on_heldout)
+    if worst is None:
+        return Verdict(TRAINED, metric)
+    return Verdict(
+        state=state,
+        metric=metric,
+        split=split,
+        against=worst.against,
+        difference=worst.difference,
+        interval=worst.interval,
+        do=_remedy(name, config, state, worst.against),
+    )
 
 
 def _shortfall(
-    against: str, mine: np.ndarray, theirs: np.ndarray, margin: float, larger_is_better: bool
+    against: str, mine: np.ndarray, other: np.ndarray, margin: float, larger_is_better: bool
 ) -> Shortfall | None:
-    """None where `mine` is not below `theirs`. Lives that are not finite on either side are
-    compared by their number alone."""
-    if np.sum(~np.isfinite(mine)) > np.sum(~np.isfinite(theirs)):
+    """The shortfall of a row against another; None where it has none.
+
+    Lives that are not finite in one of the two rows count by their number alone.
+
+    Args:
+        against: the name of the other row, or START.
+        mine: values of the row, one per life.
+        other: values of the other row on the same lives.
+        margin: the tolerated shortfall.
+        larger_is_better: whether a larger value is better.
+    """
+    if np.sum(~np.isfinite(mine)) > np.sum(~np.isfinite(other)):
         return Shortfall(against, None, None)
-    both = np.isfinite(mine) & np.isfinite(theirs)
+    both = np.isfinite(mine) & np.isfinite(other)
     if not both.any():
         return None
-    mean, low, high, _ = student(np.asarray(mine[both], np.float64) - theirs[both], LEVEL)
-    worse = mean < -margin and high < 0.0 if larger_is_better else mean > margin and low > 0.0
-    return Shortfall(against, _short(mean), (_short(low), _short(high))) if worse else None
+    mean, low, high, _ = student(np.asarray(mine[both], np.float64) - other[both], LEVEL)
+    is_below = mean < -margin and high < 0.0
+    is_above = mean > margin and low > 0.0
+    if not (is_below if larger_is_better else is_above):
+        return None
+    return Shortfall(against, _six_digits(mean), (_six_digits(low), _six_digits(high)))
 
 
-def _worst(found: Sequence[Shortfall | None]) -> Shortfall | None:
-    below = [each for each in found if each]
-    return max(
-        below, key=lambda it: np.inf if it.difference is None else abs(it.difference), default=None
-    )
+def _worst(shortfalls: Sequence[Shortfall | None]) -> Shortfall | None:
+    """The largest shortfall; one without a difference is the largest."""
+
+    def size(shortfall: Shortfall) -> float:
+        return np.inf if shortfall.difference is None else abs(shortfall.difference)
+
+    return max((each for each in shortfalls if each), key=size, default=None)
 
 
-def _margin(metric: str, theirs: Scores) -> float:
-    return MARGIN if metric == "accuracy" else MARGIN * theirs.gained
+def _margin(metric: str, other: Scores) -> float:
+    return MARGIN if metric == "accuracy" else MARGIN * other.gained
 
 
-def _do(name: str, config: Config, state: str, against: str) -> str:
-    """What to try, in words."""
-    smaller = (
-        "a smaller outer.learning_rate"
-        if "learning_rate" in config.outer.hyper()
-        else "smaller outer steps"
-    )
-    more = (
-        "more problem.n_tasks and evaluation.validation"
-        if state == OVERFITTED
-        else f"more outer.steps, {smaller}"
-    )
+def _remedy(name: str, config: Config, state: str, against: str) -> str:
+    """The remedy for a search that failed, in words."""
+    if state == OVERFITTED:
+        remedy = "more problem.n_tasks and evaluation.validation"
+    elif "learning_rate" in config.outer.hyper():
+        remedy = "more outer.steps, a smaller outer.learning_rate"
+    else:
+        remedy = "more outer.steps, smaller outer steps"
     if against == START:
-        return more
+        return remedy
     if name == DISCOVERED:
-        return f"{more}, or a row of the same family with from: {against}"
-    return f"{more}, or rows: {{{name}: {{from: {against}}}}}"
+        return f"{remedy}, or a row of the same family with from: {against}"
+    return f"{remedy}, or rows: {{{name}: {{from: {against}}}}}"
 
 
-def _stored(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None:
-    """(validation, held-out) lives of a row; None of a run older than the first."""
+class _Lives(NamedTuple):
+    """The stored values of a row, {metric: values}, one per life.
+
+    validation: on validation lives; `start_...` for theta at the start.
+    heldout: on held-out lives.
+    """
+
+    validation: dict[str, np.ndarray]
+    heldout: dict[str, np.ndarray]
+
+
+def _stored(folder: Path) -> _Lives | None:
+    """The stored values of a row; None in a run of a version that stored no validation lives."""
     file = folder / "validation.safetensors"
-    return (load_file(file), load_file(folder / "lives.safetensors")) if file.is_file() else None
+    if not file.is_file():
+        return None
+    return _Lives(load_file(file), load_file(folder / "lives.safetensors"))
 
 
 def _learns(folder: Path) -> bool:
     return any(numbers.size for numbers in load_file(folder / "theta.safetensors").values())
 
 
-def _short(value: float) -> float:
+def _six_digits(value: float) -> float:
     return float(f"{value:.6g}")

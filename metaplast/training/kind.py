@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from metaplast.fitting import reading
+from metaplast.fitting import data_reading
 from metaplast.runs import folder, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
@@ -16,8 +16,10 @@ from metaplast.training.table_run import train_and_judge
 
 
 class TrainingPlan(NamedTuple):
-    """folder: of the run, or of the group of runs.
-    runs: every run, checked.
+    """The plan of a training.
+
+    folder: the folder of the run or of the group.
+    runs: all runs, checked.
     jobs: rows at a time.
     """
 
@@ -44,7 +46,7 @@ class Training(Kind[TrainingPlan]):
         return plain if several.alone else request.plain
 
     def begin(self, plan: TrainingPlan, means: Means) -> None:
-        reading.warn(plan.runs[0].job)
+        data_reading.warn(plan.runs[0].job)
         means.say(f"{plan.folder}: {_size(plan)}")
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:
@@ -74,7 +76,7 @@ KIND = Training()
 
 
 def _check(runs: Sequence[Run], jobs: int | None) -> int:
-    """Rows at a time. Raises: BadInput for what one of the runs cannot do."""
+    """The number of rows at a time. Raises: BadInput for a run that cannot be carried out."""
     together = group.programs(runs)
     group.check_lockstep(runs)
     jobs_of_programs = [several[0].job for several in together]

@@ -1,5 +1,6 @@
-"""Runs that train together by one compiled program, each with checkpoints and metrics of its
-own.
+"""The training loop: runs that train together by one compiled program.
+
+Each run has its own checkpoints and metrics.
 """
 
 import logging
@@ -16,25 +17,28 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.runs import checkpoint, saver
 from metaplast.runs.job import Config
-from metaplast.runs.metrics import MetricsFile, logged
+from metaplast.runs.metrics import MetricsFile, last_logged_step
 from metaplast.runs.row_files import dotted
 from metaplast.signals import Metrics, Theta
-from metaplast.training import first_step as outset
+from metaplast.training import first_step
 from metaplast.watch import Watch
 
 log = logging.getLogger(__name__)
-MAX_SKIPPED = 20  # outer steps in a row that were not finite
-MAX_LOGGED = 256  # numbers of a rule that are written at every outer step
-Tick = Callable[[Path, int], None]  # a row's folder, outer steps done
+MAX_SKIPPED = 20
+"""Outer steps in a row without a finite loss, after which a run has diverged."""
+MAX_LOGGED = 256
+"""The largest number of a rule's numbers that is written at every outer step."""
+Tick = Callable[[Path, int], None]
+"""tick(folder of a row, outer steps done)"""
 
 
 class Training(NamedTuple):
-    """What a checkpoint holds.
+    """The state of a training, as a checkpoint holds it.
 
-    outer: the outer state
-    candidates: thetas stacked [1 + n_candidates, ...], the first that of the start
-    bad: non-finite steps in a row
-    watch: what leads the search back where it gets lost
+    outer: state of the outer loop.
+    candidates: thetas [1 + n_candidates, ...]; the first is theta at the start.
+    bad: outer steps in a row without a finite loss.
+    watch: the watch over the search.
     """
 
     outer: Any
@@ -44,8 +48,15 @@ class Training(NamedTuple):
 
 
 class Trainee(NamedTuple):
-    """A row of one run: its folder, config and digest; outer steps done, and the state after them;
-    whether its first step is looked at (training/first_step.py)."""
+    """A row of one run in training.
+
+    folder: folder of the row.
+    config: config of the row.
+    digest: digest of all settings that decide the training.
+    step: outer steps done.
+    state: state after these steps.
+    watched: whether the first step is reported (training/first_step.py).
+    """
 
     folder: Path
     config: Config
@@ -56,6 +67,7 @@ class Trainee(NamedTuple):
 
     @property
     def diverged(self) -> bool:
+        """Whether too many outer steps in a row had no finite loss."""
         return int(self.state.bad) >= MAX_SKIPPED
 
 
@@ -67,8 +79,17 @@ def enlist(
     outer: AbstractOuterLoop,
     theta: Theta | None = None,
 ) -> Trainee:
-    """A row at its newest checkpoint, or before its first step: it begins with the numbers
-    (`hyper`) of its own config, at `theta` where that is given.
+    """The trainee of a row, at its newest checkpoint or before its first step.
+
+    A new row begins with the numbers (`hyper`) of its own config.
+
+    Args:
+        folder: the folder of the row.
+        config: the config of the row.
+        digest: the digest of all settings that decide the training.
+        problem: the problem of the compiled program.
+        outer: the outer loop of the compiled program.
+        theta: theta at the start; None: a random one.
 
     Raises: BadInput, NoCheckpoint, OSError.
     """
@@ -77,12 +98,14 @@ def enlist(
     candidates = jax.tree.map(lambda x: np.stack([x] * n), jax.device_get(outer.theta(begun)))
     state = Training(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
     forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
-    restored = checkpoint.restore(folder, forms, digest, logged(folder / "metrics.jsonl"))
+    last_step = last_logged_step(folder / "metrics.jsonl")
+    restored = checkpoint.restore(folder, forms, digest, last_step)
     if restored is None:
-        checkpoint.write(
-            folder, 0, state, digest
-        )  # a disk that is full is known before the first step
-    return Trainee(folder, config, digest, *(restored or (0, state)))
+        # A full disk shows before the first step.
+        checkpoint.write(folder, 0, state, digest)
+        return Trainee(folder, config, digest, 0, state)
+    step, state = restored
+    return Trainee(folder, config, digest, step, state)
 
 
 def train_together(
@@ -92,119 +115,146 @@ def train_together(
     tick: Tick,
     lockstep: bool | None = None,
 ) -> list[Trainee]:
-    """Each to its last step, or to where it diverged; lockstep: see `train.steps_many`.
+    """Train each row to its last step, or until it diverges.
 
-    Those that are behind, as after a kill, catch up first; one that diverges leaves, and the others
-    go on.
+    Rows that are behind, such as after a kill, catch up first. The others go on when one diverges.
+
+    Args:
+        trainees: rows of one compiled program.
+        problem: the problem.
+        outer: the outer loop.
+        tick: a function that is called after every step of every row.
+        lockstep: see `train.steps_many`.
+
+    Returns: the rows after their last step.
     """
-    now = {t.folder: t for t in trainees}
-    if (
-        len(now) > 1
-        and jax.default_backend() != "cpu"
-        and len(outer.forms(trainees[0].state.outer)) > 1
-    ):
+    by_folder = {trainee.folder: trainee for trainee in trainees}
+    on_accelerator = jax.default_backend() != "cpu"
+    if len(by_folder) > 1 and on_accelerator and len(outer.forms(trainees[0].state.outer)) > 1:
         log.warning(
             "%d runs take every step one after the other: restarts change the shape of the state",
-            len(now),
+            len(by_folder),
         )
-    kept = [
-        saver.Kept(t.folder, t.digest, MetricsFile(t.folder / "metrics.jsonl", t.step))
-        for t in trainees
-    ]
-    with saver.HERE.training(kept):
-        while going := [t for t in now.values() if t.step < outer.n_steps and not t.diverged]:
-            start = min(t.step for t in going)
-            stop = min((t.step for t in going if t.step > start), default=outer.n_steps)
-            together = [t for t in going if t.step == start]
+    files = []
+    for trainee in trainees:
+        metrics = MetricsFile(trainee.folder / "metrics.jsonl", trainee.step)
+        files.append(saver.RowFiles(trainee.folder, trainee.digest, metrics))
+    with saver.SAVER.training(files):
+        while going := [t for t in by_folder.values() if _goes_on(t, outer)]:
+            start = min(trainee.step for trainee in going)
+            later = [trainee.step for trainee in going if trainee.step > start]
+            stop = min(later, default=outer.n_steps)
+            together = [trainee for trainee in going if trainee.step == start]
+            runs = [_run(trainee) for trainee in together]
             at_once = lockstep if len(together) > 1 else False
-            several = train.steps_many(
-                problem, outer, [_run(t) for t in together], start, stop, at_once
-            )
-            moved = _advance(together, several, problem, outer, tick)
-            now |= {t.folder: t for t in moved}
-    return list(now.values())
+            steps = train.steps_many(problem, outer, runs, start, stop, at_once)
+            for trainee in _advance(together, steps, problem, outer, tick):
+                by_folder[trainee.folder] = trainee
+    return list(by_folder.values())
+
+
+def _goes_on(trainee: Trainee, outer: AbstractOuterLoop) -> bool:
+    return trainee.step < outer.n_steps and not trainee.diverged
 
 
 def _advance(
     together: list[Trainee],
-    steps: Iterator[tuple[int, list[train.Run], list[Metrics]]],
+    steps: Iterator[tuple[int, list[train.OuterRun], list[Metrics]]],
     problem: MetaProblem,
     outer: AbstractOuterLoop,
     tick: Tick,
 ) -> list[Trainee]:
-    """Through all steps, or until one diverges. `wall_s` of each is an equal share of their
-    time.
+    """The trainees after all steps, or after the step at which one diverges.
+
+    The time of a step is shared equally among them.
     """
     begun = together[0].state.outer
     clock = time.monotonic()
-    for step, found, metrics in steps:
-        values = [{key: np.asarray(value) for key, value in each.items()} for each in metrics]
-        together = [
-            _after(t, step, run, outer, v["loss"])
-            for t, run, v in zip(together, found, values, strict=True)
-        ]
+    for step, runs, metrics in steps:
+        values = [_on_host(each) for each in metrics]
+        moved = []
+        for trainee, run, numbers_of_step in zip(together, runs, values, strict=True):
+            moved.append(_after(trainee, step, run, outer, numbers_of_step["loss"]))
+        together = moved
         wall_s = (time.monotonic() - clock) / len(together)
-        for t, v in zip(together, values, strict=True):
-            saver.HERE.finished(
-                t.folder, step, t.state, (v, wall_s, numbers(outer.theta(t.state.outer)))
-            )
-        if step == 1 and together[0].watched:
-            before, after = outer.theta(begun), outer.theta(together[0].state.outer)
-            outset.look(together[0].config, problem, (before, after), values[0])
+        for trainee, numbers_of_step in zip(together, values, strict=True):
+            theta = numbers(outer.theta(trainee.state.outer))
+            finished = saver.Step(step, trainee.state, numbers_of_step, wall_s, theta)
+            saver.SAVER.finish(trainee.folder, finished)
+        first = together[0]
+        if step == 1 and first.watched:
+            before = outer.theta(begun)
+            after = outer.theta(first.state.outer)
+            first_step.report(first.config, problem, before, after, values[0])
         clock = time.monotonic()
-        ended = any(t.diverged for t in together)
-        if step % together[0].config.checkpoint_every == 0 or step == outer.n_steps or ended:
-            saver.HERE.save()
-        for t in together:
-            tick(t.folder, step)
+        ended = any(trainee.diverged for trainee in together)
+        if step % first.config.checkpoint_every == 0 or step == outer.n_steps or ended:
+            saver.SAVER.save()
+        for trainee in together:
+            tick(trainee.folder, step)
         if ended:
             break
     return together
 
 
-def _run(trainee: Trainee) -> train.Run:
-    return train.Run(trainee.config.seed, trainee.state.outer, trainee.state.watch)
+def _on_host(metrics: Metrics) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for name, value in metrics.items()}
+
+
+def _run(trainee: Trainee) -> train.OuterRun:
+    return train.OuterRun(trainee.config.seed, trainee.state.outer, trainee.state.watch)
 
 
 def _after(
-    trainee: Trainee, step: int, run: train.Run, outer: AbstractOuterLoop, loss: np.ndarray
+    trainee: Trainee, step: int, run: train.OuterRun, outer: AbstractOuterLoop, loss: np.ndarray
 ) -> Trainee:
+    """The trainee after one step."""
     assert run.watch is not None
     if run.watch.falls > trainee.state.watch.falls:
         log.info(
             "%s: outer step %d: the search got lost: it goes on from before its best %d steps "
             "(median loss %.4g), with steps %g as large as at first",
-            *(trainee.folder.name, step, watch.WINDOW, run.watch.lowest, run.watch.scale),
+            trainee.folder.name,
+            step,
+            watch.WINDOW,
+            run.watch.lowest,
+            run.watch.scale,
         )
     bad = np.asarray(0 if np.isfinite(loss) else int(trainee.state.bad) + 1, np.int32)
     candidates = trainee.state.candidates
     steps = candidate_steps(outer.n_steps, trainee.config.evaluation.candidates)
     if step in steps:
         at = 1 + steps.index(step)
-        reached = jax.device_get(outer.theta(run.state))
+        theta = jax.device_get(outer.theta(run.state))
         candidates = jax.tree.map(
-            lambda s, x: np.concatenate([s[:at], x[None], s[at + 1 :]]), candidates, reached
+            lambda stack, leaf: np.concatenate([stack[:at], leaf[None], stack[at + 1 :]]),
+            candidates,
+            theta,
         )
     return trainee._replace(step=step, state=Training(run.state, candidates, bad, run.watch))
 
 
 def candidate_steps(total: int, n: int) -> list[int]:
-    """`n` equally spaced outer steps of the whole course, the last one included."""
+    """The outer steps after which theta becomes a candidate.
+
+    Args:
+        total: outer steps of the training.
+        n: the number of candidates. They are equally spaced, and the last step is among them.
+    """
     return sorted({max(1, round(total * (i + 1) / n)) for i in range(n)})
 
 
 def numbers(theta: Theta) -> dict[str, list[float]]:
-    """{"theta": the numbers of the rules, leaf after leaf in the order of their dotted names, as in
-    the rule file}; empty where there are none, or more than MAX_LOGGED."""
-    leaves = {
-        dotted(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(theta["rules"])[0]
-    }
+    """{"theta": all numbers of the rules}, in the order of the dotted names, as in the rule file.
+
+    {} for rules without numbers, or with more than MAX_LOGGED numbers.
+    """
+    leaves = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(theta["rules"])[0]:
+        leaves[dotted(path)] = leaf
     if not 0 < sum(leaf.size for leaf in leaves.values()) <= MAX_LOGGED:
         return {}
-    return {
-        "theta": [
-            value
-            for name in sorted(leaves)
-            for value in np.asarray(leaves[name]).reshape(-1).tolist()
-        ]
-    }
+    values: list[float] = []
+    for name in sorted(leaves):
+        values += np.asarray(leaves[name]).reshape(-1).tolist()
+    return {"theta": values}

@@ -1,4 +1,4 @@
-"""What `metaplast inspect` writes on finished runs: report.html, figures/ and inspect.json."""
+"""The page of `metaplast inspect` on finished runs: report.html, figures/ and inspect.json."""
 
 import json
 import re
@@ -9,11 +9,21 @@ from typing import Any, NamedTuple
 import jax
 
 from metaplast.figures import coefficient_paths, learning_curves, scores, training_loss
-from metaplast.figures.section import Part
+from metaplast.figures.section import PagePart
 from metaplast.report.page import Figure, Page, Section, Table
 from metaplast.report.rule import rule_parts, write
 from metaplast.results import coefficients, curves, table
 from metaplast.results.numbers import text
+from metaplast.results.summary import (
+    ReferenceRow,
+    RunSummary,
+    TrainedRow,
+    gap_to_json,
+    halving_to_json,
+    score_to_json,
+    verdict_to_json,
+)
+from metaplast.results.table import RowFacts
 from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
@@ -22,294 +32,344 @@ from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Job, parse
 from metaplast.runs.metrics import read
 from metaplast.runs.row_files import theta_of
-from metaplast.runs.same_setting import finished
+from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
+from metaplast.training.summary import read_summary
 from metaplast.training.summary_text import gap_words
 
 OURS = (DISCOVERED, "discovered_synapse")
-"""The rows that figures draw in the colour of the searched rule."""
+"""Rows that figures draw in the colour of the searched rule."""
 
+RULE_FILE = "rule.safetensors"
 Plain = dict[str, Any]
 Tick = Callable[[str, int, int], None]
+"""tick(stage, parts that are done, all parts)"""
 
 
-class Run(NamedTuple):
-    """A finished run as it is read; `rule` is None where nothing was plastic."""
+class FinishedRun(NamedTuple):
+    """A finished run.
+
+    path: folder of the run
+    job: rows of the run
+    summary: of the run
+    rule: the rule file; None where nothing was plastic
+    """
 
     path: Path
     job: Job
-    summary: Plain
+    summary: RunSummary
     rule: RuleFile | None
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return self.summary.seed
 
 
 def inspect_runs(
     paths: Sequence[Path], out: Path | None, n_lives: int, tick: Tick = lambda *_: None
 ) -> list[Path]:
-    """The page of one or several finished runs of one experiment; the files written. n_lives 0: no
-    curves.
+    """Write the page of one or several finished runs of one experiment.
 
-    Raises: BadInput for what is no finished run, or for runs that differ in more than their seed.
+    Args:
+        paths: the folders of the runs.
+        out: the folder of the page; None: `default_out`.
+        n_lives: held-out lives behind the learning curves; 0: no curves.
+        tick: a function that is called as parts get done.
+
+    Returns: the files of the page.
+    Raises: BadInput for a folder without a finished run, and for runs that differ in more than
+        their seed.
     """
     runs = [_read(path) for path in paths]
     pool = pool_of(list(paths))
     target = out or default_out(runs)
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, Part] = {"scores": _scores(runs, pool, pictures)}
+    parts: dict[str, PagePart] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = _curves(runs, n_lives, pictures, tick)
     parts["training"] = _training(runs, pictures)
-    found = [run.rule for run in runs if run.rule]
-    if found:
-        drawn = rule_parts(
-            found, [run.path / "rule.safetensors" for run in runs], _words_on_seed(runs), pictures
-        )
-        surfaces = {"surfaces": drawn.pop("surfaces")}
-        parts |= drawn | _path_part(runs, found, pictures) | surfaces
+    rules = [run.rule for run in runs if run.rule]
+    if rules:
+        files = [run.path / RULE_FILE for run in runs]
+        of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
+        surfaces = {"surfaces": of_rules.pop("surfaces")}
+        parts |= of_rules | _path_part(runs, rules, pictures) | surfaces
+        rule_section = Section("The rule", formulas=[_formula(run) for run in runs if run.rule])
+    else:
+        rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
     limits = Section("What this page does not show", _limits(runs, n_lives, pool))
-    experiment = runs[0].summary["experiment"] or "a run"
-    seeds = ", ".join(str(run.summary["seed"]) for run in runs)
+    experiment = runs[0].summary.experiment or "a run"
+    seeds = ", ".join(str(run.seed) for run in runs)
     title = f"{experiment}, seed{'s' if len(runs) > 1 else ''} {seeds}"
-    formulas = Section("The rule", formulas=[_formula(run) for run in runs if run.rule])
-    head = (
-        [formulas] if found else [Section("The rule", ["Nothing was plastic: there is no rule."])]
-    )
-    page = Page(title, _facts(runs), [*head, *(section for section, _ in parts.values()), limits])
-    about = {
+    sections = [part.section for part in parts.values()]
+    page = Page(title, _facts(runs), [rule_section, *sections, limits])
+    record = {
         "experiment": experiment,
-        "seeds": [run.summary["seed"] for run in runs],
-        "runs": [r.path.name for r in runs],
+        "seeds": [run.seed for run in runs],
+        "runs": [run.path.name for run in runs],
     }
-    return write(target, page, {**about, **{name: numbers for name, (_, numbers) in parts.items()}})
+    record |= {name: part.numbers for name, part in parts.items()}
+    return write(target, page, record)
 
 
-def default_out(runs: Sequence[Run]) -> Path:
-    """One run: its own folder. Several: `inspect-<experiment>-<seeds>` beside the first."""
+def default_out(runs: Sequence[FinishedRun]) -> Path:
+    """The folder of a page: of one run its folder, of several a new folder beside the first.
+
+    The name of the new folder is `inspect-<experiment>-<seeds>`.
+    """
     if len(runs) == 1:
         return runs[0].path
-    seeds = (
-        "-".join(str(run.summary["seed"]) for run in runs)
-        if len(runs) < 10
-        else f"{len(runs)}-runs"
-    )
+    seeds = f"{len(runs)}-runs"
+    if len(runs) < 10:
+        seeds = "-".join(str(run.seed) for run in runs)
     experiment = re.sub(r"\W+", "_", runs[0].job.main.experiment)[:60] or "run"
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
 
 
-def _read(path: Path) -> Run:
-    config, file = finished(path), path / "rule.safetensors"
+def _read(path: Path) -> FinishedRun:
+    config = config_of_finished(path)
+    file = path / RULE_FILE
     rule = whole(read_rule(file)) if file.is_file() else None
-    return Run(
-        path, parse(config, check=False), json.loads((path / "summary.json").read_text()), rule
-    )
+    return FinishedRun(path, parse(config, check=False), read_summary(path), rule)
 
 
-def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    said, mine = runs[0].summary, runs[0].summary["rows"][DISCOVERED]
-    transport = (
-        "; reads W^T post, activity carried back through the forward weights"
-        if any("returned" in f for f in mine["reads"])
-        else ""
-    )
-    versions = (
-        json.loads((runs[0].path / "environment.json").read_text())
-        if (runs[0].path / "environment.json").is_file()
-        else {}
-    )
-    skipped = sum(run.summary["diverged_lives"] for run in runs)
+def _facts(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
+    """(name, value) of the facts at the head of the page."""
+    first = runs[0]
+    row = first.summary.rows[DISCOVERED]
+    transport = ""
+    if any("returned" in field for field in row.reads):
+        transport = "; reads W^T post, activity carried back through the forward weights"
+    versions = "not recorded"
+    environment = first.path / "environment.json"
+    if environment.is_file():
+        packages = json.loads(environment.read_text())
+        versions = ", ".join(f"{name} {value}" for name, value in packages.items()) or versions
+    skipped = sum(run.summary.diverged_lives for run in runs)
     facts = [
-        ("experiment", str(said["experiment"] or "-")),
-        ("seeds", ", ".join(str(run.summary["seed"]) for run in runs)),
-        ("outer steps", str(said["outer_steps"])),
-        ("reach", f"{mine['reach']}{transport}"),
-        ("reads", ", ".join(mine["reads"]) or "-"),
-        ("feedback", str(mine["feedback"])),
-        ("learned numbers", str(mine["learned"])),
+        ("experiment", first.summary.experiment or "-"),
+        ("seeds", ", ".join(str(run.seed) for run in runs)),
+        ("outer steps", str(first.summary.outer_steps)),
+        ("reach", f"{row.reach}{transport}"),
+        ("reads", ", ".join(row.reads) or "-"),
+        ("feedback", row.feedback),
+        ("learned numbers", str(row.learned)),
         ("training lives left out", f"{skipped} (not finite)" if skipped else "none"),
-        ("note", runs[0].job.main.note),
-        (
-            "versions",
-            ", ".join(f"{name} {value}" for name, value in versions.items()) or "not recorded",
-        ),
+        ("note", first.job.main.note),
+        ("versions", versions),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _formula(run: Run) -> str:
+def _formula(run: FinishedRun) -> str:
     assert run.rule is not None
-    return f"seed {run.summary['seed']}\n{formula(run.rule.document, run.rule.tensors)}"
+    return f"seed {run.seed}\n{formula(run.rule.document, run.rule.tensors)}"
 
 
-def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
-    head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
-    blown = [
-        f"{e['name']}: {e['not_finite']} lives are not finite."
-        for e in pool.scores
-        if e["not_finite"]
-    ]
-    notes = [(name, note) for name, fact in pool.facts.items() if (note := _note(fact))]
-    several = f"t intervals over {len(runs)} splits (runs)"
-    over = (
-        several if len(runs) > 1 else "bootstrap intervals over lives; one run, so not over splits"
-    )
-    tables = [Table(f"Scores on held-out lives; 95 % {over}", head, rows)]
-    if len(runs) > 1:
-        seeds = [f"seed {run.summary['seed']}" for run in runs]
-        rows = [
-            (name, *(f"{value:.4g}" for value in values)) for name, values in pool.means.items()
-        ]
-        tables.append(Table(f"Mean {pool.metric} in each run", ("row", *seeds), rows))
-    tables += [Table("Rows", ("row", "what it is"), notes)] if notes else []
-    drawn = []
-    if len(pool.scores) > 1 and any(entry["mean"] is not None for entry in pool.scores):
-        path = pictures / "scores.png"
-        labels = {name: table.marked(name, fact) for name, fact in pool.facts.items()}
-        scores.draw(pool.scores, path, OURS, labels)
-        shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
-        alt = f"{pool.metric} per row: " + ", ".join(shown)
-        drawn = [
-            Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")
-        ]
-    words = [gap_words(pool.gap)] if pool.gap else []
+def _scores(runs: Sequence[FinishedRun], pool: Pool, pictures: Path) -> PagePart:
+    """The scores of all rows, as tables and as a figure."""
+    words = [gap_words(pool.gap)] if pool.gap is not None else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
+    words += [*pool.words, *pool.dt]
+    for score in pool.scores:
+        if score.not_finite:
+            words.append(f"{score.name}: {score.not_finite} lives are not finite.")
+    halving: Plain = {}
+    for run in runs:
+        result = run.summary.halving
+        halving[str(run.seed)] = halving_to_json(result) if result is not None else None
     numbers = {
         "metric": pool.metric,
-        "table": pool.scores,
-        "gap_closed": pool.gap,
+        "table": [score_to_json(score) for score in pool.scores],
+        "gap_closed": gap_to_json(pool.gap),
         "means": pool.means,
+        "halving": halving,
+        "verdicts": {name: verdict_to_json(facts.verdict) for name, facts in pool.facts.items()},
     }
-    numbers["halving"] = {str(run.summary["seed"]): run.summary.get("halving") for run in runs}
-    numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
-    return Section(
-        "Scores", [*words, *pool.words, *pool.dt, *blown], figures=drawn, tables=tables
-    ), plain(numbers)
-
-
-def _note(fact: Plain) -> str:
-    """What a row is, and what it cost where that is more than its own search."""
-    origin = (
-        f"starts from {fact['from']}, {fact['budget']} outer steps in all"
-        if fact.get("from")
-        else ""
+    section = Section(
+        "Scores",
+        words,
+        figures=_score_figures(pool, pictures),
+        tables=_score_tables(runs, pool),
     )
-    return "; ".join(words for words in (fact.get("note", ""), origin) if words)
+    return PagePart(section, plain(numbers))
 
 
-def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Part:
-    """Each row's lives are lived anew under its stored theta: one compiled program per row."""
+def _score_tables(runs: Sequence[FinishedRun], pool: Pool) -> list[Table]:
+    """The table of scores, the means of each run, and the notes of the rows."""
+    head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
+    intervals = "bootstrap intervals over lives; one run, so not over splits"
+    if len(runs) > 1:
+        intervals = f"t intervals over {len(runs)} splits (runs)"
+    tables = [Table(f"Scores on held-out lives; 95 % {intervals}", head, rows)]
+    if len(runs) > 1:
+        seeds = [f"seed {run.seed}" for run in runs]
+        means = []
+        for name, values in pool.means.items():
+            means.append((name, *(f"{value:.4g}" for value in values)))
+        tables.append(Table(f"Mean {pool.metric} in each run", ("row", *seeds), means))
+    notes = []
+    for name, facts in pool.facts.items():
+        note = _note(facts)
+        if note:
+            notes.append((name, note))
+    if notes:
+        tables.append(Table("Rows", ("row", "what it is"), notes))
+    return tables
+
+
+def _score_figures(pool: Pool, pictures: Path) -> list[Figure]:
+    """The figure of the scores; none where there is nothing to compare."""
+    if len(pool.scores) < 2 or all(score.mean is None for score in pool.scores):
+        return []
+    path = pictures / "scores.png"
+    labels = {name: table.marked(name, facts) for name, facts in pool.facts.items()}
+    scores.draw(pool.scores, path, OURS, labels)
+    values = []
+    for score in pool.scores:
+        values.append(f"{labels.get(score.name, score.name)} {text(score.mean)}")
+    alt = f"{pool.metric} per row: " + ", ".join(values)
+    caption = "Each row's mean with its 95 % interval, in the order of the table."
+    return [Figure(path, alt, caption)]
+
+
+def _note(facts: RowFacts) -> str:
+    """The note of a row, and its origin with the cost of both searches."""
+    row = facts.row
+    words = []
+    if row.note:
+        words.append(row.note)
+    if isinstance(row, TrainedRow) and row.origin:
+        words.append(f"starts from {row.origin}, {row.budget} outer steps in all")
+    return "; ".join(words)
+
+
+def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tick) -> PagePart:
+    """The learning curves within a life.
+
+    Lives of each row are lived anew under its stored theta, with one compiled program per row.
+    """
     if not n_lives:
         words = (
             "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds "
             "the curves to this page."
         )
-        return Section("Learning within a life", [words]), {}
+        return PagePart(Section("Learning within a life", [words]), {})
     n = min(n_lives, runs[0].job.main.evaluation.heldout)
     phases = runs[0].job.main.task.shape().phases
-    h = curves.half_width(sum(length for length, _ in phases))
+    half_width = curves.half_width(sum(length for length, _ in phases))
     names = [name for name, _ in runs[0].job.rows]
     bands: dict[str, dict[str, curves.Band]] = {}
     blown = {}
     for index, name in enumerate(names):
-        lived = []
-        for run in runs:
-            config = run.job.row(name)
-            jax.config.update("jax_enable_x64", config.precision == "float64")
-            problem = config.meta_problem()
-            lived.append(
-                curves.per_step(
-                    problem, theta_of(row_folder(run.path, name), problem), config.seed, n
-                )
-            )
-        blown[name] = sum(curves.n_blown(steps["loss"]) for steps in lived)
-        for metric in lived[0]:
-            bands.setdefault(metric, {})[name] = curves.band(
-                [steps[metric] for steps in lived], phases, h
-            )
+        runs_of_row = [_per_step(run, name, n) for run in runs]
+        blown[name] = sum(curves.n_blown(steps["loss"]) for steps in runs_of_row)
+        for metric in runs_of_row[0]:
+            values = [steps[metric] for steps in runs_of_row]
+            bands.setdefault(metric, {})[name] = curves.band(values, phases, half_width)
         tick("learning curves", index + 1, len(names))
-    facts = {"n_lives": n, "n_runs": len(runs), "width": 2 * h + 1, "blown": blown}
+    facts = learning_curves.Facts(
+        n_lives=n, n_runs=len(runs), width=2 * half_width + 1, blown=blown
+    )
     return learning_curves.part(bands, phases, facts, pictures, OURS)
 
 
-def _training(runs: Sequence[Run], pictures: Path) -> Part:
-    losses = {
-        name: [
-            v
-            for v in (r["loss"] for r in read(row_folder(runs[0].path, name) / "metrics.jsonl"))
-            if not isinstance(v, str)
-        ]
-        for name, _ in runs[0].job.rows
-    }
+def _per_step(run: FinishedRun, name: str, n: int) -> dict[str, curves.Steps]:
+    """{metric: values at every step} of n held-out lives of a row."""
+    config = run.job.row(name)
+    jax.config.update("jax_enable_x64", config.precision == "float64")
+    problem = config.meta_problem()
+    theta = theta_of(row_folder(run.path, name), problem)
+    return curves.per_step(problem, theta, config.seed, n)
+
+
+def _training(runs: Sequence[FinishedRun], pictures: Path) -> PagePart:
+    """The loss over meta-training of every row of the first run."""
+    losses = {}
+    for name, _ in runs[0].job.rows:
+        lines = read(row_folder(runs[0].path, name) / "metrics.jsonl")
+        # A loss that is not finite stands in the file as text.
+        losses[name] = [line["loss"] for line in lines if not isinstance(line["loss"], str)]
     if not any(losses.values()):
-        return Section("Meta-training", ["Nothing was trained."]), {}
+        return PagePart(Section("Meta-training", ["Nothing was trained."]), {})
     path = pictures / "training.png"
     training_loss.draw(losses, path, OURS)
-    alt = "Loss on training lives over outer steps; at the end: " + ", ".join(
-        f"{n} {v[-1]:.3g}" for n, v in losses.items() if v
-    )
-    caption = "Loss on training lives, running median over a twentieth of the run." + (
-        f" Seed {runs[0].summary['seed']} alone." if len(runs) > 1 else ""
-    )
-    return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
+    last = [f"{name} {values[-1]:.3g}" for name, values in losses.items() if values]
+    alt = "Loss on training lives over outer steps; at the end: " + ", ".join(last)
+    caption = "Loss on training lives, running median over a twentieth of the run."
+    if len(runs) > 1:
+        caption += f" Seed {runs[0].seed} alone."
+    section = Section("Meta-training", figures=[Figure(path, alt, caption)])
+    return PagePart(section, {"loss": losses})
 
 
-def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -> dict[str, Part]:
-    """Where every run recorded its numbers at every outer step."""
-    logs = [
-        [row["theta"] for row in read(run.path / "metrics.jsonl") if "theta" in row] for run in runs
-    ]
+def _path_part(
+    runs: Sequence[FinishedRun], files: Sequence[RuleFile], pictures: Path
+) -> dict[str, PagePart]:
+    """The coefficients over meta-training, for runs that recorded them at every outer step."""
+    logs = []
+    for run in runs:
+        lines = read(run.path / "metrics.jsonl")
+        logs.append([line["theta"] for line in lines if "theta" in line])
     title = "The way there: coefficients over meta-training"
     if not all(logs):
         words = (
             "Not recorded: the rule learns nothing, has too many numbers, or the run is older "
             "than the record."
         )
-        return {"path": (Section(title, [words]), {})}
-    if any(
-        len(log[0]) != sum(x.size for x in file.tensors.values())
-        for file, log in zip(files, logs, strict=True)
-    ):
+        return {"path": PagePart(Section(title, [words]), {})}
+    if any(not _fits(file, log) for file, log in zip(files, logs, strict=True)):
         words = (
             "Not shown: the form of the rule was searched too; numbers of other steps belong "
             "to other formulas."
         )
-        return {"path": (Section(title, [words]), {})}
-    found = [
-        coefficients.path(file.document, file.tensors, log)
-        for file, log in zip(files, logs, strict=True)
-    ]
-    if not any(any(each.values()) for each in found[0]):
+        return {"path": PagePart(Section(title, [words]), {})}
+    paths = []
+    for file, log in zip(files, logs, strict=True):
+        paths.append(coefficients.path(file.document, file.tensors, log))
+    if not any(any(values.values()) for values in paths[0]):
         return {}
-    seeds = [run.summary["seed"] for run in runs]
-    return {
-        "path": coefficient_paths.part(
-            [terms for terms, _ in found], [c for _, c in found], seeds, pictures
-        )
-    }
+    of_terms = [path.terms for path in paths]
+    of_constants = [path.constants for path in paths]
+    seeds = [run.seed for run in runs]
+    return {"path": coefficient_paths.part(of_terms, of_constants, seeds, pictures)}
 
 
-def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
+def _fits(file: RuleFile, log: list[list[float]]) -> bool:
+    """Whether the numbers at the first outer step are as many as the numbers of the rule file."""
+    return len(log[0]) == sum(tensor.size for tensor in file.tensors.values())
+
+
+def _limits(runs: Sequence[FinishedRun], n_lives: int, pool: Pool) -> list[str]:
+    """The limits of the page, in words."""
     lives = min(n_lives, runs[0].job.main.evaluation.heldout)
-    scored = pool.scores[0]["n"]
-    one = "One seed: every interval covers lives, not seeds; another seed may give another rule."
-    several = f"{len(runs)} seeds: intervals over seeds rest on {len(runs)} values."
-    words = [one if len(runs) == 1 else several]
+    scored = pool.scores[0].n
+    words = [f"{len(runs)} seeds: intervals over seeds rest on {len(runs)} values."]
+    if len(runs) == 1:
+        words = [
+            "One seed: every interval covers lives, not seeds; another seed may give another rule."
+        ]
     if lives:
         words.append(
             f"Curves are of the first {lives} held-out lives of a run, the scores of {scored} in "
-            f"all; bands are "
-            "pointwise, not of whole curves."
+            f"all; bands are pointwise, not of whole curves."
         )
-    outside = [name for name, fact in pool.facts.items() if fact.get("kind") == "reference"]
+    outside = []
+    for name, facts in pool.facts.items():
+        if isinstance(facts.row, ReferenceRow):
+            outside.append(name)
     if lives and outside:
         words.append(f"References have no curve within a life: {', '.join(outside)}.")
     words.append(
         "Not shown: time scales, ablations, distances to known rules, other tasks, and what theta "
-        "holds beside the "
-        "rules (initial gains, learned feedback)."
+        "holds beside the rules (initial gains, learned feedback)."
     )
     return words
 
 
-def _words_on_seed(runs: Sequence[Run]) -> str:
-    return f"The rule of seed {runs[0].summary['seed']} is drawn." if len(runs) > 1 else ""
+def _words_on_seed(runs: Sequence[FinishedRun]) -> str:
+    """The words on the run whose rule is drawn; none for a single run."""
+    return f"The rule of seed {runs[0].seed} is drawn." if len(runs) > 1 else ""

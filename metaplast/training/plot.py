@@ -11,24 +11,33 @@ from metaplast.runs.metrics import read
 
 
 def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
-    """Draw `metric` of one row of every run, finished or not, against the outer step; the path of
-    the picture.
+    """Draw a metric of one row of several runs against the outer step.
 
-    Values that are not finite are gaps. Raises: BadInput for a folder without metrics, a metric
-    that a run does not have, or runs of one name.
+    The runs may be unfinished. A value that is not finite is a gap.
+
+    Args:
+        runs: the folders of the runs.
+        metric: a number of metrics.jsonl.
+        row: the row.
+        out: the file of the picture.
+
+    Returns: the file of the picture.
+    Raises: BadInput for a folder without metrics, for a metric that a run does not have, and for
+        folders of one name.
     """
     names = [run.resolve().name for run in runs]
     if len(set(names)) < len(names):
         raise BadInput(
             f"runs {', '.join(names)}", "folders of distinct names", "name every run once"
         )
-    found = {name: _values(run, metric, row) for name, run in zip(names, runs, strict=True)}
-    with folder.named(out):
-        training_loss.draw(found, out, names[:1], f"{metric}, {row} (running median)")
+    curves = {name: _values(run, metric, row) for name, run in zip(names, runs, strict=True)}
+    with folder.naming_errors(out):
+        training_loss.draw(curves, out, names[:1], f"{metric}, {row} (running median)")
     return out
 
 
 def _values(run: Path, metric: str, row: str) -> list[float]:
+    """The values of a metric at all outer steps."""
     lines = read(row_folder(run, row) / "metrics.jsonl")
     if not lines:
         raise BadInput(
@@ -36,11 +45,10 @@ def _values(run: Path, metric: str, row: str) -> list[float]:
             f"a run whose row {row} has a metrics.jsonl",
             "give the folder that train printed",
         )
-    known = [
-        name
-        for name, value in lines[0].items()
-        if not isinstance(value, list) and name != "outer_step"
-    ]
+    known = []
+    for name, value in lines[0].items():
+        if not isinstance(value, list) and name != "outer_step":
+            known.append(name)
     if metric not in known:
         raise BadInput(f"--metric {metric}", f"one of {', '.join(known)}", "choose one of them")
     return [float(line[metric]) for line in lines]

@@ -1,36 +1,36 @@
 """Finished runs of one setting taken together."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from metaplast.registry import BadInput
 from metaplast.results import table
-from metaplast.runs.config import Plain
+from metaplast.results.summary import GapClosed, RowScore
+from metaplast.results.table import RowFacts
 from metaplast.runs.job import read_job
-from metaplast.runs.same_setting import worlds
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import row_words
-from metaplast.training.summary import gap_closed, lives
+from metaplast.training.summary import gap_closed, lives, read_summary
 
 
 class Pool(NamedTuple):
     """One run, or several that differ in their seed.
 
     metric: the metric of the scores.
-    scores: as in summary.json, with intervals over runs.
-    facts: {row: facts}, as in summary.json.
-    gap: as in summary.json; None where it is not defined.
+    scores: of every row, with intervals over runs.
+    facts: {row: facts} of all runs.
+    gap: the closed gap; None where it is not defined.
     means: {row: its mean in each run}.
     words: a line for every search that needs one.
     dt: a line on the effect of half of dt; [] where that was not measured.
     """
 
     metric: str
-    scores: list[Plain]
-    facts: Plain
-    gap: Plain | None
+    scores: list[RowScore]
+    facts: dict[str, RowFacts]
+    gap: GapClosed | None
     means: dict[str, list[float]]
     words: list[str]
     dt: list[str]
@@ -42,30 +42,31 @@ def pool(runs: Sequence[Path]) -> Pool:
     Raises: BadInput for an unfinished run, runs of several settings, or a seed that is there twice.
     """
     runs = list(runs)
-    other_settings = list(worlds(runs))[1:]
+    other_settings = list(runs_by_setting(runs))[1:]
     if other_settings:
         raise BadInput(
             f"runs that differ in {other_settings[0]}",
             "runs that differ in their seed",
             "take them one by one",
         )
-    summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
-    seeds = [summary["seed"] for summary in summaries]
+    summaries = [read_summary(run) for run in runs]
+    seeds = [summary.seed for summary in summaries]
     if len(set(seeds)) < len(seeds):
         raise BadInput(
             f"{len(runs)} runs of seeds {seeds}", "distinct seeds", "name every run once"
         )
-    names = [entry["name"] for entry in summaries[0]["scores"]]
-    rows, metric = lives(runs, names)
+    names = [score.name for score in summaries[0].scores]
+    values = lives(runs, names)
     facts = row_words.over_runs(summaries)
+    rows = {name: of_row.row for name, of_row in facts.items()}
     means = {}
-    for name, lives_of_runs in rows.items():
-        means[name] = [float(values.mean()) for values in lives_of_runs]
+    for name, lives_of_runs in values.rows.items():
+        means[name] = [float(each.mean()) for each in lives_of_runs]
     return Pool(
-        metric=metric,
-        scores=table.scores(rows, metric, DISCOVERED),
+        metric=values.metric,
+        scores=table.scores(values.rows, values.metric, DISCOVERED),
         facts=facts,
-        gap=gap_closed(read_job(runs[0]), rows, metric, facts),
+        gap=gap_closed(read_job(runs[0]), values, rows),
         means=means,
         words=row_words.lines(summaries, facts),
         dt=row_words.on_dt(summaries),

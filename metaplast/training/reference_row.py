@@ -1,8 +1,9 @@
-"""The row of a reference: chosen on validation lives, judged once on the held-out lives of the
-other rows.
+"""The row of a reference.
+
+The numbers of a reference are chosen on validation lives. It is judged once, on the held-out lives
+of the other rows.
 """
 
-import json
 import time
 from pathlib import Path
 
@@ -10,16 +11,17 @@ import jax
 import numpy as np
 
 from metaplast.results import outside
-from metaplast.runs.config import Plain
+from metaplast.results.summary import ReferenceRow
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Run
 from metaplast.runs.row_files import publish
+from metaplast.training.row_record import FILE, RowRecord, read_record, to_json
 
 
 def judge_reference(run: Run, name: str) -> None:
-    """Write the row of one reference of a run; a finished one is left alone."""
+    """Judge one reference of a run and write its row. A finished row stays as it is."""
     folder = row_folder(run.folder, name)
-    if (folder / "row.json").is_file():
+    if (folder / FILE).is_file():
         return
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,39 +30,45 @@ def judge_reference(run: Run, name: str) -> None:
     numbers = outside.choose(place, config.evaluation.validation)
     scores = outside.lives(place, numbers, "heldout", config.evaluation.heldout)
     wall_s = round(time.monotonic() - started, 2)
-    publish(
-        folder, {}, scores, {"name": name, "diverged_lives": 0, "chosen": numbers, "wall_s": wall_s}
-    )
+    record = RowRecord(name, wall_s=wall_s, chosen=dict(numbers))
+    publish(folder, {}, scores, to_json(record))
 
 
 def placed(config: Config, name: str) -> outside.Place:
-    """The reference `name` of a config on its task, in its precision."""
+    """A reference on the task of a config, in the precision of the config."""
     jax.config.update("jax_enable_x64", config.precision == "float64")
     return outside.Place(dict(config.references())[name], config.meta_problem(), config.seed)
 
 
 def judged_elsewhere(run: Path, config: Config, name: str, n: int) -> dict[str, np.ndarray]:
-    """Per-life values on `n` held-out lives of another world, with the numbers that the run's row
-    was judged with; where the run has no such row, they are chosen in the other world."""
-    place, row = placed(config, name), row_folder(run, name) / "row.json"
-    numbers = json.loads(row.read_text()).get("chosen", {}) if row.is_file() else None
+    """The values of a reference on held-out lives of a changed config.
+
+    Its numbers are the numbers with which its row in the run was judged. Where the run has no such
+    row, they are chosen in the changed config.
+
+    Args:
+        run: the folder of the run.
+        config: the changed config.
+        name: the reference.
+        n: the number of lives.
+
+    Returns: {metric: values [n]}.
+    """
+    place = placed(config, name)
+    row = row_folder(run, name)
+    numbers = None
+    if (row / FILE).is_file():
+        numbers = read_record(row).chosen or {}
     if numbers not in place.reference.options():
         numbers = outside.choose(place, config.evaluation.validation)
     return outside.lives(place, numbers, "heldout", n)
 
 
-def facts_of(run: Path, name: str, config: Config) -> Plain:
-    """What stands beside a reference's score: what it is, the numbers chosen on validation lives,
-    wall time.
-    """
-    done = json.loads((row_folder(run, name) / "row.json").read_text())
-    return {
-        "kind": "reference",
-        "reach": "-",
-        "feedback": "none",
-        "reads": [],
-        "learned": "-",
-        "chosen": done.get("chosen", {}),
-        "wall_s": done.get("wall_s"),
-        "note": f"reference: {dict(config.references())[name].note}",
-    }
+def facts_of(run: Path, name: str, config: Config) -> ReferenceRow:
+    """The facts beside the score of a reference, such as its chosen numbers and its wall time."""
+    record = read_record(row_folder(run, name))
+    return ReferenceRow(
+        chosen=record.chosen or {},
+        wall_s=record.wall_s,
+        note=f"reference: {dict(config.references())[name].note}",
+    )

@@ -1,111 +1,106 @@
-"""What is said of the rows of one or several runs, beside their scores: how the search went, and
-whether it failed.
-"""
+"""Words on the rows of one or several runs, beside their scores: the course of their search."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from metaplast.results import halving
-from metaplast.results.table import failed
+from metaplast.results.summary import RunSummary, SearchRecord, TrainedRow, Verdict
+from metaplast.results.table import RowFacts, failed
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.judge import NOT_TRAINED, OVERFITTED, START
 
-Plain = dict[str, Any]
 
+def lines(summaries: Sequence[RunSummary], facts: Mapping[str, RowFacts]) -> list[str]:
+    """A line for every search that failed, that got lost, or that started from another row.
 
-def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
-    """A line for every row that failed, every search that got lost and led back, every start from
-    another row.
-
-    facts: of the rows, with the verdicts of all runs together.
+    Args:
+        summaries: of the runs.
+        facts: {row: facts}, with the verdicts of all runs together.
     """
-    told = []
-    for name, fact in facts.items():
-        verdict = fact.get("verdict")
-        if verdict and failed(verdict):
-            told.append(f"{name} is {why(verdict)}. To do: {verdict['do']}.")
-    for name, fact in facts.items():
-        if fact.get("from"):
-            told.append(
-                f"{name} starts from {fact['from']}: {fact['budget']} outer steps in all, with "
+    trained = {}
+    for name, of_row in facts.items():
+        if isinstance(of_row.row, TrainedRow):
+            trained[name] = of_row.row
+    words = []
+    for name, row in trained.items():
+        if row.verdict is not None and failed(row.verdict):
+            words.append(f"{name} is {why(row.verdict)}. To do: {row.verdict.do}.")
+    for name, row in trained.items():
+        if row.origin:
+            words.append(
+                f"{name} starts from {row.origin}: {row.budget} outer steps in all, with "
                 f"those before it."
             )
-    own = {name: fact for name, fact in facts.items() if fact.get("kind") != "reference"}
-    unjudged = [name for name, fact in own.items() if fact["learned"] and not fact.get("verdict")]
+    unjudged = [name for name, row in trained.items() if row.learned and row.verdict is None]
     if unjudged:
-        told.append(
+        words.append(
             f"Not judged, for their scores on validation lives are not on record: "
             f"{', '.join(unjudged)}."
         )
     for summary in summaries:
-        seed = f" (seed {summary['seed']})" if len(summaries) > 1 else ""
-        told += [
-            _lost(f"{name}{seed}", fact["search"])
-            for name, fact in summary["rows"].items()
-            if _falls(fact)
-        ]
-    return told
+        seed = f" (seed {summary.seed})" if len(summaries) > 1 else ""
+        for name, row in summary.trained_rows.items():
+            if row.search is not None and row.search.falls:
+                words.append(_lost(f"{name}{seed}", row.search))
+    return words
 
 
-def on_dt(summaries: Sequence[Plain]) -> list[str]:
-    """The line on what half of dt does to the searched row; none where it was not measured."""
-    return halving.over_runs(
-        {summary["seed"]: summary["halving"] for summary in summaries if "halving" in summary}
-    )
+def on_dt(summaries: Sequence[RunSummary]) -> list[str]:
+    """The line on the effect of half of dt on the searched row; none where it was not measured."""
+    results = {}
+    for summary in summaries:
+        if summary.halving is not None:
+            results[summary.seed] = summary.halving
+    return halving.over_runs(results)
 
 
-def over_runs(summaries: Sequence[Plain]) -> dict[str, Plain]:
-    """The facts on every row of several runs: those of the first, with the worst verdict of all;
-    and of the searched one `too_long`, whether half of dt changed it in one."""
-    first = dict(summaries[0]["rows"])
-    if any(halving.too_long(summary.get("halving", {})) for summary in summaries):
-        first[DISCOVERED] = {**first[DISCOVERED], "too_long": True}
-    if len(summaries) == 1:
-        return first
-    merged = {}
-    for name, fact in first.items():
-        verdicts = [summary["rows"][name].get("verdict") for summary in summaries]
-        merged[name] = {**fact, "verdict": _worst(verdicts)}
-    return merged
+def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
+    """{row: facts} of several runs: the facts of the first run, with the worst verdict of all."""
+    is_too_long = any(halving.too_long(summary.halving) for summary in summaries)
+    facts = {}
+    for name, row in summaries[0].rows.items():
+        if len(summaries) > 1 and isinstance(row, TrainedRow):
+            verdicts = [summary.trained_rows[name].verdict for summary in summaries]
+            row = replace(row, verdict=_worst(verdicts))
+        facts[name] = RowFacts(row, too_long=is_too_long and name == DISCOVERED)
+    return facts
 
 
-def why(verdict: Plain) -> str:
-    """In what a row failed, without its name."""
-    split = "validation" if verdict["split"] == "validation" else "held-out"
-    against = verdict["against"]
-    other = "its own start" if against == START else f"{against}, whose family it contains"
-    runs = f" (so in {verdict['failed_in']} of {verdict['runs']} runs)" if "runs" in verdict else ""
-    if verdict["difference"] is None:
-        return f"{verdict['state']}: more of its {split} lives are not finite than of {other}{runs}"
-    low, high = verdict["interval"]
-    side = "below" if verdict["difference"] < 0 else "above"
-    size = f"{abs(verdict['difference']):.3g} {side} that of {other}"
+def why(verdict: Verdict) -> str:
+    """The failure of a row in words, without its name."""
+    split = "validation" if verdict.split == "validation" else "held-out"
+    other = f"{verdict.against}, whose family it contains"
+    if verdict.against == START:
+        other = "its own start"
+    runs = ""
+    if verdict.runs is not None:
+        runs = f" (so in {verdict.failed_in} of {verdict.runs} runs)"
+    if verdict.difference is None or verdict.interval is None:
+        return f"{verdict.state}: more of its {split} lives are not finite than of {other}{runs}"
+    low, high = verdict.interval
+    side = "below" if verdict.difference < 0 else "above"
+    size = f"{abs(verdict.difference):.3g} {side} that of {other}"
     interval = f"99.9 % interval of the difference [{low:+.3g}, {high:+.3g}]"
-    return (
-        f"{verdict['state']}: its {verdict['metric']} on {split} lives is {size}; {interval}{runs}"
-    )
+    return f"{verdict.state}: its {verdict.metric} on {split} lives is {size}; {interval}{runs}"
 
 
-def _worst(verdicts: Sequence[Plain | None]) -> Plain | None:
-    """`failed_in` so many of `runs`; None where a run has no verdict and none failed."""
-    bad = [verdict for verdict in verdicts if verdict and failed(verdict)]
-    ordered = [
-        each for state in (NOT_TRAINED, OVERFITTED) for each in bad if each["state"] == state
-    ]
-    if not ordered:
-        return verdicts[0] if all(verdicts) else None
-    return {**ordered[0], "failed_in": len(bad), "runs": len(verdicts)}
+def _worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
+    """The worst verdict on a row of several runs, with the number of runs in which it failed.
+
+    Where it failed in none, the verdict of the first run; None where some run has no verdict.
+    """
+    bad = [verdict for verdict in verdicts if verdict is not None and failed(verdict)]
+    for state in (NOT_TRAINED, OVERFITTED):
+        for verdict in bad:
+            if verdict.state == state:
+                return replace(verdict, failed_in=len(bad), runs=len(verdicts))
+    return verdicts[0] if all(verdicts) else None
 
 
-def _falls(fact: Plain) -> int:
-    return fact.get("search", {}).get("falls", 0)
-
-
-def _lost(name: str, search: Plain) -> str:
-    times = "once" if search["falls"] == 1 else f"{search['falls']} times"
-    steps = ", ".join(map(str, search["fell_at"]))
-    scale = f"{search['step_scale']:.3g}"
+def _lost(name: str, search: SearchRecord) -> str:
+    times = "once" if search.falls == 1 else f"{search.falls} times"
+    steps = ", ".join(str(step) for step in search.fell_at)
     return (
         f"{name}: its search got lost {times} (outer steps {steps}) and was led back; "
-        f"its last steps were {scale} as large."
+        f"its last steps were {search.step_scale:.3g} as large."
     )

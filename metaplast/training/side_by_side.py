@@ -1,10 +1,12 @@
-"""Several worlds side by side: what every row is worth in each, and how one row stands to the best
-reference.
+"""Several settings side by side: the score of every row, and the gap of one row to a reference.
+
+The text that is printed calls a setting a world.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_uppercase
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.results.statistics import estimate
 from metaplast.runs.job import read_job
-from metaplast.runs.same_setting import worlds
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import summary, summary_text
 from metaplast.training.pool import Pool, pool
@@ -22,119 +24,156 @@ Line = tuple[str, ...]
 
 
 def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] = ()) -> str:
-    """One world: the table over its seeds. Several: two tables, of means and of differences.
+    """The comparison of finished runs as text.
 
-    against: the rows among which each world has its reference: the best by its mean on the very
-    held-out lives it is judged on, which favours the reference; none is named where the search of
-    one of them failed.
-    Default: the rows whose credit signal is the gradient itself. Differences are paired on the same
-    lives; intervals are Student's over the means of runs (bootstrapped over lives where a world has
-    one run).
-    Raises: BadInput for what is no finished run, worlds whose rows or metrics differ, or an unknown
-    row.
+    Runs of one setting give the table over their seeds. Runs of several settings give two tables,
+    one of means and one of differences.
+
+    The reference of a setting is the best row of `against` by its mean on held-out lives. It is
+    judged on the same lives, which favours it. No reference is named where the search of `row` or
+    of a row of `against` failed. Differences are paired on the same lives. Intervals are Student's
+    over the means of runs. They are bootstrapped over lives where a setting has one run.
+
+    Args:
+        runs: the folders of the runs.
+        row: the row whose differences are shown.
+        against: the rows among which the reference is chosen. Without any: the rows whose credit
+            signal is the gradient itself.
+
+    Raises: BadInput for a folder without a finished run, for settings with other rows or another
+        metric, and for an unknown row.
     """
-    groups = worlds(runs)
+    groups = runs_by_setting(runs)
     if len(groups) == 1 and row == DISCOVERED and not against:
         return summary_text.pooled(list(runs))
     if len(groups) > len(ascii_uppercase):
         raise BadInput(
             f"{len(groups)} worlds", f"at most {len(ascii_uppercase)}", "compare fewer at a time"
         )
-    pools = {label: pool(group) for label, group in groups.items()}
-    first = next(iter(pools.values()))
-    if any(
-        (each.metric, set(each.means)) != (first.metric, set(first.means))
-        for each in pools.values()
-    ):
-        raise BadInput(
-            f"{len(groups)} worlds", "the same rows and metric in each", "compare them one by one"
-        )
+    settings = []
+    for key, (label, folders) in zip(ascii_uppercase, groups.items(), strict=False):
+        settings.append(_Setting(key, label, folders, pool(folders)))
+    first = settings[0].pool
+    for setting in settings:
+        if setting.pool.metric != first.metric or set(setting.pool.means) != set(first.means):
+            raise BadInput(
+                f"{len(groups)} worlds",
+                "the same rows and metric in each",
+                "compare them one by one",
+            )
     against = against or _exact(runs[0], row)
-    if unknown := [name for name in (row, *against) if name not in first.means]:
-        raise BadInput(
-            f"row {unknown[0]!r}", f"one of {', '.join(first.means)}", "correct the name"
-        )
-    keys = dict(zip(groups, ascii_uppercase, strict=False))
-    legend = [
-        f"{key}  {label or 'the world of the first run'}; {len(groups[label])} runs"
-        for label, key in keys.items()
-    ]
-    gaps = [
-        _gap(key, pools[label], groups[label], (row, against))
-        for label, key in keys.items()
-        if against
-    ]
+    for name in (row, *against):
+        if name not in first.means:
+            raise BadInput(f"row {name!r}", f"one of {', '.join(first.means)}", "correct the name")
+    parts = ["\n".join(_legend(settings)), table.aligned(_means(settings))]
+    if against:
+        parts.append(table.aligned(_gaps(settings, row, against)))
+    for setting in settings:
+        parts += [f"{setting.key}: {words}" for words in setting.pool.dt]
+    return "\n\n".join(parts)
+
+
+class _Setting(NamedTuple):
+    """The runs of one setting.
+
+    key: the letter of the setting.
+    label: its difference to the first setting.
+    runs: folders of the runs.
+    pool: the pool of the runs.
+    """
+
+    key: str
+    label: str
+    runs: list[Path]
+    pool: Pool
+
+
+def _legend(settings: Sequence[_Setting]) -> list[str]:
+    """One line for every setting."""
+    lines = []
+    for setting in settings:
+        label = setting.label or "the world of the first run"
+        lines.append(f"{setting.key}  {label}; {len(setting.runs)} runs")
+    return lines
+
+
+def _means(settings: Sequence[_Setting]) -> list[Line]:
+    """The table of means: one line for every row, with one column for every setting."""
+    first = settings[0].pool
+    keys = [setting.key for setting in settings]
+    lines: list[Line] = [(f"mean {first.metric}", *keys, "reach", "feedback", "learned")]
+    for name in first.means:
+        label = name
+        for setting in reversed(settings):
+            if _is_marked(setting.pool, name):
+                label = table.marked(name, setting.pool.facts[name])
+        means = [f"{np.mean(setting.pool.means[name]):.3f}" for setting in settings]
+        columns = ["-", "-", "-"]
+        if name in first.facts:
+            facts = first.facts[name].row
+            columns = [facts.reach, facts.feedback, str(facts.learned)]
+        lines.append((label, *means, *columns))
+    return lines
+
+
+def _gaps(settings: Sequence[_Setting], row: str, against: Sequence[str]) -> list[Line]:
+    """The table of differences: one line for every setting."""
+    metric = settings[0].pool.metric
     head = (
         "world",
         row,
         "best of the references",
-        first.metric,
+        metric,
         f"minus {row}",
         table.INTERVAL,
         "n",
         "each run",
     )
-    lines = [
-        (f"mean {first.metric}", *keys.values(), "reach", "feedback", "learned"),
-        *_means(pools),
-    ]
-    differences = [table.aligned([head, *gaps])] if against else []
-    steps = [f"{key}: {said}" for label, key in keys.items() for said in pools[label].dt]
-    return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences, *steps])
+    return [head, *(_gap(setting, row, against) for setting in settings)]
 
 
-def _means(pools: Mapping[str, Pool]) -> list[Line]:
-    facts = next(iter(pools.values())).facts
-    lines = []
-    for name in next(iter(pools.values())).means:
-        fact = facts.get(name, {})
-        told = (str(fact.get(what, "-")) for what in ("reach", "feedback", "learned"))
-        labels = [
-            table.marked(name, each.facts[name]) for each in pools.values() if _noted(each, name)
-        ]
-        label = labels[0] if labels else name
-        lines.append(
-            (label, *(f"{np.mean(each.means[name]):.3f}" for each in pools.values()), *told)
-        )
-    return lines
-
-
-def _gap(key: str, pool: Pool, runs: list[Path], who: tuple[str, Sequence[str]]) -> Line:
-    row, against = who
+def _gap(setting: _Setting, row: str, against: Sequence[str]) -> Line:
+    """The difference of the best reference to a row, in one setting."""
+    pool = setting.pool
     means = {name: float(np.mean(pool.means[name])) for name in (row, *against)}
+    mean = f"{means[row]:.3f}"
     failed = [table.marked(name, pool.facts[name]) for name in means if _failed(pool, name)]
     if failed:
-        return key, f"{means[row]:.3f}", f"not named: {', '.join(failed)}", "", "", "", "", ""
+        return setting.key, mean, f"not named: {', '.join(failed)}", "", "", "", "", ""
     best = table.best({name: means[name] for name in against}, pool.metric)
-    values, _ = summary.lives(runs, [row, best])
-    paired = [a - b for a, b in zip(values[best], values[row], strict=True)]
-    found = estimate(paired)
-    each = " ".join(f"{difference.mean():+.3f}" for difference in paired)
-    interval = f"[{found.low:+.3f}, {found.high:+.3f}]"
+    values = summary.lives(setting.runs, [row, best]).rows
+    differences = [a - b for a, b in zip(values[best], values[row], strict=True)]
+    difference = estimate(differences)
     return (
-        key,
-        f"{means[row]:.3f}",
+        setting.key,
+        mean,
         best,
         f"{means[best]:.3f}",
-        f"{found.mean:+.3f}",
-        interval,
-        str(found.n),
-        each,
+        f"{difference.mean:+.3f}",
+        f"[{difference.low:+.3f}, {difference.high:+.3f}]",
+        str(difference.n),
+        " ".join(f"{of_run.mean():+.3f}" for of_run in differences),
     )
 
 
 def _failed(pool: Pool, name: str) -> bool:
-    return table.failed(pool.facts.get(name, {}).get("verdict"))
+    """Whether the search of a row failed."""
+    return name in pool.facts and pool.facts[name].failed
 
 
-def _noted(pool: Pool, name: str) -> bool:
-    return _failed(pool, name) or bool(pool.facts.get(name, {}).get("too_long"))
+def _is_marked(pool: Pool, name: str) -> bool:
+    """Whether a table marks a row, because its search failed or dt is too long for it."""
+    return name in pool.facts and pool.facts[name].is_marked
 
 
 def _exact(run: Path, row: str) -> list[str]:
-    """The rows whose credit signal is the gradient itself; where there is none, all others."""
-    rows = read_job(run).rows
-    others = [name for name, _ in rows if name != row]
-    return [
-        name for name, config in rows if name != row and isinstance(config.feedback, Symmetric)
-    ] or others
+    """The rows whose credit signal is the gradient itself; all other rows where there are none."""
+    others = []
+    exact = []
+    for name, config in read_job(run).rows:
+        if name == row:
+            continue
+        others.append(name)
+        if isinstance(config.feedback, Symmetric):
+            exact.append(name)
+    return exact or others

@@ -1,9 +1,10 @@
-"""The summary of a finished run: summary.json and the rule file."""
+"""The summary of a finished run: made from its rows, written to summary.json, and read back."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +15,19 @@ from metaplast.language.grammar import REACHES, reach
 from metaplast.life.units import FAULTS
 from metaplast.registry import name_of
 from metaplast.results import table
+from metaplast.results.summary import (
+    FILE,
+    GapClosed,
+    Row,
+    RowScore,
+    RuleCard,
+    RunSummary,
+    TrainedRow,
+    from_json,
+    score_to_json,
+    to_json,
+)
+from metaplast.results.typed_json import Plain
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
 from metaplast.reuse.rule_file import save_rule
@@ -26,138 +40,180 @@ from metaplast.settings.names import DISCOVERED
 from metaplast.signals import CREDIT_FIELDS
 from metaplast.training import reference_row, row_words
 from metaplast.training.judge import judge
+from metaplast.training.row_record import read_record
 
-SCHEMA = "metaplast.summary/1"
 ALIGNMENT = "feedback_alignment"
 IDLE = ("silent", "saturated")
-Plain = dict[str, Any]
 
 
-def summarise(run: Path, job: Job, wall_s: float) -> Plain:
+def write_summary(run: Path, summary: RunSummary) -> None:
+    """Write summary.json into a run folder."""
+    folder.write_json(run / FILE, to_json(summary))
+
+
+def read_summary(run: Path) -> RunSummary:
+    """Read summary.json of a run folder, also one that an earlier version wrote.
+
+    Raises: BadInput for a file of another form.
+    """
+    return from_json(json.loads((run / FILE).read_text()), f"{run / FILE}")
+
+
+def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
     """Write summary.json and rule.safetensors from the finished rows of a run."""
-    references = dict(job.main.references())
-    names = [*dict(job.rows), *references]
-    rows, metric = lives([run], names)
-    entries = table.scores(rows, metric, DISCOVERED)
-    nested = contained(job.rows)
-    verdicts = judge(run, job, nested)
-    facts = {}
-    for name, config in job.rows:
-        facts[name] = facts_of(run, name, config) | {
-            "contains": nested[name],
-            "verdict": verdicts[name],
-        }
-    for name, fact in facts.items():
-        before = job.before(name)
-        searched = [each for each in (name, *before) if facts[each]["learned"]]
-        fact["budget"] = job.main.outer.n_steps * len(searched)
-        fact["from"] = before[0] if before else None
-    facts |= {name: reference_row.facts_of(run, name, job.main) for name in references}
-    summary = {
-        "schema": SCHEMA,
-        "experiment": job.main.experiment,
-        "seed": job.main.seed,
-        "outer_steps": job.main.outer.n_steps,
-        "wall_s": round(wall_s, 2),
-        "diverged_lives": sum(
-            json.loads((row_folder(run, n) / "row.json").read_text())["diverged_lives"]
-            for n in names
-        ),
-        "rows": facts,
-        "scores": entries,
-        "gap_closed": gap_closed(job, rows, metric, facts),
-    }
-    discovered = json.loads((row_folder(run, DISCOVERED) / "row.json").read_text())
-    if "halving" in discovered:
-        summary["halving"] = discovered["halving"]
-    problem = job.main.meta_problem()
-    theta = theta_of(run, problem)
-    if job.main.slots():
-        provenance = {key: summary[key] for key in ("experiment", "seed", "outer_steps")}
-        document, tensors = describe_rule(
-            problem.lifetime, theta, provenance=provenance, scores=entries
-        )
-        save_rule(run / "rule.safetensors", document, tensors)
-        summary["rule"] = rule_card(document, tensors)
-    folder.write_json(run / "summary.json", summary)
+    names = [*dict(job.rows), *dict(job.main.references())]
+    values = lives([run], names)
+    scores = table.scores(values.rows, values.metric, DISCOVERED)
+    rows = _rows(run, job)
+    records = {name: read_record(row_folder(run, name)) for name in names}
+    summary = RunSummary(
+        experiment=job.main.experiment,
+        seed=job.main.seed,
+        outer_steps=job.main.outer.n_steps,
+        wall_s=round(wall_s, 2),
+        diverged_lives=sum(record.diverged_lives for record in records.values()),
+        rows=rows,
+        scores=scores,
+        gap_closed=gap_closed(job, values, rows),
+        halving=records[DISCOVERED].halving,
+        rule=_write_rule(run, job.main, scores) if job.main.slots() else None,
+    )
+    write_summary(run, summary)
     return summary
 
 
-def lives(runs: list[Path], names: list[str]) -> tuple[dict[str, list[np.ndarray]], str]:
-    """({row: per-life values, one array per run}, metric): accuracy where the task reports it, else
-    an angle where the job measures one, else the loss."""
-    stored = {
-        name: [load_file(row_folder(run, name) / "lives.safetensors") for run in runs]
-        for name in names
-    }
-    common = set.intersection(*(set(s) for found in stored.values() for s in found))
+class Lives(NamedTuple):
+    """Per-life values of rows on held-out lives.
+
+    rows: {row: values [n_lives], one array per run}.
+    metric: accuracy where the task reports it, else an angle where the job measures one, else loss.
+    """
+
+    rows: dict[str, list[np.ndarray]]
+    metric: str
+
+
+def lives(runs: list[Path], names: list[str]) -> Lives:
+    """The held-out lives of rows, in the metric that all of them have."""
+    stored = {}
+    for name in names:
+        stored[name] = [load_file(row_folder(run, name) / "lives.safetensors") for run in runs]
+    metrics = []
+    for of_row in stored.values():
+        metrics += [set(arrays) for arrays in of_row]
+    common = set.intersection(*metrics)
     angles = sorted(name for name in common if name.startswith("angle_"))
     metric = "accuracy" if "accuracy" in common else next(iter(angles), "loss")
-    return {
-        name: [np.asarray(s[metric], np.float64) for s in found] for name, found in stored.items()
-    }, metric
+    rows = {}
+    for name, of_row in stored.items():
+        rows[name] = [np.asarray(arrays[metric], np.float64) for arrays in of_row]
+    return Lives(rows, metric)
 
 
-def facts_of(run: Path, name: str, config: Config) -> Plain:
-    """What stands beside a score: reach and fields read, how many numbers were learned, wall time,
-    the row's note.
+def _rows(run: Path, job: Job) -> dict[str, Row]:
+    """The facts about every row, references last."""
+    nested = contained(job.rows)
+    verdicts = judge(run, job, nested)
+    trained = {name: _trained_row(run, name, config) for name, config in job.rows}
+    rows: dict[str, Row] = {}
+    for name, row in trained.items():
+        before = job.before(name)
+        searched = [each for each in (name, *before) if trained[each].learned]
+        rows[name] = replace(
+            row,
+            contains=nested[name],
+            verdict=verdicts[name],
+            budget=job.main.outer.n_steps * len(searched),
+            origin=before[0] if before else None,
+        )
+    for name in dict(job.main.references()):
+        rows[name] = reference_row.facts_of(run, name, job.main)
+    return rows
+
+
+def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
+    """The facts about one row, without those that other rows decide."""
+    problem = config.meta_problem()
+    theta = theta_of(row_folder(run, name), problem)
+    reads = sorted(frozenset().union(*problem.lifetime.reads().values()))
+    has_credit = CREDIT_FIELDS & {field.rpartition(".")[2] for field in reads}
+    heldout = load_file(row_folder(run, name) / "lives.safetensors")
+    means = {key: round(float(values.mean()), 4) for key, values in heldout.items()}
+    record = read_record(row_folder(run, name))
+    return TrainedRow(
+        reach=reach(reads) if reads else "-",
+        feedback=name_of(type(config.feedback)) if has_credit else "none",
+        reads=reads,
+        learned=sum(leaf.size for leaf in jax.tree.leaves(theta)),
+        at_bound=means["at_bound"],
+        units=_idle_units(means),
+        faults={fault: int(heldout[fault].sum()) for fault in FAULTS if fault in heldout},
+        search=record.search,
+        wall_s=record.wall_s,
+        note=config.note,
+    )
+
+
+def _idle_units(means: Mapping[str, float]) -> dict[str, float]:
+    """The shares of idle units among the mean values of a life."""
+    prefixes = tuple(f"{word}_" for word in IDLE)
+    return {key: value for key, value in sorted(means.items()) if key.startswith(prefixes)}
+
+
+def gap_closed(job: Job, values: Lives, rows: Mapping[str, Row]) -> GapClosed | None:
+    """The share that the discovered row closes of the gap between two other rows.
+
+    The gap goes from feedback alignment to the best backprop row of the same network. Where the
+    search of one of these rows failed, the share is withheld.
+
+    Args:
+        job: of the run.
+        values: on held-out lives.
+        rows: the facts about every row, with their verdicts.
+
+    Returns: None where the table has no such rows.
     """
-    lifetime = config.meta_problem().lifetime
-    reads = sorted(frozenset().union(*lifetime.reads().values()))
-    theta = theta_of(row_folder(run, name), config.meta_problem())
-    lives = load_file(row_folder(run, name) / "lives.safetensors")
-    mean = {key: round(float(values.mean()), 4) for key, values in lives.items()}
-    told = json.loads((row_folder(run, name) / "row.json").read_text())
-    return {
-        "reach": reach(reads) if reads else "-",
-        "feedback": name_of(type(config.feedback))
-        if CREDIT_FIELDS & {f.rpartition(".")[2] for f in reads}
-        else "none",
-        "reads": reads,
-        "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
-        "at_bound": mean["at_bound"],
-        "units": {
-            key: value
-            for key, value in sorted(mean.items())
-            if key.startswith(tuple(f"{i}_" for i in IDLE))
-        },
-        "faults": {name: int(lives[name].sum()) for name in FAULTS if name in lives},
-        "search": told.get("search", {}),
-        "wall_s": told["wall_s"],
-        "note": config.note,
-    }
-
-
-def gap_closed(
-    job: Job, rows: Mapping[str, list[np.ndarray]], metric: str, facts: Mapping[str, Plain]
-) -> Plain | None:
-    """How far the discovered rule gets from feedback alignment to the best backprop row of the same
-    network.
-
-    Where one of these rows failed, nobody knows: `withheld` names it and says why."""
-    backprop = [
-        n
-        for n, c in job.rows
-        if isinstance(c.feedback, Symmetric) and c.network == job.main.network
-    ]
-    if ALIGNMENT not in rows or not backprop:
+    backprop = []
+    for name, config in job.rows:
+        if isinstance(config.feedback, Symmetric) and config.network == job.main.network:
+            backprop.append(name)
+    if ALIGNMENT not in values.rows or not backprop:
         return None
     withheld = {}
     for name in (ALIGNMENT, *backprop, DISCOVERED):
-        verdict = facts[name].get("verdict")
-        if verdict and table.failed(verdict):
-            withheld[name] = row_words.why(verdict)
+        row = rows[name]
+        if isinstance(row, TrainedRow) and row.verdict and table.failed(row.verdict):
+            withheld[name] = row_words.why(row.verdict)
     if withheld:
-        return {"from": ALIGNMENT, "to": None, "share": None, "withheld": withheld}
-    return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED, metric)
+        return GapClosed(ALIGNMENT, None, None, withheld)
+    return table.gap_closed(values.rows, ALIGNMENT, backprop, DISCOVERED, values.metric)
 
 
-def rule_card(document: Plain, tensors: Mapping[str, np.ndarray]) -> Plain:
-    """The rule as it is told: form, widest reach, formula, coefficients."""
-    slots = document["slots"].values()
-    return {
-        "form": ", ".join(dict.fromkeys(slot["rule"]["name"] for slot in slots)),
-        "reach": max((slot["reach"] for slot in slots), key=REACHES.index),
-        "formula": formula(document, tensors),
-        "terms": terms(document, tensors),
+def _write_rule(run: Path, config: Config, scores: list[RowScore]) -> RuleCard:
+    """Write rule.safetensors; the rule in words."""
+    problem = config.meta_problem()
+    provenance = {
+        "experiment": config.experiment,
+        "seed": config.seed,
+        "outer_steps": config.outer.n_steps,
     }
+    document, tensors = describe_rule(
+        problem.lifetime,
+        theta_of(run, problem),
+        provenance=provenance,
+        scores=[score_to_json(score) for score in scores],
+    )
+    save_rule(run / "rule.safetensors", document, tensors)
+    return rule_card(document, tensors)
+
+
+def rule_card(document: Plain, tensors: Mapping[str, np.ndarray]) -> RuleCard:
+    """The rule of a rule file in words."""
+    slots = document["slots"].values()
+    forms = dict.fromkeys(slot["rule"]["name"] for slot in slots)
+    return RuleCard(
+        form=", ".join(forms),
+        reach=max((slot["reach"] for slot in slots), key=REACHES.index),
+        formula=formula(document, tensors),
+        terms=terms(document, tensors),
+    )

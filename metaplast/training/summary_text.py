@@ -1,52 +1,49 @@
-"""The text that a finished run, or several of them, is printed as."""
+"""The text of a finished run, or of several: the end of `metaplast train`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from metaplast.life.units import FAULTS
 from metaplast.results import table
-from metaplast.runs.config import Plain
+from metaplast.results.summary import FILE, GapClosed, Row, RuleCard, RunSummary, TrainedRow
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import row_words
 from metaplast.training.pool import pool
-from metaplast.training.summary import IDLE
+from metaplast.training.summary import IDLE, read_summary
 
 CLIPPED = 0.05
-"""The share of weights at a bound, or of idle units, that is worth a line."""
+"""The share of weights at a bound, or of idle units, above which a line says so."""
 
 
 def render(run: Path) -> str:
     """The text at the end of `metaplast train`."""
-    summary = json.loads((run / "summary.json").read_text())
+    summary = read_summary(run)
     facts = row_words.over_runs([summary])
-    parts = [table.render(summary["scores"], facts, DISCOVERED)]
-    if summary["gap_closed"]:
-        parts.append(gap_words(summary["gap_closed"]))
+    parts = [table.render(summary.scores, facts, DISCOVERED)]
+    if summary.gap_closed is not None:
+        parts.append(gap_words(summary.gap_closed))
     parts += row_words.lines([summary], facts)
     parts += row_words.on_dt([summary])
-    parts += table.ahead(summary["scores"], summary["rows"], DISCOVERED)
+    parts += table.ahead(summary.scores, facts, DISCOVERED)
     parts.append(_protocol(summary))
-    for name, fact in summary["rows"].items():
-        parts += _row_warnings(name, fact, n_lives=summary["scores"][0]["n"])
-    if summary["diverged_lives"]:
-        parts.append(
-            f"{summary['diverged_lives']} training lives were not finite and were left out."
-        )
-    if "rule" in summary:
-        parts.append(_rule_words(summary))
-    parts.append(_files(run, has_rule="rule" in summary))
+    for name, row in summary.trained_rows.items():
+        parts += _row_warnings(name, row, n_lives=summary.scores[0].n)
+    if summary.diverged_lives:
+        parts.append(f"{summary.diverged_lives} training lives were not finite and were left out.")
+    if summary.rule is not None:
+        parts.append(_rule_words(summary.rule, summary.rows[DISCOVERED]))
+    parts.append(_files(run, has_rule=summary.rule is not None))
     return "\n\n".join(parts)
 
 
 def pooled(runs: Sequence[Path]) -> str:
-    """The table over several finished runs of one setting, and the score of every row in each run.
+    """The table over several finished runs of one setting, and the mean of every row in each run.
 
     Raises: as `pool`.
     """
     together = pool(runs)
     parts = [table.render(together.scores, together.facts, DISCOVERED)]
-    if together.gap:
+    if together.gap is not None:
         parts.append(gap_words(together.gap))
     parts += together.words
     parts += together.dt
@@ -64,43 +61,43 @@ def pooled(runs: Sequence[Path]) -> str:
     return "\n\n".join(parts)
 
 
-def gap_words(gap: Plain) -> str:
-    """The share of the way from feedback alignment to backprop, or why it has no name."""
-    if gap.get("withheld"):
-        reasons = "; ".join(f"{name} is {reason}" for name, reason in gap["withheld"].items())
+def gap_words(gap: GapClosed) -> str:
+    """The share of the way from feedback alignment to backprop, or the reason why none is named."""
+    if gap.withheld:
+        reasons = "; ".join(f"{name} is {reason}" for name, reason in gap.withheld.items())
         return f"No share of a gap and no best backprop row is named: {reasons}."
-    if gap["share"] is None:
+    if gap.share is None:
         return (
-            f"{gap['to']}, the best backprop row, is no better than {gap['from']}: there is no gap "
+            f"{gap.high}, the best backprop row, is no better than {gap.low}: there is no gap "
             "to close."
         )
     return (
-        f"The discovered rule closes {100 * gap['share']:.0f} % of the gap from {gap['from']} to "
-        f"{gap['to']} (best backprop row)."
+        f"The discovered rule closes {100 * gap.share:.0f} % of the gap from {gap.low} to "
+        f"{gap.high} (best backprop row)."
     )
 
 
-def _protocol(summary: Plain) -> str:
-    """How the rows were trained and judged."""
+def _protocol(summary: RunSummary) -> str:
+    """The way in which the rows were trained and judged, in words."""
     exception = ""
-    if any(fact.get("from") for fact in summary["rows"].values()):
+    if any(row.origin for row in summary.trained_rows.values()):
         exception = " (but for rows that start from others)"
     return (
         f"Every trained row: same task, outer loop and budget{exception}; candidates chosen on "
-        f"validation lives; scored on the same {summary['scores'][0]['n']} held-out lives, opened "
+        f"validation lives; scored on the same {summary.scores[0].n} held-out lives, opened "
         "once. One seed, so intervals cover lives, not splits."
     )
 
 
-def _row_warnings(name: str, fact: Plain, n_lives: int) -> list[str]:
+def _row_warnings(name: str, row: TrainedRow, n_lives: int) -> list[str]:
     """A line for weights at their bound, for idle units and for lives with a fault."""
     lines = []
-    if fact.get("at_bound", 0.0) > CLIPPED:
-        share = f"{100 * fact['at_bound']:.0f} %"
+    if row.at_bound > CLIPPED:
+        share = f"{100 * row.at_bound:.0f} %"
         lines.append(f"{name}: {share} of its weights end at their bound (clipped).")
     for word in IDLE:
         shares = []
-        for key, share in fact.get("units", {}).items():
+        for key, share in row.units.items():
             if key.startswith(word) and share > CLIPPED:
                 population = key.removeprefix(f"{word}_")
                 shares.append(f"{100 * share:.0f} % of {population}")
@@ -108,7 +105,7 @@ def _row_warnings(name: str, fact: Plain, n_lives: int) -> list[str]:
             words = ", ".join(shares)
             lines.append(f"{name}: units that are {word} through a whole life: {words}.")
     faults = []
-    for fault, count in fact.get("faults", {}).items():
+    for fault, count in row.faults.items():
         if count:
             faults.append(f"{count} {fault} ({FAULTS[fault]})")
     if faults:
@@ -116,20 +113,18 @@ def _row_warnings(name: str, fact: Plain, n_lives: int) -> list[str]:
     return lines
 
 
-def _rule_words(summary: Plain) -> str:
+def _rule_words(rule: RuleCard, discovered: Row) -> str:
     """The formula of the searched rule, its reach and its feedback."""
-    rule = summary["rule"]
-    discovered = summary["rows"][DISCOVERED]
     transport = ""
-    if any("returned" in field for field in discovered["reads"]):
+    if any("returned" in field for field in discovered.reads):
         transport = "; reads W^T post"
-    reach = f"reach: {rule['reach']}{transport}; feedback: {discovered['feedback']}"
-    return f"{rule['formula']}\n{reach}"
+    reach = f"reach: {rule.reach}{transport}; feedback: {discovered.feedback}"
+    return f"{rule.formula}\n{reach}"
 
 
 def _files(run: Path, has_rule: bool) -> str:
     """The files of a run, one a line."""
-    files = [("summary", run / "summary.json")]
+    files = [("summary", run / FILE)]
     if has_rule:
         files.append(("rule", run / "rule.safetensors"))
     files += [("figure", figure) for figure in sorted((run / "figures").glob("*.png"))]

@@ -1,4 +1,4 @@
-"""Every row of a run, or of a group of runs: trained, judged, summed up."""
+"""The execution of a run or of a group of runs: every row is trained, judged and summed up."""
 
 import time
 from collections.abc import Sequence
@@ -28,7 +28,13 @@ from metaplast.training.train_row import train_row
 def train_and_judge(path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:
     """Carry out the runs of a folder. Each run of a group is locked and followed in its own folder.
 
-    Raises: as `train_row`; Interrupted; WorkerLost.
+    Args:
+        path: the folder.
+        runs: its runs.
+        workers: the number of workers, and their plug-ins.
+        means: progress and text.
+
+    Raises: the errors of `train_row`; Interrupted; WorkerLost.
     """
     with ExitStack() as stack:
         for run in runs:
@@ -42,14 +48,14 @@ def train_and_judge(path: Path, runs: Sequence[Run], workers: Workers, means: Me
 
 
 def _write_request(run: Run) -> None:
-    """Of a run of a group: its own config, as if it had run alone."""
+    """Write the config of a run of a group, as if it had run alone."""
     if not (run.folder / ENVIRONMENT).is_file():
         folder.write_text(run.folder / CONFIG, to_yaml(run.job.plain))
         folder.write_json(run.folder / ENVIRONMENT, environment())
 
 
 class _Table:
-    """The rows of the runs of one folder, and how far they are."""
+    """The rows of all runs of a folder, and their progress."""
 
     def __init__(self, path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:
         self.path = path
@@ -62,15 +68,16 @@ class _Table:
         self.announcer = Announcer(runs, self.names, means.say)
 
     def carry_out(self) -> None:
+        """Train and judge every row, and write the summaries and the pages."""
         started = time.monotonic()
-        saver.HERE.renew()
+        saver.SAVER.renew()
         alone = len(self.names) == 1
         if not alone:
             work_through(self.path, self.runs, self.names, _work, self.workers, self._watch)
-        with stoppable(self.path, saver.HERE.end) as stop:
+        with stoppable(self.path, saver.SAVER.end) as stop:
             if alone:
                 self._train_here(stop)
-            # Workers set the precision of their own process; the summary is made in this one.
+            # Each worker set the precision of its process. The summary is made in this process.
             jax.config.update("jax_enable_x64", self.job.main.precision == "float64")
             for run in group_result.unfinished(self.runs):
                 if self._is_judged(run):
@@ -84,7 +91,7 @@ class _Table:
                 group_result.conclude(self.path, self.runs, time.monotonic() - started)
 
     def _steps_done(self, name: str) -> dict[Path, int]:
-        """Outer steps of a row so far, by the row's folder in every run."""
+        """{folder of a row: outer steps so far}, with one folder for every run."""
         steps = {}
         for run in self.runs:
             row = folder.row_folder(run.folder, name)
@@ -95,13 +102,13 @@ class _Table:
         self.means.progress(name, steps, self.totals[name] * len(self.runs))
 
     def _watch(self) -> None:
-        """Tell how far the workers are."""
+        """Show the progress of the workers."""
         for name in self.totals:
             self._show(name, sum(self._steps_done(name).values()))
         self.announcer.look()
 
     def _train_here(self, stop: Stop) -> None:
-        """The only row, in this process."""
+        """Train the only row in this process."""
         steps = self._steps_done(DISCOVERED)
 
         def tick(row: Path, step: int) -> None:

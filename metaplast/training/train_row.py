@@ -1,5 +1,6 @@
-"""Train one row of a run's table, choose its candidate on validation lives, judge it once on
-held-out lives.
+"""The work on one row: train it, choose a candidate on validation lives, judge it once.
+
+It is judged on held-out lives.
 """
 
 import hashlib
@@ -7,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from metaplast import train
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results import evaluate, halving
+from metaplast.results.summary import SearchRecord
 from metaplast.runs import nesting, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
@@ -27,9 +30,11 @@ from metaplast.runs.row_files import publish, save_arrays, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
 from metaplast.training.loop import Tick, Trainee, candidate_steps, enlist, train_together
+from metaplast.training.row_record import RowRecord, to_json
 
 log = logging.getLogger(__name__)
-FEW = 0.05  # of the validation lives of a candidate
+FEW = 0.05
+"""The share of validation lives of a candidate that are few."""
 
 
 class Diverged(RuntimeError):
@@ -37,186 +42,231 @@ class Diverged(RuntimeError):
 
 
 class Chosen(NamedTuple):
-    """A row ready to be judged: its theta and per-life values on validation lives; search: how it
-    was found.
+    """A row that is ready to be judged.
+
+    folder: folder of the row.
+    config: config of the row.
+    theta: chosen theta.
+    validation: {metric: values}, one per validation life.
+    search: the record of the search; None where nothing is learned.
     """
 
     folder: Path
     config: Config
     theta: Theta
     validation: dict[str, np.ndarray]
-    search: Plain
+    search: SearchRecord | None
 
 
 def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> None:
-    """Train, choose and judge one row of every run, from its newest checkpoint on; finished ones
-    are left alone.
+    """Train, choose and judge one row of every run, from its newest checkpoint on.
 
-    Runs whose compiled program is the same train together. Writes metrics.jsonl, checkpoints/,
-    validation.safetensors, lives.safetensors and row.json into the row's folders.
-    Raises: NoCheckpoint; Diverged where the only run does. One of several that does is named in a
-    warning and is left without its row.json.
+    A finished row stays as it is. Runs of the same compiled program train together. The row's
+    folders get metrics.jsonl, checkpoints/, validation.safetensors, lives.safetensors and row.json.
+    Where one of several runs diverges, a warning names it, and it gets no row.json.
+
+    Args:
+        runs: the runs.
+        name: the row.
+        tick: a function that is called after every outer step.
+
+    Raises: NoCheckpoint; Diverged where the only run diverges.
     """
-    together: dict[Hashable, list[Run]] = {}
+    by_program: dict[Hashable, list[Run]] = {}
     failed: list[str] = []
-    for one in runs:
-        if (row_folder(one.folder, name) / "row.json").is_file():
+    for run in runs:
+        if _is_finished(run, name):
             continue
-        before = one.job.before(name)[:1]
-        if all((row_folder(one.folder, origin) / "row.json").is_file() for origin in before):
-            together.setdefault(program_of(one, name), []).append(one)
+        origins = run.job.before(name)
+        if not origins or _is_finished(run, origins[0]):
+            by_program.setdefault(program_of(run, name), []).append(run)
         else:
-            fix = "see log.txt; lower outer.learning_rate"
             failed.append(
-                f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained "
-                f"- {fix}"
+                f"{row_folder(run.folder, name)} - expected {origins[0]}, its start, to be trained "
+                f"- see log.txt; lower outer.learning_rate"
             )
-    for several in together.values():
-        failed += _train_program(several, name, tick)
+    for together in by_program.values():
+        failed += _train_program(together, name, tick)
     for line in failed:
         if len(runs) == 1:
             raise Diverged(line)
         log.warning(line)
 
 
-def program_of(one: Run, name: str) -> tuple[MetaProblem, AbstractOuterLoop]:
-    """What a row is compiled from."""
-    config = one.program.row(name)
+def _is_finished(run: Run, name: str) -> bool:
+    return (row_folder(run.folder, name) / "row.json").is_file()
+
+
+def program_of(run: Run, name: str) -> tuple[MetaProblem, AbstractOuterLoop]:
+    """The problem and the outer loop from which the program of a row is compiled."""
+    config = run.program.row(name)
     jax.config.update("jax_enable_x64", config.precision == "float64")
     return config.meta_problem(), config.outer_loop()
 
 
 def _train_program(runs: Sequence[Run], name: str, tick: Tick) -> list[str]:
-    """One row of runs of one program; a line for each that diverged."""
+    """Train, choose and judge one row of runs of one program.
+
+    Returns: a line for each run that diverged.
+    """
     started = time.monotonic()
     problem, outer = program_of(runs[0], name)
     trainees: list[Trainee] = []
-    ready: list[Chosen] = []
-    for one in runs:
-        folder, config = row_folder(one.folder, name), one.job.row(name)
+    chosen_rows: list[Chosen] = []
+    for run in runs:
+        folder = row_folder(run.folder, name)
+        config = run.job.row(name)
         folder.mkdir(parents=True, exist_ok=True)
         theta = jax.eval_shape(problem.init, train.stream(config.seed, "theta"))
         if jax.tree.leaves(theta):
-            trainee = enlist(
-                folder,
-                config,
-                _digest(one.job.plain, name),
-                problem,
-                outer,
-                _origin(one, name, problem),
-            )
+            digest = _digest(run.job.plain, name)
+            start = _start(run, name, problem)
+            trainee = enlist(folder, config, digest, problem, outer, start)
             trainees.append(trainee._replace(watched=name == DISCOVERED))
         else:
-            only = _validated(problem, theta, config)
-            ready.append(Chosen(folder, config, theta, _beside_start(only, only), {}))
+            # A theta without numbers is its only candidate.
+            values = _validated(problem, theta, config)
+            chosen_rows.append(Chosen(folder, config, theta, _beside_start(values, values), None))
     trained = train_together(trainees, problem, outer, tick, runs[0].lockstep)
-    ready += [_choose(problem, it) for it in trained if not it.diverged]
+    for trainee in trained:
+        if not trainee.diverged:
+            chosen_rows.append(_choose(problem, trainee))
     share = (time.monotonic() - started) / len(runs)
-    for it in ready:
-        started = time.monotonic()
-        # The held-out lives are opened here, once per row.
-        n = it.config.evaluation.heldout
-        scores = evaluate.lives(problem, it.theta, it.config.seed, "heldout", n)
-        wall_s = round(share + time.monotonic() - started, 2)
-        diverged = it.search.get("diverged_lives", 0)
-        facts = {"name": name, "diverged_lives": diverged, "search": it.search, "wall_s": wall_s}
-        if name == DISCOVERED and it.config.evaluation.halve_dt and preflight.timed(it.config):
-            facts["halving"] = halving.measure(
-                problem, it.theta, it.config.seed, it.config.evaluation.halve_lives
+    for chosen in chosen_rows:
+        _judge(problem, name, chosen, share)
+    lines = []
+    for trainee in trained:
+        if trainee.diverged:
+            lines.append(
+                f"{trainee.folder}: {int(trainee.state.bad)} outer steps in a row without a finite "
+                f"loss - expected finite losses - lower outer.learning_rate or the step sizes of "
+                f"the rule"
             )
-            say = log.warning if halving.too_long(facts["halving"]) else log.info
-            say(halving.line(facts["halving"]))
-        save_arrays(it.folder / "validation.safetensors", it.validation)
-        publish(it.folder, it.theta, scores, facts)
-    return [
-        f"{it.folder}: {int(it.state.bad)} outer steps in a row without a finite loss - expected "
-        f"finite losses - "
-        "lower outer.learning_rate or the step sizes of the rule"
-        for it in trained
-        if it.diverged
-    ]
+    return lines
 
 
-def _origin(one: Run, name: str, problem: MetaProblem) -> Theta | None:
-    """Where the search of a row starts that starts from another: that one's trained theta,
-    embedded.
+def _judge(problem: MetaProblem, name: str, chosen: Chosen, wall_s: float) -> None:
+    """Judge the chosen theta on held-out lives, and write the files of the row.
+
+    The held-out lives are opened here, once for each row.
+
+    Args:
+        problem: the problem.
+        name: the row.
+        chosen: the chosen theta.
+        wall_s: seconds of training and choice.
     """
-    job = one.job
-    if not (before := job.before(name)):
+    started = time.monotonic()
+    config = chosen.config
+    evaluation = config.evaluation
+    scores = evaluate.lives(problem, chosen.theta, config.seed, "heldout", evaluation.heldout)
+    record = RowRecord(
+        name=name,
+        diverged_lives=chosen.search.diverged_lives if chosen.search is not None else 0,
+        wall_s=round(wall_s + time.monotonic() - started, 2),
+        search=chosen.search,
+    )
+    if name == DISCOVERED and evaluation.halve_dt and preflight.timed(config):
+        measured = halving.measure(problem, chosen.theta, config.seed, evaluation.halve_lives)
+        record = replace(record, halving=measured)
+        level = logging.WARNING if halving.too_long(measured) else logging.INFO
+        log.log(level, halving.line(measured))
+    save_arrays(chosen.folder / "validation.safetensors", chosen.validation)
+    publish(chosen.folder, chosen.theta, scores, to_json(record))
+
+
+def _start(run: Run, name: str, problem: MetaProblem) -> Theta | None:
+    """The theta at which the search of a row starts: the trained theta of its origin, embedded.
+
+    None for a row without an origin.
+    """
+    job = run.job
+    origins = job.before(name)
+    if not origins:
         return None
-    known = job.row(before[0])
-    theta = theta_of(row_folder(one.folder, before[0]), known.meta_problem())
-    start = problem.init(train.stream(job.row(name).seed, "theta"))
-    return nesting.embed(job.row(name), known, theta, start)
+    origin = job.row(origins[0])
+    theta = theta_of(row_folder(run.folder, origins[0]), origin.meta_problem())
+    random_theta = problem.init(train.stream(job.row(name).seed, "theta"))
+    return nesting.embed(job.row(name), origin, theta, random_theta)
 
 
 def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
-    """The candidate with the lowest mean objective on validation lives; the held-out lives are not
-    looked at.
+    """The best candidate of a row on validation lives, by `best_of`.
 
-    The start is one of them, so that no row ends below it. Losses of a few lives do not decide,
-    see `best_of`: they once sent rows of accuracy .8 back to their start.
+    Theta at the start is a candidate, so that no row ends below it. The large losses of a few lives
+    do not decide: they once sent rows of accuracy .8 back to their start.
     """
-    candidates, config = jax.device_get(trained.state.candidates), trained.config
-    n = len(jax.tree.leaves(candidates)[0])
-    options = [jax.tree.map(lambda x: x[i], candidates) for i in range(n)]  # noqa: B023
-    scores = [_validated(problem, theta, config) for theta in options]
+    config = trained.config
+    stacked = jax.device_get(trained.state.candidates)
+    n = len(jax.tree.leaves(stacked)[0])
+    candidates = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(n)]
+    scores = [_validated(problem, theta, config) for theta in candidates]
     best = best_of(scores)
     steps = [0, *candidate_steps(trained.step, config.evaluation.candidates)]
-    search = _search_of(trained.folder) | {"chosen_step": steps[best]}
+    search = replace(_search_of(trained.folder), chosen_step=steps[best])
     validation = _beside_start(scores[best], scores[0])
-    return Chosen(trained.folder, config, options[best], validation, search)
+    return Chosen(trained.folder, config, candidates[best], validation, search)
 
 
 def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
-    """Which candidate is chosen by what its lives gave, `loss` [n] and perhaps `accuracy` [n]; the
-    first is the start.
+    """The index of the best candidate.
 
-    That with the lowest mean loss, among those whose mean accuracy (mean loss where a task tells
-    none) is no worse than that of the start and whose losses are finite. Where a share of at most
-    FEW of a candidate's lives is worse than the worst one of the start, these count as that one.
-    Where more of some candidate's lives are, a few large losses would
-    decide: the highest mean accuracy is chosen instead, if the task tells it.
+    The best candidate has the lowest mean loss among the candidates that are no worse than the
+    start and whose losses are all finite. They are compared with the start by mean accuracy, or by
+    mean loss where the task reports no accuracy.
+
+    Lives with a loss above the largest loss of the start are bad lives. Where at most a share FEW
+    of a candidate's lives is bad, their losses are cut to the largest loss of the start. Where some
+    candidate has more bad lives, a few large losses would decide. Then the candidate with the
+    highest mean accuracy is the best, if the task reports accuracy.
+
+    Args:
+        scores: {`loss`: [n], perhaps `accuracy`: [n]} on validation lives, of every candidate. The
+            first candidate is theta at the start.
     """
     start = scores[0]
+    has_accuracy = "accuracy" in start
     finite = start["loss"][np.isfinite(start["loss"])]
-    worst = finite.max() if finite.size else np.inf
-    losses, errors, many = [], [], False
-    for each in scores:
-        if "accuracy" in start:
-            below = each["accuracy"].mean() < start["accuracy"].mean()
+    largest = finite.max() if finite.size else np.inf
+    losses = []
+    errors = []
+    has_many_bad_lives = False
+    for values in scores:
+        if has_accuracy:
+            is_worse = values["accuracy"].mean() < start["accuracy"].mean()
         else:
-            below = each["loss"].mean() > start["loss"].mean()
-        if below or not np.isfinite(each["loss"]).all():
+            is_worse = values["loss"].mean() > start["loss"].mean()
+        if is_worse or not np.isfinite(values["loss"]).all():
             losses.append(np.inf)
             errors.append(np.inf)
             continue
-        few = np.mean(each["loss"] > worst) <= FEW
-        many = many or not few
-        losses.append(np.mean(np.minimum(each["loss"], worst) if few else each["loss"]))
-        errors.append(-each["accuracy"].mean() if "accuracy" in start else 0.0)
-    by_accuracy = many and "accuracy" in start
+        if np.mean(values["loss"] > largest) <= FEW:
+            losses.append(np.mean(np.minimum(values["loss"], largest)))
+        else:
+            has_many_bad_lives = True
+            losses.append(np.mean(values["loss"]))
+        errors.append(-values["accuracy"].mean() if has_accuracy else 0.0)
+    by_accuracy = has_many_bad_lives and has_accuracy
     return int(np.argmin(errors if by_accuracy else losses))
 
 
-def _search_of(folder: Path) -> Plain:
-    """What metrics.jsonl tells of a row's search: lives left out, falls and the steps after which
-    they were.
-    """
-    rows = read(folder / "metrics.jsonl")
+def _search_of(folder: Path) -> SearchRecord:
+    """The record of a row's search by its metrics.jsonl, without the chosen step."""
+    lines = read(folder / "metrics.jsonl")
     fell_at = []
-    for before, after in pairwise(rows):
+    for before, after in pairwise(lines):
         if after.get("falls", 0) > before.get("falls", 0):
             fell_at.append(after["outer_step"])
-    return {
-        "diverged_lives": int(sum(row.get("diverged", 0) for row in rows)),
-        "falls": len(fell_at),
-        "fell_at": fell_at,
-        "step_scale": rows[-1].get("step_scale", 1.0),
-    }
+    return SearchRecord(
+        diverged_lives=int(sum(line.get("diverged", 0) for line in lines)),
+        falls=len(fell_at),
+        fell_at=fell_at,
+        step_scale=lines[-1].get("step_scale", 1.0),
+    )
 
 
 def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, np.ndarray]:
+    """{metric: values} on validation lives."""
     n = config.evaluation.validation
     return evaluate.lives(problem, theta, config.seed, "validation", n)
 
@@ -224,25 +274,24 @@ def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, 
 def _beside_start(
     scores: dict[str, np.ndarray], start: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Per-life values on validation lives: of the chosen theta, and `start_...` of the first
-    one.
-    """
-    kept = {}
+    """Values on validation lives: of the chosen theta, and as `start_...` of theta at the start."""
+    values = {}
     for metric in ("loss", "accuracy"):
         if metric in scores:
-            kept[metric] = scores[metric]
-            kept[f"start_{metric}"] = start[metric]
-    return kept
+            values[metric] = scores[metric]
+            values[f"start_{metric}"] = start[metric]
+    return values
 
 
 def _digest(plain: Plain, name: str) -> str:
-    """What determines a row's training: all but the checkpoint interval, the logger, comparisons
-    and the other rows.
+    """The digest of all settings that decide the training of a row.
 
-    Of a row that starts from another also what determines that one's."""
+    The checkpoint interval, the logger, comparisons and other rows do not decide it. The settings
+    of its origin do.
+    """
     free = ("checkpoint_every", "logging", "compare", "rows")
-    kept = {key: value for key, value in plain.items() if key not in free}
-    kept["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
-    if kept["row"] and "from" in kept["row"]:
-        kept["from"] = _digest(plain, kept["row"]["from"])
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    settings = {key: value for key, value in plain.items() if key not in free}
+    settings["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
+    if settings["row"] and "from" in settings["row"]:
+        settings["from"] = _digest(plain, settings["row"]["from"])
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

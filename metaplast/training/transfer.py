@@ -1,8 +1,7 @@
-"""Finished runs judged in another world: the same rules in longer lives, other widths, depths or
-tasks.
-"""
+"""Finished runs judged under a changed config: longer lives, other widths, depths or tasks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,71 +22,89 @@ from metaplast.training.reference_row import judged_elsewhere
 
 
 def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:
-    """The table of `runs` (seeds of one experiment) with `words` laid on their configs: every row
-    keeps the theta it was trained to, nothing is tuned again, and all are judged on the same `n`
-    held-out lives of
-    each seed. only: the rows to judge beside `discovered` (default: all).
+    """The table of finished runs under a changed config.
 
-    Raises: BadInput for a run that is not finished, words that do not compose, a row that does not
-    exist, or a theta that does not fit.
+    Every row keeps its trained theta. Nothing is tuned again. All rows are judged on the same
+    held-out lives of each seed.
+
+    Args:
+        runs: the folders of the runs, which differ in their seed.
+        words: words that change the configs.
+        n: held-out lives of each run.
+        only: rows that are judged beside `discovered`; empty: all rows.
+
+    Raises: BadInput for an unfinished run, words that do not compose, an unknown row, and a theta
+        that does not fit.
     """
-    found = pool(list(runs))
+    trained = pool(list(runs))
     rows: dict[str, list[dict[str, np.ndarray]]] = {}
     for run in runs:
-        old, new = (parse(compose(extra, Sources(), run / "config.yaml")) for extra in ((), words))
-        references = dict(new.main.references())
-        wanted = _wanted([*dict(new.rows), *references], only)
-        for name, config in new.rows:
-            if name not in wanted:
-                continue
-            jax.config.update("jax_enable_x64", config.precision == "float64")
-            theta = _fitting(
-                theta_of(row_folder(run, name), old.row(name).meta_problem()), config, name
-            )
-            scores = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
+        for name, scores in _scores(run, words, n, only).items():
             rows.setdefault(name, []).append(scores)
-        for name in references:
-            if name in wanted:
-                rows.setdefault(name, []).append(judged_elsewhere(run, new.main, name, n))
-    metric = (
-        "accuracy"
-        if all("accuracy" in scores for groups in rows.values() for scores in groups)
-        else "loss"
-    )
-    values = {
-        name: [np.asarray(s[metric], np.float64) for s in groups] for name, groups in rows.items()
-    }
-    said = " ".join(words) or "the world they were trained in"
-    head = f"{len(runs)} run(s), every row as it was trained, in: {said}"
-    trained = found.facts[DISCOVERED]
-    here = {
-        **found.facts,
-        DISCOVERED: {key: fact for key, fact in trained.items() if key != "too_long"},
-    }
-    return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), here, DISCOVERED)}"
+    metric = "accuracy"
+    for runs_of_row in rows.values():
+        if not all("accuracy" in scores for scores in runs_of_row):
+            metric = "loss"
+    values = {}
+    for name, runs_of_row in rows.items():
+        values[name] = [np.asarray(scores[metric], np.float64) for scores in runs_of_row]
+    changes = " ".join(words) or "the world they were trained in"
+    head = f"{len(runs)} run(s), every row as it was trained, in: {changes}"
+    # The effect of half of dt was measured under the old config.
+    discovered = replace(trained.facts[DISCOVERED], too_long=False)
+    facts = {**trained.facts, DISCOVERED: discovered}
+    return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), facts, DISCOVERED)}"
+
+
+def _scores(
+    run: Path, words: Sequence[str], n: int, only: Sequence[str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """{row: {metric: values}} of one run under the changed config."""
+    old = parse(compose((), Sources(), run / "config.yaml"))
+    new = parse(compose(words, Sources(), run / "config.yaml"))
+    references = dict(new.main.references())
+    wanted = _wanted([*dict(new.rows), *references], only)
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for name, config in new.rows:
+        if name not in wanted:
+            continue
+        jax.config.update("jax_enable_x64", config.precision == "float64")
+        trained = theta_of(row_folder(run, name), old.row(name).meta_problem())
+        theta = _fitting(trained, config, name)
+        scores[name] = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
+    for name in references:
+        if name in wanted:
+            scores[name] = judged_elsewhere(run, new.main, name, n)
+    return scores
 
 
 def _wanted(known: list[str], only: Sequence[str]) -> list[str]:
-    if unknown := sorted(set(only) - set(known)):
+    """The rows that are judged. Raises: BadInput for an unknown row."""
+    unknown = sorted(set(only) - set(known))
+    if unknown:
         raise BadInput(f"row {unknown[0]!r}", f"one of {', '.join(known)}", "correct the name")
     return [DISCOVERED, *only] if only else known
 
 
 def _fitting(theta: Theta, config: Config, name: str) -> Theta:
-    """The theta as the changed problem wants it: the gain of an edge that is gone is left out, that
-    of a new edge is
-    neutral. Raises: BadInput where a rule or the neurons would need other numbers than were
-    learned.
+    """A trained theta in the form of a changed config.
+
+    The gain of an edge that is gone is left out. A new edge gets the neutral gain.
+
+    Args:
+        theta: the trained theta.
+        config: the changed config of the row.
+        name: the name of the row.
+
+    Raises: BadInput where a rule or the neurons need other numbers than they learned.
     """
     wanted: Any = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
     neutral = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), wanted["genome"])
-    theta = {
-        **theta,
-        "genome": {edge: theta["genome"].get(edge, leaf) for edge, leaf in neutral.items()},
-    }
+    genome = {edge: theta["genome"].get(edge, gain) for edge, gain in neutral.items()}
+    theta = {**theta, "genome": genome}
     if jax.tree.map(lambda x: x.shape, theta) != jax.tree.map(lambda x: x.shape, wanted):
         raise BadInput(
-            f"row {name}: what it learned does not fit the changed network",
+            f"row {name}: its learned numbers do not fit the changed network",
             "as many edges and numbers as it was trained with",
             "train it with slots that share one theta (rules: ... shared: true), or change "
             "something else",

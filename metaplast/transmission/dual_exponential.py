@@ -24,8 +24,8 @@ class DualExponential(AbstractTransmission):
     s [n_pre]: the transmitted signal, from 0; it is 0 at the time of the spike itself.
     c: a constant that makes the peak of s 1.
 
-    These are two linear stages, each with an exact step. Which of the two time constants is the
-    larger makes no difference. The peak comes at t* = ln(tau_decay / tau_rise) tau_decay tau_rise /
+    These are two linear stages, each with an exact step. Either of the two time constants may be
+    the larger one. The peak comes at t* = ln(tau_decay / tau_rise) tau_decay tau_rise /
     (tau_decay - tau_rise), and is seen whole only where a step falls on it.
 
     Args:

@@ -14,7 +14,9 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "exponential")
 @spec
 class Exponential(AbstractTransmission):
-    """s <- exp(-dt / tau) s + x: decays exactly, then jumps by the presynaptic output x.
+    """The transmitted signal decays exactly, then jumps by the presynaptic output.
+
+        s <- exp(-dt / tau) s + x
 
     x [n_pre]: presynaptic output.
     s [n_pre]: the transmitted signal, from 0.

@@ -17,8 +17,10 @@ class Nmda(AbstractTransmission):
     """The open fraction s of receptors; transmitter x opens them, and they saturate.
 
         x <- exp(-dt / tau_rise) x + max(0, z)
-        ds/dt = -s / tau_decay + rate x (1 - s), exact for this x:
-        s <- s_inf + (s - s_inf) exp(-k dt);   k = 1 / tau_decay + rate x;   s_inf = rate x / k
+        ds/dt = -s / tau_decay + rate x (1 - s)
+        s <- s_inf + (s - s_inf) exp(-k dt)          exact for this x
+        k = 1 / tau_decay + rate x
+        s_inf = rate x / k
 
     z [n_pre]: presynaptic output: spikes, or rate * dt; a part below 0 opens nothing.
     x [n_pre]: transmitter, from 0.

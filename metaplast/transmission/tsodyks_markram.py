@@ -1,4 +1,4 @@
-"""Short-term plasticity: facilitation and depression of what a spike transmits."""
+"""Short-term plasticity: facilitation and depression of transmitted spikes."""
 
 import math
 from typing import Annotated, ClassVar
@@ -20,9 +20,12 @@ class TsodyksMarkram(AbstractTransmission):
 
     In every step, for output s:
 
-        u <- exp(-dt / tau_f) u;   x <- 1 - exp(-dt / tau_d) (1 - x)        exact recovery over dt
-        p = u + U (1 - u);         transmitted = p x s / U
-        u <- u + U (1 - u) s;      x <- x - p x s
+        u <- exp(-dt / tau_f) u                      exact recovery over dt
+        x <- 1 - exp(-dt / tau_d) (1 - x)            exact recovery over dt
+        p = u + U (1 - u)
+        transmitted = p x s / U
+        u <- u + U (1 - u) s
+        x <- x - p x s
 
     s [n_pre]: spikes 0/1, or rate * dt (small), which gives the means of the original equations.
     u, x [n_pre]: dimensionless, 0 and 1 at rest.

@@ -1,6 +1,4 @@
-"""More bad input, case by case: command line, values, names of runs and rows, files and folders
-that are none.
-"""
+"""Cases of bad input: command lines, values, names of runs and rows, files and folders."""
 
 CASES: list[
     tuple[list[str], str]

@@ -1,5 +1,6 @@
-"""Bad input on the command line and in configs: one line, exit 2, names the field and the fix,
-nothing on disk.
+"""Bad input in commands and configs: one line with the field and the fix, exit code 2.
+
+Nothing is written to disk.
 """
 
 from pathlib import Path

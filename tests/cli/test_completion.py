@@ -1,4 +1,4 @@
-"""Tab completion, by the very line that docs/using.md gives."""
+"""Completion in a shell, switched on by the line in docs/using.md."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Bad input to `metaplast inspect`: one line, exit 2, nothing written."""
+"""Bad input to `metaplast inspect`: one line, exit code 2, no file."""
 
 from pathlib import Path
 

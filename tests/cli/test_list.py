@@ -1,6 +1,4 @@
-"""What can be combined: kinds, names, signals; plug-ins of others too, whatever they say of
-themselves.
-"""
+"""`metaplast list`: kinds, names and signals, also of plug-ins outside this package."""
 
 import importlib.metadata
 import sys
@@ -141,13 +139,13 @@ def test_an_entry_point_that_cannot_be_imported_does_not_hide_the_others(
 
 def test_every_signal_has_a_meaning_and_is_a_field_of_the_view() -> None:
     assert set(WORDS) == {*SIGNALS, *TRACES, "modulator.NAME"}
-    told = {name: field for name, field, _ in lines()}
+    fields = {name: field for name, field, _ in lines()}
     for name in SIGNALS:
-        view, *path = told[name].split(".")
+        view, *path = fields[name].split(".")
         assert (view, ".".join(path)) == ("view", field_of(name))
-        fields = NeuronView if len(path) == 2 else SynapseView
-        assert path[-1] in fields.__dataclass_fields__
-    assert told["error"] == "view.post.feedback"
+        owner = NeuronView if len(path) == 2 else SynapseView
+        assert path[-1] in owner.__dataclass_fields__
+    assert fields["error"] == "view.post.feedback"
 
 
 def test_the_table_in_the_docs_has_the_same_names() -> None:

@@ -1,6 +1,4 @@
-"""The command as a process: signals before anything was begun, streams that are closed, disks that
-are full.
-"""
+"""The command as a process: early signals, closed streams and full disks."""
 
 import errno
 import os
@@ -56,7 +54,7 @@ def test_the_handlers_of_before_come_back(tmp_path: Path) -> None:
 def test_a_signal_at_any_time_before_the_first_step_ends_with_a_word(
     seconds: float, tmp_path: Path
 ) -> None:
-    """Sent to the whole group, as a terminal does: to workers that are just starting too."""
+    """A terminal sends the signal to all processes of its group, also to workers that start."""
     words = [*PROGRAM, "train", "experiment=regression", "outer.steps=100000", "--jobs", "2"]
     process = subprocess.Popen(
         words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -1,4 +1,4 @@
-"""Forecasts from a clock that the test turns, and what a pipe and a terminal of 80 columns show."""
+"""Forecasts by a clock that the test sets, and progress in a pipe and in a terminal."""
 
 import fcntl
 import os
@@ -115,23 +115,23 @@ def test_what_is_short_has_no_forecast_and_a_part_is_a_lower_bound(capsys) -> No
 
 
 def test_the_budget_of_a_comparison_is_known_before_it_starts() -> None:
-    said = budget_words(Compare(tries=6, seeds=5, cpu_s=57 * DAY / 22, lives=0.0), 2)
-    assert said.startswith("at least 22 trainings of 2 outer loops")
-    assert said.endswith("at least 57 days of CPU time in all")
+    words = budget_words(Compare(tries=6, seeds=5, cpu_s=57 * DAY / 22, lives=0.0), 2)
+    assert words.startswith("at least 22 trainings of 2 outer loops")
+    assert words.endswith("at least 57 days of CPU time in all")
 
 
 def test_a_bar_says_what_it_counts_and_never_that_no_time_is_left() -> None:
     bars = Bars(TRAINING.counted)
     clock = Clock()
     bars.pace.clock = clock
-    told = []
+    texts = []
     for step in (1, 2, 3, 4):
         clock.now = 10.0 * step
         bars("discovered", step, 4)
         fields = bars.bars.tasks[0].fields
-        told.append((fields["count"], fields["left"]))
+        texts.append((fields["count"], fields["left"]))
     bars.bars.stop()
-    assert told[1:] == [
+    assert texts[1:] == [
         ("2/4 outer steps", "20 s left"),
         ("3/4 outer steps", "10 s left"),
         ("4/4 outer steps", "done"),
@@ -139,7 +139,7 @@ def test_a_bar_says_what_it_counts_and_never_that_no_time_is_left() -> None:
 
 
 def _in_a_terminal(words: list[str], cwd: Path) -> tuple[int, list[str]]:
-    """(exit code, what stood on each line) in a terminal of 80 columns."""
+    """(exit code, text of each line) of a command in a terminal of 80 columns."""
     terminal, other_end = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "TERM": "xterm"}

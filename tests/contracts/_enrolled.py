@@ -1,6 +1,4 @@
-"""Which plug-ins the contracts hold for, and what they are compared with: by name alone, so that
-one file is enough.
-"""
+"""The plug-ins that contracts hold for, and their oracles, by name alone: one file is enough."""
 
 import importlib
 import importlib.util
@@ -12,31 +10,33 @@ from metaplast import registry
 
 
 def enrolled(kind: str) -> list[str]:
-    """The names of a kind: every file in its room or in a folder of it, without what other tests
-    may have registered.
+    """The names of a kind: every file in its room or in a folder of it.
+
+    Plug-ins that other tests may have registered are left out.
     """
     package = registry.KINDS[kind].package
-    found = []
+    selected = []
     for name in registry.names(kind):
         module = registry.find(kind, name).__module__
         if module.startswith(f"{package}.") and module.endswith(f".{name}"):
-            found.append(name)
-    return found
+            selected.append(name)
+    return selected
 
 
 def oracle(name: str) -> Any:
     """The module tests/oracles/<name>.py; None where there is none."""
-    found = importlib.util.find_spec(f"tests.oracles.{name}")
-    return importlib.import_module(f"tests.oracles.{name}") if found else None
+    module = importlib.util.find_spec(f"tests.oracles.{name}")
+    return importlib.import_module(f"tests.oracles.{name}") if module else None
 
 
 def programs(room: str) -> dict[str, Callable[..., Any]]:
-    """{plug-in: its plain program}: the public functions of tests/oracles/<room>.py. A plug-in
-    without one is held to what its kind promises, and to nothing more."""
+    """{plug-in: its plain program}, the public functions of tests/oracles/<room>.py.
+
+    A plug-in without one is held to the promises of its kind, and to nothing more.
+    """
     module = importlib.import_module(f"tests.oracles.{room}")
-    functions = inspect.getmembers(module, inspect.isfunction)
-    return {
-        name: function
-        for name, function in functions
-        if function.__module__ == module.__name__ and not name.startswith("_")
-    }
+    by_name = {}
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ == module.__name__ and not name.startswith("_"):
+            by_name[name] = function
+    return by_name

@@ -1,6 +1,4 @@
-"""Every connection is a linear map between two populations; its synapses as one plain matrix are
-the oracle.
-"""
+"""Every connection is a linear map between two populations; one plain matrix is the oracle."""
 
 from functools import partial
 from typing import Any
@@ -23,10 +21,12 @@ from metaplast.testing.base import quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
-N_POST, N_PRE = 9, 11
+N_POST = 9
+N_PRE = 11
 RNG = np.random.default_rng(0)
-POST, PRE = RNG.normal(size=(2, N_POST)), RNG.normal(size=(2, N_PRE))
-TERMS = (  # which of post and pre take part, and the power of the weight
+POST = RNG.normal(size=(2, N_POST))
+PRE = RNG.normal(size=(2, N_PRE))
+TERMS = (  # (whether post takes part, whether pre does, the power of the weight)
     (True, True, 0),
     (True, True, 2),
     (True, False, 1),
@@ -41,7 +41,7 @@ def _make(name: str, n_post: int = N_POST, n_pre: int = N_PRE) -> Any:
 
 
 def _places(connection: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The neurons of every synapse, read off what the connection itself puts there."""
+    """The neurons of every synapse, read from the values that the connection itself puts there."""
     post = np.broadcast_to(connection.at_post(jnp.arange(connection.n_post)), connection.shape)
     return post, np.broadcast_to(connection.at_pre(jnp.arange(connection.n_pre)), connection.shape)
 
@@ -68,9 +68,8 @@ def _everything(connection: Any, w: Any, post: Any, pre: Any) -> dict[str, Any]:
 def test_a_connection_is_its_matrix(name):
     connection = _make(name)
     post, pre = _places(connection)
-    assert (
-        len(set(zip(post.flat, pre.flat, strict=True))) == post.size
-    )  # no pair of neurons has two synapses
+    # no pair of neurons has two synapses
+    assert len(set(zip(post.flat, pre.flat, strict=True))) == post.size
     with jax.enable_x64(True):
         support = np.broadcast_to(connection.mask(), connection.shape)
         w = np.asarray(RNG.normal(size=connection.shape)) * support
@@ -79,9 +78,10 @@ def test_a_connection_is_its_matrix(name):
     matrix[post, pre] = w
     np.testing.assert_allclose(out["propagate"], matrix @ PRE[0], atol=1e-12)
     np.testing.assert_allclose(out["backpropagate"], matrix.T @ POST[0], atol=1e-12)
+    # adjoints
     np.testing.assert_allclose(
         out["propagate"] @ POST[0], PRE[0] @ out["backpropagate"], atol=1e-12
-    )  # adjoints
+    )
     np.testing.assert_allclose(out["reduce_post"], matrix.sum(axis=1), atol=1e-12)
     np.testing.assert_allclose(out["reduce_pre"], matrix.sum(axis=0), atol=1e-12)
     expected = np.zeros(connection.shape)
@@ -116,7 +116,7 @@ def test_a_sparse_graph_is_drawn_once_from_its_seed():
     assert abs(one.shape[0] / 2000 - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 2000)
     post, pre = Sparse(30, 30, probability=0.5, self_connections=False).topology()
     assert not np.any(post == pre)
-    for next_to_none in (0.0, 1e-18, 1e-300):  # gaps beyond what an integer holds
+    for next_to_none in (0.0, 1e-18, 1e-300):  # gaps beyond the largest integer
         post, pre = find("connection", "sparse")(
             n_post=5, n_pre=6, probability=next_to_none
         ).topology()
@@ -132,7 +132,8 @@ GRAPHS = [
 
 @pytest.mark.parametrize("numbers", GRAPHS, ids=str)
 def test_a_mask_and_a_sparse_graph_of_the_same_numbers_are_one_graph(numbers):
-    sparse, masked = Sparse(7, 9, **numbers), Masked(7, 9, **numbers)
+    sparse = Sparse(7, 9, **numbers)
+    masked = Masked(7, 9, **numbers)
     pre, post = np.nonzero(np.asarray(masked.mask()).T)
     np.testing.assert_array_equal((post, pre), sparse.topology())
     assert masked.fan_in == sparse.fan_in
@@ -152,16 +153,19 @@ def _lifetime(connection: Any) -> Lifetime:
 
 
 def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
-    """The same graph, weights and feedback matrices in both layouts: equal losses and equal weights
-    at every step.
+    """Both layouts have equal losses and equal weights at every step.
+
+    They have the same graph, weights and feedback matrices.
     """
     numbers = {"probability": 0.5, "seed": 1}
-    sparse, masked = _lifetime(Sparse(**numbers)), _lifetime(Masked(**numbers))
+    sparse = _lifetime(Sparse(**numbers))
+    masked = _lifetime(Masked(**numbers))
     places = {e.name: e.connection.topology() for e in sparse.wiring().edges}
 
     @quick_jit
     def both(key: Any) -> Any:
-        task, theta = masked.task.sample(key, "train"), masked._init(key)
+        task = masked.task.sample(key, "train")
+        theta = masked._init(key)
         whole = masked.begin(theta, task, key)
         thin = whole.replace(
             synapses={

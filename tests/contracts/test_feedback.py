@@ -39,17 +39,17 @@ STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
 
 def _credit(rule: Any, wiring: Wiring, weights: Any, x: Any, target: Any) -> tuple[Any, Any]:
-    """(credit, views) after one step of a network that sees x and is told 2 (output - target)."""
+    """(credit, views) after one step of a network that sees x, with error 2 (output - target)."""
     synapses = {name: Synapses(weight=w, mask=jnp.ones(())) for name, w in weights.items()}
     start = network.init_state(wiring, {}, DT)
     _, (views, sent) = network.step(
         wiring, {}, synapses, start, {"input": x}, DT, jax.random.key(0)
     )
-    told = feedback(
+    signals = feedback(
         wiring.output.n, error=2.0 * (views[wiring.output.name].activity - target), target=target
     )
     state = rule.init_state(rule.init(jax.random.key(1), wiring), wiring, jax.random.key(2))
-    return rule.step({}, state, wiring, synapses, views, told, DT)[1], (views, sent)
+    return rule.step({}, state, wiring, synapses, views, signals, DT)[1], (views, sent)
 
 
 def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
@@ -57,9 +57,11 @@ def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
 
     So is -learning_signal * gain * pre.
     """
-    wiring, rng = NET, np.random.default_rng(0)
+    wiring = NET
+    rng = np.random.default_rng(0)
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
-    x, target = rng.normal(size=3), rng.normal(size=wiring.output.n)
+    x = rng.normal(size=3)
+    target = rng.normal(size=wiring.output.n)
 
     @quick_jit
     def both(weights: Any) -> Any:
@@ -67,16 +69,16 @@ def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
         through = {
             name: signal * views[name].gain for name, signal in credit.learning_signal.items()
         }
-        local = [
-            {e.name: -of[e.post][:, None] * sent[e.name][None, :] for e in wiring.edges}
-            for of in (credit.feedback, through)
-        ]
+        local = []
+        for signal in (credit.feedback, through):
+            changes = {}
+            for e in wiring.edges:
+                changes[e.name] = -signal[e.post][:, None] * sent[e.name][None, :]
+            local.append(changes)
 
         def loss(weights: Any) -> Any:
-            output = _credit(Symmetric(), wiring, weights, x, target)[1][0][
-                wiring.output.name
-            ].activity
-            return jnp.sum((output - target) ** 2)
+            _, (views, _) = _credit(Symmetric(), wiring, weights, x, target)
+            return jnp.sum((views[wiring.output.name].activity - target) ** 2)
 
         return local, jax.grad(loss)(weights)
 
@@ -124,8 +126,8 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     synapses = {
         e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges
     }
-    told = feedback(2, modulators={"reward": jnp.ones(())})
-    step = lambda t, s: rule.step(t, s, wiring, synapses, views, told, DT)
+    answer = feedback(2, modulators={"reward": jnp.ones(())})
+    step = lambda t, s: rule.step(t, s, wiring, synapses, views, answer, DT)
     after, credit = jax.eval_shape(step, theta, state)
     demand_same_type(state, after, "the state of a feedback keeps its type")
     for signals in (credit.feedback, credit.learning_signal):
@@ -135,10 +137,9 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     assert "reward" in credit.modulators
 
 
-WALKS, JUMPS = (
-    ("symmetric", "random", "learned"),
-    ("direct", "direct_sign", "target"),
-)  # layer by layer; over them all
+# layer by layer; over them all
+WALKS = ("symmetric", "random", "learned")
+JUMPS = ("direct", "direct_sign", "target")
 
 
 @pytest.mark.parametrize("name", enrolled("feedback"))
@@ -147,13 +148,14 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
 
     L holds the gains of the populations above alone.
     """
-    rule, rng = find("feedback", name)(), np.random.default_rng(4)
+    rule = find("feedback", name)()
+    rng = np.random.default_rng(4)
     drawn = {p.name: rng.normal(size=(3, p.n)) for p in NET.populations}
     weights = {e.name: rng.normal(size=e.connection.shape) for e in NET.edges}
-    told = {"error": rng.normal(size=2), "target": rng.normal(size=2)}
+    fields = {"error": rng.normal(size=2), "target": rng.normal(size=2)}
 
     @quick_jit
-    def both(drawn: Any, weights: Any, told: Any) -> Any:
+    def both(drawn: Any, weights: Any, fields: Any) -> Any:
         views = {n: neuron_view(*x) for n, x in drawn.items()}
         flat = {
             n: neuron_view(x[0], x[1], 0.5 * x[2] if n.startswith("hidden") else x[2])
@@ -162,15 +164,15 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
         synapses = {n: Synapses(weight=w, mask=jnp.ones(())) for n, w in weights.items()}
         theta = rule.init(jax.random.key(0), NET)
         state = rule.init_state(theta, NET, jax.random.key(0))
-        step = lambda v: rule.step(theta, state, NET, synapses, v, feedback(2, **told), DT)[1]
+        step = lambda v: rule.step(theta, state, NET, synapses, v, feedback(2, **fields), DT)[1]
         return step(views), step(flat)
 
     with jax.enable_x64(True):
-        credit, halved = jax.tree.map(np.asarray, both(drawn, weights, told))
+        credit, halved = jax.tree.map(np.asarray, both(drawn, weights, fields))
     for n, (_, _, gain) in drawn.items():
         np.testing.assert_allclose(credit.feedback[n], credit.learning_signal[n] * gain, rtol=1e-12)
     signal = credit.learning_signal
-    np.testing.assert_allclose(signal["output"], told["error"] if rule.carries else 0.0)
+    np.testing.assert_allclose(signal["output"], fields["error"] if rule.carries else 0.0)
     np.testing.assert_allclose(halved.learning_signal["hidden_2"], signal["hidden_2"], rtol=1e-12)
     if not rule.carries:
         return
@@ -266,24 +268,25 @@ def test_what_reaches_a_layer_directly_is_a_plain_formula():
     rng = np.random.default_rng(4)
     wiring = Feedforward(hidden=(5, 4), neuron=Tanh(), output=Tanh()).wiring({"input": 3}, 2)
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
-    x, target = rng.normal(size=3), rng.normal(size=2)
+    x = rng.normal(size=3)
+    target = rng.normal(size=2)
     rules = [Direct(gain=1.5), DirectSign(gain=1.5), Target(gain=1.5)]
     hidden = [p for p in wiring.populations if p.name.startswith("hidden")]
 
     @quick_jit
-    def told(weights: Any, target: Any) -> Any:
+    def all_credits(weights: Any, target: Any) -> Any:
         state = rules[0].init_state({}, wiring, jax.random.key(2))
         return state["back"], [
             _credit(rule, wiring, weights, x, target)[0].feedback for rule in rules
         ]
 
     with jax.enable_x64(True):
-        back, found = jax.tree.map(np.asarray, told(weights, target))
+        back, credits = jax.tree.map(np.asarray, all_credits(weights, target))
     a = {"input": x}
     for edge in wiring.edges:
         a[edge.post] = np.tanh(weights[edge.name] @ a[edge.pre])
     e = 2.0 * (a["output"] - target) * (1 - a["output"] ** 2)
-    for credit, signal in zip(found, (e, np.sign(e), -target), strict=True):
+    for credit, signal in zip(credits, (e, np.sign(e), -target), strict=True):
         np.testing.assert_allclose(credit["output"], e, atol=1e-12)
         np.testing.assert_allclose(credit["input"], back["input"] @ signal, atol=1e-12)
         for p in hidden:
@@ -292,7 +295,7 @@ def test_what_reaches_a_layer_directly_is_a_plain_formula():
             )
 
 
-def _step(rule: Any, wiring: Wiring, state: Any, told: Any) -> Any:
+def _step(rule: Any, wiring: Wiring, state: Any, answer: Any) -> Any:
     views = {
         p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.full(p.n, 0.5))
         for p in wiring.populations
@@ -300,11 +303,12 @@ def _step(rule: Any, wiring: Wiring, state: Any, told: Any) -> Any:
     synapses = {
         e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges
     }
-    return rule.step({}, state, wiring, synapses, views, told, DT)[1].feedback
+    return rule.step({}, state, wiring, synapses, views, answer, DT)[1].feedback
 
 
 def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_output():
-    error, target = jnp.asarray([0.3, -2.0]), jnp.asarray([0.0, 1.0])
+    error = jnp.asarray([0.3, -2.0])
+    target = jnp.asarray([0.0, 1.0])
     for rule, same, other in (
         (
             DirectSign(),
@@ -319,8 +323,8 @@ def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_outpu
     ):
         state = rule.init_state({}, NET, jax.random.key(0))
         first, second, third = (
-            _step(rule, NET, state, feedback(2, **given))
-            for given in ({"error": error, "target": target}, same, other)
+            _step(rule, NET, state, feedback(2, **fields))
+            for fields in ({"error": error, "target": target}, same, other)
         )
         np.testing.assert_array_equal(first["hidden_1"], second["hidden_1"])
         assert np.all(np.asarray(first["hidden_1"]) != np.asarray(third["hidden_1"]))
@@ -328,11 +332,10 @@ def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_outpu
 
 
 def test_no_feedback_is_zero_but_for_modulators():
-    told = feedback(2, error=jnp.ones(2), modulators={"reward": jnp.asarray(0.7)})
-    credit = None_().step({}, {}, NET, {}, {}, told, DT)[1]
-    assert not any(
-        np.any(x) for of in (credit.feedback, credit.learning_signal) for x in of.values()
-    )
+    answer = feedback(2, error=jnp.ones(2), modulators={"reward": jnp.asarray(0.7)})
+    credit = None_().step({}, {}, NET, {}, {}, answer, DT)[1]
+    for signals in (credit.feedback, credit.learning_signal):
+        assert not any(np.any(x) for x in signals.values())
     assert credit.modulators == {"reward": 0.7}
 
 
@@ -361,7 +364,8 @@ def test_learned_feedback_and_weights_meet_at_the_rate_of_their_decay():
 
     @quick_jit
     def live(key: Any) -> Any:
-        task, theta = lifetime.task.sample(key, "train"), lifetime._init(key)
+        task = lifetime.task.sample(key, "train")
+        theta = lifetime._init(key)
         born = lifetime.begin(theta, task, key)
         after, trace = lifetime.advance(theta, task, born, 200)
         return born.replace(key=()), (after.replace(key=()), trace)
@@ -392,8 +396,8 @@ def test_learned_feedback_moves_as_far_as_its_gate_is_open_and_theta_says():
 
     @quick_jit
     def change(theta: Any, gate: Any) -> Any:
-        told = feedback(2, error=jnp.asarray([1.0, -0.5]), gate=gate)
-        new = rule.step(theta, state, NET, {}, views, told, DT)[0]
+        answer = feedback(2, error=jnp.asarray([1.0, -0.5]), gate=gate)
+        new = rule.step(theta, state, NET, {}, views, answer, DT)[0]
         return new["back"]["hidden_2_to_output"] - state["back"]["hidden_2_to_output"]
 
     whole = np.asarray(change(theta, 1.0))
@@ -436,7 +440,8 @@ def test_a_rule_that_reads_a_credit_nobody_can_give_is_refused_by_name(name, tas
         "reward_alone": {"reward"},
         "teacher_student": {"error", "target"},
     }[task]
-    wiring, rule = NET, Polynomial(terms=("error*pre",))
+    wiring = NET
+    rule = Polynomial(terms=("error*pre",))
     edge = wiring.edges[0]
     with pytest.raises(BadInput, match=words):
         edge_reads(wiring, edge, rule, frozenset(offers), find("feedback", name)())

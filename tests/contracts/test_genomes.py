@@ -1,6 +1,4 @@
-"""Every genome brings the weights of all edges, in their layout; where they come from is its own
-promise.
-"""
+"""Every genome brings the weights of all edges, in their layout and from their origin."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -66,9 +64,8 @@ def test_random_weights_have_the_declared_width_in_every_life_anew():
         width = np.sqrt(np.mean(w**2)) * np.sqrt(edge.connection.fan_in) / edge.gain
         assert abs(width - 1) < 4 / np.sqrt(2 * w.size)
     first, second = (np.abs(one[e.name]).reshape(-1)[:900] for e in WIRING.edges[:2])
-    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(
-        900
-    )  # no two edges share their numbers
+    # no two edges share their numbers
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(900)
     assert not one["c_to_c"].any()
 
 
@@ -106,10 +103,8 @@ THROUGH_A_MASK = Wiring(
 
 
 def _through_a_mask(genome: Any) -> Any:
-    task, theta = (
-        _task({"b_to_c": np.ones((40, 50), np.float32)}),
-        genome.init(jax.random.key(1), THROUGH_A_MASK),
-    )
+    task = _task({"b_to_c": np.ones((40, 50), np.float32)})
+    theta = genome.init(jax.random.key(1), THROUGH_A_MASK)
     return genome.weights(theta, THROUGH_A_MASK, task, jax.random.key(0))["b_to_c"]
 
 
@@ -138,14 +133,14 @@ def test_constant_weights_are_the_value_over_the_fan_in():
             expected = (abs(value) if inhibitory else value) / edge.connection.fan_in
             np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
     readout = np.asarray(_weights(Constant(value=3.0), {})["a_to_b"])
-    np.testing.assert_allclose(
-        readout @ np.full(60, 0.7), 3.0 * 0.7, rtol=1e-5
-    )  # value times the mean input
+    # value times the mean input
+    np.testing.assert_allclose(readout @ np.full(60, 0.7), 3.0 * 0.7, rtol=1e-5)
 
 
 def test_every_part_has_the_weights_of_its_own_genome():
-    """The first glob that matches wins; the edges of a drawn part are what its genome draws for
-    them alone.
+    """The first glob that matches wins.
+
+    The edges of a drawn part have the weights that its genome draws for them alone.
     """
     genome = Parts(parts=(("b_*", Constant(value=2.0)), ("*_to_c", Given()), ("*", Direct())))
     theta = genome.init(jax.random.key(1), WIRING)
@@ -153,7 +148,7 @@ def test_every_part_has_the_weights_of_its_own_genome():
     np.testing.assert_array_equal(weights["b_to_c"], _weights(Constant(value=2.0), {})["b_to_c"])
     np.testing.assert_array_equal(weights["c_to_c"], TASK.weights["c_to_c"])
     np.testing.assert_array_equal(weights["a_to_b"], theta["*"]["a_to_b"])
-    assert {glob: set(own) for glob, own in theta.items()} == {
+    assert {glob: set(part) for glob, part in theta.items()} == {
         "b_*": set(),
         "*_to_c": set(),
         "*": {"a_to_b"},
@@ -185,7 +180,8 @@ def test_an_edge_without_a_part_is_refused_by_name():
 
 def _of_subjects() -> tuple[PerSubject, Any]:
     """Three subjects whose own weights differ."""
-    genome, rng = PerSubject(n_subjects=3), np.random.default_rng(0)
+    genome = PerSubject(n_subjects=3)
+    rng = np.random.default_rng(0)
     theta = genome.init(jax.random.key(1), WIRING)
     noise = lambda x: rng.normal(size=x.shape).astype(np.float32)
     return genome, {
@@ -196,13 +192,12 @@ def _of_subjects() -> tuple[PerSubject, Any]:
 def test_a_subject_has_weights_of_its_own_and_a_stranger_the_mean():
     genome, theta = _of_subjects()
     for subject in (-1, 0, 1, 2, 3):
-        weights = _weights(
-            genome, theta, seed=subject + 5, subject=subject
-        )  # the key of a life changes nothing
+        # the key of a life changes nothing
+        weights = _weights(genome, theta, seed=subject + 5, subject=subject)
         for edge in WIRING.edges:
-            own = np.asarray(theta[edge.name]["own"])
+            by_subject = np.asarray(theta[edge.name]["own"])
             expected = np.asarray(theta[edge.name]["mean"]) + (
-                own[subject] if 0 <= subject < 3 else own.mean(axis=0)
+                by_subject[subject] if 0 <= subject < 3 else by_subject.mean(axis=0)
             )
             expected = np.abs(expected) if edge.pre == "a" else expected  # Dale's law: magnitudes
             np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
@@ -223,9 +218,9 @@ def test_a_life_teaches_its_own_subject_and_the_mean_alone():
         )
 
     for subject in (1, -1, 3):
-        found = jax.grad(loss)(theta, subject)["b_to_c"]
-        touched = np.flatnonzero(np.any(np.asarray(found["own"]) != 0, axis=1))
+        gradient = jax.grad(loss)(theta, subject)["b_to_c"]
+        touched = np.flatnonzero(np.any(np.asarray(gradient["own"]) != 0, axis=1))
         assert list(touched) == ([1] if subject == 1 else [])
-        assert np.all(np.asarray(found["mean"]) != 0)
+        assert np.all(np.asarray(gradient["mean"]) != 0)
         if subject == 1:
-            np.testing.assert_array_equal(found["own"][1], found["mean"])
+            np.testing.assert_array_equal(gradient["own"][1], gradient["mean"])

@@ -1,5 +1,8 @@
-"""Every likelihood is minus a log-probability, up to what does not depend on the activity: that of
-its own draws, and the one that SciPy gives where tests/oracles/likelihoods.py has it."""
+"""Every likelihood is minus a log-probability, up to terms that do not depend on the activity.
+
+It is the log-probability of its own draws. Where tests/oracles/likelihoods.py has one, it is also
+the log-probability of SciPy.
+"""
 
 import re
 from functools import partial
@@ -47,8 +50,9 @@ def _known(likelihood: Any, a: np.ndarray) -> Any:
 
 
 def _activities(likelihood: Any, n: int) -> np.ndarray:
-    """[n, N] up to 3: from -3 on where a unit's mean tells activities below 0 apart, else from 0.05
-    on.
+    """Activities [n, N] up to 3.
+
+    They begin at -3 where the mean of a unit tells activities below 0 apart, else at 0.05.
     """
     means = np.stack([likelihood.mean(jnp.eye(N) * low) for low in (-3.0, -2.0, -1.0)])
     apart = np.ptp(np.diagonal(means, axis1=1, axis2=2), axis=0) > 0
@@ -61,23 +65,23 @@ def _drawn(likelihood: Any, keys: Any, a: Any) -> Any:
 
 
 def _draws(likelihood: Any, a: np.ndarray, n: int) -> np.ndarray:
-    """[n, N]"""
+    """Drawn values [n, N]."""
     return np.array(_drawn(likelihood, jax.random.split(jax.random.key(0), n), a))
 
 
 def _values(likelihood: Any) -> np.ndarray:
-    """Rows that can be: drawn, one for each of some activities."""
+    """Possible rows: drawn, one for each of some activities."""
     return np.concatenate([_draws(likelihood, a, 1) for a in _activities(likelihood, 6)])
 
 
 def _is_choice(likelihood: Any, n: int) -> bool:
-    """Whether the n units are one choice among them: what all gain alike changes no mean."""
+    """Whether the n units are one choice among them: an equal gain of all changes no mean."""
     a = jnp.linspace(0.1, 1.0, n)
     return n > 1 and np.allclose(likelihood.mean(a), likelihood.mean(a + 1.0))
 
 
 def _weighed(likelihood: Any, a: Any, y: Any) -> Any:
-    """What a row of recorded values counts, each as much as `share` says."""
+    """The loss of a row of recorded values, each with the weight of `share`."""
     return jnp.sum(likelihood.share(N) * likelihood.loss(a, y))
 
 
@@ -86,7 +90,7 @@ _total = partial(quick_jit, static_argnums=0)(_weighed)
 
 @partial(quick_jit, static_argnums=0)
 def _slopes(likelihood: Any, a: Any, values: Any) -> Any:
-    """[m, N]: of what each row of values counts."""
+    """The slopes of the loss of each row of values [m, N]."""
     return jax.vmap(jax.grad(lambda y, a: _weighed(likelihood, a, y), argnums=1), (0, None))(
         values, a
     )
@@ -94,7 +98,7 @@ def _slopes(likelihood: Any, a: Any, values: Any) -> Any:
 
 @partial(quick_jit, static_argnums=0)
 def _losses(likelihood: Any, a: Any, value: Any) -> Any:
-    """[m, N], of every row of activities."""
+    """The losses [m, N] of every row of activities."""
     return jax.vmap(likelihood.loss, (0, None))(a, value)
 
 
@@ -138,7 +142,7 @@ def test_the_expected_slope_is_zero_under_the_model_itself(likelihood):
 
 
 def _away(samples: np.ndarray, expected: Any) -> float:
-    """How many standard errors the mean of samples [m, N] is away, at most."""
+    """The largest distance of the mean of samples [m, N] from `expected`, in standard errors."""
     error = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
     return float(np.max(np.abs(samples.mean(axis=0) - np.asarray(expected)) / error))
 
@@ -258,10 +262,11 @@ def test_a_choice_of_three_beside_two_counts_is_one_value_with_its_own_probabili
     ]
     drawn = np.asarray(joint.draw(jax.random.key(0), jnp.asarray(a), jnp.asarray(9.0)))
     assert set(drawn[2:]) == {0.0, 1.0}
+    # nothing is left for units
     for likelihood, n in (
         (joint, 3),
         (find("likelihood", "joint")(), 1),
-    ):  # nothing is left for units
+    ):
         with pytest.raises(BadInput, match=r"n_choices=. of . columns"):
             likelihood.parts(n)
 

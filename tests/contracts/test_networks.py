@@ -1,6 +1,4 @@
-"""One step for every wiring: the same graph runs every neuron, and a small one is a plain NumPy
-loop.
-"""
+"""One step for every wiring: one graph runs every neuron, and a small one is a plain NumPy loop."""
 
 import dataclasses
 import math
@@ -37,7 +35,8 @@ from metaplast.transmission.exponential import Exponential
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
-DT, N_STEPS = 1e-3, 6
+DT = 1e-3
+N_STEPS = 6
 RNG = np.random.default_rng(0)
 
 
@@ -65,12 +64,9 @@ def _inputs(name: str) -> dict[str, int]:
 
 def _with(name: str, cell: str) -> Wiring:
     network = find("network", name)()
-    cells = (
-        dataclasses.replace(network, neuron=find("neuron", cell)())
-        if _takes_cells(name)
-        else network
-    )
-    return cells.wiring(_inputs(name), 2)
+    if _takes_cells(name):
+        network = dataclasses.replace(network, neuron=find("neuron", cell)())
+    return network.wiring(_inputs(name), 2)
 
 
 def _takes_cells(name: str) -> bool:
@@ -107,9 +103,8 @@ def test_a_recurrent_network_runs_on_every_neuron(cell):
         e.name: 0.1 * RNG.normal(size=e.connection.shape).astype(np.float32) for e in wiring.edges
     }
     x = RNG.normal(size=(N_STEPS, 3)).astype(np.float32)
-    for scale in np.float32(10.0) ** np.arange(
-        7, dtype=np.float32
-    ):  # what drives a cell hard depends on its units
+    # a drive is strong or weak by the units of the cell
+    for scale in np.float32(10.0) ** np.arange(7, dtype=np.float32):
         views, _ = _run(wiring, weights, {"input": scale * x})
         for view in views.values():
             assert np.isfinite(view.activity).all()
@@ -119,8 +114,11 @@ def test_a_recurrent_network_runs_on_every_neuron(cell):
 
 
 def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
-    """in -> cells, two steps late; cells -> cells, inhibitory, the last step's output through an
-    exponential synapse; cells -> out in the same step."""
+    """Three edges, each with its own delay.
+
+    in -> cells arrives two steps late. cells -> cells is inhibitory, and sends the output of the
+    last step through an exponential synapse. cells -> out arrives in the same step.
+    """
     cells = Population("cells", 2, Tanh(), sign=-1)
     late = Edge("in", "cells", Dense(2, 3), Delayed(delay=2e-3))
     loop = Edge("cells", "cells", Dense(2, 2), Exponential(tau=4e-3))
@@ -128,7 +126,9 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
         (Population("in", 3), cells, Population("out", 1, Linear())),
         (late, loop, Edge("cells", "out", Dense(1, 2))),
     )
-    w_in, w_loop, w_out = RNG.normal(size=(2, 3)), RNG.random((2, 2)), RNG.random((1, 2))
+    w_in = RNG.normal(size=(2, 3))
+    w_loop = RNG.random((2, 2))
+    w_out = RNG.random((1, 2))
     x = RNG.normal(size=(N_STEPS, 3))
     with jax.enable_x64(True):
         views, sent = _run(
@@ -136,7 +136,8 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
             {"in_to_cells": w_in, "cells_to_cells": w_loop, "cells_to_out": w_out},
             {"in": x},
         )
-    h, trace = np.zeros(2), np.zeros(2)
+    h = np.zeros(2)
+    trace = np.zeros(2)
     for t in range(N_STEPS):
         arrived = x[t - 2] if t >= 2 else np.zeros(3)
         trace = math.exp(-DT / 4e-3) * trace + h
@@ -149,8 +150,10 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
 
 
 def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
-    """i first, then e: what i sends reaches e in the same step, all else one step late; signs at
-    the soma; a graph of its own on each of the four edges."""
+    """i comes first, then e: signals of i reach e in the same step, all others one step late.
+
+    Signs apply at the soma. Each of the four edges has a graph of its own.
+    """
     network = Ei(
         n_e=4,
         n_i=3,
@@ -167,7 +170,8 @@ def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
         ("output", 2, 0),
     ]
     weights = {edge.name: np.abs(RNG.normal(size=edge.connection.shape)) for edge in wiring.edges}
-    x, full = RNG.normal(size=(N_STEPS, 3)), {}
+    x = RNG.normal(size=(N_STEPS, 3))
+    full = {}
     for edge in wiring.edges:
         full[edge.name] = weights[edge.name]
         if isinstance(edge.connection, Sparse):
@@ -175,7 +179,8 @@ def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
             full[edge.name][edge.connection.topology()] = weights[edge.name]
     with jax.enable_x64(True):
         views, _ = _run(wiring, weights, {"input": x})
-    e, i = np.zeros(4), np.zeros(3)
+    e = np.zeros(4)
+    i = np.zeros(3)
     for t in range(N_STEPS):
         i = np.tanh(full["input_to_i"] @ x[t] + full["e_to_i"] @ e - full["i_to_i"] @ i)
         e = np.maximum(full["input_to_e"] @ x[t] + full["e_to_e"] @ e - full["i_to_e"] @ i, 0.0)
@@ -191,32 +196,27 @@ def test_cells_with_ports_for_both_kinds_get_magnitudes_there():
         {"a": 3, "b": 2}, 6
     )
     assert wiring.output.name == "e"
-    assert {e.name: (e.port, wiring.sign(e), wiring.magnitude(e)) for e in wiring.edges} == {
-        **{
-            f"{x}_to_{post}": ("excitatory", 1.0, True)
-            for x in ("a", "b", "e")
-            for post in ("i", "e")
-        },
-        **{f"i_to_{post}": ("inhibitory", 1.0, True) for post in ("i", "e")},
-    }
+    expected = {}
+    for post in ("i", "e"):
+        for pre in ("a", "b", "e"):
+            expected[f"{pre}_to_{post}"] = ("excitatory", 1.0, True)
+        expected[f"i_to_{post}"] = ("inhibitory", 1.0, True)
+    actual = {e.name: (e.port, wiring.sign(e), wiring.magnitude(e)) for e in wiring.edges}
+    assert actual == expected
     for edge in wiring.edges:
         if edge.pre == edge.post:
             assert not np.any(np.equal(*edge.connection.topology()))
         elif edge.pre in ("e", "i"):
-            assert (
-                edge.connection.topology().post.size
-                > 3 * edge.connection.n_pre * edge.connection.n_post / 10
-            )
+            n_pairs = edge.connection.n_pre * edge.connection.n_post
+            assert edge.connection.topology().post.size > 3 * n_pairs / 10
 
 
 def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():
     """input -> output in the same step, output -> output one step late."""
     wiring = Recurrent(readout=False).wiring({"in": 3}, 2)
-    w_in, w_loop, x = (
-        RNG.normal(size=(2, 3)),
-        RNG.normal(size=(2, 2)),
-        RNG.normal(size=(N_STEPS, 3)),
-    )
+    w_in = RNG.normal(size=(2, 3))
+    w_loop = RNG.normal(size=(2, 2))
+    x = RNG.normal(size=(N_STEPS, 3))
     with jax.enable_x64(True):
         views, _ = _run(wiring, {"in_to_output": w_in, "output_to_output": w_loop}, {"in": x})
     y = np.zeros(2)
@@ -263,7 +263,8 @@ def test_a_wiring_that_cannot_be_is_refused_by_name(broken, words):
 
 
 def test_dales_law_makes_weights_magnitudes():
-    edge, other = Edge("a", "b"), Edge("b", "a", bounds=(-2.0, 3.0))
+    edge = Edge("a", "b")
+    other = Edge("b", "a", bounds=(-2.0, 3.0))
     wiring = Wiring((Population("a", sign=-1), Population("b")), (edge, other))
     assert wiring.bounds(edge) == (0.0, 10.0)
     assert wiring.sign(edge) == -1.0
@@ -300,9 +301,7 @@ def test_dales_law_splits_the_recurrent_layer():
 
 @pytest.mark.parametrize("connection", [Dense(), Masked(probability=0.3)], ids=["dense", "masked"])
 def test_excitation_and_inhibition_balance_at_birth(connection):
-    """Equal activities everywhere: what a cell receives from both kinds adds up to 0, within 4
-    standard errors.
-    """
+    """Under equal activities, both inputs of a cell add up to 0, within 4 standard errors."""
     wiring = dataclasses.replace(
         LAW, n_recurrent=250, connection=connection, recurrent_gain=1.5
     ).wiring({"in": 1}, 1)
@@ -316,12 +315,10 @@ def test_excitation_and_inhibition_balance_at_birth(connection):
                 sums[edge.pre] = w.sum(axis=1)
         net = sums["excitatory"] - sums["inhibitory"]
         error = net.std() / np.sqrt(len(net))
-        assert (
-            abs(net.mean()) < 4 * error + 0.02 * sums["excitatory"].mean()
-        )  # fan-in is rounded to whole synapses
-        assert (
-            abs(sums["excitatory"].mean() - 0.5 * sums["inhibitory"].mean()) > 10 * error
-        )  # control: gains matter
+        # fan-in is rounded to whole synapses
+        assert abs(net.mean()) < 4 * error + 0.02 * sums["excitatory"].mean()
+        # control: gains matter
+        assert abs(sums["excitatory"].mean() - 0.5 * sums["inhibitory"].mean()) > 10 * error
 
 
 @pytest.mark.parametrize("share", [0.0, 0.04, 1.0])
@@ -334,8 +331,9 @@ def test_an_empty_half_of_dales_law_is_refused(share):
 
 
 def test_an_autoassociative_life_is_a_plain_loop():
-    """The stimulus drives the output itself, the error arrives there, and last step's output is
-    what the rule sees.
+    """The stimulus drives the output itself, and the error arrives there.
+
+    The rule sees the output of the last step.
     """
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.5, learn="none")
     task = {"name": "teacher_student", "n_in": 4, "n_out": 4, "n_steps": N_STEPS, "input_sd": 1.0}
@@ -369,10 +367,12 @@ def test_an_autoassociative_life_is_a_plain_loop():
 
     with jax.enable_x64(True):
         x, born, seen = jax.tree.map(np.asarray, live(jax.random.key(3)))
-    w, y = born.weight, np.zeros(4)
+    w = born.weight
+    y = np.zeros(4)
     assert not np.any(np.diag(w))
     for t in range(N_STEPS):
-        before, y = y, np.tanh(x[t] + w @ y)
+        before = y
+        y = np.tanh(x[t] + w @ y)
         w = w - 0.5 * born.mask * np.outer(seen["feedback"].error[t] * (1 - y**2), before)
         np.testing.assert_allclose(seen["activity"]["input"][t], y, atol=1e-12)
         np.testing.assert_allclose(seen["weights"]["input_to_input"][t], w, atol=1e-12)
@@ -386,8 +386,9 @@ def test_an_autoassociative_network_refuses_what_is_not_one_population(inputs, n
 
 
 def test_clamped_synapses_change_nothing_but_themselves():
-    """Both populations show what was recorded, whatever the weights; the rule sees both, and
-    weights of either sign.
+    """Both populations show their recorded activity, whatever the weights.
+
+    The rule sees both, and weights of either sign.
     """
     task = {
         "name": "spike_pairing",
@@ -413,7 +414,8 @@ def test_clamped_synapses_change_nothing_but_themselves():
 
     @quick_jit
     def live(key: Any) -> Any:
-        task, theta = lives.task.sample(key, "train"), lives._init(key)
+        task = lives.task.sample(key, "train")
+        theta = lives._init(key)
         born = lives.begin(theta, task, key)
         return (
             task,
@@ -427,14 +429,14 @@ def test_clamped_synapses_change_nothing_but_themselves():
     assert np.any(session.target != 0)
     np.testing.assert_array_equal(trace.recorded["activity"]["recorded"], session.target)
     np.testing.assert_array_equal(trace.recorded["activity"]["input"], session.stimulus)
-    for x, y, found in zip(
+    for x, y, weights_now in zip(
         session.stimulus,
         session.target,
         trace.recorded["weights"]["input_to_recorded"],
         strict=True,
     ):
         w = np.clip(w + 0.4 * (np.outer(y, x) - 0.5 * w), -1.0, 1.0)
-        np.testing.assert_allclose(found, w, atol=1e-12)
+        np.testing.assert_allclose(weights_now, w, atol=1e-12)
 
 
 @pytest.mark.parametrize("inputs", [{"input": 3}, {"input": 3, "output": 2}, {}])

@@ -1,5 +1,6 @@
-"""Every neuron file keeps every promise and, where tests/oracles/neurons.py has it, is its plain
-NumPy program.
+"""Every neuron file keeps every promise, and is its plain program.
+
+The programs are in tests/oracles/neurons.py, where a neuron has one.
 """
 
 import pytest

@@ -1,6 +1,4 @@
-"""Every rule file keeps every promise; a rule of wider reach than `synapse` needs
-tests/oracles/<name>.py.
-"""
+"""Every rule file keeps every promise; a reach above `synapse` needs tests/oracles/<name>.py."""
 
 import dataclasses
 
@@ -117,12 +115,8 @@ def test_subtractive_normalisation_is_its_plain_loop():
 
 
 def test_the_polynomials_above_cover_the_grammar():
-    text = (
-        " ".join(term for rule in polynomial.VARIANTS for term in rule.terms)
-        .replace("*", " ")
-        .replace("^", " ")
-    )
-    assert set(SIGNALS) <= set(text.split())
+    text = " ".join(" ".join(rule.terms) for rule in polynomial.VARIANTS)
+    assert set(SIGNALS) <= set(text.replace("*", " ").replace("^", " ").split())
     edge = Dense(3, 4)
     reaches = [reach(reads(rule, edge, ("reward",))) for rule in polynomial.VARIANTS]
     assert reaches == ["synapse", "neuron", "layer"]
@@ -133,21 +127,21 @@ def test_a_wide_rule_without_an_oracle_is_refused():
         check_rule(decode("rule", POOL))
 
 
-WRAPPERS = [
-    name
-    for name in enrolled("rule")
-    if "rule" in {f.name for f in dataclasses.fields(find("rule", name))}
-]
+def _holds_a_rule(name: str) -> bool:
+    return "rule" in {field.name for field in dataclasses.fields(find("rule", name))}
+
+
+WRAPPERS = [name for name in enrolled("rule") if _holds_a_rule(name)]
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_what_a_rule_keeps_through_a_reset_is_kept_in_every_wrapper_too(name):
     wrapper = find("rule", name)
-    own = wrapper().slow - wrapper().rule.slow
+    of_wrapper = wrapper().slow - wrapper().rule.slow
     for inner in (decode("rule", "bcm"), decode("rule", "scaling")):
         assert inner.slow
         try:
             around = wrapper(rule=inner)
         except ValueError:
             pytest.skip(f"{name} takes rules of terms alone")
-        assert around.slow == inner.slow | own
+        assert around.slow == inner.slow | of_wrapper

@@ -18,7 +18,8 @@ EVERY = [(kind, name) for kind in KINDS for name in enrolled(kind)]
 @pytest.mark.parametrize(("kind", "name"), EVERY)
 def test_a_plug_in_is_a_spec(kind, name):
     cls = find(kind, name)
-    one, two = cls(), cls()
+    one = cls()
+    two = cls()
     assert one == two
     assert hash(one) == hash(two)
     assert cls.__doc__

@@ -1,6 +1,7 @@
 """Every task family keeps every promise."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -21,10 +22,10 @@ from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled, programs
 
 PROGRAMS = programs("tasks")
-FAMILIES = [
-    pytest.param(name, marks=needs_river) if name == "segments" else name
-    for name in enrolled("task")
-]
+FAMILIES = []
+for family in enrolled("task"):
+    marks = [needs_river] if family == "segments" else []
+    FAMILIES.append(pytest.param(family, marks=marks))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -50,12 +51,8 @@ def test_a_task_family_holds_in_double_precision(name):
 RECORDINGS = [
     {"name": "taught", **TASKS["taught"]},
     {"name": "taught", **TASKS["taught"], "likelihood": "bernoulli", "recorded_share": 0.5},
-    {
-        "name": "taught",
-        **TASKS["taught"],
-        "likelihood": "poisson",
-        "n_sessions": 3,
-    },  # trials are held out, no subject
+    # Trials are held out, no subject.
+    {"name": "taught", **TASKS["taught"], "likelihood": "poisson", "n_sessions": 3},
     {"name": "taught", **TASKS["taught"], "likelihood": "categorical"},
     {"name": "spike_pairing", **TASKS["spike_pairing"], "clamp": False, "n_steps": 200},
     {"name": "spike_pairing", **TASKS["spike_pairing"]},
@@ -70,7 +67,7 @@ def test_a_recording_keeps_its_promises_under_other_settings(settings):
 
 @spec
 class Seen(Taught):
-    """Validation looks at what was trained on."""
+    """Validation looks at the values of training."""
 
     def whole(self, split: Any) -> Any:
         return super().whole("train" if split == "validation" else split)
@@ -78,13 +75,15 @@ class Seen(Taught):
 
 @spec
 class Glimpsed(Taught):
-    """Validation looks at one value that was trained on."""
+    """Validation looks at one value of training."""
 
     def whole(self, split: Any) -> Any:
-        found = super().whole(split)
-        seen = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
-        mine = np.concatenate([np.maximum(found.observed[:1], seen[None]), found.observed[1:]])
-        return found.replace(observed=mine) if split == "validation" else found
+        whole = super().whole(split)
+        if split != "validation":
+            return whole
+        trained_on = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
+        first = np.maximum(whole.observed[:1], trained_on[None])
+        return replace(whole, observed=np.concatenate([first, whole.observed[1:]]))
 
 
 @spec
@@ -100,8 +99,8 @@ class Unseen(Taught):
     """Nothing is observed, and no last weights are offered instead."""
 
     def whole(self, split: Any) -> Any:
-        found = super().whole(split)
-        return found.replace(observed=np.zeros_like(found.observed))
+        whole = super().whole(split)
+        return replace(whole, observed=np.zeros_like(whole.observed))
 
 
 @spec
@@ -133,7 +132,8 @@ def test_no_digit_is_in_two_splits(seed):
     from sklearn.datasets import load_digits
 
     labels = load_digits().target
-    images, classes = {}, {}
+    images = {}
+    classes = {}
     for split in SPLITS:
         pixels, table, counts = digits._data(seed, split)
         rows = [table[k, :count] for k, count in enumerate(counts)]

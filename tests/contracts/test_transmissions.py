@@ -1,5 +1,7 @@
-"""Every transmission is causal, keeps its type and treats all neurons alike; what it transmits is a
-plain sum over what was sent before, where tests/oracles/transmissions.py has it."""
+"""Every transmission is causal, keeps its type and treats all neurons alike.
+
+Where tests/oracles/transmissions.py has it, its signal is a plain sum over earlier inputs.
+"""
 
 import math
 from functools import partial
@@ -19,7 +21,9 @@ from metaplast.transmission.nmda import Nmda
 from metaplast.transmission.tsodyks_markram import TsodyksMarkram
 from tests.contracts._enrolled import enrolled, programs
 
-N, N_STEPS, DT = 3, 12, 1e-3
+N = 3
+N_STEPS = 12
+DT = 1e-3
 SENT = np.random.default_rng(0).normal(size=(N_STEPS, N))
 
 
@@ -71,10 +75,11 @@ def test_the_queue_is_as_long_as_the_delay_at_any_dt():
     for dt in (1e-3, 0.5e-3, 0.1e-3):
         queue = Delayed(delay=2e-3).init_state(N, dt)["queue"]
         assert queue.shape == (round(2e-3 / dt), N)
+    # 5.999999999999999 in floats
     assert Delayed(delay=6e-4).init_state(N, 1e-4)["queue"].shape == (
         6,
         N,
-    )  # 5.999999999999999 in floats
+    )
     assert Delayed(delay=1e-5).init_state(N, 1e-3)["queue"].shape == (1, N)
 
 
@@ -86,16 +91,12 @@ def test_axon_and_dendrite_make_up_the_delay_and_the_synapse_lies_between():
         (0.6e-3, 1e-4),
         (3.7e-3, 1e-3),
     ):
-        split, whole = (
-            Delayed(delay=3.7e-3, dendrite=dendrite),
-            len(Delayed(delay=3.7e-3).init_state(N, dt)["queue"]),
-        )
+        split = Delayed(delay=3.7e-3, dendrite=dendrite)
+        whole = len(Delayed(delay=3.7e-3).init_state(N, dt)["queue"])
         assert split.dendritic_steps(dt) == math.floor(dendrite / dt + 0.5 + 1e-9)
         assert len(split.init_state(N, dt)["queue"]) == whole - split.dendritic_steps(dt)
-    synapse, spikes = (
-        TsodyksMarkram(),
-        (np.random.default_rng(1).random((300, N)) < 0.03).astype(float),
-    )
+    synapse = TsodyksMarkram()
+    spikes = (np.random.default_rng(1).random((300, N)) < 0.03).astype(float)
     split = Delayed(delay=4e-3, transmission=synapse, dendrite=1e-3)
 
     def step(state: Any, x: Any) -> Any:
@@ -110,8 +111,9 @@ def test_axon_and_dendrite_make_up_the_delay_and_the_synapse_lies_between():
 
 
 def test_short_term_plasticity_is_its_event_loop_on_spikes():
-    """Spikes at irregular times: what depresses and what facilitates, step for step; the first
-    spike arrives whole.
+    """Spikes at irregular times: depression and facilitation, step for step.
+
+    The first spike arrives whole.
     """
     spikes = (np.random.default_rng(1).random((300, N)) < 0.03).astype(float)
     for synapse in (TsodyksMarkram(), TsodyksMarkram(utilisation=0.1, tau_f=0.5, tau_d=0.1)):
@@ -127,22 +129,28 @@ def test_short_term_plasticity_is_its_event_loop_on_spikes():
 
 
 def test_a_regular_train_settles_at_its_closed_form():
-    """20 Hz, as spikes of interval T; and as a rate, where the means of Tsodyks et al. 1998 have a
-    fixed point.
+    """20 Hz, as spikes of interval T, and as a rate.
+
+    As a rate, the means of Tsodyks et al. 1998 have a fixed point.
     """
     for synapse in (
         TsodyksMarkram(tau_f=0.05),
         TsodyksMarkram(utilisation=0.1, tau_f=0.5, tau_d=0.1),
     ):
-        big_u, tau_f, tau_d, rate = synapse.utilisation, synapse.tau_f, synapse.tau_d, 20.0
-        left_f, left_d = np.exp(-1 / rate / tau_f), np.exp(-1 / rate / tau_d)
+        big_u = synapse.utilisation
+        tau_f = synapse.tau_f
+        tau_d = synapse.tau_d
+        rate = 20.0
+        left_f = np.exp(-1 / rate / tau_f)
+        left_d = np.exp(-1 / rate / tau_d)
         p = big_u / (1 - (1 - big_u) * left_f)
         settled = p * (1 - left_d) / (1 - (1 - p) * left_d) / big_u
         u = big_u * rate * tau_f / (1 + big_u * rate * tau_f)
         p = u + big_u * (1 - u)
         flowing = p * rate / (1 + p * rate * tau_d) / big_u
         sent = np.zeros((8001, N))
-        sent[::50, 0], sent[:, 1] = 1.0, rate * DT
+        sent[::50, 0] = 1.0
+        sent[:, 1] = rate * DT
         with jax.enable_x64(True):
             out = np.asarray(_run(synapse, sent))[-1]
         np.testing.assert_allclose(out[0], settled, rtol=1e-6)
@@ -171,23 +179,26 @@ def test_the_peak_after_one_spike_is_1_and_comes_when_the_closed_form_says():
         DualExponential(tau_rise=5e-3),
         DualExponential(tau_rise=5.0000001e-3),
     ):
-        rise, decay, dt = synapse.tau_rise, synapse.tau_decay, 1e-5
+        rise = synapse.tau_rise
+        decay = synapse.tau_decay
+        dt = 1e-5
         s = _spiking(synapse, dt, np.eye(1, 2000)[0])
-        when = (
-            decay
-            if abs(rise - decay) < 1e-8
-            else math.log(decay / rise) * decay * rise / (decay - rise)
-        )
+        when = decay
+        if abs(rise - decay) >= 1e-8:
+            when = math.log(decay / rise) * decay * rise / (decay - rise)
         assert s[0] == 0.0
         assert s.max() == pytest.approx(1.0, abs=1e-5)
         assert dt * s.argmax() == pytest.approx(when, abs=1.01 * dt)
 
 
 def test_nmda_kinetics_saturate_and_converge_to_their_equations_in_first_order():
-    """Spikes at 100 Hz against dx/dt = -x / tau_rise, ds/dt = rate x (1 - s) - s / tau_decay,
-    solved finely.
+    """Spikes at 100 Hz against finely solved equations.
+
+    dx/dt = -x / tau_rise
+    ds/dt = rate x (1 - s) - s / tau_decay
     """
-    synapse, end = Nmda(), 0.2
+    synapse = Nmda()
+    end = 0.2
     field = lambda t, y: [
         -y[0] / synapse.tau_rise,
         synapse.rate * y[0] * (1 - y[1]) - y[1] / synapse.tau_decay,

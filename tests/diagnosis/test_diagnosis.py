@@ -1,6 +1,4 @@
-"""What a diagnosis measures, against closed forms and NumPy; what it advises, threshold by
-threshold.
-"""
+"""A diagnosis measures as closed forms and NumPy do, and advises threshold by threshold."""
 
 import math
 
@@ -36,10 +34,11 @@ KEY = jax.random.key(0)
 @register("task", "pulse")
 @spec
 class Pulse(AbstractTaskFamily):
-    """One input, `height` in the first step and 0 after it; the loss is floor + scale output, or
-    the output's sign.
+    """One input: `height` in the first step, 0 after it. The loss is floor + scale * output.
 
-    height: N(1, 0.5^2); not a number in the share `blown` of lives."""
+    height: N(1, 0.5^2). It is NaN in the share `blown` of lives.
+    hard: the loss is the sign of the output instead.
+    """
 
     n_steps: int = 16
     blown: float = 0.0
@@ -100,7 +99,7 @@ IN, LOOP, OUT = 0.7, 1.2, 0.5
 
 
 def _gradient(n):
-    """Of mean_t OUT LOOP^t IN over n steps with respect to (IN, LOOP, OUT)."""
+    """The gradient of mean_t OUT LOOP^t IN over n steps with respect to (IN, LOOP, OUT)."""
     t = np.arange(n)
     powers = LOOP**t
     return np.array(
@@ -109,7 +108,7 @@ def _gradient(n):
 
 
 @pytest.fixture(scope="module")
-def found():
+def pulse_lives():
     problem = MetaProblem(_lifetime(1, task=Pulse(blown=0.2)), MeanLoss(), n_tasks=4)
     plan = Plan(n_lives=12, std=0.05)
     heights = np.asarray(
@@ -118,62 +117,68 @@ def found():
     return diagnose(problem, _theta(IN, LOOP, OUT), KEY, plan=plan), heights
 
 
-def test_signal_to_noise_and_the_lives_left_out_as_by_hand(found):
-    told, heights = found
+def test_signal_to_noise_and_the_lives_left_out_as_by_hand(pulse_lives):
+    diagnosis, heights = pulse_lives
     whole = heights[np.isfinite(heights)]
     assert 2 < len(whole) < 12
-    assert (told.here.n, told.here.n_lives, told.here.zero) == (len(whole), 12, 0.0)
+    assert (diagnosis.here.n, diagnosis.here.n_lives, diagnosis.here.zero) == (len(whole), 12, 0.0)
     noise = whole.std(ddof=1)
     np.testing.assert_allclose(
-        told.here.norm, whole.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5
+        diagnosis.here.norm, whole.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5
     )
     np.testing.assert_allclose(
-        told.here.ratio, whole.mean() / (noise / np.sqrt(len(whole))), rtol=1e-4
+        diagnosis.here.ratio, whole.mean() / (noise / np.sqrt(len(whole))), rtol=1e-4
     )
     clean = np.sqrt(whole.mean() ** 2 - noise**2 / len(whole))
-    np.testing.assert_allclose(told.here.per_step, clean / (noise / np.sqrt(4)), rtol=1e-4)
-    np.testing.assert_allclose([told.diverged, told.diverged_nearby], 1.0 - len(whole) / 12)
-    assert len(told.nearby) == 2
+    np.testing.assert_allclose(diagnosis.here.per_step, clean / (noise / np.sqrt(4)), rtol=1e-4)
+    np.testing.assert_allclose(
+        [diagnosis.diverged, diagnosis.diverged_nearby], 1.0 - len(whole) / 12
+    )
+    assert len(diagnosis.nearby) == 2
 
 
-def test_gradient_norms_of_lives_cut_short_and_their_growth(found):
-    told, heights = found
+def test_gradient_norms_of_lives_cut_short_and_their_growth(pulse_lives):
+    diagnosis, heights = pulse_lives
     typical = np.median(np.abs(heights[np.isfinite(heights)]))
-    steps, norms = zip(*told.lengths, strict=True)
+    steps, norms = zip(*diagnosis.lengths, strict=True)
     assert steps == (2, 4, 8, 16)
     np.testing.assert_allclose(
         norms, [typical * np.linalg.norm(_gradient(n)) for n in steps], rtol=1e-5
     )
-    np.testing.assert_allclose(told.growth, np.polyfit(steps, np.log(norms), 1)[0], rtol=1e-6)
+    np.testing.assert_allclose(diagnosis.growth, np.polyfit(steps, np.log(norms), 1)[0], rtol=1e-6)
     assert slope(((1, 3.0), (2, 3.0 * 1.7), (4, 3.0 * 1.7**3), (8, math.nan))) == pytest.approx(
         math.log(1.7)
     )
     assert math.isnan(slope(((1, 3.0), (2, 0.0))))
 
 
-def test_an_exact_gradient_agrees_with_the_loss_and_a_linear_life_has_its_eigenvalue(found):
-    told, _ = found
-    assert told.agreement.near == pytest.approx(1.0, abs=2e-3)
-    assert told.agreement.along == pytest.approx(1.0, abs=0.1)
-    assert told.agreement.cosine > 0.95
-    assert told.agreement.linear > 0.8
-    for rate in (told.exponents.life, told.exponents.network, told.exponents.perturbed):
+def test_an_exact_gradient_agrees_with_the_loss_and_a_linear_life_has_its_eigenvalue(pulse_lives):
+    diagnosis, _ = pulse_lives
+    assert diagnosis.agreement.near == pytest.approx(1.0, abs=2e-3)
+    assert diagnosis.agreement.along == pytest.approx(1.0, abs=0.1)
+    assert diagnosis.agreement.cosine > 0.95
+    assert diagnosis.agreement.linear > 0.8
+    for rate in (
+        diagnosis.exponents.life,
+        diagnosis.exponents.network,
+        diagnosis.exponents.perturbed,
+    ):
         assert rate == pytest.approx(math.log(LOOP), abs=1e-3)
-    assert told.exponents.spreading == 1.0
-    assert 0 < told.exponents.n_lives < 8  # two lives that are not finite have no distance
-    assert advise(told).kind == "gradient"
+    assert diagnosis.exponents.spreading == 1.0
+    assert 0 < diagnosis.exponents.n_lives < 8  # two lives that are not finite have no distance
+    assert advise(diagnosis).kind == "gradient"
 
 
 def test_what_the_network_forgets_its_weights_keep():
     lifetime = _lifetime(
         10, genome=Constant(value=0.5), slots=(Slot(edges="recurrent_to_recurrent", rule=STILL),)
     )
-    found = exponents(lifetime, lifetime.init(KEY), sample(lifetime.task, KEY, 2, "train"), KEY, 40)
-    assert found.network == pytest.approx(
+    rates = exponents(lifetime, lifetime.init(KEY), sample(lifetime.task, KEY, 2, "train"), KEY, 40)
+    assert rates.network == pytest.approx(
         math.log(0.5), abs=1e-3
     )  # all weights 0.5 / 10: the eigenvalue is 0.5
-    assert found.life == pytest.approx(0.0, abs=0.02)
-    assert found.perturbed == pytest.approx(0.0, abs=0.02)
+    assert rates.life == pytest.approx(0.0, abs=0.02)
+    assert rates.perturbed == pytest.approx(0.0, abs=0.02)
 
 
 @pytest.mark.parametrize(("gain", "chaotic"), [(4.0, True), (0.8, False)])
@@ -181,7 +186,7 @@ def test_a_random_network_has_the_exponent_that_numpy_finds(gain, chaotic):
     lifetime = _lifetime(24, task=Pulse(n_steps=400), network=Recurrent(n_recurrent=24))
     theta, batch = lifetime.init(KEY), sample(lifetime.task, KEY, 1, "train")
     theta["genome"]["recurrent_to_recurrent"] *= gain  # of variance 1 / 24 as they are drawn
-    found = exponents(lifetime, theta, batch, KEY, 400)
+    rates = exponents(lifetime, theta, batch, KEY, 400)
     w_in, w = (
         np.asarray(theta["genome"][f"{e}_to_recurrent"], np.float64) for e in ("input", "recurrent")
     )
@@ -190,19 +195,19 @@ def test_a_random_network_has_the_exponent_that_numpy_finds(gain, chaotic):
         x = np.tanh(w @ x + w_in[:, 0] * (float(batch.tasks[0]) if t == 0 else 0.0))
         u = (1.0 - x**2) * (w @ (u / np.linalg.norm(u)))
         logs.append(np.log(np.linalg.norm(u)))
-    assert found.network == pytest.approx(np.mean(logs[100:]), abs=0.03)
-    assert found.life == pytest.approx(found.network, abs=0.03)
-    assert found.perturbed == pytest.approx(found.network, abs=0.05)
-    assert (found.life > 0.05) == chaotic
+    assert rates.network == pytest.approx(np.mean(logs[100:]), abs=0.03)
+    assert rates.life == pytest.approx(rates.network, abs=0.03)
+    assert rates.perturbed == pytest.approx(rates.network, abs=0.05)
+    assert (rates.life > 0.05) == chaotic
 
 
 def test_a_gradient_that_does_not_exist_is_counted_as_zero():
     problem = MetaProblem(_lifetime(1, task=Pulse(hard=True)), MeanLoss())
     batch = sample(problem.lifetime.task, KEY, 4, "train")
     _, grads = gradients(SearchedProblem(problem, ()), _theta(IN, LOOP, OUT), batch, (16,))
-    told = signal(np.asarray(grads[:, -1], np.float64), 4)
-    assert (told.zero, told.norm, told.n) == (1.0, 0.0, 4)
-    assert math.isnan(told.ratio)
+    gradient_signal = signal(np.asarray(grads[:, -1], np.float64), 4)
+    assert (gradient_signal.zero, gradient_signal.norm, gradient_signal.n) == (1.0, 0.0, 4)
+    assert math.isnan(gradient_signal.ratio)
 
 
 @pytest.mark.parametrize("floor", [1.0, 1e-12])
@@ -210,24 +215,24 @@ def test_a_gradient_is_small_only_beside_the_digits_of_its_loss(floor):
     """1e-12 of an output is lost beside 1, as a float32 has 7 digits, and plain beside 1e-12."""
     problem = MetaProblem(_lifetime(1, task=Pulse(floor=floor, scale=1e-12)), MeanLoss(), n_tasks=4)
     plan = Plan(n_lives=12, std=0.05)
-    told = diagnose(problem, _theta(IN, LOOP, OUT), KEY, plan=plan)
+    diagnosis = diagnose(problem, _theta(IN, LOOP, OUT), KEY, plan=plan)
     heights = np.asarray(
         sample(problem.lifetime.task, jax.random.split(KEY, 3)[0], 12, "train").tasks, np.float64
     )
     np.testing.assert_allclose(
-        told.here.norm, 1e-12 * heights.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5
+        diagnosis.here.norm, 1e-12 * heights.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5
     )
     if floor == 1.0:
-        np.testing.assert_allclose(told.resolution, 2.0**-23 / (2.0 * 0.05), rtol=1e-6)
-        assert advise(told).reason.endswith(
+        np.testing.assert_allclose(diagnosis.resolution, 2.0**-23 / (2.0 * 0.05), rtol=1e-6)
+        assert advise(diagnosis).reason.endswith(
             "it has vanished, and losses 0.05 away tell nothing either: begin elsewhere"
         )
-        seen = told.agreement.signal._replace(typical=1.0)
-        felt = told._replace(agreement=told.agreement._replace(signal=seen))
+        seen = diagnosis.agreement.signal._replace(typical=1.0)
+        felt = diagnosis._replace(agreement=diagnosis.agreement._replace(signal=seen))
         assert advise(felt).reason.endswith("less than its loss can show: it has vanished")
     else:
-        assert told.agreement.near == pytest.approx(1.0, abs=2e-3)
-        assert advise(told).kind == "gradient"
+        assert diagnosis.agreement.near == pytest.approx(1.0, abs=2e-3)
+        assert advise(diagnosis).kind == "gradient"
 
 
 def test_signals_without_vectors_without_noise_and_of_noise():
@@ -241,9 +246,9 @@ def test_signals_without_vectors_without_noise_and_of_noise():
     assert np.median([s.per_step for s in noise]) < 0.15
 
 
-def test_every_threshold_speaks_for_what_it_should(found):
-    told, _ = found
-    good = told._replace(here=told.here._replace(n=12), diverged=0.0, diverged_nearby=0.0)
+def test_every_threshold_gives_its_advice(pulse_lives):
+    diagnosis, _ = pulse_lives
+    good = diagnosis._replace(here=diagnosis.here._replace(n=12), diverged=0.0, diverged_nearby=0.0)
     here, agreement, away = good.here, good.agreement, good.exponents
     drowned = Signal(1.0, 1.0, 1.0, 0.01, 0.0, 12, 12)
     chaos = away._replace(life=0.9, perturbed=0.9)

@@ -19,7 +19,7 @@ from metaplast.rules.polynomial import Polynomial
 
 NEW_FILE = '''"""The figure of rates: one bar per rule."""
 
-from metaplast.figures.section import Figure, Section
+from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.figures.style import OURS, plt, save
 
 
@@ -31,7 +31,7 @@ def of_rules(shown):
     path = shown.folder / "rates.png"
     save(figure, path)
     picture = Figure(path, "Bars of the rates.", "The rate of every rule.")
-    return Section("Rates", figures=[picture]), {"rates": rates}
+    return PagePart(Section("Rates", figures=[picture]), {"rates": rates})
 '''
 
 

@@ -1,7 +1,6 @@
-"""Intervals against a model whose least squares are known, and directions against NumPy's
-eigenvectors.
-"""
+"""Intervals against a model whose least squares are known; directions against NumPy's eigh."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,8 +13,9 @@ from metaplast.feedback.none import None_
 from metaplast.fitting import bootstrap as module
 from metaplast.fitting.bootstrap import bootstrap, directions
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.engine import Fitted
+from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.geometry import LOOSE
+from metaplast.fitting.numbers import FittedRule
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -49,14 +49,20 @@ def theta_of(problem: MetaProblem, *coefficients: float) -> Any:
     return {**problem.init(jax.random.key(0)), "rules": rules}
 
 
+def rule_of(theta: Any) -> FittedRule:
+    """A fitted rule that may use all of its numbers."""
+    return FittedRule(theta, everything(theta))
+
+
 @pytest.fixture(scope="module")
 def data() -> Data:
     return data_of(FAMILY, PROBLEM.lifetime)
 
 
 def regressor(data: Data) -> np.ndarray:
-    """z_t = rate sum_{s<t} x_s . x_t: with delta_w = rate c x in every row, y = W x_t + c z_t for
-    every unit.
+    """The regressor z_t = rate sum_{s<t} x_s . x_t of every session.
+
+    With delta_w = rate c x in every row, y = W x_t + c z_t for every unit.
     """
     x = np.asarray(data.sessions["train"].stimulus, np.float64)
     seen = np.asarray(data.sessions["train"].observed, np.float64)
@@ -67,15 +73,17 @@ def regressor(data: Data) -> np.ndarray:
 @pytest.fixture(scope="module")
 def found(data):
     theta = theta_of(PROBLEM, TRUE)
-    return bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), SETTINGS, 1)
+    return bootstrap(PROBLEM, OUTER, data, rule_of(theta), SPREAD, SETTINGS, 1)
 
 
 @pytest.mark.system  # a program of many seconds
 def test_the_interval_has_the_width_of_the_sampling_spread(found, data):
-    """c is linear in the data, so over data sets its least squares spread by sd / sqrt(sum z^2),
-    here also drawn.
+    """c is linear in the data: its least squares over data sets spread by sd / sqrt(sum z^2).
+
+    The spread is drawn here too.
     """
-    z, rng = regressor(data), np.random.default_rng(2)
+    z = regressor(data)
+    rng = np.random.default_rng(2)
     noise = SPREAD * rng.normal(size=(2000, *z.shape))
     estimates = RATE * (TRUE + (noise * z).sum(axis=(1, 2, 3)) / (z**2).sum())
     low, high = np.quantile(estimates, [0.025, 0.975])
@@ -102,28 +110,30 @@ def test_an_interval_holds_95_percent_of_the_refits_kept(found):
 def test_every_refit_is_the_least_squares_of_its_own_data(data):
     """The recorded values are not looked at: neither they nor where they are held out."""
     theta = theta_of(PROBLEM, TRUE)
-    wild = {
-        split: s.replace(target=np.full_like(s.target, 7.0)) for split, s in data.sessions.items()
-    }
+    wild = {}
+    for split, sessions in data.sessions.items():
+        wild[split] = replace(sessions, target=np.full_like(sessions.target, 7.0))
     few = Fit(bootstrap=3, window=10)
-    plain, other = (
-        bootstrap(PROBLEM, OUTER, d, (theta, everything(theta), SPREAD), few, 1)
-        for d in (data, data._replace(sessions=wild))
-    )
+    fitted = rule_of(theta)
+    plain = bootstrap(PROBLEM, OUTER, data, fitted, SPREAD, few, 1)
+    other = bootstrap(PROBLEM, OUTER, data._replace(sessions=wild), fitted, SPREAD, few, 1)
     assert plain is not None
     assert other is not None
     np.testing.assert_array_equal(plain.values, other.values)
-    exact = bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), 0.0), few, 1)
+    exact = bootstrap(PROBLEM, OUTER, data, fitted, 0.0, few, 1)
     assert exact is not None
-    np.testing.assert_allclose(
-        exact.values, RATE * TRUE, rtol=1e-3
-    )  # without noise nothing spreads
+    # without noise nothing spreads
+    np.testing.assert_allclose(exact.values, RATE * TRUE, rtol=1e-3)
 
 
 def written(monkeypatch, problem, ends: list[list[float]]) -> None:
     """Refits that end with these coefficients, whatever they are given."""
-    found = [Fitted(theta_of(problem, *end), np.zeros((1, 1)), 10, True, 0.0, 0) for end in ends]
-    monkeypatch.setattr(module, "fit", lambda *_: found)
+    results = []
+    for end in ends:
+        theta = theta_of(problem, *end)
+        path = np.zeros((1, 1))
+        results.append(SearchResult(theta, path, 10, stable=True, loss=0.0, diverged=0))
+    monkeypatch.setattr(module, "fit", lambda *_: results)
     monkeypatch.setattr(module, "drawn", lambda *_: {})
 
 
@@ -131,7 +141,7 @@ def test_a_term_that_is_held_is_no_result(data, monkeypatch):
     problem = problem_of(Slot(rule=Polynomial(terms=("pre", "weight", "post"), rate=RATE)))
     theta = theta_of(problem, TRUE, 0.0, 0.5)
     written(monkeypatch, problem, [[1.0, 0.0, 0.0], [2.0, 0.0, 1.0], [3.0, 0.0, 0.5]])
-    found = bootstrap(problem, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=3), 1)
+    found = bootstrap(problem, OUTER, data, rule_of(theta), SPREAD, Fit(bootstrap=3), 1)
     assert found is not None
     assert found.names == ["pre", "post"]  # one that is 0 once is still a result
     np.testing.assert_allclose(
@@ -141,21 +151,18 @@ def test_a_term_that_is_held_is_no_result(data, monkeypatch):
 
 
 def test_nothing_asked_for_or_nothing_learnt_gives_nothing(data):
-    theta = theta_of(PROBLEM, TRUE)
-    assert (
-        bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=0), 1)
-        is None
-    )
+    fitted = rule_of(theta_of(PROBLEM, TRUE))
+    assert bootstrap(PROBLEM, OUTER, data, fitted, SPREAD, Fit(bootstrap=0), 1) is None
     still = problem_of()
     none = still.init(jax.random.key(0))
-    assert bootstrap(still, OUTER, data, (none, none, SPREAD), SETTINGS, 1) is None
+    assert bootstrap(still, OUTER, data, FittedRule(none, none), SPREAD, SETTINGS, 1) is None
 
 
 @pytest.mark.parametrize("broken", [{1, 3}, {0, 1, 2, 3, 4}])
 def test_refits_that_are_not_finite_are_counted_and_left_out(data, monkeypatch, broken):
     written(monkeypatch, PROBLEM, [[np.nan if i in broken else 1.0 + i] for i in range(5)])
     theta = theta_of(PROBLEM, TRUE)
-    found = bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=5), 1)
+    found = bootstrap(PROBLEM, OUTER, data, rule_of(theta), SPREAD, Fit(bootstrap=5), 1)
     assert found is not None
     assert found.failed == len(broken)
     kept = [1.0 + i for i in range(5) if i not in broken]
@@ -168,16 +175,16 @@ def test_directions_are_the_eigenvectors_of_the_covariance():
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.normal(size=(4, 4)))[0]
     values = rng.normal(size=(200, 4)) * [3.0, 1.0, 0.2, 0.01] @ axes.T + [5.0, 0.0, -2.0, 1.0]
-    names, centre = list("abcd"), np.asarray([5.0, 0.0, -2.0, 1.0])
+    names = list("abcd")
+    centre = np.asarray([5.0, 0.0, -2.0, 1.0])
     variances, vectors = np.linalg.eigh(np.cov(values.T))
     found = directions(names, values, centre)
     np.testing.assert_allclose([d.sd for d in found], np.sqrt(variances[::-1]), rtol=1e-9)
     for direction, vector, sd in zip(found, vectors.T[::-1], np.sqrt(variances[::-1]), strict=True):
         large = {name: x for name, x in zip(names, vector, strict=True) if abs(x) >= 0.1}
         assert set(direction.weights) == set(large)
-        sign = np.sign(large[next(iter(direction.weights))]) * np.sign(
-            next(iter(direction.weights.values()))
-        )
+        first, weight = next(iter(direction.weights.items()))
+        sign = np.sign(large[first]) * np.sign(weight)
         assert direction.weights == pytest.approx({name: sign * x for name, x in large.items()})
         sizes = [abs(x) for x in direction.weights.values()]
         assert sizes == sorted(sizes, reverse=True)

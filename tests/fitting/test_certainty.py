@@ -1,19 +1,18 @@
-"""What is said of intervals: null where the data do not settle a number, in words and in plain
-data.
-"""
+"""Intervals as results and in words, without ends where the data do not settle a number."""
 
 import math
-from typing import Any
 
 import numpy as np
 
-from metaplast.fitting import certainty
 from metaplast.fitting.between import between
 from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting.certainty import Certainty, bootstrap_result, intervals_result
+from metaplast.fitting.doubts import interval_doubts, number_warnings
 from metaplast.fitting.geometry import Direction, axes, echelon
-from metaplast.fitting.intervals import Known, Settled
+from metaplast.fitting.intervals import NumberIntervals, Settled
+from metaplast.fitting.result import IntervalsResult
 
-KNOWN = Known(
+KNOWN = NumberIntervals(
     names=["a", "b"],
     interval={"a": (0.1, 0.3), "b": (0.5, 0.9)},
     open=[],
@@ -23,7 +22,7 @@ KNOWN = Known(
     n=8,
     condition=4.0,
     directions=[Direction({"a": 1.0}, 0.1, False)],
-    spread=[],
+    moves=[],
     why="",
 )
 UNKNOWN = (math.nan, math.nan)
@@ -40,62 +39,80 @@ def refits(**interval: tuple[float, float]) -> Bootstrap:
     )
 
 
-def told(known: Known, drawn: Bootstrap | None = None) -> dict[str, Any]:
-    found = certainty.of_intervals(known, drawn)
-    assert found is not None
-    return found
+def result(known: NumberIntervals, drawn: Bootstrap | None = None) -> IntervalsResult:
+    intervals = intervals_result(Certainty(known, drawn))
+    assert intervals is not None
+    return intervals
 
 
 def test_a_sure_fit_is_not_doubted_and_refits_widen_its_intervals():
-    plain = told(KNOWN)
-    assert certainty.doubts(plain) == [] == certainty.doubts(None)
-    assert plain["ci95"] == {"a": [0.1, 0.3], "b": [0.5, 0.9]}
-    wider = told(KNOWN, refits(a=(0.2, 0.4), b=(0.6, 0.8)))
-    assert wider["ci95"] == {"a": [0.1, 0.4], "b": [0.5, 0.9]}
-    assert certainty.of_intervals(None, None) is None
+    plain = result(KNOWN)
+    assert interval_doubts(plain) == [] == interval_doubts(None)
+    assert plain.ci95 == {"a": (0.1, 0.3), "b": (0.5, 0.9)}
+    wider = result(KNOWN, refits(a=(0.2, 0.4), b=(0.6, 0.8)))
+    assert wider.ci95 == {"a": (0.1, 0.4), "b": (0.5, 0.9)}
+    assert intervals_result(Certainty(None, None)) is None
 
 
 def test_an_open_combination_is_named_and_its_numbers_have_no_interval_whatever_refits_say():
-    plain = told(OPEN, refits(a=(0.2, 0.4), b=(0.6, 0.8)))
-    assert plain["ci95"] == {"a": [None, None], "b": [None, None]}
-    flat, settled = certainty.doubts(plain)
+    plain = result(OPEN, refits(a=(0.2, 0.4), b=(0.6, 0.8)))
+    assert plain.ci95 == {"a": (None, None), "b": (None, None)}
+    flat, settled = interval_doubts(plain)
     assert (
         "+0.60 a -0.80 b is not settled by these data" in flat and "a, b have no interval" in flat
     )
     assert settled == "These data settle only +1.00 a +0.75 b: 2 [1, 3]."
-    assert certainty.warnings(plain) == [flat]
-    (one,) = certainty.doubts(told(OPEN._replace(open=[{"a": 1.0}], settled=[])))
+    assert number_warnings(plain) == [flat]
+    (one,) = interval_doubts(result(OPEN._replace(open=[{"a": 1.0}], settled=[])))
     assert one.startswith("a is not settled")
 
 
 def test_separation_is_said_and_a_flat_number_of_it_is_not_said_twice():
     apart = OPEN._replace(separated=["a", "b"], open=[{"a": 1.0}], settled=[])
-    (said,) = certainty.doubts(told(apart))
-    assert "a, b (separation)" in said and "no interval" in said
+    (sentence,) = interval_doubts(result(apart))
+    assert "a, b (separation)" in sentence and "no interval" in sentence
 
 
 def test_one_subject_and_too_many_numbers_are_said():
-    (said,) = certainty.doubts(told(KNOWN._replace(over="values", n=300)))
-    assert "Only one subject" in said and "300 values" in said
+    (sentence,) = interval_doubts(result(KNOWN._replace(over="values", n=300)))
+    assert "Only one subject" in sentence and "300 values" in sentence
     silent = KNOWN._replace(names=[], interval={}, why="2000 numbers are fitted along")
-    (said,) = certainty.doubts(told(silent))
-    assert "not known: 2000 numbers" in said and "fit.bootstrap=200" in said
-    assert told(silent, refits(a=(0.2, 0.4)))["ci95"] == {"a": [0.2, 0.4]}
+    (sentence,) = interval_doubts(result(silent))
+    assert "not known: 2000 numbers" in sentence and "fit.bootstrap=200" in sentence
+    assert result(silent, refits(a=(0.2, 0.4))).ci95 == {"a": (0.2, 0.4)}
 
 
 def test_a_number_of_one_subject_is_said():
-    (said,) = certainty.doubts(told(KNOWN._replace(alone=("b",))))
-    assert said.startswith("The data of one subject alone settle b: the others say nothing of it")
+    (sentence,) = interval_doubts(result(KNOWN._replace(alone=("b",))))
+    assert sentence.startswith(
+        "The data of one subject alone settle b: the others say nothing of it"
+    )
 
 
 def test_the_old_key_of_fit_json_holds_the_intervals_that_count():
-    plain = told(OPEN)
-    old = certainty.of_bootstrap(None, plain)
+    plain = result(OPEN)
+    old = bootstrap_result(None, plain)
     assert old is not None
-    assert (old["refits"], old["failed"], old["unsettled"]) == (0, 0, 0)
-    assert old["ci95"] == plain["ci95"] and old["directions"] == plain["directions"]
-    counted = certainty.of_bootstrap(refits(a=(0.2, 0.4)), plain)
-    assert counted is not None and counted["refits"] == 201 and counted["ci95"] == plain["ci95"]
+    assert (old.refits, old.failed, old.unsettled) == (0, 0, 0)
+    assert old.ci95 == plain.ci95 and old.directions == plain.directions
+    counted = bootstrap_result(refits(a=(0.2, 0.4)), plain)
+    assert counted is not None and counted.refits == 201 and counted.ci95 == plain.ci95
+
+
+def test_a_bootstrap_is_told_by_its_counts_intervals_and_five_loosest_directions():
+    directions = []
+    for sd in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0):
+        directions.append(Direction({"a": 1.0, "b": float("nan")}, sd, loose=sd > 3.0))
+    drawn = Bootstrap(
+        ["a"], np.ones((7, 1)), {"a": (-1.0, np.inf)}, directions, {}, failed=2, unsettled=1
+    )
+    found = bootstrap_result(drawn)
+    assert found is not None and bootstrap_result(None) is None
+    assert (found.refits, found.failed, found.unsettled) == (9, 2, 1)
+    assert found.ci95 == {"a": (-1.0, None)}
+    assert [d.sd for d in found.directions] == [6.0, 5.0, 4.0, 3.0, 2.0]
+    assert [d.loose for d in found.directions] == [True, True, True, False, False]
+    assert found.directions[0].weights == {"a": 1.0, "b": None}
 
 
 def test_echelon_spans_the_same_with_more_zeros():
@@ -112,7 +129,8 @@ def test_echelon_spans_the_same_with_more_zeros():
 
 def test_the_mean_over_animals_is_the_textbook_s_random_effects():
     """Equal variances: tau^2 = s^2 - v, the mean is plain, and so is its t interval."""
-    values, v = np.array([0.1, 0.9, 0.4, 1.6]), np.full(4, 0.05)
+    values = np.array([0.1, 0.9, 0.4, 1.6])
+    v = np.full(4, 0.05)
     mean, half = between(values, v)
     assert np.isclose(mean, values.mean()) and np.isclose(half, 3.1824463 * values.std(ddof=1) / 2)
     assert np.isnan(between(values, np.full(4, 5.0))).all()  # they differ by no more than chance

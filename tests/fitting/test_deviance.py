@@ -19,14 +19,13 @@ RNG = np.random.default_rng(0)
 
 def session(target, observed):
     n, n_steps = target.shape[:2]
-    zeros, of_each = np.zeros((n, n_steps)), {"subject": np.arange(n), "share": np.ones(n)}
+    zeros = np.zeros((n, n_steps))
     fields: dict[str, Any] = {
         "stimulus": zeros[:, :, None],
         "gate": zeros,
         "reset": zeros,
-        **of_each,
-    }
-    fields |= {
+        "subject": np.arange(n),
+        "share": np.ones(n),
         "target": np.asarray(target, np.float32),
         "observed": np.asarray(observed, np.float32),
     }
@@ -35,7 +34,8 @@ def session(target, observed):
 
 def test_deviances_are_those_of_the_textbook():
     shape = (2, 5, 3)
-    a, keep = RNG.normal(size=shape), RNG.random(shape) < 0.7
+    a = RNG.normal(size=shape)
+    keep = RNG.random(shape) < 0.7
     y = RNG.integers(0, 2, shape)
     found = deviances(Bernoulli(), a, session(y, keep))
     assert found.dtype == np.float64
@@ -55,15 +55,12 @@ def test_deviances_are_those_of_the_textbook():
 
 
 def test_a_whole_choice_counts_once():
-    a, chosen, keep = (
-        RNG.normal(size=(2, 4, 3)),
-        RNG.integers(0, 3, (2, 4)),
-        RNG.random((2, 4)) < 0.7,
-    )
+    a = RNG.normal(size=(2, 4, 3))
+    chosen = RNG.integers(0, 3, (2, 4))
+    keep = RNG.random((2, 4)) < 0.7
     observed = np.repeat(keep[:, :, None], 3, axis=2) / 3
-    expected = -2 * np.sum(
-        keep * np.log(np.take_along_axis(softmax(a, axis=2), chosen[:, :, None], 2)[..., 0]), axis=1
-    )
+    probability = np.take_along_axis(softmax(a, axis=2), chosen[:, :, None], 2)[..., 0]
+    expected = -2 * np.sum(keep * np.log(probability), axis=1)
     found = deviances(Categorical(), a, session(np.eye(3)[chosen], observed))
     np.testing.assert_allclose(found, expected, rtol=1e-6)  # a share of 1/3 in single precision
 
@@ -75,11 +72,13 @@ def test_small_residuals_are_not_lost_in_single_precision():
 
 @pytest.mark.parametrize("likelihood", [Gaussian(), Bernoulli(), Poisson(), Categorical()])
 def test_what_is_missing_counts_for_nothing(likelihood):
-    y, keep = np.tile([0.0, 1.0], (2, 4, 1)), np.ones((2, 4, 2))
+    y = np.tile([0.0, 1.0], (2, 4, 1))
+    keep = np.ones((2, 4, 2))
     keep[:, 2:] = 0.0
     a = RNG.random((2, 4, 2)) + 0.1
     expected = deviances(likelihood, a, session(y, keep))
-    spoilt_a, spoilt_y = (np.where(keep > 0, x, np.nan) for x in (a, y))
+    spoilt_a = np.where(keep > 0, a, np.nan)
+    spoilt_y = np.where(keep > 0, y, np.nan)
     np.testing.assert_array_equal(
         deviances(likelihood, spoilt_a, session(spoilt_y, keep)), expected
     )
@@ -90,14 +89,14 @@ def test_what_is_missing_counts_for_nothing(likelihood):
 
 def _loop(a, b, null, subject, seed):
     """Draw subjects one by one and add up their sessions."""
-    rng, ids, draws = np.random.default_rng(seed), np.unique(subject), []
+    rng = np.random.default_rng(seed)
+    ids = np.unique(subject)
+    draws = []
     for _ in range(2000):
-        rows = np.concatenate(
-            [np.flatnonzero(subject == s) for s in ids[rng.integers(len(ids), size=len(ids))]]
-        )
-        draws.append(
-            (1 - a[rows].sum() / null[rows].sum()) - (1 - b[rows].sum() / null[rows].sum())
-        )
+        drawn = ids[rng.integers(len(ids), size=len(ids))]
+        rows = np.concatenate([np.flatnonzero(subject == s) for s in drawn])
+        total = null[rows].sum()
+        draws.append((1 - a[rows].sum() / total) - (1 - b[rows].sum() / total))
     return np.percentile(draws, [2.5, 97.5])
 
 
@@ -105,10 +104,8 @@ def test_intervals_over_ten_subjects_are_those_of_a_plain_loop():
     subject = np.array([4, 4, 1, 2, 2, 2, 9, 7, 11, 12, 13, 14, 15])
     null, a, b = RNG.random((3, 13)) + np.array([[2.0], [1.0], [0.5]])
     found = explained_ci(a, null, subject, seed=3)
-    assert (
-        found.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null)
-        and found.n == 10
-    )
+    assert found.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null)
+    assert found.n == 10
     np.testing.assert_allclose(found[1:3], _loop(a, null, null, subject, 3), rtol=1e-9)
     found = difference_ci(a, b, null, subject, seed=4)
     assert found.mean == pytest.approx(explained(a, null) - explained(b, null)) and found.n == 10
@@ -116,8 +113,11 @@ def test_intervals_over_ten_subjects_are_those_of_a_plain_loop():
 
 
 def test_over_fewer_than_ten_subjects_an_interval_is_student_s():
-    """With nulls that are all alike, explained is a plain mean over subjects, whose t interval is
-    in every textbook; with others, subjects are left out one by one."""
+    """Over few subjects, the interval is Student's t.
+
+    With nulls that are all alike, `explained` is a plain mean over subjects, whose t interval is in
+    every textbook. With other nulls, subjects are left out one by one.
+    """
     a = np.array([0.2, 0.5, 0.1, 0.4, 0.3])
     found = explained_ci(np.repeat(a, 2), np.ones(10), np.repeat(np.arange(5), 2))
     half = 2.7764451 * a.std(ddof=1) / np.sqrt(5)
@@ -138,9 +138,8 @@ def test_a_difference_is_paired():
 def test_no_interval_is_invented():
     one = explained_ci(np.array([1.0, 2.0]), np.array([4.0, 4.0]), np.array([5, 5]))
     assert one.mean == pytest.approx(5 / 8) and one.n == 1 and np.isnan(one[1:3]).all()
-    empty = explained_ci(
-        np.array([1.0, 0.0]), np.array([4.0, 0.0]), np.array([0, 1])
-    )  # nothing seen of subject 1
+    # nothing was seen of subject 1
+    empty = explained_ci(np.array([1.0, 0.0]), np.array([4.0, 0.0]), np.array([0, 1]))
     assert empty.n == 1 and np.isnan(empty[1:3]).all()
     assert np.isnan(explained(np.zeros(2), np.zeros(2)))
     nothing = explained_ci(np.zeros(2), np.zeros(2), np.arange(2))
@@ -154,14 +153,16 @@ def test_a_model_that_diverged_explains_nothing_and_warns_nobody(lost):
 
 
 def test_r2_against_a_loop():
-    y, p, keep = RNG.normal(size=(2, 6, 3)), RNG.normal(size=(2, 6, 3)), RNG.random((2, 6, 3)) < 0.6
-    wrong = total = 0.0
+    y = RNG.normal(size=(2, 6, 3))
+    p = RNG.normal(size=(2, 6, 3))
+    keep = RNG.random((2, 6, 3)) < 0.6
+    wrong = 0.0
+    total = 0.0
     for j in range(3):
-        seen, guess = y[..., j][keep[..., j]], p[..., j][keep[..., j]]
-        wrong, total = (
-            wrong + np.sum((seen - guess) ** 2),
-            total + np.sum((seen - seen.mean()) ** 2),
-        )
+        seen = y[..., j][keep[..., j]]
+        guess = p[..., j][keep[..., j]]
+        wrong += np.sum((seen - guess) ** 2)
+        total += np.sum((seen - seen.mean()) ** 2)
     spoilt = np.where(keep, p, np.nan)
     assert r2(spoilt, np.where(keep, y, np.nan), keep) == pytest.approx(1 - wrong / total)
     assert np.isnan(r2(p, np.full_like(y, 0.1), keep)) and np.isnan(r2(p, y, np.zeros_like(y)))

@@ -1,6 +1,4 @@
-"""The engine of fits against a plain loop over outer steps, and its idea of rest against one over
-numbers.
-"""
+"""The engine of fits against a loop over outer steps, and rest against a loop over numbers."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,7 +14,7 @@ from metaplast import train
 from metaplast.feedback.none import None_
 from metaplast.fitting import engine
 from metaplast.fitting.data import arrays
-from metaplast.fitting.engine import CALL, Fitted, Member, _at_rest, fit, in_one_chunk
+from metaplast.fitting.engine import CALL, Member, SearchResult, _at_rest, fit, in_one_chunk
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -37,7 +35,8 @@ FAMILY = Taught(n_in=3, n_out=2, n_steps=6, n_sessions=5, input_sd=1.0)
 NETWORK = Feedforward(hidden=(), output=Sigmoid())
 RULE = Polynomial(terms=("post*pre", "post^2*weight"), rate=0.5, scale=0.3)
 LIFETIME = Lifetime(FAMILY, NETWORK, None_(), Given(), (Slot(rule=RULE),))
-ALL, SOME = (MetaProblem(LIFETIME, MeanLoss(), n_tasks=n, life_clip=0.0) for n in (99, 2))
+ALL = MetaProblem(LIFETIME, MeanLoss(), n_tasks=99, life_clip=0.0)
+SOME = MetaProblem(LIFETIME, MeanLoss(), n_tasks=2, life_clip=0.0)
 SGD = Bptt(steps=23, learning_rate=20.0, optimiser="sgd", schedule="constant_schedule")
 ENDLESS = Fit(window=1000, chunk=1)
 SESSIONS: Any = FAMILY.whole("train")
@@ -57,7 +56,7 @@ def start(
 
 def fits(
     problem, members, settings=ENDLESS, outer: AbstractOuterLoop = SGD, seed=SEED, **more
-) -> list[Fitted]:
+) -> list[SearchResult]:
     return fit(problem, outer, more.pop("sessions", SESSIONS), members, settings, seed, **more)
 
 
@@ -72,8 +71,10 @@ def slope(problem: MetaProblem, theta: Any, batch: Any) -> Any:
 
 def by_hand(problem: MetaProblem, strength: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """(coefficients after every step, losses before it) of plain gradient descent."""
-    theta, tasks = start().theta, arrays(SESSIONS)
-    path, losses = [], []
+    theta = start().theta
+    tasks = arrays(SESSIONS)
+    path = []
+    losses = []
     for index in range(SGD.steps):
         batch = train.take(tasks, train.stream(SEED, "tasks", jnp.asarray(index)), problem.n_tasks)
         loss, grad, _ = slope(problem, theta, batch)
@@ -86,7 +87,7 @@ def by_hand(problem: MetaProblem, strength: float = 0.0) -> tuple[np.ndarray, np
 
 
 @pytest.fixture(scope="module", params=[ALL, SOME], ids=["all sessions", "mini-batches"])
-def both(request) -> tuple[Fitted, np.ndarray, np.ndarray, list[tuple[int, int]]]:
+def both(request) -> tuple[SearchResult, np.ndarray, np.ndarray, list[tuple[int, int]]]:
     ticks: list[tuple[int, int]] = []
     (found,) = fits(request.param, [start()], tick=lambda at, n: ticks.append((at, n)))
     return found, *by_hand(request.param), ticks
@@ -132,7 +133,8 @@ def four() -> list[Member]:
 
 
 def test_members_side_by_side_equal_members_one_by_one(four):
-    alone, beside = fits(ALL, four), fits(ALL, four, replace(ENDLESS, chunk=2))
+    alone = fits(ALL, four)
+    beside = fits(ALL, four, replace(ENDLESS, chunk=2))
     assert len(alone) == len(beside) == 4
     for a, b in zip(alone, beside, strict=True):
         np.testing.assert_allclose(coefficients(b), coefficients(a), atol=1e-5)
@@ -146,10 +148,8 @@ def test_members_side_by_side_equal_members_one_by_one(four):
 @pytest.mark.exact
 def test_members_that_fill_a_group_change_nothing(four, monkeypatch):
     as_users(monkeypatch, engine, "_begin", "_advance")
-    three, more = (
-        fits(ALL, four[:3], replace(ENDLESS, chunk=2)),
-        fits(ALL, four, replace(ENDLESS, chunk=2)),
-    )
+    three = fits(ALL, four[:3], replace(ENDLESS, chunk=2))
+    more = fits(ALL, four, replace(ENDLESS, chunk=2))
     assert len(three) == 3
     for a, b in zip(three, more[:3], strict=True):
         np.testing.assert_array_equal(a.path, b.path)
@@ -162,16 +162,21 @@ def test_each_member_is_fitted_to_its_own_targets():
     )
     other = anti.whole("train").target
     np.testing.assert_array_equal(anti.whole("train").stimulus, SESSIONS.stimulus)
-    told = [{"target": target, "final": {}} for target in (SESSIONS.target, other)]
-    found = fits(ALL, [start(targets=t) for t in told], replace(ENDLESS, chunk=2))
-    plain = [*fits(ALL, [start()]), *fits(ALL, [start()], sessions=SESSIONS.replace(target=other))]
+    members = []
+    for target in (SESSIONS.target, other):
+        members.append(start(targets={"target": target, "final": {}}))
+    found = fits(ALL, members, replace(ENDLESS, chunk=2))
+    plain = fits(ALL, [start()])
+    plain += fits(ALL, [start()], sessions=replace(SESSIONS, target=other))
     for a, b in zip(found, plain, strict=True):
         np.testing.assert_allclose(a.path, b.path, atol=1e-5)
     assert np.abs(coefficients(found[0]) - coefficients(found[1])).max() > 0.1
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_other_mini_batches():
-    (a,), (b,), (c,) = (fits(SOME, [start()], seed=seed) for seed in (3, 3, 4))
+    (a,) = fits(SOME, [start()], seed=3)
+    (b,) = fits(SOME, [start()], seed=3)
+    (c,) = fits(SOME, [start()], seed=4)
     np.testing.assert_array_equal(a.path, b.path)
     assert a.loss == b.loss
     assert not np.array_equal(a.path, c.path)
@@ -220,9 +225,11 @@ def at_rest(paths, window, tolerance):
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_rest_is_what_a_plain_loop_calls_rest(window):
-    rng, seen = np.random.default_rng(window), set()
+    rng = np.random.default_rng(window)
+    seen = set()
     for _ in range(300):
-        n_looks, moving = rng.integers(1, 7), rng.random((1, 5, 1)) < 0.3
+        n_looks = rng.integers(1, 7)
+        moving = rng.random((1, 5, 1)) < 0.3
         steps = rng.normal(size=(n_looks, 5, 3)) * np.where(moving, 0.02, 0.004)
         paths = list(np.cumsum(steps, axis=0) + rng.normal(size=(5, 3)))
         expected = at_rest(paths, window, 0.01)
@@ -233,9 +240,8 @@ def test_rest_is_what_a_plain_loop_calls_rest(window):
 
 def test_what_is_not_a_number_is_never_at_rest():
     assert _at_rest([np.full((1, 2), np.nan)] * 5, 2, 0.1).tolist() == [False]
-    assert _at_rest(
-        [np.ones((1, 2)), np.ones((1, 2)), np.asarray([[1.0, np.inf]])], 2, 0.1
-    ).tolist() == [False]
+    endless = [np.ones((1, 2)), np.ones((1, 2)), np.asarray([[1.0, np.inf]])]
+    assert _at_rest(endless, 2, 0.1).tolist() == [False]
     assert _at_rest([np.ones((2, 2))] * 2, 2, 0.1).tolist() == [False, False]  # too few looks
 
 

@@ -1,4 +1,4 @@
-"""What the history null knows of misses, by hand and on animals whose habit is known."""
+"""The features of misses in the history null, by hand and on animals whose habit is known."""
 
 import numpy as np
 import pytest
@@ -22,10 +22,12 @@ def test_a_miss_is_told_from_the_value_0_and_from_the_end():
 
 
 def test_features_beyond_a_miss_by_hand():
-    """y = 1, -, -, 0, 1, with m = 10, 20 ..., one lag: y(t-1), y m; then missed, what the last
-    value adds to these.
+    """The features of y = 1, -, -, 0, 1 with m = 10, 20, ... and one lag.
+
+    They are y(t-1) and y(t-1) m(t-1), then the miss and the rest of the last value.
     """
-    y, m = np.array([1.0, 0, 0, 0, 1]).reshape(1, 5, 1), 10.0 * np.arange(1.0, 6.0).reshape(1, 5)
+    y = np.array([1.0, 0, 0, 0, 1]).reshape(1, 5, 1)
+    m = 10.0 * np.arange(1.0, 6.0).reshape(1, 5)
     seen = np.array([1, 0, 0, 1, 1]).reshape(1, 5, 1)
     s = session(y, seen, np.zeros((1, 5, 1)), reward=m)
     expected = [  # y, y m, missed, y_1 - y, m_1 - m, y_1 m_1 - y m
@@ -41,38 +43,43 @@ def test_features_beyond_a_miss_by_hand():
 
 
 def _habit(share, every=1, n=30, n_steps=200):
-    """Animals that repeat their last choice with P = sigmoid(2), whatever was missed between; log
-    odds and sessions.
+    """Animals that repeat their last choice with P = sigmoid(2), whatever was missed between.
+
+    Returns: choices, log odds and marks of recorded choices, each [n, n_steps, 1].
     """
     rng = np.random.default_rng(0)
-    y, eta, seen = (np.zeros((n, n_steps, 1)) for _ in range(3))
+    y = np.zeros((n, n_steps, 1))
+    eta = np.zeros((n, n_steps, 1))
+    seen = np.zeros((n, n_steps, 1))
     last = np.zeros(n)
     for t in range(n_steps):
         eta[:, t, 0] = 2.0 * last
         made = (rng.random(n) >= share) & (t % every == every - 1)
         chosen = rng.random(n) < expit(eta[:, t, 0])
-        y[:, t, 0], seen[:, t, 0] = chosen * made, made
+        y[:, t, 0] = chosen * made
+        seen[:, t, 0] = made
         last = np.where(made, np.where(chosen, 1.0, -1.0), last)
     return y, eta, seen
 
 
 def _sessions(y, seen, share=1.0):
-    mine = np.random.default_rng(1).random(y.shape[:2])[:, :, None] < 2 / 3
+    """(train, validation): two thirds of the steps are of training."""
+    trained = np.random.default_rng(1).random(y.shape[:2])[:, :, None] < 2 / 3
     x = np.random.default_rng(2).normal(size=(*y.shape[:2], 1))
-    return tuple(session(y, seen * part * share, x) for part in (mine, ~mine))
+    return session(y, seen * trained * share, x), session(y, seen * ~trained * share, x)
 
 
 @pytest.mark.parametrize(("share", "every"), [(0.0, 1), (0.4, 1), (0.0, 7)])
 def test_a_habit_is_found_whole_beyond_misses(share, every):
-    """Also where choices stand on the last sample of a trial: without what lies beyond, nothing is
-    found there.
+    """The null finds a habit also where choices stand on the last sample of a trial.
+
+    Without the features beyond misses it would find nothing there.
     """
     y, eta, seen = _habit(share, every)
     train, validation = _sessions(y, seen)
     null = history_glm(Bernoulli(), train, validation, seen).predict(validation, seen)
-    mean = deviances(
-        Bernoulli(), mean_null(Bernoulli(), train).predict(validation, seen), validation
-    )
+    at_mean = mean_null(Bernoulli(), train).predict(validation, seen)
+    mean = deviances(Bernoulli(), at_mean, validation)
     best = explained(deviances(Bernoulli(), eta, validation), mean)
     found = explained(deviances(Bernoulli(), null, validation), mean)
     assert best > 0.4
@@ -80,9 +87,7 @@ def test_a_habit_is_found_whole_beyond_misses(share, every):
 
 
 def test_a_miss_is_neither_option():
-    """Read as choice 0, misses would make the null another one when the options change their
-    names.
-    """
+    """Misses read as choice 0 would make another null when the options change their names."""
     y, _, seen = _habit(0.4)
     renamed = (1.0 - y) * seen
     found = []
@@ -91,7 +96,8 @@ def test_a_miss_is_neither_option():
         null = history_glm(Bernoulli(), train, validation, seen).predict(validation, seen)
         found.append(deviances(Bernoulli(), null, validation).sum())
     assert found[0] == pytest.approx(found[1], rel=2e-3)
-    both, everyone = np.concatenate([renamed, y], axis=2), np.repeat(seen, 2, axis=2)
+    both = np.concatenate([renamed, y], axis=2)
+    everyone = np.repeat(seen, 2, axis=2)
     train, validation = _sessions(both, everyone, share=0.5)
     null = history_glm(Categorical(), train, validation, everyone).predict(validation, everyone)
     assert deviances(Categorical(), null, validation).sum() == pytest.approx(found[0], rel=2e-2)

@@ -1,5 +1,6 @@
-"""Intervals against least squares, logistic regression and Student's t in plain NumPy; what is
-open, by algebra.
+"""Intervals against least squares, logistic regression and Student's t in plain NumPy.
+
+Open numbers are checked by algebra.
 """
 
 from dataclasses import replace
@@ -15,8 +16,9 @@ from metaplast.feedback.none import None_
 from metaplast.fitting import intervals as module
 from metaplast.fitting.between import between
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.geometry import Space
-from metaplast.fitting.intervals import Known, intervals
+from metaplast.fitting.geometry import Groups, Space
+from metaplast.fitting.intervals import NumberIntervals, intervals
+from metaplast.fitting.numbers import FittedRule
 from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -41,17 +43,16 @@ FAMILY = Taught(
 RNG = np.random.default_rng(0)
 
 
-def lifetime_of(family: Taught, *terms: str, **given: Any) -> Lifetime:
-    rule = Polynomial(terms=terms, rate=RATE, **given)
-    return Lifetime(
-        family, Feedforward(hidden=(), output=Linear()), None_(), Given(), (Slot(rule=rule),)
-    )
+def lifetime_of(family: Taught, *terms: str, **settings: Any) -> Lifetime:
+    rule = Polynomial(terms=terms, rate=RATE, **settings)
+    network = Feedforward(hidden=(), output=Linear())
+    return Lifetime(family, network, None_(), Given(), (Slot(rule=rule),))
 
 
 def theta_of(lifetime: Lifetime, *coefficients: float) -> Any:
     theta = lifetime.init(jax.random.key(0))
-    own = {**theta["rules"]["rule"], "coefficients": jnp.asarray(coefficients, float)}
-    return {**theta, "rules": {"rule": own}}
+    rule = {**theta["rules"]["rule"], "coefficients": jnp.asarray(coefficients, float)}
+    return {**theta, "rules": {"rule": rule}}
 
 
 def with_values(data: Data, **fields: Any) -> Data:
@@ -64,28 +65,25 @@ def design(data: Data, power: int = 1) -> tuple[np.ndarray, np.ndarray]:
     train = data.sessions["train"]
     x = np.asarray(train.stimulus, np.float64)
     earlier = np.tri(x.shape[1], k=-1)
-    first = np.einsum(
-        "ni,nti->nt", np.asarray(train.weights["input_to_output"], np.float64)[:, 0], x
-    )
+    weights = np.asarray(train.weights["input_to_output"], np.float64)[:, 0]
+    first = np.einsum("ni,nti->nt", weights, x)
     return first, RATE * np.einsum("nsi,nti,ts->nt", x**power, x, earlier)
 
 
-def known_of(lifetime: Lifetime, data: Data, *coefficients: float) -> Known:
+def known_of(lifetime: Lifetime, data: Data, *coefficients: float) -> NumberIntervals:
     theta = theta_of(lifetime, *coefficients)
-    found = intervals(lifetime, data, (theta, everything(theta)), 0)
+    found = intervals(lifetime, data, FittedRule(theta, everything(theta)), 0)
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    found = data_of(FAMILY, lifetime_of(FAMILY, "pre"))
-    first, z = design(found)
-    own = 0.7 + 0.3 * RNG.normal(size=(6, 1))  # animals that differ
-    return with_values(
-        found,
-        target=(first + own * z + 0.4 * RNG.normal(size=z.shape))[:, :, None].astype(np.float32),
-    )
+    taught = data_of(FAMILY, lifetime_of(FAMILY, "pre"))
+    first, z = design(taught)
+    coefficient = 0.7 + 0.3 * RNG.normal(size=(6, 1))  # animals that differ
+    y = first + coefficient * z + 0.4 * RNG.normal(size=z.shape)
+    return with_values(taught, target=y[:, :, None].astype(np.float32))
 
 
 def test_an_interval_is_the_wider_of_the_jackknife_over_subjects_and_of_least_squares(data: Data):
@@ -93,18 +91,15 @@ def test_an_interval_is_the_wider_of_the_jackknife_over_subjects_and_of_least_sq
     y = np.asarray(data.sessions["train"].target, np.float64)[:, :, 0] - first
     fitted = np.sum(z * y) / np.sum(z * z)
     without = [np.sum(np.delete(z * y, s, 0)) / np.sum(np.delete(z * z, s, 0)) for s in range(6)]
-    jackknife = t_quantile(5) * np.sqrt(
-        5 / 6 * np.sum((np.asarray(without) - np.mean(without)) ** 2)
-    )
-    plain = t_quantile(y.size - 1) * np.sqrt(
-        np.sum((y - fitted * z) ** 2) / (y.size - 1) / np.sum(z * z)
-    )
+    away = np.asarray(without) - np.mean(without)
+    jackknife = t_quantile(5) * np.sqrt(5 / 6 * np.sum(away**2))
+    variance = np.sum((y - fitted * z) ** 2) / (y.size - 1)
+    plain = t_quantile(y.size - 1) * np.sqrt(variance / np.sum(z * z))
     known = known_of(lifetime_of(FAMILY, "pre"), data, fitted)
     low, high = known.interval["pre"]
     assert jackknife > 1.5 * plain
     each = np.sum(z * y, axis=1) / np.sum(z * z, axis=1)  # every animal fitted alone
-    left = np.sum((y - fitted * z) ** 2) / (y.size - 1)
-    mean, half = between(each, left / np.sum(z * z, axis=1))
+    mean, half = between(each, variance / np.sum(z * z, axis=1))
     assert low == pytest.approx(RATE * min(fitted - jackknife, mean - half), rel=1e-3)
     assert high == pytest.approx(RATE * max(fitted + jackknife, mean + half), rel=1e-3)
     assert (known.over, known.n, known.open, known.separated) == ("subjects", 6, [], [])
@@ -116,9 +111,8 @@ def test_an_interval_is_the_wider_of_the_jackknife_over_subjects_and_of_least_sq
     rest = (y - fitted * z)[:4]
     width = t_quantile(47) * np.sqrt(np.sum(rest**2) / 47 / np.sum(z[:4] ** 2))
     assert (one.over, one.n) == ("values", 48)
-    assert (one.interval["pre"][1] - one.interval["pre"][0]) / 2 == pytest.approx(
-        RATE * width, rel=1e-4
-    )
+    low, high = one.interval["pre"]
+    assert (high - low) / 2 == pytest.approx(RATE * width, rel=1e-4)
 
 
 def _fields(data: Data) -> dict[str, Any]:
@@ -137,12 +131,11 @@ def test_the_scores_and_information_of_choices_are_those_of_logistic_regression(
         p = 1 / (1 + np.exp(-first - c * z))
         c -= np.sum((p - chosen) * z) / np.sum(p * (1 - p) * z * z)
     p = 1 / (1 + np.exp(-first - c * z))
-    fisher, score = (p * (1 - p) * z * z).sum(axis=1), ((p - chosen) * z).sum(axis=1)
+    fisher = (p * (1 - p) * z * z).sum(axis=1)
+    score = ((p - chosen) * z).sum(axis=1)
     moves = score / (fisher.sum() - fisher)
-    half = max(
-        t_quantile(5) * np.sqrt(5 / 6 * np.sum((moves - moves.mean()) ** 2)),
-        t_quantile(71) / fisher.sum() ** 0.5,
-    )
+    jackknife = t_quantile(5) * np.sqrt(5 / 6 * np.sum((moves - moves.mean()) ** 2))
+    half = max(jackknife, t_quantile(71) / fisher.sum() ** 0.5)
     mean, wide = between(-score / fisher, 1 / fisher)
     low, high = known_of(lifetime_of(family, "pre"), choices, c).interval["pre"]
     assert low == pytest.approx(RATE * (c + np.fmin(-half, mean - wide)), rel=1e-3)
@@ -163,11 +156,10 @@ def test_terms_that_are_the_same_number_are_open_and_their_sum_is_settled(data: 
     assert settled.weights == pytest.approx({"pre": 1.0, "pre^2": 1.0})
     alone = known_of(lifetime_of(FAMILY, "pre"), binary, 0.7)
     assert settled.value == pytest.approx(RATE * 0.7)
-    sizes = [settled.high - settled.low, alone.interval["pre"][1] - alone.interval["pre"][0]]
-    assert sizes[0] == pytest.approx(
-        sizes[1], rel=0.02
-    )  # the two fits differ by one in what noise is divided by
-    assert known.spread is None and known.condition == np.inf
+    low, high = alone.interval["pre"]
+    # the variance of the noise is divided by one more in the other fit
+    assert settled.high - settled.low == pytest.approx(high - low, rel=0.02)
+    assert known.moves is None and known.condition == np.inf
 
 
 def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was_kept(data: Data):
@@ -175,19 +167,17 @@ def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was
     lifetime = lifetime_of(FAMILY, "pre", "pre^2", "weight")
     theta = theta_of(lifetime, 0.7, 0.0, 0.0)
     mask = {**everything(theta), "rules": {"rule": {"coefficients": np.array([1.0, 0.0, 0.0])}}}
-    found = intervals(lifetime, with_values(data, stimulus=x), (theta, mask), 0)
+    found = intervals(lifetime, with_values(data, stimulus=x), FittedRule(theta, mask), 0)
     assert found is not None
     assert found.names == ["pre"] and found.open == [] and np.isfinite(found.interval["pre"]).all()
     (swap,) = found.swaps
     assert set(swap) == {"pre", "pre^2"}
-    told_apart = intervals(lifetime, data, (theta, mask), 0)
+    told_apart = intervals(lifetime, data, FittedRule(theta, mask), 0)
     assert told_apart is not None and told_apart.swaps == []
 
 
 def test_a_term_that_was_never_seen_is_open_and_others_keep_their_interval(data: Data):
-    """Where w = 0 from the first to the last row of every session, nothing tells what a weight
-    would do to itself.
-    """
+    """Where w = 0 in every row of every session, nothing tells the effect of a weight on itself."""
     weights = {"input_to_output": np.zeros((6, 1, 2), np.float32)}
     known = known_of(
         lifetime_of(FAMILY, "pre", "weight"), with_values(data, weights=weights), 0.0, 0.3
@@ -210,8 +200,9 @@ def test_a_number_that_one_subject_alone_settles_is_told(data: Data):
 
 
 def test_only_the_product_of_a_learnt_rate_and_a_coefficient_is_a_number(data: Data):
-    """Rate and coefficient are flat against each other, and their product is as well known as with
-    a fixed rate.
+    """Rate and coefficient are flat against each other.
+
+    Their product is as well known as with a fixed rate.
     """
     fixed = known_of(lifetime_of(FAMILY, "pre"), data, 0.7)
     both = known_of(lifetime_of(FAMILY, "pre", learn="both"), data, 0.7)
@@ -235,14 +226,14 @@ def test_choices_that_are_all_alike_settle_nothing(data: Data):
     assert known.separated == ["pre"] and np.isnan(known.interval["pre"]).all()
     mixed = with_values(alike, target=RNG.integers(2, size=ones.shape).astype(np.float32))
     assert known_of(lifetime_of(family, "pre"), mixed, 0.0).separated == []
-    assert (
-        known_of(lifetime_of(family, "pre"), all_right, 0.7).separated == []
-    )  # given first weights bound it
+    bounded = known_of(lifetime_of(family, "pre"), all_right, 0.7)
+    assert bounded.separated == []  # first weights that are given bound it
 
 
 def test_a_number_that_nothing_depends_on_is_open_and_not_separated(data: Data):
-    """Where w = 0 in every row, `weight` changes nothing, whatever else predicts the choices
-    without fault.
+    """Where w = 0 in every row, `weight` changes nothing.
+
+    That holds whatever else predicts the choices without fault.
     """
     lifetime = lifetime_of(replace(FAMILY, likelihood=Bernoulli()), "pre", "weight")
     sessions = data.sessions["train"]
@@ -258,7 +249,8 @@ def test_a_number_that_nothing_depends_on_is_open_and_not_separated(data: Data):
 
 def test_animals_that_differ_widen_the_interval_as_student_s_t_of_their_means_does():
     """A mean: F_s = n, g_s = -n (mean_s - mean)."""
-    means, n = np.array([0.3, 1.1, 0.7, 0.2, 0.9]), 40.0
+    means = np.array([0.3, 1.1, 0.7, 0.2, 0.9])
+    n = 40.0
     moved = Sensitivity(
         free=np.zeros(1, int),
         score=-n * (means - means.mean())[:, None],
@@ -270,9 +262,10 @@ def test_animals_that_differ_widen_the_interval_as_student_s_t_of_their_means_do
         others=np.zeros((1, 1)),
         n_values=200.0,
     )
-    space = Space(moved, np.arange(5), "subjects")
-    told = student(means)
-    assert space.half(np.ones((1, 1)) / space.unit)[0] == pytest.approx((told.high - told.low) / 2)
+    space = Space(moved, Groups(np.arange(5), "subjects"))
+    expected = student(means)
+    half = space.half(np.ones((1, 1)) / space.unit)[0]
+    assert half == pytest.approx((expected.high - expected.low) / 2)
 
 
 def test_too_many_numbers_are_refused_in_words(data: Data, monkeypatch: pytest.MonkeyPatch):
@@ -281,4 +274,4 @@ def test_too_many_numbers_are_refused_in_words(data: Data, monkeypatch: pytest.M
     assert known.interval == {} and "more than 0" in known.why
     still = replace(lifetime_of(FAMILY, "pre"), slots=())
     theta = still.init(jax.random.key(0))
-    assert intervals(still, data, (theta, theta), 0) is None
+    assert intervals(still, data, FittedRule(theta, theta), 0) is None

@@ -1,5 +1,6 @@
-"""The nulls against closed forms, SciPy's optimiser on the penalised likelihood, and their own
-arrow of time.
+"""The nulls against closed forms, and against SciPy's optimiser on the penalised likelihood.
+
+No null may see values of its own step or of later ones.
 """
 
 from dataclasses import replace
@@ -28,10 +29,7 @@ LINKED = [(ALL[1], 1), (ALL[1], 6), (ALL[2], 2), (ALL[2], 6), (ALL[3], 3), (ALL[
 
 def session(target, observed, stimulus, **modulators):
     n, n_steps = target.shape[:2]
-    zeros, told = (
-        np.zeros((n, n_steps)),
-        {name: np.asarray(m, np.float32) for name, m in modulators.items()},
-    )
+    zeros = np.zeros((n, n_steps))
     arrays = {
         "stimulus": stimulus,
         "target": target,
@@ -41,7 +39,7 @@ def session(target, observed, stimulus, **modulators):
     }
     fields: dict[str, Any] = {name: np.asarray(a, np.float32) for name, a in arrays.items()}
     fields |= {
-        "modulators": told,
+        "modulators": {name: np.asarray(m, np.float32) for name, m in modulators.items()},
         "weights": {},
         "final": {},
         "subject": np.arange(n),
@@ -59,17 +57,21 @@ def values(likelihood, shape, rng):
 
 
 def world(likelihood, n_out=3, seed=0, lost=0.1):
-    """(train, validation, seen): a tenth of the steps was not recorded, a third of the rest chooses
-    the strength.
+    """(train, validation, seen) of random sessions.
+
+    A tenth of the steps was not recorded. A third of the rest chooses the strength.
     """
     rng = np.random.default_rng(seed)
-    y, x = values(likelihood, (N, T, n_out), rng), rng.normal(size=(N, T, 2))
+    y = values(likelihood, (N, T, n_out), rng)
+    x = rng.normal(size=(N, T, 2))
     whole = isinstance(likelihood, Categorical)
     seen = (rng.random((N, T, 1 if whole else n_out)) > lost) * np.ones((N, T, n_out))
-    share, mine = likelihood.share(n_out), (rng.random((N, T, 1)) < 2 / 3).astype(float)
+    share = likelihood.share(n_out)
+    trained = (rng.random((N, T, 1)) < 2 / 3).astype(float)
     y = y * seen
-    given = {"surprise": rng.normal(size=(N, T)), "reward": rng.random((N, T)) < 0.5}
-    train, validation = (session(y, seen * part * share, x, **given) for part in (mine, 1 - mine))
+    modulators = {"surprise": rng.normal(size=(N, T)), "reward": rng.random((N, T)) < 0.5}
+    train = session(y, seen * trained * share, x, **modulators)
+    validation = session(y, seen * (1 - trained) * share, x, **modulators)
     return train, validation, seen
 
 
@@ -78,18 +80,15 @@ def rows_of(train, seen, unit, lags, everyone):
     features = shared_features(train, seen, lags, everyone, bool(missed(seen).any()))
     if not everyone:
         gaps = bool(missed(seen[:, :, [unit]]).any())
-        features = np.concatenate(
-            [features, own_features(train, seen, lags, np.array([unit]), gaps)[:, :, 0]], axis=2
-        )
+        own = own_features(train, seen, lags, np.array([unit]), gaps)[:, :, 0]
+        features = np.concatenate([features, own], axis=2)
     used = train.observed[:, :, unit] > 0
     x = features[used]
     sd = x.std(axis=0)
     scale = np.where(sd > 0, sd, np.inf)
-    return (
-        (x - x.mean(axis=0)) / scale,
-        np.asarray(train.target, np.float64)[used],
-        (features - x.mean(axis=0)) / scale,
-    )
+    mean = x.mean(axis=0)
+    y = np.asarray(train.target, np.float64)[used]
+    return (x - mean) / scale, y, (features - mean) / scale
 
 
 def strength_of(null):
@@ -97,7 +96,8 @@ def strength_of(null):
 
 
 def test_features_of_one_step_by_hand():
-    y, x = np.arange(1.0, 7.0).reshape(1, 6, 1), np.arange(12.0).reshape(1, 6, 2)
+    y = np.arange(1.0, 7.0).reshape(1, 6, 1)
+    x = np.arange(12.0).reshape(1, 6, 2)
     seen = np.ones((1, 6, 1))
     seen[0, 2] = 0
     s = session(y, seen, x, b=[[1, 2, 3, 4, 5, 6]], a=[[10, 20, 30, 40, 50, 60]])
@@ -116,7 +116,8 @@ def test_the_mean_explains_exactly_nothing():
     expected = [train.target[:, :, j].astype(float)[used[:, :, j]].mean() for j in range(6)]
     np.testing.assert_allclose(predicted, np.broadcast_to(expected, predicted.shape), rtol=1e-12)
     assert r2(predicted, np.asarray(train.target), used) == pytest.approx(0.0, abs=1e-12)
-    assert explained(*[deviances(Gaussian(), predicted, train)] * 2) == 0.0
+    deviance = deviances(Gaussian(), predicted, train)
+    assert explained(deviance, deviance) == 0.0
 
 
 @pytest.mark.parametrize("likelihood", ALL)
@@ -142,23 +143,23 @@ def test_a_unit_without_values_takes_the_mean_of_all():
 @pytest.mark.parametrize("n_out", [2, 6])
 @pytest.mark.parametrize("lost", [0.0, 0.1])
 def test_gaussian_is_ridge_by_least_squares(n_out, lost):
-    """min |y - b0 - Xb|^2 / n + strength |b|^2, as least squares with rows sqrt(n strength) below
-    X.
+    """Ridge is a least squares problem with rows sqrt(n strength) below X.
+
+    min |y - b0 - Xb|^2 / n + strength |b|^2
     """
     train, validation, seen = world(Gaussian(), n_out, seed=1, lost=lost)
     null = history_glm(Gaussian(), train, validation, seen, lags=2)
-    found, strength = null.predict(validation, seen), strength_of(null)
+    found = null.predict(validation, seen)
+    strength = strength_of(null)
     for unit in range(n_out):
         x, y, everywhere = rows_of(train, seen, unit, 2, n_out <= 4)
         n, k = x.shape
         above = np.concatenate([np.ones((n, 1)), x], axis=1)
         below = np.concatenate([np.zeros((k, 1)), np.sqrt(n * strength) * np.eye(k)], axis=1)
-        b = np.linalg.lstsq(
-            np.concatenate([above, below]), np.concatenate([y[:, unit], np.zeros(k)])
-        )[0]
-        np.testing.assert_allclose(
-            found[:, :, unit], b[0] + everywhere @ b[1:], rtol=1e-9, atol=1e-9
-        )
+        values = np.concatenate([y[:, unit], np.zeros(k)])
+        b = np.linalg.lstsq(np.concatenate([above, below]), values)[0]
+        expected = b[0] + everywhere @ b[1:]
+        np.testing.assert_allclose(found[:, :, unit], expected, rtol=1e-9, atol=1e-9)
 
 
 LOSSES = {
@@ -191,10 +192,9 @@ def scipy_fit(kind, x, y, strength):
         return loss, (x1.T @ (SLOPES[kind](eta) - y) / len(x) + strength * penalised * b).ravel()
 
     start = np.zeros((x1.shape[1], y.shape[1]))
-    b = minimize(
-        total, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 5000}
-    ).x
-    b = b.reshape(x1.shape[1], -1)
+    options = {"gtol": 1e-9, "maxiter": 5000}
+    solution = minimize(total, start.ravel(), jac=True, method="BFGS", options=options)
+    b = solution.x.reshape(x1.shape[1], -1)
     return b[0], b[1:]
 
 
@@ -202,12 +202,14 @@ def scipy_fit(kind, x, y, strength):
 @pytest.mark.parametrize("only", [1.0, 1e-2])
 def test_other_links_maximise_the_penalised_likelihood(likelihood, n_out, only, monkeypatch):
     monkeypatch.setattr("metaplast.fitting.nulls.STRENGTHS", (only,))
-    kind, whole = type(likelihood).__name__, isinstance(likelihood, Categorical)
+    kind = type(likelihood).__name__
+    whole = isinstance(likelihood, Categorical)
     train, validation, seen = world(likelihood, n_out, seed=2)
     null = history_glm(likelihood, train, validation, seen, lags=2)
     assert strength_of(null) == only
     found = null.predict(validation, seen)
-    for units in [list(range(n_out))] if whole else [[j] for j in range(n_out)]:
+    problems = [list(range(n_out))] if whole else [[j] for j in range(n_out)]
+    for units in problems:
         x, y, everywhere = rows_of(train, seen, units[0], 2, n_out <= 4 or whole)
         b0, b = scipy_fit(kind, x, y[:, units], only)
         eta = b0 + everywhere @ b
@@ -238,16 +240,16 @@ def test_of_equal_strengths_the_stronger_is_chosen():
 
 
 def test_a_logistic_model_with_history_is_recovered():
-    """log odds = 0.8 x(t) + 1.5 y(t-1) m(t-1) - y(t-2), from one session to sessions that training
-    did not see.
+    """The null predicts sessions that training did not see.
+
+    log odds = 0.8 x(t) + 1.5 y(t-1) m(t-1) - y(t-2) - 0.3
     """
     rng = np.random.default_rng(4)
-    n, n_steps = 12, 500
-    x, m, y = (
-        rng.normal(size=(n, n_steps, 1)),
-        rng.normal(size=(n, n_steps)),
-        np.zeros((n, n_steps, 1)),
-    )
+    n = 12
+    n_steps = 500
+    x = rng.normal(size=(n, n_steps, 1))
+    m = rng.normal(size=(n, n_steps))
+    y = np.zeros((n, n_steps, 1))
     eta = np.zeros((n, n_steps, 1))
     for t in range(n_steps):
         eta[:, t] = 0.8 * x[:, t] - 0.3
@@ -269,15 +271,18 @@ def test_a_logistic_model_with_history_is_recovered():
 @pytest.mark.parametrize("likelihood, n_out", SIZES)
 def test_no_value_reaches_a_prediction_of_its_own_step_or_before(likelihood, n_out):
     train, validation, seen = world(likelihood, n_out, seed=5, lost=0.0)
-    null, t = history_glm(likelihood, train, validation, seen), 20
+    null = history_glm(likelihood, train, validation, seen)
+    t = 20
     before = null.predict(train, seen)
     target = np.array(train.target)
     target[:, t] = np.roll(target[:, t], 1, axis=-1) + 1.0
     after = null.predict(replace(train, target=target), seen)
     np.testing.assert_array_equal(after[:, : t + 1], before[:, : t + 1])
     assert np.any(after[:, t + 1] != before[:, t + 1])
-    told = {name: np.where(np.arange(T) == t, m + 1, m) for name, m in train.modulators.items()}
-    after = null.predict(replace(train, modulators=told), seen)
+    changed = {}
+    for name, modulator in train.modulators.items():
+        changed[name] = np.where(np.arange(T) == t, modulator + 1, modulator)
+    after = null.predict(replace(train, modulators=changed), seen)
     np.testing.assert_array_equal(after[:, : t + 1], before[:, : t + 1])
     assert np.any(after[:, t + 1] != before[:, t + 1])
 
@@ -286,24 +291,29 @@ def test_no_value_reaches_a_prediction_of_its_own_step_or_before(likelihood, n_o
 def test_missing_values_count_for_nothing(likelihood, n_out):
     train, validation, seen = world(likelihood, n_out, seed=6)
     spoilt = [replace(s, target=np.where(seen > 0, s.target, np.nan)) for s in (train, validation)]
-    for make in (
-        lambda a, b: mean_null(likelihood, a),
-        lambda a, b: history_glm(likelihood, a, b, seen),
-    ):
-        clean = make(train, validation)
-        np.testing.assert_array_equal(
-            make(*spoilt).predict(spoilt[0], seen), clean.predict(train, seen)
-        )
+
+    def mean(train, validation):
+        return mean_null(likelihood, train)
+
+    def history(train, validation):
+        return history_glm(likelihood, train, validation, seen)
+
+    for make in (mean, history):
+        expected = make(train, validation).predict(train, seen)
+        predicted = make(*spoilt).predict(spoilt[0], seen)
+        np.testing.assert_array_equal(predicted, expected)
 
 
 def test_values_that_are_held_out_fit_nothing():
-    """The last step of every session is in no feature: its value must not matter unless training
-    looks at it.
+    """The last step of every session is in no feature.
+
+    Its value must not matter unless training looks at it.
     """
     train, validation, seen = world(Bernoulli(), seed=7)
     observed = np.array(train.observed)
     observed[:, -1] = 0
-    train, other = replace(train, observed=observed), np.array(train.target)
+    train = replace(train, observed=observed)
+    other = np.array(train.target)
     other[:, -1] = 1 - other[:, -1]
     looked = np.array(validation.observed)
     looked[:, -1] = 0
@@ -320,7 +330,8 @@ def test_one_value_alone_leaves_everything_finite(likelihood):
     train, validation, seen = world(likelihood, seed=8)
     constant = np.zeros((N, T, 3))
     constant[..., 0] = float(isinstance(likelihood, Categorical))
-    train, validation = replace(train, target=constant), replace(validation, target=constant)
+    train = replace(train, target=constant)
+    validation = replace(validation, target=constant)
     predicted = history_glm(likelihood, train, validation, seen).predict(train, seen)
     assert np.isfinite(predicted).all() and np.all(deviances(likelihood, predicted, train) < 1e-2)
 

@@ -62,8 +62,9 @@ def penalised(strength: float, mask: Any = MASK, problem: Problem | None = None)
 
 
 def by_hand(theta: Any, mask: Any, strength: float) -> tuple[float, np.ndarray]:
-    """(loss, gradient); only the coefficients of terms pay, not the last number, another constant
-    of a rule.
+    """(loss, gradient). The coefficients of terms pay alone.
+
+    The last number, another constant of a rule, does not.
     """
     m, terms = flat(mask), np.asarray([0, 0, 1, 1, 1, 0])
     inner = m * flat(theta)
@@ -106,8 +107,10 @@ def test_a_stack_is_taken_apart_again():
 
 
 def test_no_number_pays_but_coefficients_of_terms():
-    """A learned rate, the constants of another slot, one theta per edge, a rule whose theta is one
-    array.
+    """Other numbers do not pay.
+
+    They are a learned rate, a constant of another slot, and a rule whose theta is one array. The
+    coefficients of a slot with one theta per edge pay.
     """
     rules = {
         "a": {"coefficients": np.asarray([2.0, -1.0]), "log_rate": np.asarray(7.0)},

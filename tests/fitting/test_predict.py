@@ -1,4 +1,4 @@
-"""What a theta says about sessions, against a network and a rule written in NumPy."""
+"""Predictions of a theta for sessions, against a network and a rule written in NumPy."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,21 +21,20 @@ from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.rules.polynomial import Polynomial
 from metaplast.testing.base import quick_jit
 
-N, T, EDGE = 5, 6, "input_to_output"
+N = 5  # sessions
+T = 6  # steps
+EDGE = "input_to_output"
 FAMILY = Taught(n_in=3, n_out=2, n_steps=T, n_sessions=N, input_sd=1.0)
 RULE = Polynomial(terms=("post*pre", "post^2*weight", "pre"), rate=0.5)
-LIFETIME = Lifetime(
-    FAMILY, Feedforward(hidden=(), output=Sigmoid()), None_(), Given(), (Slot(rule=RULE),)
-)
+NETWORK = Feedforward(hidden=(), output=Sigmoid())
+LIFETIME = Lifetime(FAMILY, NETWORK, None_(), Given(), (Slot(rule=RULE),))
 COEFFICIENTS = np.asarray([0.8, -0.3, 0.4])
 MANY = 400
 
 
 def theta_of(*coefficients: float) -> Any:
-    return {
-        **LIFETIME.init(jax.random.key(0)),
-        "rules": {"rule": {"coefficients": jnp.asarray(coefficients or COEFFICIENTS, float)}},
-    }
+    rule = {"coefficients": jnp.asarray(coefficients or COEFFICIENTS, float)}
+    return {**LIFETIME.init(jax.random.key(0)), "rules": {"rule": rule}}
 
 
 @pytest.fixture(scope="module")
@@ -49,32 +48,29 @@ def sessions():
 
 
 def by_hand(sessions, coefficients, rate=0.5) -> tuple[np.ndarray, np.ndarray]:
-    """(activity [n, T, n_out], weights after every step [n, T, n_out, n_in]) in double
-    precision.
-    """
+    """(activity [n, T, n_out], weights [n, T, n_out, n_in] after every step), double precision."""
     a, b, c = coefficients
-    seen, weights = np.zeros((N, T, 2)), np.zeros((N, T, 2, 3))
+    seen = np.zeros((N, T, 2))
+    weights = np.zeros((N, T, 2, 3))
     for s in range(N):
         w = np.asarray(sessions.weights[EDGE][s], np.float64)
         for t in range(T):
             x = np.asarray(sessions.stimulus[s, t], np.float64)
             y = 1 / (1 + np.exp(-w @ x))
-            w = w + sessions.gate[s, t] * rate * (
-                a * np.outer(y, x) + b * (y**2)[:, None] * w + c * x[None, :]
-            )
-            seen[s, t], weights[s, t] = y, w
+            change = a * np.outer(y, x) + b * (y**2)[:, None] * w + c * x[None, :]
+            w = w + sessions.gate[s, t] * rate * change
+            seen[s, t] = y
+            weights[s, t] = w
     return seen, weights
 
 
 def test_activity_and_last_weights_are_those_of_a_numpy_network(sessions):
     seen, weights = by_hand(sessions, COEFFICIENTS)
     np.testing.assert_allclose(activity(LIFETIME, theta_of(), sessions, 0), seen, atol=1e-5)
-    np.testing.assert_allclose(
-        final_weights(LIFETIME, theta_of(), sessions, 0)[EDGE], weights[:, -1], atol=1e-5
-    )
-    assert (
-        np.abs(seen - by_hand(sessions, (0, 0, 0))[0]).max() > 0.05
-    )  # the control: the rule matters
+    final = final_weights(LIFETIME, theta_of(), sessions, 0)[EDGE]
+    np.testing.assert_allclose(final, weights[:, -1], atol=1e-5)
+    still = by_hand(sessions, (0, 0, 0))[0]
+    assert np.abs(seen - still).max() > 0.05  # the control: the rule matters
     ungated = sessions.replace(gate=np.ones_like(sessions.gate))
     assert np.abs(seen - by_hand(ungated, COEFFICIENTS)[0]).max() > 0.05
 
@@ -82,76 +78,67 @@ def test_activity_and_last_weights_are_those_of_a_numpy_network(sessions):
 def many(lifetime, sessions, spread) -> dict[str, Any]:
     """MANY draws of everything, stacked."""
     draw = lambda key: drawn(lifetime, theta_of(), arrays(sessions), key, jnp.asarray(spread))
-    return jax.tree.map(
-        np.asarray, quick_jit(jax.vmap(draw))(jax.random.split(jax.random.key(5), MANY))
-    )
+    keys = jax.random.split(jax.random.key(5), MANY)
+    return jax.tree.map(np.asarray, quick_jit(jax.vmap(draw))(keys))
 
 
 def surprise(sample, expected) -> float:
-    """Standard errors between the means of samples and what is expected, at most."""
-    return float(
-        np.max(
-            np.abs(sample.mean(axis=0) - expected)
-            / (sample.std(axis=0, ddof=1) / np.sqrt(len(sample)))
-        )
-    )
+    """The largest distance between the mean of samples and its expectation, in standard errors."""
+    error = sample.std(axis=0, ddof=1) / np.sqrt(len(sample))
+    return float(np.max(np.abs(sample.mean(axis=0) - expected) / error))
 
 
 def test_drawn_values_have_the_mean_and_spread_of_the_likelihood(sessions):
     measured = np.array(sessions.weights[EDGE])
     measured[0, 0] = np.nan
-    told = many(LIFETIME, sessions.replace(final={EDGE: measured}), 0.3)
-    assert set(told) == {
-        "target",
-        "final",
-    }  # the mask, the design and the first weights are not touched
+    draws = many(LIFETIME, sessions.replace(final={EDGE: measured}), 0.3)
+    # the mask, the design and the first weights are not touched
+    assert set(draws) == {"target", "final"}
     seen, weights = by_hand(sessions, COEFFICIENTS)
-    assert surprise(told["target"], seen) < 4.5
-    np.testing.assert_allclose(told["target"].std(axis=0), 0.3, rtol=0.2)
-    assert told["target"].std() > 0
-    last = told["final"][EDGE]
+    assert surprise(draws["target"], seen) < 4.5
+    np.testing.assert_allclose(draws["target"].std(axis=0), 0.3, rtol=0.2)
+    assert draws["target"].std() > 0
+    last = draws["final"][EDGE]
     np.testing.assert_array_equal(np.isnan(last), np.broadcast_to(np.isnan(measured), last.shape))
     known = np.isfinite(measured)
     assert surprise(last[:, known], weights[:, -1][known]) < 4.5
     np.testing.assert_allclose(last[:, known].std(axis=0), 0.3, rtol=0.2)
-    correlation = np.corrcoef(told["target"].reshape(MANY, -1).T)
-    assert (
-        np.abs(correlation - np.eye(len(correlation))).max() < 0.3
-    )  # every value has noise of its own
+    correlation = np.corrcoef(draws["target"].reshape(MANY, -1).T)
+    # every value has noise of its own
+    assert np.abs(correlation - np.eye(len(correlation))).max() < 0.3
 
 
 def test_drawn_choices_have_the_frequency_of_the_likelihood(sessions):
     lifetime = replace(LIFETIME, task=replace(FAMILY, likelihood=Bernoulli()))
-    told = many(lifetime, sessions, 0.3)["target"]
-    assert set(np.unique(told)) == {0.0, 1.0}
+    draws = many(lifetime, sessions, 0.3)["target"]
+    assert set(np.unique(draws)) == {0.0, 1.0}
     p = 1 / (1 + np.exp(-by_hand(sessions, COEFFICIENTS)[0]))  # the activity is the log odds
     error = np.sqrt(p * (1 - p) / MANY)
-    assert np.max(np.abs(told.mean(axis=0) - p) / error) < 4.5
+    assert np.max(np.abs(draws.mean(axis=0) - p) / error) < 4.5
 
 
 def test_a_clamped_recording_keeps_its_values_and_draws_weights_where_they_were_measured():
     family = SpikePairing(n_in=3, n_out=2, n_steps=T, n_sessions=5)
     truth: Any = family.truth()
-    slots = tuple(
-        Slot(f"slot_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items())
-    )
-    lifetime = Lifetime(family, truth.network, None_(), Given(), slots)
+    slots = []
+    for index, (edges, rule) in enumerate(truth.rules.items()):
+        slots.append(Slot(f"slot_{index}", edges, rule))
+    lifetime = Lifetime(family, truth.network, None_(), Given(), tuple(slots))
     whole: Any = family.whole("train")
     edge = "input_to_recorded"
     measured = np.array(whole.final[edge])
     measured[0] = np.nan
-    told = drawn(
+    draws = drawn(
         lifetime,
         lifetime.init(jax.random.key(0)),
         arrays(whole.replace(final={edge: measured})),
         jax.random.key(1),
         jnp.asarray(1e-3),
     )
-    np.testing.assert_array_equal(told["target"], whole.target)
-    np.testing.assert_array_equal(np.isnan(told["final"][edge]), np.isnan(measured))
-    np.testing.assert_allclose(
-        told["final"][edge][1:], measured[1:], atol=1e-2
-    )  # the truth's own weights and noise
+    np.testing.assert_array_equal(draws["target"], whole.target)
+    np.testing.assert_array_equal(np.isnan(draws["final"][edge]), np.isnan(measured))
+    # the weights of the truth, and noise
+    np.testing.assert_allclose(draws["final"][edge][1:], measured[1:], atol=1e-2)
 
 
 def r2(truth, other) -> float:
@@ -172,7 +159,8 @@ def test_the_truth_explains_all_of_its_weights(source, sessions):
 def test_another_rule_explains_what_numpy_says_it_does(source, sessions):
     other = (0.6, 0.2, 0.5)
     sessions = sessions.replace(observed=np.ones_like(sessions.observed))
-    true, fitted = by_hand(sessions, COEFFICIENTS)[1], by_hand(sessions, other)[1]
+    true = by_hand(sessions, COEFFICIENTS)[1]
+    fitted = by_hand(sessions, other)[1]
     first = np.asarray(sessions.weights[EDGE], np.float64)[:, None]
     expected = (r2(true, fitted), r2(true - first, fitted - first))
     found = weights_explained(source, LIFETIME, theta_of(*other), sessions, 0)[EDGE]
@@ -183,12 +171,15 @@ def test_another_rule_explains_what_numpy_says_it_does(source, sessions):
 
 
 def test_padded_steps_are_no_evidence_but_unobserved_ones_between_are(source, sessions):
-    other, observed = (0.6, 0.2, 0.5), np.ones_like(sessions.observed)
-    observed[:, 4:], observed[:, 2] = 0.0, 0.0
+    other = (0.6, 0.2, 0.5)
+    observed = np.ones_like(sessions.observed)
+    observed[:, 4:] = 0.0
+    observed[:, 2] = 0.0
     stimulus = np.array(sessions.stimulus)
     stimulus[:, 4:] = 9.0
     sessions = sessions.replace(observed=observed, stimulus=stimulus)
-    true, fitted = by_hand(sessions, COEFFICIENTS)[1][:, :4], by_hand(sessions, other)[1][:, :4]
+    true = by_hand(sessions, COEFFICIENTS)[1][:, :4]
+    fitted = by_hand(sessions, other)[1][:, :4]
     first = np.asarray(sessions.weights[EDGE], np.float64)[:, None]
     found = weights_explained(source, LIFETIME, theta_of(*other), sessions, 0)[EDGE]
     assert found == pytest.approx((r2(true, fitted), r2(true - first, fitted - first)), abs=1e-4)

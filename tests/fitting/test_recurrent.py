@@ -1,5 +1,6 @@
-"""A recorded layer whose cells excite each other, and nothing else recorded: the rule of its own
-synapses is found.
+"""The rule of recurrent synapses is found.
+
+The recorded cells excite each other, and nothing else is recorded.
 """
 
 from typing import Any
@@ -21,22 +22,30 @@ from metaplast.rules.polynomial import Polynomial
 from metaplast.settings.fit import Fit
 from outer_loops.lbfgs import Lbfgs
 
-TRUTH, NOISE = {"post*pre": 0.05, "weight": -0.03}, 0.1
+TRUTH = {"post*pre": 0.05, "weight": -0.03}
+NOISE = 0.1
 
 
 def _simulated(path: Any) -> Recordings:
     """y(t) = tanh(V x(t) + W y(t - 1)), recorded with noise; W learns, and forgets."""
-    rng, rows = np.random.default_rng(0), {name: [] for name in ("stimulus", "activity", "session")}
-    v, first = rng.normal(0, 0.7, (3, 4)), rng.normal(0, 0.4, (3, 3))
+    rng = np.random.default_rng(0)
+    stimulus = []
+    activity = []
+    sessions = []
+    v = rng.normal(0, 0.7, (3, 4))
+    first = rng.normal(0, 0.4, (3, 3))
     for session in range(8):
-        w, y = first, np.zeros(3)
+        w = first
+        y = np.zeros(3)
         for _ in range(60):
-            x, before = rng.normal(size=4), y
+            x = rng.normal(size=4)
+            before = y
             y = np.tanh(v @ x + w @ before)
-            for name, value in zip(rows, (x, y + NOISE * rng.normal(size=3), session), strict=True):
-                rows[name].append(value)
+            stimulus.append(x)
+            activity.append(y + NOISE * rng.normal(size=3))
+            sessions.append(session)
             w = w + TRUTH["post*pre"] * np.outer(y, before) + TRUTH["weight"] * w
-    np.savez(path, **{name: np.asarray(values) for name, values in rows.items()})
+    np.savez(path, stimulus=stimulus, activity=activity, session=sessions)
     return Recordings(path=str(path))
 
 
@@ -50,4 +59,4 @@ def test_a_fit_finds_the_rule_of_recurrent_synapses(tmp_path: Any) -> None:
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=99, life_clip=0.0)
     row = fit_row(problem, Lbfgs(steps=150), data_of(family, lifetime), Fit(starts=1), 0)
     assert numbers(lifetime, row.theta) == pytest.approx(TRUTH, abs=0.01)
-    assert row.spread == pytest.approx(NOISE, rel=0.1)
+    assert row.residual_sd == pytest.approx(NOISE, rel=0.1)

@@ -1,4 +1,4 @@
-"""A family of rules that contains the truth finds it; what training must not see changes no bit."""
+"""A family of rules that contains the truth finds it; values that are held out change no bit."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,9 +9,10 @@ import pytest
 from inner_tasks.taught import Taught
 from metaplast.feedback.none import None_
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.engine import Fitted
+from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity, weights_explained
+from metaplast.fitting.result import StartAgreement
 from metaplast.fitting.rows import Row, agreement, fit_row
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -29,7 +30,9 @@ HELD = HeldOut(subjects=0.2, trials=0.17)  # one of five sessions, one of six st
 FAMILY = Taught(n_in=3, n_out=2, n_steps=6, n_sessions=5, input_sd=1.0, held=HELD)
 RULE = Polynomial(terms=("post*pre", "post^2*weight", "pre", "weight"), rate=0.1, scale=0.1)
 TRUTH = [1.0, -1.0, 0.0, 0.0]
-OUTER, SHORT, LONG = Lbfgs(steps=120), Fit(starts=2), Fit(starts=1, few=3, strengths=(1e-4, 1e-1))
+OUTER = Lbfgs(steps=120)
+SHORT = Fit(starts=2)
+LONG = Fit(starts=1, few=3, strengths=(1e-4, 1e-1))
 SEED = 0
 
 
@@ -62,32 +65,36 @@ def coefficients(row: Any) -> np.ndarray:
 
 
 def wild(data: Data, keep: set[str]) -> Data:
-    """Other values wherever the splits in `keep` do not look, also in the steps of their own
-    sessions.
+    """The data with other values wherever the splits in `keep` do not look.
+
+    Steps of their own sessions are among them.
     """
-    rng, sessions, given = np.random.default_rng(1), {}, dict[Any, Any](data.sessions)
-    for split, s in given.items():
-        noise = rng.normal(scale=50.0, size=s.target.shape).astype(np.float32)
-        mine = s.observed > 0 if split in keep else np.zeros_like(s.observed, bool)
-        sessions[split] = s.replace(target=np.where(mine, s.target, noise))
+    rng = np.random.default_rng(1)
+    sessions = {}
+    for split, session in data.sessions.items():
+        noise = rng.normal(scale=50.0, size=session.target.shape).astype(np.float32)
+        kept = session.observed > 0
+        if split not in keep:
+            kept = np.zeros_like(session.observed, bool)
+        sessions[split] = replace(session, target=np.where(kept, session.target, noise))
     return data._replace(sessions=sessions)
 
 
 @pytest.mark.system  # a program of many seconds
 def test_a_family_that_contains_the_truth_finds_it(short, data):
     np.testing.assert_allclose(coefficients(short), TRUTH, atol=0.05)
-    of_weights, of_changes = weights_explained(
-        data.source, PROBLEM.lifetime, short.theta, data.sessions["heldout"], SEED
-    )["input_to_output"]
-    assert of_weights > 0.98
-    assert of_changes > 0.98
-    assert all(w.r2 > 0.999 for w in short.worths.values())
-    assert [len(w.deviance) for w in short.worths.values()] == [4, 4, 1]
+    heldout = data.sessions["heldout"]
+    r2 = weights_explained(data.source, PROBLEM.lifetime, short.theta, heldout, SEED)
+    assert r2["input_to_output"].weights > 0.98
+    assert r2["input_to_output"].changes > 0.98
+    judgements = short.judgements.values()
+    assert all(judgement.r2 > 0.999 for judgement in judgements)
+    assert [len(judgement.deviance) for judgement in judgements] == [4, 4, 1]
     assert (short.path, short.at) == ([], 0)
     assert np.all(short.mask["rules"]["rule"]["coefficients"] == 1.0)
     assert short.last is short.starts[0]
     assert [s.loss for s in short.starts] == sorted(s.loss for s in short.starts)
-    assert short.spread < 1e-3
+    assert short.residual_sd < 1e-3
 
 
 def test_a_long_rule_is_reduced_to_the_terms_it_needs(long):
@@ -105,9 +112,10 @@ def test_what_training_does_not_see_changes_no_bit_of_a_short_rule(short, data):
     for a, b in zip(other.starts, short.starts, strict=True):
         np.testing.assert_array_equal(a.path, b.path)
         assert a.loss == b.loss
-    assert other.spread == short.spread
+    assert other.residual_sd == short.residual_sd
     for split in ("validation", "heldout"):  # the control: there it shows
-        assert other.worths[split].deviance.sum() > 100.0 > short.worths[split].deviance.sum()
+        worse = other.judgements[split].deviance.sum()
+        assert worse > 100.0 > short.judgements[split].deviance.sum()
 
 
 def test_held_out_values_change_no_bit_of_a_long_rule_and_validation_chooses_only(long, data):
@@ -135,8 +143,8 @@ def test_the_spread_is_the_standard_deviation_of_the_residuals_whatever_the_unit
     assert (row.starts, row.last) == ([], None)  # nothing is learned, nothing fitted
     train = data.sessions["train"]
     off = (activity(problem.lifetime, row.theta, train, SEED) - train.target)[train.observed > 0]
-    assert row.spread == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-4)
-    assert agreement(problem, row) == {"n": 0, "same": 0, "spread": 0.0}
+    assert row.residual_sd == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-4)
+    assert agreement(problem, row) == StartAgreement(n=0, same=0, spread=0.0)
 
 
 def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
@@ -144,7 +152,7 @@ def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
     made = []
     for loss, values in ends:
         theta = {**row.theta, "rules": {"rule": {"coefficients": np.asarray(values, np.float32)}}}
-        made.append(Fitted(theta, np.zeros((1, 4)), 10, True, loss, 0))
+        made.append(SearchResult(theta, np.zeros((1, 4)), 10, True, loss, 0))
     return row._replace(starts=made)
 
 
@@ -155,17 +163,17 @@ def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
         (1.02, [9.0, 9.0, 9.0, 9.0]),
     ]
     found = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
-    assert found == {"n": 4, "same": 2, "spread": pytest.approx(0.5)}
-    assert agreement(PROBLEM, row_of(short, ends[0])) == {"n": 1, "same": 1, "spread": 0.0}
+    assert found == StartAgreement(4, 2, spread=pytest.approx(0.5))
+    assert agreement(PROBLEM, row_of(short, ends[0])) == StartAgreement(n=1, same=1, spread=0.0)
     broken = agreement(PROBLEM, row_of(short, (float("nan"), [np.nan] * 4)))
-    assert broken == {"n": 1, "same": 0, "spread": 0.0}
+    assert broken == StartAgreement(n=1, same=0, spread=0.0)
     still = agreement(PROBLEM, row_of(short, (1.0, [0.0] * 4), (1.0, [0.0] * 4)))
-    assert still == {"n": 2, "same": 2, "spread": 0.0}
+    assert still == StartAgreement(n=2, same=2, spread=0.0)
 
 
 def test_agreement_is_in_what_acts_on_weights(short):
     found = agreement(PROBLEM, short)
     ends = np.asarray([list(numbers(PROBLEM.lifetime, s.theta).values()) for s in short.starts])
-    if found["same"] == 2:
-        assert found["spread"] == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
-    assert found["n"] == 2
+    if found.same == 2:
+        assert found.spread == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
+    assert found.n == 2

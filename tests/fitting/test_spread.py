@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Source
-from metaplast.fitting.intervals import Known
+from metaplast.fitting.geometry import Moves
+from metaplast.fitting.intervals import NumberIntervals
 from metaplast.fitting.spread import LAGS, half_width, spike_window
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.rules.stdp import Stdp
@@ -18,54 +20,48 @@ PAIRS = Stdp(potentiation=0.3, depression=0.3)
 
 
 def _lived(rule) -> Lifetime:
-    task, network = (
-        decode("task", {"name": "rewarded_patterns"}),
-        decode("network", {"name": "feedforward"}),
-    )
+    task = decode("task", {"name": "rewarded_patterns"})
+    network = decode("network", {"name": "feedforward"})
     return Lifetime(task=task, network=network, slots=(Slot("learnt", "*", rule),))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_modulated_rule_and_a_truth_with_numbers_of_its_own_have_windows():
-    truth = _lived(
-        TraceTaylor(terms=("pre*post_trace", "post*pre_trace"), initial=(-0.3, 0.3), rate=1.0)
-    )
+    terms = ("pre*post_trace", "post*pre_trace")
+    truth = _lived(TraceTaylor(terms=terms, initial=(-0.3, 0.3), rate=1.0))
     fitted = _lived(ThreeFactor(rule=PAIRS))
-    found = spike_window(
-        fitted,
-        fitted.init(jax.random.key(0)),
-        Source(truth, truth.init(jax.random.key(1))),
-        (None, None),
-    )
+    source = Source(truth, truth.init(jax.random.key(1)))
+    theta = fitted.init(jax.random.key(0))
+    found = spike_window(fitted, theta, source, Certainty(None, None))
     assert found is not None and found.gated == ("fitted",) and found.band is None
-    lag, made = found.curves["fitted"]
+    lag, change = found.curves["fitted"]
     np.testing.assert_allclose(lag, LAGS, rtol=1e-6)
-    assert made[60 + 10] == pytest.approx(0.3 * np.exp(-0.5), rel=1e-4)
-    np.testing.assert_allclose(found.curves["true"][1], made, atol=1e-6)
+    assert change[60 + 10] == pytest.approx(0.3 * np.exp(-0.5), rel=1e-4)
+    np.testing.assert_allclose(found.curves["true"].change, change, atol=1e-6)
 
 
 def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
-    """f = a . x with covariance V: t sqrt(a V a); the wider of two covariances counts; none where
-    one is open.
+    """f = a . x with covariance V has the half interval t sqrt(a V a).
+
+    The wider of two covariances counts. There is none where a number is open.
     """
     rng = np.random.default_rng(0)
-    a, roots = rng.normal(size=(5, 2)), rng.normal(size=(2, 2, 2))
+    a = rng.normal(size=(5, 2))
+    roots = rng.normal(size=(2, 2, 2))
     theta = {"rules": {"c": np.array([0.3, -0.2])}}
-    spread = [
-        (t, [{"rules": {"c": move}} for move in root])
-        for t, root in zip((2.0, 3.0), roots, strict=True)
-    ]
-    known = Known(["c"], {}, [], [], [], "subjects", 5, 1.0, [], spread, "")
-    found = half_width(theta, (known, None), lambda theta: a @ theta["rules"]["c"])
-    each = [
-        t * np.sqrt(np.einsum("ki,ij,kj->k", a, r.T @ r, a))
-        for t, r in zip((2.0, 3.0), roots, strict=True)
-    ]
+    moves = []
+    expected = []
+    for t, root in zip((2.0, 3.0), roots, strict=True):
+        moves.append(Moves(t, [{"rules": {"c": move}} for move in root]))
+        expected.append(t * np.sqrt(np.einsum("ki,ij,kj->k", a, root.T @ root, a)))
+    known = NumberIntervals(["c"], {}, [], [], [], "subjects", 5, 1.0, [], moves, "")
+    found = half_width(theta, Certainty(known, None), lambda theta: a @ theta["rules"]["c"])
     assert found is not None
-    np.testing.assert_allclose(found, np.max(each, axis=0))
-    assert half_width(theta, (known._replace(spread=None), None), lambda theta: a[0]) is None
-    assert half_width(theta, (None, None), lambda theta: a[0]) is None
+    np.testing.assert_allclose(found, np.max(expected, axis=0))
+    is_open = known._replace(moves=None)
+    assert half_width(theta, Certainty(is_open, None), lambda theta: a[0]) is None
+    assert half_width(theta, Certainty(None, None), lambda theta: a[0]) is None
     values = np.array([[1.0], [2.0], [4.0]])
     refits = Bootstrap(["c"], values, {}, [], {"rules": {"c": values}}, 0, 0)
-    half = half_width(theta, (None, refits), lambda theta: 2.0 * theta["rules"]["c"])
+    half = half_width(theta, Certainty(None, refits), lambda theta: 2.0 * theta["rules"]["c"])
     assert half is not None
     np.testing.assert_allclose(half, 4.3026527 * 2.0 * values.std(axis=0, ddof=1))

@@ -1,4 +1,4 @@
-"""Which terms are kept, and which option is chosen, on examples small enough to see."""
+"""The terms that are kept and the option that is chosen, on examples small enough to see."""
 
 from typing import Any
 
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from inner_tasks.taught import Taught
-from metaplast.fitting.engine import Fitted
-from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits, support_mask
+from metaplast.fitting.engine import SearchResult
+from metaplast.fitting.support import (
+    SupportOption,
+    chosen_index,
+    is_long,
+    n_kept,
+    refits,
+    support_mask,
+)
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -16,19 +23,18 @@ from metaplast.rules.stdp import Stdp
 from metaplast.rules.trace_taylor import TraceTaylor
 
 FOUR = ("post*pre", "post^2*weight", "pre", "weight")
-NAN, INF = float("nan"), float("inf")
+NAN = float("nan")
+INF = float("inf")
 
 
 def theta_of(*coefficients, **more) -> Any:
     values = np.asarray(coefficients, np.float32)
-    return {
-        "rules": {"a": {"coefficients": values, **more}},
-        "genome": {"edge": np.asarray([0.0, 5.0])},
-    }
+    genome = {"edge": np.asarray([0.0, 5.0])}
+    return {"rules": {"a": {"coefficients": values, **more}}, "genome": genome}
 
 
-def fitted(theta) -> Fitted:
-    return Fitted(theta, np.zeros((1, 4)), 10, True, 0.5, 0)
+def fitted(theta) -> SearchResult:
+    return SearchResult(theta, np.zeros((1, 4)), 10, True, 0.5, 0)
 
 
 def kept(theta, share):
@@ -64,29 +70,24 @@ def test_refits_start_from_the_fit_on_its_support_without_a_penalty():
     members = refits(path, 0.05)
     assert [m.strength for m in members] == [0.0, 0.0]
     assert [m.targets for m in members] == [None, None]
-    assert [m.mask["rules"]["a"]["coefficients"].tolist() for m in members] == [
-        [1, 1, 0, 1],
-        [1, 0, 0, 0],
-    ]
-    assert members[1].theta["rules"]["a"]["coefficients"].tolist() == [
-        1.5,
-        np.float32(0.01),
-        0.0,
-        0.0,
-    ]
+    masks = [member.mask["rules"]["a"]["coefficients"].tolist() for member in members]
+    assert masks == [[1, 1, 0, 1], [1, 0, 0, 0]]
+    first = members[1].theta["rules"]["a"]["coefficients"].tolist()
+    assert first == [1.5, np.float32(0.01), 0.0, 0.0]
+
+
+def supports(options: list[tuple[int, float, float]]) -> list[SupportOption]:
+    """Options of these (n_terms, deviance, error), left by rising strengths."""
+    return [SupportOption(0.1 * i, *option) for i, option in enumerate(options)]
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (
-            [(9, 1.0, 0.1), (4, 1.05, 0.1), (2, 1.2, 0.1)],
-            1,
-        ),  # the sparsest within one standard error
-        (
-            [(9, 1.0, 0.1), (4, 1.1, 0.0), (2, 1.11, 9.0)],
-            1,
-        ),  # the edge counts; only the best one's error matters
+        # the sparsest within one standard error
+        ([(9, 1.0, 0.1), (4, 1.05, 0.1), (2, 1.2, 0.1)], 1),
+        # the edge counts; only the best one's error matters
+        ([(9, 1.0, 0.1), (4, 1.1, 0.0), (2, 1.11, 9.0)], 1),
         ([(9, 1.0, 0.0), (4, 1.0001, 0.0), (2, 1.2, 0.0)], 0),  # no error, no choice
         ([(4, 1.05, 0.1), (4, 1.0, 0.1), (4, 1.02, 0.1)], 1),  # equal sizes: the smaller deviance
         ([(4, 1.0, 0.1), (4, 1.0, 0.1)], 0),  # all equal: the first
@@ -97,22 +98,20 @@ def test_refits_start_from_the_fit_on_its_support_without_a_penalty():
     ],
 )
 def test_the_choice(options, expected):
-    assert chosen([Choice(0.1 * i, *option) for i, option in enumerate(options)]) == expected
+    assert chosen_index(supports(options)) == expected
 
 
 @pytest.mark.parametrize("broken", [NAN, INF])
 def test_where_everything_broke_something_is_still_chosen(broken):
-    assert chosen([Choice(0.1, 3, broken, NAN), Choice(1.0, 2, broken, NAN)]) in (0, 1)
+    options = [SupportOption(0.1, 3, broken, NAN), SupportOption(1.0, 2, broken, NAN)]
+    assert chosen_index(options) in (0, 1)
 
 
 def test_the_order_of_the_options_does_not_matter():
-    options = [
-        Choice(0.1 * i, *o)
-        for i, o in enumerate([(9, 1.0, 0.1), (4, 1.05, 0.2), (4, 1.04, 0.2), (2, 2.0, 0.1)])
-    ]
-    best = options[chosen(options)]
+    options = supports([(9, 1.0, 0.1), (4, 1.05, 0.2), (4, 1.04, 0.2), (2, 2.0, 0.1)])
+    best = options[chosen_index(options)]
     assert best == options[2]
-    assert options[::-1][chosen(options[::-1])] == best
+    assert options[::-1][chosen_index(options[::-1])] == best
 
 
 @pytest.mark.parametrize(
@@ -123,11 +122,8 @@ def test_the_order_of_the_options_does_not_matter():
         ([Polynomial(terms=FOUR, learn="both")], 3, True),
         ([TraceTaylor(learn_tau=True)], 3, True),
         ([Polynomial(terms=FOUR, learn="rate")], 3, False),
-        (
-            [Polynomial(terms=FOUR, initial=(1.0, 0.0, 0.0, 0.0))],
-            3,
-            False,
-        ),  # a known rule is not taken apart
+        # a known rule is not taken apart
+        ([Polynomial(terms=FOUR, initial=(1.0, 0.0, 0.0, 0.0))], 3, False),
         ([Polynomial(terms=FOUR, initial=(0.0,) * 4)], 3, True),
         ([Stdp()], 0, False),
         ([Polynomial(), Polynomial(terms=FOUR)], 3, True),
@@ -136,9 +132,10 @@ def test_the_order_of_the_options_does_not_matter():
 )
 def test_a_long_rule_has_many_coefficients_to_fit(rules, few, long):
     edges = ("input_to_hidden_1", "hidden_1_to_output")
-    slots = tuple(
-        Slot(f"slot_{i}", edge, rule)
-        for i, (edge, rule) in enumerate(zip(edges, rules, strict=False))
+    slots = []
+    for index, rule in enumerate(rules):
+        slots.append(Slot(f"slot_{index}", edges[index], rule))
+    lifetime = Lifetime(
+        Taught(n_sessions=2), Feedforward(hidden=(3,)), genome=Given(), slots=tuple(slots)
     )
-    lifetime = Lifetime(Taught(n_sessions=2), Feedforward(hidden=(3,)), genome=Given(), slots=slots)
     assert is_long(lifetime, few) is long

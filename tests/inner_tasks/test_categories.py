@@ -1,6 +1,4 @@
-"""Categories: what is shared out never overlaps, every image is shown as often as asked, labels
-follow the grouping.
-"""
+"""Categories: disjoint splits, every image as often as asked, labels that follow the grouping."""
 
 import itertools
 import math
@@ -33,7 +31,7 @@ def _lives(n: int, split: Split = "train", **settings: Any) -> Any:
 
 
 def _rows(inputs: np.ndarray) -> np.ndarray:
-    """Which of the 1,797 images every stimulus is."""
+    """The index among the 1,797 images of every stimulus."""
     pixels = _images(0, "train").features
     distance = np.abs(np.asarray(inputs)[:, None, :] + 0.3 - pixels[None, :, :]).max(axis=2)
     assert (distance.min(axis=1) < 1e-5).all()
@@ -64,21 +62,19 @@ def test_groupings_are_all_there_are_and_in_one_split_each(n_groups, count):
     every = _groups.every_grouping(10, n_groups)
     sizes = [10 // n_groups + (k < 10 % n_groups) for k in range(n_groups)]
     repeats = math.prod(math.factorial(sizes.count(size)) for size in set(sizes))
-    assert (
-        count == math.factorial(10) // math.prod(map(math.factorial, sizes)) // repeats
-    )  # closed form
+    # closed form
+    assert count == math.factorial(10) // math.prod(map(math.factorial, sizes)) // repeats
     assert len({_named_alike(row) for row in every}) == len(every) == count
     for row in every:
         assert sorted(np.bincount(row, minlength=n_groups), reverse=True) == sizes
-    parts = [
-        {_named_alike(row) for row in _groups.of_split(10, n_groups, 3, split)} for split in SPLITS
-    ]
+    parts = []
+    for split in SPLITS:
+        parts.append({_named_alike(row) for row in _groups.of_split(10, n_groups, 3, split)})
     assert sum(map(len, parts)) == count
     for a, b in itertools.combinations(parts, 2):
         assert not a & b
-    assert np.any(
-        _groups.of_split(10, n_groups, 4, "heldout") != _groups.of_split(10, n_groups, 3, "heldout")
-    )
+    of_seeds = [_groups.of_split(10, n_groups, seed, "heldout") for seed in (3, 4)]
+    assert np.any(of_seeds[0] != of_seeds[1])
 
 
 def _named_alike(row: np.ndarray) -> frozenset[frozenset[int]]:
@@ -89,9 +85,12 @@ def _named_alike(row: np.ndarray) -> frozenset[frozenset[int]]:
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("n_groups", [2, 5])
 def test_a_life_shows_every_image_once_and_its_label_is_the_group_of_its_digit(split, n_groups):
-    digits, own = _digit_of_image(), _images(0, split)
+    digits = _digit_of_image()
+    images = _images(0, split)
     allowed = {_named_alike(row) for row in _groups.of_split(10, n_groups, 0, split)}
-    shown_to = {i for row, count in zip(own.table, own.counts, strict=True) for i in row[:count]}
+    shown_to = set()
+    for row, count in zip(images.table, images.counts, strict=True):
+        shown_to |= set(row[:count])
     names = set()
     lives = _lives(6, split, n_groups=n_groups)
     for inputs, labels in zip(lives.inputs, lives.labels, strict=True):
@@ -101,11 +100,11 @@ def test_a_life_shows_every_image_once_and_its_label_is_the_group_of_its_digit(s
         np.testing.assert_array_equal(np.bincount(digits[rows[:200]]), 20)
         np.testing.assert_array_equal(np.bincount(digits[rows[200:]]), 4)
         group = {digit: set(labels[digits[rows] == digit]) for digit in range(10)}
-        assert all(len(found) == 1 for found in group.values())
+        assert all(len(groups) == 1 for groups in group.values())
         grouping = np.asarray([group[digit].pop() for digit in range(10)])
         assert _named_alike(grouping) in allowed
         names.add(int(grouping[0]))
-    assert len(names) > 1  # what a group is called differs from life to life
+    assert len(names) > 1  # the name of a group differs from life to life
 
 
 def test_two_passes_show_every_image_once_in_each():
@@ -131,8 +130,9 @@ def test_lives_of_random_length_end_alike_and_learn_from_whole_sets_of_digits():
 
 
 def test_before_its_first_example_a_life_is_as_it_was_born_and_scores_nothing():
-    """A short life ends with the weights of a life that began with its first example, Adam's clocks
-    included.
+    """A short life ends with the weights of a life that began with its first example.
+
+    The clocks of Adam are included.
     """
     family = Categories(shots=3, queries=1, shortest=1)
     rule = Adam()
@@ -163,12 +163,12 @@ def test_before_its_first_example_a_life_is_as_it_was_born_and_scores_nothing():
 
 
 def test_wrong_labels_and_noise_leave_the_queries_labels_alone():
-    plain, wrong = _lives(20), _lives(20, label_noise=0.4)
+    plain = _lives(20)
+    wrong = _lives(20, label_noise=0.4)
     np.testing.assert_array_equal(plain.labels[:, 200:], wrong.labels[:, 200:])
     share = np.mean(plain.labels[:, :200] != wrong.labels[:, :200])
-    assert abs(share - 0.2) < 4 * math.sqrt(
-        0.2 * 0.8 / 4000
-    )  # a drawn label is right by chance once in two
+    # a drawn label is right by chance once in two
+    assert abs(share - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 4000)
     noisy = _lives(20, input_noise=0.3)
     np.testing.assert_array_equal(plain.labels, noisy.labels)
     assert abs((noisy.inputs - plain.inputs).std() / 0.3 - 1) < 0.01

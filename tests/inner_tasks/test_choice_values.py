@@ -1,6 +1,4 @@
-"""Choices in the conventions of real files: each becomes the options that were meant, or is
-refused, or warned of.
-"""
+"""Choices in the conventions of real files: each is coded as meant, or refused, or warned of."""
 
 from typing import Any
 
@@ -27,7 +25,7 @@ def _family(path, choice, likelihood: AbstractLikelihood, values=(), **arrays) -
 
 MEANT: dict[
     str, tuple[Any, tuple[Any, ...], bool]
-] = {  # what -> (the array, choice_values, are MISSED rows no choice)
+] = {  # case -> (the array, choice_values, are MISSED rows no choice)
     "0 and 1": (MADE, (), False),
     "true and false": (MADE.astype(bool), (), False),
     "NaN for misses": (np.where(MISSED, np.nan, MADE), (), True),
@@ -101,8 +99,9 @@ def test_options_are_two_or_more_and_each_stands_once(values):
 
 
 def test_three_options_of_which_one_may_be_none(tmp_path):
-    """-1 left, 0 none, 1 right: without a word -1 is dropped as before, and counted with the
-    rewards on it.
+    """-1 left, 0 none, 1 right: without a word, -1 is dropped as before.
+
+    It is counted with the rewards on it.
     """
     reward = np.where(MADE == 0, 1.0, 0.0)
     both = np.where(MISSED, 0, 2 * MADE - 1)

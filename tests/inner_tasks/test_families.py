@@ -1,4 +1,4 @@
-"""Task families against what their docstrings say, in plain NumPy."""
+"""Task families against the equations of their docstrings, in plain NumPy."""
 
 from typing import Any
 
@@ -89,7 +89,8 @@ def test_a_point_mass_obeys_its_equations():
     task = jax.tree.map(lambda x: x[0], _draw(family))
     outputs = np.random.default_rng(0).normal(size=(10, 2))
     stimuli, outcome = _live(family, task, outputs)
-    x, v = np.zeros(2), np.zeros(2)
+    x = np.zeros(2)
+    v = np.zeros(2)
     for t, y in enumerate(outputs):
         target = task.targets[t // 5]
         np.testing.assert_allclose(stimuli["input"][t], [*(target - x), *v], atol=1e-5)
@@ -115,16 +116,15 @@ def test_curves_are_sines_of_unit_variance_in_a_population_code():
     assert np.all(np.abs(x) <= 1.0)
     assert 0.8 < curves.values.std(axis=1).mean() < 1.1
     noisy = _draw(Regression(n_in=7, shots=30, queries=30, noise=0.5), 200)
-    np.testing.assert_array_equal(
-        noisy.values[:, 30:], curves.values[:, 30:]
-    )  # what is asked carries no noise
+    # queries carry no noise
+    np.testing.assert_array_equal(noisy.values[:, 30:], curves.values[:, 30:])
     assert np.all(np.any(noisy.values[:, :30] != curves.values[:, :30], axis=1))
 
 
 def test_the_world_changes_from_stretch_to_stretch():
     family = Nonstationary(n_in=3, n_classes=2, n_stretches=4, length=50, grace=5, noise=0.0)
     task = jax.tree.map(lambda x: x[0], _draw(family))
-    places = [{tuple(row) for row in task.inputs[50 * k : 50 * k + 50]} for k in range(4)]
+    places = [set(map(tuple, task.inputs[50 * k : 50 * k + 50])) for k in range(4)]
     assert all(len(place) == 2 for place in places)
     assert not set.union(*places[:1]) & set.union(*places[1:])
     _, outcome = _live(family, task, np.zeros((200, 2)))
@@ -146,9 +146,8 @@ def test_rows_of_a_table_are_in_one_split_each(data):
     joined = np.concatenate([features for features, _ in parts.values()])
     raw = (known.data - known.data.mean(axis=0)) / known.data.std(axis=0)
     joined = (joined - joined.mean(axis=0)) / joined.std(axis=0)
-    np.testing.assert_allclose(
-        np.sort(joined, axis=0), np.sort(raw, axis=0), atol=1e-3
-    )  # every row, once
+    # every row, once
+    np.testing.assert_allclose(np.sort(joined, axis=0), np.sort(raw, axis=0), atol=1e-3)
     for features, labels in parts.values():
         assert features.shape[1] == n_features
         assert set(labels) == set(range(n_classes))
@@ -159,9 +158,8 @@ def test_rows_of_a_table_are_in_one_split_each(data):
 def test_a_life_on_a_table_shows_no_row_twice_and_differs_from_the_next():
     lives = _draw(Tabular(data="iris", shown=20, gain=0.0), 30)
     for inputs, labels in zip(np.abs(lives.inputs), lives.labels, strict=True):
-        assert (
-            len({tuple(row) for row in np.round(inputs, 4)}) >= 26
-        )  # iris has a few equal rows of its own
+        # iris has a few equal rows of its own
+        assert len({tuple(row) for row in np.round(inputs, 4)}) >= 26
         assert len(set(labels)) == 3
     with pytest.raises(ValueError, match=r"queries=10 of iris.*at most 30 rows"):
         Tabular(data="iris", shown=24, queries=10)

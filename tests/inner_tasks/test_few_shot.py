@@ -1,4 +1,4 @@
-"""What makes a few-shot stream harder: blocks of classes, wrong labels, noise."""
+"""Difficulties of a few-shot stream: blocks of classes, wrong labels, noise."""
 
 from typing import Any
 
@@ -24,14 +24,15 @@ def test_classes_come_in_blocks_and_all_of_them_are_asked():
     _, plain = _tasks(20)
     _, tasks = _tasks(20, blocks=2)
     for labels in tasks.labels:
-        first, second, asked = labels[:10], labels[10:20], labels[20:]
+        first = labels[:10]
+        second = labels[10:20]
+        asked = labels[20:]
         assert sorted(first) == sorted([0] * 5 + [1] * 5)
         assert sorted(second) == sorted([2] * 5 + [3] * 5)
         assert sorted(asked) == sorted([0, 1, 2, 3] * 2)
     assert len({tuple(labels[:10]) for labels in tasks.labels}) > 10  # shuffled inside a block
-    for one, other in zip(
-        plain.inputs, tasks.inputs, strict=True
-    ):  # the same examples, in another order
+    # the same examples, in another order
+    for one, other in zip(plain.inputs, tasks.inputs, strict=True):
         np.testing.assert_array_equal(np.sort(one, axis=0), np.sort(other, axis=0))
 
 
@@ -42,9 +43,8 @@ def test_the_share_of_wrong_labels_and_the_noise_are_as_asked():
     _, noisy = _tasks(n, input_noise=0.3)
     np.testing.assert_array_equal(plain.inputs, labelled.inputs)
     np.testing.assert_array_equal(plain.labels, noisy.labels)
-    np.testing.assert_array_equal(
-        plain.labels[:, 20:], labelled.labels[:, 20:]
-    )  # queries are never wrong
+    # queries are never wrong
+    np.testing.assert_array_equal(plain.labels[:, 20:], labelled.labels[:, 20:])
     wrong = np.mean(plain.labels[:, :20] != labelled.labels[:, :20])
     expected = 0.4 * 3 / 4  # a drawn label is right by chance once in four
     assert abs(wrong - expected) < 4 * np.sqrt(expected * (1 - expected) / (n * 20))
@@ -56,16 +56,17 @@ def test_the_share_of_wrong_labels_and_the_noise_are_as_asked():
 def test_accuracy_on_old_and_new_classes_averages_to_what_it_says():
     family, tasks = _tasks(1, blocks=2)
     task = jax.tree.map(lambda x: jnp.asarray(x[0]), tasks)
-    always = neuron_view(
-        jnp.asarray([0.0, 0.0, 1.0, 0.0]), jnp.zeros(4), jnp.ones(4)
-    )  # class 2, of the last block
-    found = []
+    # class 2, of the last block
+    always = neuron_view(jnp.asarray([0.0, 0.0, 1.0, 0.0]), jnp.zeros(4), jnp.ones(4))
+    metrics = []
     for t in range(20, 28):
         _, outcome = family.step(task, jnp.asarray(t), always, jax.random.key(0), 1e-3)
-        found.append(outcome.score.metrics)
+        metrics.append(outcome.score.metrics)
         assert outcome.feedback.modulators["reward"] == outcome.score.metrics["accuracy"]
         np.testing.assert_allclose(outcome.feedback.modulators["surprise"], outcome.score.loss)
-    means = {name: float(np.mean([f[name] for f in found])) for name in found[0]}
+    means = {}
+    for name in metrics[0]:
+        means[name] = float(np.mean([of_step[name] for of_step in metrics]))
     assert means == pytest.approx({"accuracy": 0.25, "accuracy_new": 0.5, "accuracy_old": 0.0})
 
 

@@ -1,5 +1,6 @@
-"""Files as people really write them: what stands in them is told, or refused with the step that
-mends it.
+"""Files as people really write them.
+
+Their content is described, or it is refused with the step that mends it.
 """
 
 import gzip
@@ -36,7 +37,7 @@ def _family(path, arrays, likelihood: AbstractLikelihood | None = None, **fields
     return Recordings(path=str(path / "a.npz"), likelihood=likelihood or Bernoulli(), **fields)
 
 
-FIXES = {  # what -> (arrays, words of the message)
+FIXES = {  # case -> (arrays, words of the message)
     "a flat stimulus": (
         {**GOOD, "stimulus": np.zeros(N)},
         r"shape \[40\] - .* - one column is stimulus\[:, None\]$",
@@ -95,7 +96,7 @@ def test_a_refusal_says_the_step_that_mends_it(tmp_path, what):
         _family(tmp_path, arrays).recorded()
 
 
-WARNED = {  # what -> (arrays, fields, a line of the warnings)
+WARNED = {  # case -> (arrays, fields, a line of the warnings)
     "an animal that missed all": (
         {**GOOD, "subject": MOUSE, "choice": np.where(MOUSE == "c", -1, GOOD["choice"])},
         {},
@@ -146,13 +147,11 @@ WARNED = {  # what -> (arrays, fields, a line of the warnings)
 def test_what_is_doubtful_is_warned_of(tmp_path, what):
     arrays, fields, words = WARNED[what]
     if what.startswith("options"):
-        arrays, words = (
-            {**arrays, "reward": np.full(N, np.nan)},
-            "5 of these rows differ from an option in capitals",
-        )
+        arrays = {**arrays, "reward": np.full(N, np.nan)}
+        words = "5 of these rows differ from an option in capitals"
     kind = Categorical() if what.startswith("go") else Bernoulli()
-    said = _family(tmp_path, arrays, kind, **fields).warnings()
-    assert any(words in line for line in said), said
+    lines = _family(tmp_path, arrays, kind, **fields).warnings()
+    assert any(words in line for line in lines), lines
 
 
 def test_sound_data_are_not_warned_of(tmp_path):
@@ -175,9 +174,9 @@ def test_a_number_that_may_stand_for_a_missing_value_is_counted(tmp_path, name, 
     assert _family(tmp_path, arrays, Gaussian()).warnings() == ()
     some = np.arange(N) % 10 == 3
     arrays[name] = np.where(some if name == "reward" else some[:, None], marker, arrays[name])
-    (said,) = _family(tmp_path, arrays, Gaussian()).warnings()
+    (warning,) = _family(tmp_path, arrays, Gaussian()).warnings()
     of = "4 of 40 values" if name == "reward" else "8 of 80 values"
-    assert said.startswith(
+    assert warning.startswith(
         f"array {name!r}: {marker:g} in {of} (10.0 %), where the others are from "
     )
 
@@ -192,15 +191,15 @@ def test_units_that_never_vary_are_named(tmp_path):
 
 def test_true_and_false_are_told_as_they_stand(tmp_path):
     arrays = {**GOOD, "choice": GOOD["choice"] == 1}
-    told = _family(tmp_path, arrays, choice_values=(True, False)).describe()
-    assert "true = option 0 (20 rows), false = option 1 (20 rows)" in told
+    summary = _family(tmp_path, arrays, choice_values=(True, False)).describe()
+    assert "true = option 0 (20 rows), false = option 1 (20 rows)" in summary
 
 
 def test_rows_without_an_outcome_are_read_as_0_and_that_is_told(tmp_path):
     assert "in the others none was shown, where rules read 0" in _family(tmp_path, GOOD).describe()
 
 
-BYTES = {  # what -> (its bytes, words of the message)
+BYTES = {  # case -> (its bytes, words of the message)
     "a table": (TABLE.encode(), "text, such as a CSV file"),
     "a table with a byte order mark": (
         b"\xef\xbb\xbf" + TABLE.encode(),

@@ -1,5 +1,6 @@
-"""Activity and choices that do not suit each other or their likelihood: one line that names the
-field and the fix.
+"""Activity and choices that do not suit each other or their likelihood.
+
+Each is refused in one line that names the field and the fix.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ N = 6
 ALONE = {"stimulus": np.arange(2.0 * N).reshape(N, 2), "activity": np.ones((N, 3))}
 BOTH = {**ALONE, "choice": np.asarray([0, 1, 1, 0, -1, 1])}
 
-WRONG = {  # what -> (arrays, fields of the task, words of the message)
+WRONG = {  # case -> (arrays, fields of the task, words of the message)
     "both by one likelihood": (
         BOTH,
         {"target": "both"},

@@ -1,5 +1,6 @@
-"""Files that are broken, wrong or hostile: one line that names the array and the fix, and never
-anything else.
+"""Files that are broken, wrong or hostile.
+
+Each is refused in one line that names the array and the fix, and never in another way.
 """
 
 import io
@@ -33,7 +34,7 @@ def _but(name, index, value):
     return {**GOOD, name: changed}
 
 
-WRONG = {  # what -> (arrays, fields of the task, words of the message)
+WRONG = {  # case -> (arrays, fields of the task, words of the message)
     "empty file": ({}, {}, "no array 'stimulus'"),
     "no stimulus": ({"activity": GOOD["activity"]}, {}, "no array 'stimulus'"),
     "no target": ({"stimulus": GOOD["stimulus"]}, {}, "no array 'activity' or 'choice'"),
@@ -254,7 +255,8 @@ def _array(header: str, data: bytes = b"") -> bytes:
 def _bomb() -> bytes:
     """A small file whose directory declares 4 GB."""
     data = bytearray(_npz_bytes())
-    data[(at := data.rfind(b"PK\x01\x02") + 24) : at + 4] = struct.pack("<I", 4 * 10**9)
+    start = data.rfind(b"PK\x01\x02") + 24
+    data[start : start + 4] = struct.pack("<I", 4 * 10**9)
     return bytes(data)
 
 
@@ -277,7 +279,7 @@ def _single() -> bytes:
 
 
 HEAD = "{{'descr': {}, 'fortran_order': False, 'shape': {}, }}\n"
-BROKEN = {  # what -> (the bytes of the file, words of the message)
+BROKEN = {  # case -> (the bytes of the file, words of the message)
     "nothing": (b"", "BadZipFile.*an .npz file"),
     "text": (b"stimulus,activity\n1,2\n", "BadZipFile"),
     "one array": (_single(), "BadZipFile"),
@@ -360,13 +362,14 @@ def _refuse(*_, **__):
 
 
 def _members(data: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as found:
-        return {name: found.read(name) for name in found.namelist()}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _damaged(rng: np.random.Generator, data: bytes, near: int) -> bytes:
-    """`data` with up to seven bits flipped, in its first (near > 0) or last (near < 0) bytes, and
-    one in five cut.
+    """`data` with up to seven bits flipped, and one in five cut.
+
+    The bits lie in its first bytes (near > 0) or in its last (near < 0).
     """
     out = bytearray(data)
     if rng.random() < 0.2:
@@ -395,12 +398,16 @@ def _demand_read(path) -> None:
 
 @pytest.mark.parametrize("where", ["anywhere", "directory", "compressed", "array"])
 def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
-    """300 files in all. `array`: inside an array, below checksums that are right, where NumPy has
-    to find it.
+    """300 files in all.
+
+    `array`: the damage is inside an array, below checksums that are right. NumPy has to find it.
     """
-    rng, path = np.random.default_rng(0), tmp_path / "a.npz"
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.npz"
     whole = _npz_bytes(example(), **({"compressed": True} if where == "compressed" else {}))
-    members, refused, harmless = _members(whole), 0, 0
+    members = _members(whole)
+    refused = 0
+    harmless = 0
     path.write_bytes(whole)
     right = _leaves(path)
     for i in range(75):
@@ -417,9 +424,8 @@ def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
             refused += "\n" not in str(error)
         else:
             harmless += 1
-            if (
-                where == "array"
-            ):  # its checksums are right: it is another recording, and read as what it holds
+            # its checksums are right: it is another recording, and is read as such
+            if where == "array":
                 _demand_read(path)
             else:
                 assert _leaves(path) == right, i

@@ -12,13 +12,16 @@ from pynwb.file import Subject
 
 from inner_tasks import _nwb_trials
 from inner_tasks.recordings import Recordings
-from metaplast.fitting.arguments import composed
+from metaplast.fitting.request import request_of
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.registry import BadInput
 from metaplast.runs.config import Sources
 
-START, STOP = [1.0, 2.0, 3.5], [1.8, 3.0, 4.5]
-CHOICE, REWARD, CUE = [1.0, np.nan, 0.0], [0.5, 0.0, 1.0], [0.1, 0.2, 0.3]
+START = [1.0, 2.0, 3.5]
+STOP = [1.8, 3.0, 4.5]
+CHOICE = [1.0, np.nan, 0.0]
+REWARD = [0.5, 0.0, 1.0]
+CUE = [0.1, 0.2, 0.3]
 STIMULUS = np.arange(22.0).reshape(11, 2)
 ACTIVITY = np.arange(30.0)[:, None] * [1.0, -1.0, 2.0]
 
@@ -75,15 +78,15 @@ def path(tmp_path_factory) -> str:
 
 def test_one_row_per_trial(path):
     family = Recordings(path=path, nwb_stimulus=("cue", "reward"), likelihood=Bernoulli())
-    found = family.recorded()
-    s = found.sessions
+    recorded = family.recorded()
+    s = recorded.sessions
     np.testing.assert_allclose(s.stimulus[0], np.stack([CUE, REWARD], axis=1), rtol=1e-6)
     np.testing.assert_array_equal(s.target[0, :, 0], [1, 0, 0])
     np.testing.assert_array_equal(s.observed[0, :, 0], [1, 0, 1])
     np.testing.assert_array_equal(s.modulators["reward"], [REWARD])
     np.testing.assert_allclose(s.modulators["advantage"], [[0.5, -0.5, 0.75]])
     np.testing.assert_array_equal(s.reset, np.zeros((1, 3)))
-    assert found.names == ("mouse 7",)
+    assert recorded.names == ("mouse 7",)
     assert "choices: 2, in 66.7 % of the rows; 0: 1 (50.0 %), 1: 1 (50.0 %)" in family.describe()
 
 
@@ -91,13 +94,13 @@ def test_one_row_per_sample(path):
     family = Recordings(
         path=path, nwb_stimulus_series="image", nwb_activity_series="cells", target="activity"
     )
-    found = family.recorded()
-    s = found.sessions
+    recorded = family.recorded()
+    s = recorded.sessions
     np.testing.assert_array_equal(s.stimulus[0], 2.0 * STIMULUS + 1.0)
     for row in range(11):  # at 0, 0.5 ... 5 s; the nearest of 0.05, 0.25 ...
         nearest = min(range(30), key=lambda k: abs(0.05 + 0.2 * k - 0.5 * row))
         np.testing.assert_array_equal(s.target[0, row], ACTIVITY[nearest])
-    np.testing.assert_array_equal(found.trial[0], [0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 3])
+    np.testing.assert_array_equal(recorded.trial[0], [0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 3])
     np.testing.assert_array_equal(np.flatnonzero(s.reset[0]), [1, 3, 6])
     expected = np.zeros(11)
     expected[[3, 6, 9]] = REWARD  # the last samples up to 1.8, 3.0 and 4.5 s
@@ -114,11 +117,11 @@ def test_one_row_per_sample(path):
 
 def test_a_file_without_trials_and_subject_is_one_session(tmp_path):
     path = _write(tmp_path / "a.nwb", trials=False, subject=False)
-    found = Recordings(
+    recorded = Recordings(
         path=path, nwb_stimulus_series="image", nwb_activity_series="cells"
     ).recorded()
-    assert found.names == ("session 0",)
-    np.testing.assert_array_equal(found.trial[0], np.arange(11))
+    assert recorded.names == ("session 0",)
+    np.testing.assert_array_equal(recorded.trial[0], np.arange(11))
     with pytest.raises(BadInput, match="column 'cue' of trials - expected one of none"):
         Recordings(path=path, nwb_stimulus=("cue",)).recorded()
 
@@ -126,7 +129,7 @@ def test_a_file_without_trials_and_subject_is_one_session(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "what is the stimulus"),
+        ({}, "without one stimulus"),
         ({"nwb_stimulus": ("cue",), "nwb_stimulus_series": "image"}, "set one of them"),
         ({"nwb_stimulus": ("cue",), "nwb_activity_series": "cells"}, "goes with the second"),
         ({"nwb_stimulus": ("cu",)}, "column 'cu' of trials - expected one of .*'cue'"),
@@ -191,6 +194,6 @@ def test_trials_that_cannot_be_placed_and_sizes_are_named(path, tmp_path, monkey
 
 def test_what_a_file_implies_is_read_with_the_options_that_it_needs(tmp_path):
     path = _write(tmp_path / "a.nwb")
-    plain, _ = composed([path, "task.nwb_stimulus=[cue]"], (), Sources())
+    plain, _ = request_of([path, "task.nwb_stimulus=[cue]"], (), Sources())
     assert plain["task"]["likelihood"] == {"name": "bernoulli"}
     assert plain["experiment"] == "rewarded_recordings"

@@ -1,6 +1,4 @@
-"""NWB files as they come: late, early, in milliseconds, out of order, with names and columns of
-their own.
-"""
+"""NWB files of many habits: late, early, in milliseconds, out of order, with names of their own."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +14,8 @@ from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.registry import BadInput
 
-N, STEP = 12, 0.1
+N = 12
+STEP = 0.1
 START = 2.0 * np.arange(N)  # 12 trials of 1 s, one every 2 s; 240 samples
 RNG = np.random.default_rng(0)
 TABLE: dict[str, Any] = {
@@ -27,7 +26,8 @@ TABLE: dict[str, Any] = {
     "reward": RNG.integers(0, 2, N).astype(float),
 }
 TIMES = STEP * np.arange(240)
-STIMULUS, ACTIVITY = RNG.normal(size=(240, 2)), RNG.normal(size=(240, 3))
+STIMULUS = RNG.normal(size=(240, 2))
+ACTIVITY = RNG.normal(size=(240, 3))
 
 
 def _series(name, data, times=None) -> TimeSeries:
@@ -79,8 +79,7 @@ def _warned(family: Recordings, *words: str) -> None:
         )
 
 
-# --- trials
-# --------------------------------------------------------------------------------------------------
+# Trials.
 
 
 @pytest.mark.parametrize("by", ["trials", "samples"])
@@ -111,9 +110,8 @@ def test_odd_times_of_trials_are_counted_or_refused(tmp_path):
     path = _write(tmp_path, [_series("image", STIMULUS)], stop_time=stop)
     family = _trials(path, nwb_stimulus=(), nwb_stimulus_series="image")
     last = np.flatnonzero(family.recorded().sessions.observed[0, :, 0])
-    np.testing.assert_array_equal(
-        last[[2, 3, 4, N - 1]], [50, 79, 90, 239]
-    )  # up to 5 s; 8 s excluded; 9 s; the end
+    # up to 5 s; 8 s excluded; 9 s; the end
+    np.testing.assert_array_equal(last[[2, 3, 4, N - 1]], [50, 79, 90, 239])
     _warned(family, "no stop_time in 2 of 12 trials (16.7 %); these last until the next one begins")
     path = _write(tmp_path, stop_time=START + 3.0)
     assert (
@@ -144,7 +142,8 @@ def test_odd_times_of_trials_are_counted_or_refused(tmp_path):
 
 def test_columns_of_other_names_kinds_and_shapes(tmp_path):
     side = np.where(TABLE["choice"] == 1, "R", "L")
-    tone, pair = np.where(TABLE["reward"] == 1, "low", "high"), RNG.normal(size=(N, 2))
+    tone = np.where(TABLE["reward"] == 1, "low", "high")
+    pair = RNG.normal(size=(N, 2))
     left, right = (TABLE["reward"] * (TABLE["choice"] == k) for k in (0, 1))
     more = {
         "side": side,
@@ -211,8 +210,7 @@ def test_missing_values_of_columns_are_counted_or_refused(tmp_path):
         _trials(path).recorded()
 
 
-# --- series
-# --------------------------------------------------------------------------------------------------
+# Series.
 
 
 @pytest.mark.parametrize("first", [0, 120])
@@ -344,28 +342,34 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
         _cells(path, "F").recorded()
     with pytest.raises(
         BadInput,
-        match=r"what is the stimulus.* columns 'cue', .* and time series 'image', 'processing",
+        match=r"without one stimulus.* columns 'cue', .* and time series 'image', 'processing",
     ):
         Recordings(path=path).recorded()
 
 
-# --- spikes
-# --------------------------------------------------------------------------------------------------
+# Spikes.
 
 
 def _count(train, begin, end) -> np.ndarray:
-    return np.asarray([sum(a <= t < b for t in train) for a, b in zip(begin, end, strict=True)])
+    """The spikes of a train in begin <= t < end of every row."""
+    counts = []
+    for first, last in zip(begin, end, strict=True):
+        counts.append(sum(first <= t < last for t in train))
+    return np.asarray(counts)
 
 
 def test_spikes_of_units_are_counted_in_every_row(tmp_path):
+    # one not sorted
     trains = [
         np.sort(RNG.uniform(0.0, 24.0, 300)),
         RNG.permutation(RNG.uniform(0.0, 24.0, 200)),
-    ]  # one not sorted
+    ]
     path = _write(tmp_path, [_series("image", STIMULUS)], units=trains)
     family = _cells(path, "units")
-    s, end = family.recorded().sessions, np.append(TIMES[1:], np.inf)
-    first, last = min(t.min() for t in trains), max(t.max() for t in trains)
+    s = family.recorded().sessions
+    end = np.append(TIMES[1:], np.inf)
+    first = min(t.min() for t in trains)
+    last = max(t.max() for t in trains)
     alive = (end > first) & (last >= TIMES)
     for unit, train in enumerate(trains):
         np.testing.assert_array_equal(

@@ -1,6 +1,4 @@
-"""The simulated flies: metaplast's own life repeats them, and their rewards are what the docstring
-says.
-"""
+"""The simulated flies: metaplast's own life repeats them, and rewards follow the docstring."""
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +40,8 @@ def test_the_true_rule_in_a_lifetime_repeats_the_weights_and_the_choices():
     trace = jax.tree.map(
         np.asarray, jax.jit(jax.vmap(live))(jax.tree.map(jnp.asarray, recorded.sessions))
     )
-    real, sessions = recorded.trial >= 0, recorded.sessions
+    real = recorded.trial >= 0
+    sessions = recorded.sessions
     lived = trace.recorded["weights"]["input_to_hidden_1"]
     np.testing.assert_allclose(lived, weights, atol=1e-5)
     assert np.abs(weights).max() < 9  # far from the bounds of the network
@@ -62,9 +61,9 @@ def test_the_true_rule_in_a_lifetime_repeats_the_weights_and_the_choices():
 
 def test_the_expected_reward_is_the_mean_of_the_last_ten_and_refusals_teach_nothing():
     sessions = simulate(TASK)[0].sessions
-    told = sessions.modulators
+    modulators = sessions.modulators
     for accepted, reward, advantage in zip(
-        sessions.target[..., 0], told["reward"], told["advantage"], strict=True
+        sessions.target[..., 0], modulators["reward"], modulators["advantage"], strict=True
     ):
         past = []
         for y, r, a in zip(accepted, reward, advantage, strict=True):
@@ -79,11 +78,13 @@ def test_the_expected_reward_is_the_mean_of_the_last_ten_and_refusals_teach_noth
 
 
 def test_a_bait_stays_until_it_is_collected():
-    """An odour accepted k trials after the last time pays with 1 - (1 - p)^k while p does not
-    change.
+    """An odour that is accepted k trials after the last time pays with probability 1 - (1 - p)^k.
+
+    p does not change meanwhile.
     """
     recorded = simulate(OdourChoice(n_sessions=100))[0]
-    sessions, seen = recorded.sessions, {}
+    sessions = recorded.sessions
+    seen = {}
     pays, blocks = _blocks(TASK, recorded.trial)
     for row, trial in enumerate(recorded.trial):
         last = np.full(2, -1)
@@ -140,9 +141,8 @@ def test_a_trial_ends_with_an_acceptance_or_unpaid_at_the_cap():
         assert np.all(np.diff(past.astype(int)) >= 0)
         for name in ("stimulus", "target", "observed", "gate"):
             assert not getattr(recorded.sessions, name)[row, past].any()
-    assert abs(capped / 1200 - 0.25) < 4 * np.sqrt(
-        0.25 * 0.75 / 1200
-    )  # readout 0: every odour is a coin toss
+    # readout 0: every odour is a coin toss
+    assert abs(capped / 1200 - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1200)
 
 
 def test_a_presentation_is_one_noisy_odour():

@@ -22,7 +22,8 @@ LENGTHS = (7, 3, 12, 1, 9)
 def _file(seed: int = 0) -> dict[str, np.ndarray]:
     """Everything that a file may hold."""
     rng = np.random.default_rng(seed)
-    n, s = sum(LENGTHS), len(LENGTHS)
+    n = sum(LENGTHS)
+    s = len(LENGTHS)
     session = np.repeat([4, -2, 9, 0, 7], LENGTHS)
     activity = rng.normal(size=(n, 4))
     activity[rng.random(activity.shape) < 0.2] = np.nan
@@ -55,7 +56,8 @@ def _sessions_of(arrays: dict[str, np.ndarray]) -> list[list[int]]:
 
 def _oracle(arrays: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]:
     """Padding, masks, trials, resets and advantage as the schema says them."""
-    rows, n_steps = _sessions_of(arrays), max(LENGTHS)
+    rows = _sessions_of(arrays)
+    n_steps = max(LENGTHS)
     out = {
         name: np.zeros((len(rows), n_steps))
         for name in ("gate", "reset", "reward", "advantage", "dopamine_2")
@@ -78,15 +80,15 @@ def _oracle(arrays: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]
             out["dopamine_2"][i, t] = arrays["modulator.dopamine_2"][row]
             for unit in range(4):
                 if arrays["recorded"][row, unit] and not np.isnan(arrays["activity"][row, unit]):
-                    out["target"][i, t, unit], out["observed"][i, t, unit] = (
-                        arrays["activity"][row, unit],
-                        1,
-                    )
-            if not np.isnan(paid := arrays["reward"][row]):
+                    out["target"][i, t, unit] = arrays["activity"][row, unit]
+                    out["observed"][i, t, unit] = 1
+            reward = arrays["reward"][row]
+            if not np.isnan(reward):
                 recent = before[-window:]
-                out["reward"][i, t] = paid
-                out["advantage"][i, t] = paid - (sum(recent) / len(recent) if recent else 0)
-                before.append(paid)
+                expected = sum(recent) / len(recent) if recent else 0
+                out["reward"][i, t] = reward
+                out["advantage"][i, t] = reward - expected
+                before.append(reward)
     return out
 
 
@@ -99,74 +101,67 @@ def _save(path, arrays) -> str:
 def test_a_file_is_understood_as_the_schema_says(tmp_path, seed, window):
     arrays = _file(seed)
     family = Recordings(path=_save(tmp_path / "a.npz", arrays), reward_window=window)
-    found, expected = family.recorded(), _oracle(arrays, window)
-    s = found.sessions
+    recorded = family.recorded()
+    expected = _oracle(arrays, window)
+    s = recorded.sessions
     for name in ("stimulus", "target", "observed", "gate", "reset"):
         np.testing.assert_allclose(getattr(s, name), expected[name], rtol=1e-6, err_msg=name)
         assert getattr(s, name).dtype == np.float32
     assert set(s.modulators) == {"reward", "advantage", "dopamine_2"}
     for name, values in s.modulators.items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
-    np.testing.assert_array_equal(found.trial, expected["trial"])
-    assert found.names == ("b", "a", "c\n")
-    np.testing.assert_array_equal(found.subject, [0, 1, 0, 2, 0])
+    np.testing.assert_array_equal(recorded.trial, expected["trial"])
+    assert recorded.names == ("b", "a", "c\n")
+    np.testing.assert_array_equal(recorded.subject, [0, 1, 0, 2, 0])
     edge = "input_to_output"
     np.testing.assert_allclose(
         s.weights[edge], np.tile(arrays[f"weights.{edge}"], (5, 1, 1)), rtol=1e-6
     )
     np.testing.assert_allclose(s.final[edge], arrays[f"final_weights.{edge}"], rtol=1e-6)
     assert family.truth() is None
-    assert family.shape().offers == {
-        *(
-            "gate",
-            "reset",
-            "subject",
-            "reward",
-            "advantage",
-            "dopamine_2",
-            "weights",
-            "final_weights",
-        )
-    }
+    signals = {"gate", "reset", "reward", "advantage", "dopamine_2"}
+    assert family.shape().offers == signals | {"subject", "weights", "final_weights"}
     check_shapes(family, family.sample(jax.random.key(0), "train"))
 
 
 def test_what_is_left_out_gets_its_default(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {"stimulus": rng.normal(size=(6, 2)), "activity": rng.normal(size=(6, 3))}
-    found = Recordings(path=_save(tmp_path / "a.npz", arrays)).recorded()
-    np.testing.assert_array_equal(found.sessions.gate, np.ones((1, 6)))
-    np.testing.assert_array_equal(found.sessions.reset, np.zeros((1, 6)))
-    np.testing.assert_array_equal(found.sessions.observed, np.ones((1, 6, 3)))
-    np.testing.assert_array_equal(found.trial, [np.arange(6)])
-    assert found.sessions.modulators == found.sessions.weights == found.sessions.final == {}
-    assert found.names == ("session 0",)
+    recorded = Recordings(path=_save(tmp_path / "a.npz", arrays)).recorded()
+    np.testing.assert_array_equal(recorded.sessions.gate, np.ones((1, 6)))
+    np.testing.assert_array_equal(recorded.sessions.reset, np.zeros((1, 6)))
+    np.testing.assert_array_equal(recorded.sessions.observed, np.ones((1, 6, 3)))
+    np.testing.assert_array_equal(recorded.trial, [np.arange(6)])
+    assert (
+        recorded.sessions.modulators == recorded.sessions.weights == recorded.sessions.final == {}
+    )
+    assert recorded.names == ("session 0",)
     masked = {**arrays, "recorded": np.asarray([1, 0, 1])}
-    found = Recordings(path=_save(tmp_path / "b.npz", masked)).recorded()
-    np.testing.assert_array_equal(found.sessions.observed, np.tile([1.0, 0, 1], (1, 6, 1)))
-    assert not found.sessions.target[:, :, 1].any()
+    recorded = Recordings(path=_save(tmp_path / "b.npz", masked)).recorded()
+    np.testing.assert_array_equal(recorded.sessions.observed, np.tile([1.0, 0, 1], (1, 6, 1)))
+    assert not recorded.sessions.target[:, :, 1].any()
 
 
 def test_choices_become_one_unit_or_one_hot_units(tmp_path):
     stimulus = np.ones((5, 2)) * np.arange(5)[:, None]
     three = np.asarray([2.0, -1, 0, 1, 2])
-    found = Recordings(
+    recorded = Recordings(
         path=_save(tmp_path / "a.npz", {"stimulus": stimulus, "choice": three}),
         likelihood=Categorical(),
     ).recorded()
     expected = [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    np.testing.assert_array_equal(found.sessions.target[0], expected)
+    np.testing.assert_array_equal(recorded.sessions.target[0], expected)
     share = np.asarray([1, 0, 1, 1, 1]) / 3
     np.testing.assert_allclose(
-        found.sessions.observed[0], np.tile(share[:, None], (1, 3)), rtol=1e-6
+        recorded.sessions.observed[0], np.tile(share[:, None], (1, 3)), rtol=1e-6
     )
     two = {"stimulus": stimulus, "choice": np.asarray([1, -7, 0, 0, 1]), "activity": stimulus}
     path = _save(tmp_path / "b.npz", two)
-    found = Recordings(path=path, likelihood=Bernoulli(), target="choice").recorded()
-    np.testing.assert_array_equal(found.sessions.target[0, :, 0], [1, 0, 0, 0, 1])
-    np.testing.assert_array_equal(found.sessions.observed[0, :, 0], [1, 0, 1, 1, 1])
-    found = Recordings(path=path, likelihood=Poisson(), target="activity").recorded()
-    np.testing.assert_array_equal(found.sessions.target[0], stimulus)
+    recorded = Recordings(path=path, likelihood=Bernoulli(), target="choice").recorded()
+    np.testing.assert_array_equal(recorded.sessions.target[0, :, 0], [1, 0, 0, 0, 1])
+    np.testing.assert_array_equal(recorded.sessions.observed[0, :, 0], [1, 0, 1, 1, 1])
+    recorded = Recordings(path=path, likelihood=Poisson(), target="activity").recorded()
+    np.testing.assert_array_equal(recorded.sessions.target[0], stimulus)
     same = {"stimulus": stimulus, "choice": np.zeros(5, bool)}
     family = Recordings(path=_save(tmp_path / "c.npz", same), likelihood=Categorical())
     assert family.shape().n_out == 2
@@ -179,7 +174,8 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
     arrays = _file()
     path = _save(tmp_path / "a.npz", arrays)
     pinned = Recordings(path=path, sha256=fingerprint(path))
-    first, loose = pinned.recorded(), Recordings(path=path).whole("train")
+    first = pinned.recorded()
+    loose = Recordings(path=path).whole("train")
     assert pinned.recorded() is first
     arrays["stimulus"] = arrays["stimulus"] + 1.0
     _save(path, arrays)
@@ -189,9 +185,8 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
         again.sessions.stimulus[2], first.sessions.stimulus[2] + 1.0, rtol=1e-5
     )
     added = Recordings(path=path).whole("train").stimulus - loose.stimulus
-    np.testing.assert_allclose(
-        added.max(axis=(1, 2)), 1.0, rtol=1e-5
-    )  # the splits are of the new file too
+    # the splits are of the new file too
+    np.testing.assert_allclose(added.max(axis=(1, 2)), 1.0, rtol=1e-5)
     with pytest.raises(
         BadInput, match=f"sha256 {fingerprint(path)} - expected sha256 '{pinned.sha256}'"
     ):
@@ -201,7 +196,8 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
 
 
 def test_the_example_is_described_by_its_facts():
-    arrays, text = example(), Recordings().describe()
+    arrays = example()
+    text = Recordings().describe()
     lengths = np.bincount(arrays["session"])
     trials = sum(len(np.unique(arrays["trial"][arrays["session"] == i])) for i in range(8))
     paid = arrays["reward"][~np.isnan(arrays["reward"])]
@@ -234,13 +230,15 @@ def test_the_example_is_described_by_its_facts():
     n_trials = sum(len(np.unique(mine)) for mine in away.values())
     assert f"split heldout: {n_trials} trials, {sum(map(len, away.values()))} rows of " in text
     assert "warning" not in text
-    totals = [
-        line.split(": ")[1].split(" trials, ")
-        for line in text.splitlines()
-        if line.startswith("split ")
-    ]
-    assert sum(int(t) for t, _ in totals) == trials
-    assert sum(int(r.split(" rows")[0]) for _, r in totals) == len(arrays["stimulus"])
+    n_trials = 0
+    n_rows = 0
+    for line in text.splitlines():
+        if line.startswith("split "):
+            of_trials, of_rows = line.split(": ")[1].split(" trials, ")
+            n_trials += int(of_trials)
+            n_rows += int(of_rows.split(" rows")[0])
+    assert n_trials == trials
+    assert n_rows == len(arrays["stimulus"])
 
 
 def test_a_description_warns_and_cannot_drive_a_terminal(tmp_path):
@@ -285,9 +283,8 @@ def test_a_hidden_split_is_described_as_the_task_sets_it():
 def test_padding_that_would_fill_the_memory_is_refused_before_it_is_made(tmp_path):
     n = 60_000
     arrays = {"stimulus": np.zeros((n, 1)), "activity": np.zeros((n, 1))}
-    arrays["session"] = np.maximum(
-        np.arange(n) - n // 2, 0
-    )  # one long session, and many of one row
+    # one long session, and many of one row
+    arrays["session"] = np.maximum(np.arange(n) - n // 2, 0)
     with pytest.raises(BadInput, match=r"sessions padded to 30001 rows and 1 outputs: \d+ bytes"):
         Recordings(path=_save(tmp_path / "a.npz", arrays)).recorded()
     arrays = {"stimulus": np.zeros((9, 1)), "choice": np.full(9, 2**50)}

@@ -1,6 +1,4 @@
-"""The table of image segments: read where river lies, shared out, standardised by its training
-rows.
-"""
+"""The table of image segments is read from river, shared out and standardised."""
 
 import importlib
 import importlib.util
@@ -49,11 +47,14 @@ def test_the_table_is_read_as_it_was_written(table: Any) -> None:
 def test_rows_are_in_one_split_each_and_standardised_by_the_training_rows(table: Any) -> None:
     written, kinds = table
     parts = {split: segments._segments(3, split) for split in SPLITS}
-    rows = [part.table[k] for part in parts.values() for k in range(7)]
+    rows = []
+    for part in parts.values():
+        rows += [part.table[k] for k in range(7)]
     assert all(len(row) == N_EACH // 3 for row in rows)
     assert sorted(np.concatenate(rows)) == list(range(len(written)))
     for part in parts.values():
-        assert [{kinds[i] for i in row} for row in part.table] == [{kind} for kind in KINDS]
+        for row, kind in zip(part.table, KINDS, strict=True):
+            assert {kinds[i] for i in row} == {kind}
     seen = written[parts["train"].table.reshape(-1)]
     expected = (written - seen.mean(axis=0)) / seen.std(axis=0)
     np.testing.assert_allclose(parts["heldout"].features, expected, atol=1e-4)
@@ -69,9 +70,9 @@ def test_groups_are_as_equal_as_seven_kinds_can_be(table: Any) -> None:
 
 
 def test_without_the_package_the_fix_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "river" else found(name)
+        importlib.util, "find_spec", lambda name: None if name == "river" else find_spec(name)
     )
     _forget()
     with pytest.raises(BadInput, match=r'river.*pip install "metaplast\[data\]"') as refused:

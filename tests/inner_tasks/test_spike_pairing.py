@@ -1,6 +1,4 @@
-"""The simulated dish: metaplast's own life repeats it, and the measured weights tell the true rule
-from wrong ones.
-"""
+"""The simulated dish: metaplast's own life repeats it, and its weights single out the true rule."""
 
 import dataclasses
 
@@ -43,7 +41,8 @@ def _batch(task):
 
 
 def test_the_true_rule_in_a_lifetime_repeats_the_last_weights():
-    lifetime, sessions = _problem(EXACT).lifetime, EXACT.recorded().sessions
+    lifetime = _problem(EXACT).lifetime
+    sessions = EXACT.recorded().sessions
     theta = lifetime.init(KEY)
     live = lambda s: (
         lifetime.advance(theta, s, lifetime.begin(theta, s, KEY), EXACT.n_steps, start=0)[
@@ -57,12 +56,12 @@ def test_the_true_rule_in_a_lifetime_repeats_the_last_weights():
 
 def test_the_weights_changed_by_the_sum_over_all_pairs_of_spikes():
     sessions = EXACT.recorded().sessions
-    later = EXACT.dt_s * np.subtract.outer(
-        np.arange(EXACT.n_steps), np.arange(EXACT.n_steps)
-    )  # [t, s]: t - s
+    # [t, s]: t - s
+    later = EXACT.dt_s * np.subtract.outer(np.arange(EXACT.n_steps), np.arange(EXACT.n_steps))
     up = np.where(later >= 0, 0.01 * np.exp(-np.abs(later) / 17e-3), 0.0)
     down = np.where(later > 0, 0.008 * np.exp(-np.abs(later) / 34e-3), 0.0)
-    pre, post = sessions.stimulus.astype(float), sessions.target.astype(float)
+    pre = sessions.stimulus.astype(float)
+    post = sessions.target.astype(float)
     change = np.einsum("ktj,ts,ksi->kji", post, up, pre, optimize=True)
     change -= np.einsum("kti,ts,ksj->kji", pre, down, post, optimize=True)
     np.testing.assert_allclose(sessions.final[EDGE], sessions.weights[EDGE] + change, atol=1e-6)
@@ -99,7 +98,8 @@ def test_the_gradient_of_the_learned_numbers_is_finite_and_vanishes_at_the_truth
 
 
 def test_the_measurement_adds_noise_of_the_given_size():
-    clean, noisy = EXACT.recorded().sessions, SpikePairing().recorded().sessions
+    clean = EXACT.recorded().sessions
+    noisy = SpikePairing().recorded().sessions
     np.testing.assert_array_equal(clean.weights[EDGE], noisy.weights[EDGE])
     np.testing.assert_array_equal(clean.stimulus, noisy.stimulus)
     assert abs((noisy.final[EDGE] - clean.final[EDGE]).std() / 1e-3 - 1) < 0.1
@@ -108,10 +108,12 @@ def test_the_measurement_adds_noise_of_the_given_size():
 def test_trains_have_their_rate_and_pairs_have_their_lag():
     task = SpikePairing(n_sessions=6, n_steps=20_000, n_in=1, n_out=1)
     sessions = task.recorded().sessions
-    pre, post = sessions.stimulus[..., 0], sessions.target[..., 0]
+    pre = sessions.stimulus[..., 0]
+    post = sessions.target[..., 0]
     assert abs(pre.mean() / 0.02 - 1) < 0.1
     assert abs(post.mean() / 0.02 - 1) < 0.1
-    shifts, lags = np.arange(-70, 71), []
+    shifts = np.arange(-70, 71)
+    lags = []
     for a, b in zip(pre, post, strict=True):
         together = np.asarray([np.sum(a * np.roll(b, -shift)) for shift in shifts])
         near = np.convolve(together, np.ones(9), "same")
@@ -127,7 +129,8 @@ def test_trains_have_their_rate_and_pairs_have_their_lag():
 
 def test_the_seed_alone_makes_the_data():
     small = SpikePairing(n_sessions=2, n_steps=50)
-    a, b = small.recorded().sessions, _recorded.__wrapped__(small).sessions
+    a = small.recorded().sessions
+    b = _recorded.__wrapped__(small).sessions
     jax.tree.map(np.testing.assert_array_equal, a, b)
     other = SpikePairing(n_sessions=2, n_steps=50, data_seed=1).recorded().sessions
     assert not np.any(a.weights[EDGE] == other.weights[EDGE])

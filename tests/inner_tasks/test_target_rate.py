@@ -1,4 +1,4 @@
-"""The loss of a set rate against its closed form, and what a burst or silence costs."""
+"""The loss of a set rate against its closed form, and the cost of a burst or of silence."""
 
 import math
 from typing import Any

@@ -1,6 +1,9 @@
-"""Rules that may read the choice of a row: target, credit and surprise by hand, and weights by a
-NumPy loop.
+"""Rules that may read the choice of a row.
+
+Target, credit and surprise are compared with values by hand, and weights with a NumPy loop.
 """
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -37,25 +40,27 @@ def _steps(family, activities):
 
 
 def test_of_two_options_the_credit_is_p_minus_choice(tmp_path):
-    choice, drive = [1, 0, -1, 1], [0.3, -1.2, 0.8, 2.0]
-    found = list(_steps(_family(tmp_path, Bernoulli(), choice), [[a] for a in drive]))
+    choice = [1, 0, -1, 1]
+    drive = [0.3, -1.2, 0.8, 2.0]
+    signals = list(_steps(_family(tmp_path, Bernoulli(), choice), [[a] for a in drive]))
     p = 1 / (1 + np.exp(-np.asarray(drive)))
-    np.testing.assert_allclose([f.target[0] for f in found], [1, 0, 0, 1])
+    np.testing.assert_allclose([f.target[0] for f in signals], [1, 0, 0, 1])
     np.testing.assert_allclose(
-        [f.error[0] for f in found], [p[0] - 1, p[1], 0, p[3] - 1], rtol=1e-5
+        [f.error[0] for f in signals], [p[0] - 1, p[1], 0, p[3] - 1], rtol=1e-5
     )
     surprise = [-np.log(p[0]), -np.log(1 - p[1]), 0, -np.log(p[3])]
-    np.testing.assert_allclose([f.modulators["surprise"] for f in found], surprise, rtol=1e-5)
+    np.testing.assert_allclose([f.modulators["surprise"] for f in signals], surprise, rtol=1e-5)
 
 
 def test_of_several_options_every_one_has_its_credit(tmp_path):
-    choice, drive = [2, -1, 0], [[0.1, -0.5, 1.0], [1.0, 2.0, 3.0], [0.0, 0.4, -0.4]]
-    found = list(_steps(_family(tmp_path, Categorical(), choice), drive))
+    choice = [2, -1, 0]
+    drive = [[0.1, -0.5, 1.0], [1.0, 2.0, 3.0], [0.0, 0.4, -0.4]]
+    signals = list(_steps(_family(tmp_path, Categorical(), choice), drive))
     p = np.exp(drive) / np.exp(drive).sum(axis=1, keepdims=True)
     one_hot = np.asarray([[0, 0, 1], [0, 0, 0], [1, 0, 0]], float)
-    np.testing.assert_allclose([f.target for f in found], one_hot)
+    np.testing.assert_allclose([f.target for f in signals], one_hot)
     expected = (p - one_hot) * [[1], [0], [1]]
-    np.testing.assert_allclose([f.error for f in found], expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose([f.error for f in signals], expected, rtol=1e-5, atol=1e-7)
 
 
 def _learner(family) -> Lifetime:
@@ -84,8 +89,9 @@ def test_weights_that_learn_from_choices_are_those_of_a_loop(tmp_path):
     family = _family(tmp_path, Categorical(), choice, reward=reward)
     lifetime = _learner(family)
     sessions = family.recorded().sessions
-    found = activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)[0]
-    w, expected = np.full((2, 2), 0.1), []
+    activities = activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)[0]
+    w = np.full((2, 2), 0.1)
+    expected = []
     for x, c, r in zip(sessions.stimulus[0], choice, np.nan_to_num(reward), strict=True):
         y = w @ x
         expected.append(y)
@@ -96,12 +102,13 @@ def test_weights_that_learn_from_choices_are_those_of_a_loop(tmp_path):
         w = w + 0.4 * (
             r * np.outer(one_hot, x) - 0.5 * one_hot[:, None] * w - 0.25 * r * np.outer(error, x)
         )
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(activities, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_told_choices_stay_where_values_are_drawn_anew(tmp_path):
-    """As rewards and gates do: a refit to drawn choices lives through the choices that the drawing
-    saw.
+    """A refit to drawn choices lives through the choices that the drawing saw.
+
+    It does so with rewards and gates too.
     """
     family = _family(tmp_path, Categorical(), np.arange(40) % 2, reward=np.ones(40))
     lifetime = _learner(family)
@@ -110,7 +117,7 @@ def test_told_choices_stay_where_values_are_drawn_anew(tmp_path):
         lifetime, lifetime.init(jax.random.key(0)), sessions, jax.random.key(1), jnp.zeros(())
     )
     assert not np.array_equal(values["target"], sessions.target)
-    redrawn = sessions.replace(**values)  # pyright: ignore[reportAttributeAccessIssue]
+    redrawn = replace(sessions, **values)
     again = activity(lifetime, lifetime.init(jax.random.key(0)), redrawn, 0)
     np.testing.assert_array_equal(
         again, activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)

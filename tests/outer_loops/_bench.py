@@ -158,9 +158,11 @@ def smoothed(theta: np.ndarray, name: str, window: int, sigma: float) -> Any:
         )
 
     for start in range(0, T, window):
-        p, q = np.ones(len(points)), np.zeros(len(points))
+        p = np.ones(len(points))
+        q = np.zeros(len(points))
         if start == 0:  # born within the window, under its noise
-            p, q = 0.0 * p, at[:, 0]
+            p = 0.0 * p
+            q = at[:, 0]
         for t in range(start, start + window):
             x = task["x"][t]
             terms = [c * x**k * moment(k, p, q) for k, c in enumerate(task["cost"], 1)]
@@ -199,7 +201,8 @@ def demand_exact(outer: Any) -> None:
         AssertionError: with the distance on every problem.
     """
     with jax.enable_x64(True):
-        key, at = jax.random.key(0), jnp.asarray(THETA)
+        key = jax.random.key(0)
+        at = jnp.asarray(THETA)
 
         def gradient(task: Any) -> jax.Array:
             state = outer.init(PROBLEM, theta_of(at), key, outer.hyper())
@@ -210,8 +213,8 @@ def demand_exact(outer: Any) -> None:
             near = at[None] + 1e-5 * jnp.stack([jnp.eye(3), -jnp.eye(3)], axis=1).reshape(6, 3)
             return PROBLEM.losses(jax.vmap(theta_of)(near), lives(task, key))[0].reshape(3, 2)
 
-        given, around = quick_jit(jax.vmap(lambda task: (gradient(task), losses(task))))(tasks())
-        around = np.asarray(around)
+        both = quick_jit(jax.vmap(lambda task: (gradient(task), losses(task))))
+        actual, around = jax.tree.map(np.asarray, both(tasks()))
         expected = (around[..., 0] - around[..., 1]) / 2e-5
-        off = np.abs(given - expected).max(axis=1) / np.linalg.norm(expected, axis=1)
+        off = np.abs(actual - expected).max(axis=1) / np.linalg.norm(expected, axis=1)
         assert (off < 1e-6).all(), dict(zip(COSTS, off, strict=True))

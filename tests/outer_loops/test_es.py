@@ -95,25 +95,31 @@ def _run(es: Es, loss: str, n: int, state: Any = None, b: float = -1.0) -> tuple
     return state, metrics
 
 
+def _type(leaf: Any) -> tuple[Any, ...]:
+    return leaf.shape, leaf.dtype, leaf.weak_type
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_quadratic_goes_down_in_one_compilation_for_any_width_and_rate(strategy):
-    es, before = _es(strategy), _step._cache_size()
+    es = _es(strategy)
+    before = _step._cache_size()
+    hyper = es.hyper()
     for scale in (1.0, 2.0):
-        rate = (
-            1.0 / scale if strategy == "SimpleGA" else scale
-        )  # an average of theta, which must not overshoot
-        hyper = es.hyper()
-        state = _init(
-            es, THETA, {"std": scale * hyper["std"], "learning_rate": rate * hyper["learning_rate"]}
-        )
-        kinds = jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state)
+        # The rate of SimpleGA is the one of an average of theta, which must not overshoot.
+        rate = 1.0 / scale if strategy == "SimpleGA" else scale
+        scaled = {"std": scale * hyper["std"], "learning_rate": rate * hyper["learning_rate"]}
+        state = _init(es, THETA, scaled)
+        types = jax.tree.map(_type, state)
         state, metrics = _run(es, "squares", 80, state)
-        assert jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state) == kinds
+        assert jax.tree.map(_type, state) == types
         assert not any(leaf.weak_type for leaf in jax.tree.leaves(state))
         assert _squares(es.theta(state)) < 0.05 * _squares(THETA)
         last = metrics[-1]
-        assert last["lives"] == MEMBERS and last["diverged"] == last["skipped"] == 0
-        assert last["best_loss"] <= last["loss"] and last["accuracy"] == 1
+        assert last["lives"] == MEMBERS
+        assert last["diverged"] == 0
+        assert last["skipped"] == 0
+        assert last["best_loss"] <= last["loss"]
+        assert last["accuracy"] == 1
     assert _step._cache_size() <= before + 1
     chex.assert_trees_all_equal_shapes_and_dtypes(es.theta(state), THETA)
 
@@ -131,12 +137,10 @@ def test_members_that_blow_up_count_as_the_worst_and_never_as_the_best(strategy,
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_broken_member_moves_the_mean_exactly_as_a_finite_worst_one_would(strategy):
-    (left, metrics), (right, _) = (
-        _run(_es(strategy), "some broken", 1),
-        _run(_es(strategy), "some bad", 1),
-    )
+    after_broken, metrics = _run(_es(strategy), "some broken", 1)
+    after_bad, _ = _run(_es(strategy), "some bad", 1)
     assert 0 < metrics[0]["diverged_members"] <= MEMBERS / 2
-    chex.assert_trees_all_equal(left.theta, right.theta)
+    chex.assert_trees_all_equal(after_broken.theta, after_bad.theta)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -145,12 +149,10 @@ def test_with_a_tenth_or_half_of_every_generation_lost_the_search_still_arrives(
     strategy, share, failed
 ):
     state, metrics = _run(_es(strategy), share, 120)
-    assert (
-        {int(m["diverged_members"]) for m in metrics}
-        == {int(m["diverged"]) for m in metrics}
-        == {failed}
-    )
-    assert np.isfinite([m["loss"] for m in metrics]).all() and metrics[-1]["skipped"] == 0
+    assert {int(m["diverged_members"]) for m in metrics} == {failed}
+    assert {int(m["diverged"]) for m in metrics} == {failed}
+    assert np.isfinite([m["loss"] for m in metrics]).all()
+    assert metrics[-1]["skipped"] == 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
     assert _squares(state.theta) < 0.1 * _squares(THETA)
     lowest = min(m["best_loss"] for m in metrics)
@@ -165,8 +167,10 @@ def test_a_generation_without_a_healthy_member_changes_nothing_and_is_counted(st
     state, _ = _run(_es(strategy), "squares", 3)
     after, metrics = _run(_es(strategy), "all broken", 2, state)
     chex.assert_trees_all_equal((after.theta, after.strategy), (state.theta, state.strategy))
-    assert (int(after.step), int(after.skipped)) == (5, 2)
-    assert np.isnan(metrics[-1]["loss"]) and metrics[-1]["skipped"] == 2
+    assert int(after.step) == 5
+    assert int(after.skipped) == 2
+    assert np.isnan(metrics[-1]["loss"])
+    assert metrics[-1]["skipped"] == 2
     onward, metrics = _run(_es(strategy), "squares", 1, after)
     assert metrics[-1]["skipped"] == 2
     assert not np.array_equal(onward.theta["a"], state.theta["a"])
@@ -179,7 +183,7 @@ def test_evolution_sees_a_slope_where_nearly_every_life_ends_early():
     assert state.theta["b"] == pytest.approx(0.5, abs=0.15)
 
 
-def test_the_width_at_the_start_and_of_two_strategies_always_is_the_one_given():
+def test_the_width_is_std_at_the_start_and_for_two_strategies_always():
     for strategy in STRATEGIES:
         es = _es(strategy)
         state = _init(es, THETA, {**es.hyper(), "std": jnp.asarray(0.37)})
@@ -198,14 +202,14 @@ def test_the_penalty_is_graded_by_how_long_the_lives_lasted():
     assert 3.0 < fitness[3] < fitness[1] < fitness[4]
     assert worst == 3.0
     later, *_ = graded(losses, survived, before=jnp.asarray(50.0))
-    assert (
-        later[~healthy] > 50.0
-    ).all()  # an archive of earlier generations does not take it for better either
+    # An archive of earlier generations does not take a broken member for better either.
+    assert (later[~healthy] > 50.0).all()
     huge, *_ = graded(jnp.asarray([3e38, -3e38, jnp.nan]), jnp.asarray([1.0, 1.0, 0.5]))
-    assert np.isfinite(huge).all() and huge[1] < huge[0] < huge[2]
+    assert np.isfinite(huge).all()
+    assert huge[1] < huge[0] < huge[2]
 
 
-def test_a_population_is_raised_to_what_the_strategy_and_the_devices_take_and_it_is_said(caplog):
+def test_a_population_is_raised_for_the_strategy_and_the_devices_with_a_warning(caplog):
     problem: Any = SimpleNamespace(n_devices=4)
     with caplog.at_level("WARNING", "metaplast"):
         Es(strategy="SNES", population=15).check(PROBLEM, jax.random.key(0))
@@ -235,9 +239,10 @@ def test_every_strategy_that_evosax_registers_is_known_and_an_unknown_one_is_ans
 
 def test_what_cannot_evolve_is_refused_in_one_line():
     es = Es()
-    for theta, words in (({}, "a number to learn"), ({"n": jnp.asarray(3)}, "floats")):
-        with pytest.raises(BadInput, match=words):
-            es.init(PROBLEM, theta, jax.random.key(0), es.hyper())
+    with pytest.raises(BadInput, match="a number to learn"):
+        es.init(PROBLEM, {}, jax.random.key(0), es.hyper())
+    with pytest.raises(BadInput, match="floats"):
+        es.init(PROBLEM, {"n": jnp.asarray(3)}, jax.random.key(0), es.hyper())
 
 
 @pytest.mark.parametrize(
@@ -245,9 +250,8 @@ def test_what_cannot_evolve_is_refused_in_one_line():
 )
 def test_a_population_begins_with_theta_itself_and_others_around_it(strategy, sd):
     theta = jnp.linspace(-1.0, 1.0, 50)
-    population = np.asarray(
-        begin(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0)).population
-    )
+    state = begin(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0))
+    population = np.asarray(state.population)
     np.testing.assert_array_equal(population[0], theta)
     noise = population[1:] - np.asarray(theta)
     assert noise.std() == pytest.approx(sd, rel=4.5 / np.sqrt(2 * noise.size))

@@ -1,6 +1,4 @@
-"""Forward-mode gradients are those of the backward pass, and their memory does not know how long a
-life is.
-"""
+"""Forward-mode gradients equal the backward pass, in a memory that does not grow with a life."""
 
 import dataclasses
 from functools import partial
@@ -37,9 +35,9 @@ def _problem(n_steps: int, n_in: int, hidden: tuple[int, ...], **fields: Any) ->
 
 
 def _setting(problem: MetaProblem) -> Any:
-    return problem.lifetime._init(jax.random.key(0)), problem.sample(
-        jax.random.key(1), problem.n_tasks, "train"
-    )
+    """(theta, batch)."""
+    theta = problem.lifetime._init(jax.random.key(0))
+    return theta, problem.sample(jax.random.key(1), problem.n_tasks, "train")
 
 
 @partial(quick_jit, static_argnums=(0, 3))
@@ -48,28 +46,33 @@ def _grad(problem: MetaProblem, theta: Any, batch: Any, tangents: int) -> Any:
 
 
 def test_it_is_the_gradient_of_the_backward_pass_and_of_central_differences():
-    """4 numbers of theta in chunks of 3, the second of them padded; one life is blown, the others
-    are clipped.
+    """4 numbers of theta go in chunks of 3, the second of them padded.
+
+    One life is blown, the others are clipped.
     """
     problem = _problem(6, 3, (), n_tasks=3, life_clip=0.2, chunk=2)
     with jax.enable_x64(True):
         theta, batch = quick_jit(partial(_setting, problem))()
         assert sum(leaf.size for leaf in jax.tree.leaves(theta)) == 4
         spoilt = blown(batch, slice(0, 1))
-        forward, backward = _grad(problem, theta, spoilt, 3), _grad(problem, theta, spoilt, 0)
+        forward = _grad(problem, theta, spoilt, 3)
+        backward = _grad(problem, theta, spoilt, 0)
         assert jax.tree.structure(forward) == jax.tree.structure(backward)
         for a, b in zip(jax.tree.leaves(forward), jax.tree.leaves(backward), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12)
-        assert [int(forward[2][name]) for name in ("lives", "diverged", "clipped")] == [3, 1, 2]
+        assert int(forward.metrics["lives"]) == 3
+        assert int(forward.metrics["diverged"]) == 1
+        assert int(forward.metrics["clipped"]) == 2
         free = dataclasses.replace(problem, life_clip=0.0)
         loss = quick_jit(lambda t: free.losses(jax.tree.map(lambda x: x[None], t), batch)[0][0])
-        demand_gradient(lambda t: float(loss(t)), theta, _grad(free, theta, batch, 3)[1])
+        demand_gradient(lambda t: float(loss(t)), theta, _grad(free, theta, batch, 3).gradient)
 
 
 @pytest.mark.system  # four gradients are compiled to be measured
 def test_memory_does_not_grow_with_the_steps_of_a_life():
-    """Bytes that the compiler sets aside for a step, beside its arguments; the backward pass is the
-    control.
+    """The memory is the bytes that the compiler sets aside for a step, beside its arguments.
+
+    The backward pass is the control.
     """
 
     def temporary(n_steps: int, tangents: int) -> int:
@@ -78,9 +81,8 @@ def test_memory_does_not_grow_with_the_steps_of_a_life():
         compiled = _grad.lower(problem, theta, batch, tangents).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
-    forward, backward = ([temporary(n, tangents) for n in (64, 256)] for tangents in (4, 0))
-    assert forward[1] <= 1.1 * forward[0]
-    assert backward[1] > 1.5 * backward[0]
+    assert temporary(256, tangents=4) <= 1.1 * temporary(64, tangents=4)
+    assert temporary(256, tangents=0) > 1.5 * temporary(64, tangents=0)
 
 
 def test_a_task_that_passes_no_gradient_is_refused():

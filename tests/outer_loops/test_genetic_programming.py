@@ -1,7 +1,8 @@
 """A search over trees: one key for one function, mutants are trees, the small survive."""
 
+import itertools
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -42,27 +43,30 @@ def problem(rule=RULE, shared=True, **task):
 
 
 def _member(text, constant=0.0):
+    """theta whose tree is this expression, its number moved by `constant`."""
     code = e.encode(e.parse(text), RULE.leaves(RULE.numbers()), RULE.size)
-    own = {
-        "code": jnp.asarray([0.0 if g is None else g for g in code]),
+    rule = {
+        "code": jnp.asarray([gene or 0.0 for gene in code]),
         "constants": jnp.full(1, constant),
+        "log_rate": jnp.zeros(()),
     }
-    return {
-        "rules": {"rule": {**own, "log_rate": jnp.zeros(())}},
-        "genome": {},
-        "feedback": {},
-        "neurons": {},
-    }
+    return {"rules": {"rule": rule}, "genome": {}, "feedback": {}, "neurons": {}}
+
+
+def _flat(*members):
+    """Thetas as rows [n_members, n]."""
+    rows = []
+    for member in members:
+        rows.append(np.concatenate([np.ravel(x) for x in jax.tree.leaves(member)]))
+    return np.stack(rows)
 
 
 WHERE = _trees.places(problem(), _member("1"), ("modulator.sign",))
-FLAT = np.stack([np.concatenate([np.ravel(x) for x in jax.tree.leaves(_member("pre*post"))])])
 facts = quick_jit(jax.vmap(lambda flat: _trees.facts(WHERE, flat)))
 
 
 def _facts(*members):
-    flat = np.stack([np.concatenate([np.ravel(x) for x in jax.tree.leaves(m)]) for m in members])
-    return jax.tree.map(np.asarray, facts(flat))
+    return jax.tree.map(np.asarray, facts(_flat(*members)))
 
 
 SAME = [
@@ -82,47 +86,49 @@ OTHER = [
 
 
 def test_trees_that_do_the_same_up_to_the_rate_have_one_key_and_others_have_not():
-    found = _facts(
-        *(_member(text) for pair in (*SAME, *OTHER) for text in pair), _member("pre/(post - post)")
-    )
-    equal = (found.key[:-1:2] == found.key[1::2]).all(axis=1)
+    texts = [*itertools.chain(*SAME, *OTHER), "pre/(post - post)"]
+    facts_of_all = _facts(*[_member(text) for text in texts])
+    equal = (facts_of_all.key[:-1:2] == facts_of_all.key[1::2]).all(axis=1)
     assert equal.tolist() == [True] * len(SAME) + [False] * len(OTHER)
-    np.testing.assert_array_equal(found.n_nodes[:2], 3)
-    assert found.valid[:-1].all()
-    assert not found.valid[-1]  # never finite: never lives
-    assert found.size[5] == pytest.approx(2 * found.size[4], rel=1e-5)
+    np.testing.assert_array_equal(facts_of_all.n_nodes[:2], 3)
+    assert facts_of_all.valid[:-1].all()
+    assert not facts_of_all.valid[-1]  # never finite: never lives
+    assert facts_of_all.size[5] == pytest.approx(2 * facts_of_all.size[4], rel=1e-5)
 
 
 def test_a_tree_below_a_millionth_does_nothing():
     rms = float(_facts(_member("pre")).size[0])
-    nothing, small, large = _facts(
-        *(_member("1*pre", c / rms - 1.0) for c in (0.0, 0.8e-6, 1.25e-6))
-    ).key
+    members = [_member("1*pre", c / rms - 1.0) for c in (0.0, 0.8e-6, 1.25e-6)]
+    nothing, small, large = _facts(*members).key
     assert (small == nothing).all()
     assert (large != nothing).any()
 
 
 def test_a_number_makes_another_member_of_the_same_form():
-    found = _facts(*(_member("pre + 1", c) for c in (0.0, 0.3)))
-    assert (found.key[0] != found.key[1]).any()
-    assert (found.form[0] == found.form[1]).all()
+    both = _facts(_member("pre + 1", 0.0), _member("pre + 1", 0.3))
+    assert (both.key[0] != both.key[1]).any()
+    assert (both.form[0] == both.form[1]).all()
 
 
 def test_a_key_is_the_sum_that_searches_of_before_have_kept():
-    """1 + sum_i w_i x_i modulo 2^32, x in units of ROUNDING, w odd: no change of one x alone leaves
-    it as it was.
+    """A key is 1 + sum_i w_i x_i modulo 2^32, x in units of ROUNDING, w odd.
+
+    No change of one x alone leaves it as it was.
     """
     steps = [3, -2, 0, 7]
     drawn = np.random.RandomState(0).randint(0, 2**32, size=(2, 4), dtype=np.uint64)
-    weights = [[int(w) | 1 for w in row] for row in drawn]
-    expected = [
-        (1 + sum(w * x for w, x in zip(row, steps, strict=True))) % 2**32 for row in weights
-    ]
+    expected = []
+    for row in drawn:
+        total = 1
+        for weight, step in zip(row, steps, strict=True):
+            total += (int(weight) | 1) * step
+        expected.append(total % 2**32)
     assert _trees._hashed(_trees.ROUNDING * jnp.asarray(steps, float)).tolist() == expected
 
 
 def test_every_mutant_is_a_tree_and_some_differ():
-    mutate = quick_jit(jax.vmap(lambda k: _trees.mutated(WHERE, jnp.asarray(FLAT[0]), k, 0.5, 0.2)))
+    flat = jnp.asarray(_flat(_member("pre*post"))[0])
+    mutate = quick_jit(jax.vmap(lambda key: _trees.mutated(WHERE, flat, key, 0.5, 0.2)))
     mutants = np.asarray(mutate(jax.random.split(jax.random.key(0), 200)))
     codes = mutants[:, WHERE.code]
     assert (codes == np.round(codes)).all()
@@ -133,39 +139,43 @@ def test_every_mutant_is_a_tree_and_some_differ():
     assert 0 < np.mean(mutants[:, WHERE.constants] != 0.0) < 1
 
 
-def _people(texts, losses):
-    known = _facts(*(_member(text) for text in texts))
-    flat = np.stack(
-        [np.concatenate([np.ravel(x) for x in jax.tree.leaves(_member(t))]) for t in texts]
+def _parents(texts, losses):
+    """Parents with these trees and losses that never lived."""
+    flat = _flat(*[_member(text) for text in texts])
+    of_all = jax.tree.map(np.asarray, facts(flat))
+    return _selection.Parents(
+        flat=jnp.asarray(flat),
+        loss=jnp.asarray(losses, jnp.float32),
+        count=jnp.zeros(len(texts)),
+        key=of_all.key,
+        form=of_all.form,
+        size=of_all.size,
+        n_nodes=of_all.n_nodes,
     )
-    zeros = np.zeros(len(texts), np.float32)
-    return flat, known, np.asarray(losses, np.float32), zeros
 
 
 def test_the_small_survive_and_each_doing_once():
-    """Parents: pre*post of loss .5, weight of .9. New: a larger tree of .49, a small one of .6; a
-    twin of pre*post.
+    """A small tree survives where nodes are dear, and a larger one of less loss where not.
+
+    The parents are pre*post with loss .5 and weight with .9. The proposals are a twin of pre*post,
+    a larger tree with loss .49 and a small one with .6.
     """
-    flat, known, loss, zeros = _people(["pre*post", "weight"], [0.5, 0.9])
-    kept: dict[str, Any] = {
-        name: getattr(known, name) for name in ("key", "form", "size", "n_nodes")
-    }
-    parents = _selection.Parents(
-        flat=jnp.asarray(flat), loss=jnp.asarray(loss), count=jnp.asarray(zeros), **kept
-    )
+    parents = _parents(["pre*post", "weight"], [0.5, 0.9])
     texts = ["post*pre*(post/post)", "pre*post + pre*pre*pre*pre", "1 - post"]
-    flat, known, _, _ = _people(texts, [0, 0, 0])
-    facts_of: dict[str, Any] = {name: getattr(known, name) for name in kept}
-    drawn: dict[str, Any] = {
-        "twin": [0, -1, -1],
-        "examined": [True] * 3,
-        "chosen": [1, 2],
-        "real": [True] * 2,
-    }
-    drawn = {name: np.asarray(x) for name, x in drawn.items()}
-    offspring = _selection.Offspring(flat=jnp.asarray(flat), **facts_of, **drawn)
-    select = quick_jit(lambda *given: _selection.selected(WHERE, *given))
-    new = flat[1:], np.asarray([0.49, 0.6], np.float32)
+    proposals = _parents(texts, [0.0, 0.0, 0.0])
+    offspring = _selection.Offspring(
+        flat=proposals.flat,
+        key=proposals.key,
+        form=proposals.form,
+        size=proposals.size,
+        n_nodes=proposals.n_nodes,
+        twin=jnp.asarray([0, -1, -1]),
+        examined=jnp.asarray([True, True, True]),
+        chosen=jnp.asarray([1, 2]),
+        real=jnp.asarray([True, True]),
+    )
+    select = quick_jit(lambda *arguments: _selection.selected(WHERE, *arguments))
+    new = _selection.Entrants(flat=proposals.flat[1:], loss=jnp.asarray([0.49, 0.6]))
     dear, first = select(parents, offspring, new, np.float32(0.1))
     np.testing.assert_allclose(dear.loss, [0.5, 0.6], rtol=1e-6)
     assert dear.n_nodes.tolist() == [3, 3]  # the smaller of two twins
@@ -174,19 +184,16 @@ def test_the_small_survive_and_each_doing_once():
     np.testing.assert_allclose(cheap.loss, [0.49, 0.5], rtol=1e-6)
     assert cheap.n_nodes.tolist() == [11, 7]  # drift: the newer of two twins
     assert first
-    assert cheap.size[1] == known.size[0]
+    assert cheap.size[1] == proposals.size[0]
 
 
 def test_how_much_harder_lives_are_is_the_median_of_the_parents_that_lived_before():
-    never, blown = 0.0, _selection.LARGEST
-    before, now = [1.0, 2.0, 5.0, blown, 3.0, 4.0], [1.5, 2.75, 5.125, 0.0, 99.0, blown]
-    flat, known, loss, _ = _people(["pre"] * 6, before)
-    kept: dict[str, Any] = {
-        name: getattr(known, name) for name in ("key", "form", "size", "n_nodes")
-    }
-    count = np.asarray([1.0, 7.0, 16.0, 3.0, never, 2.0], np.float32)
-    parents = _selection.Parents(
-        flat=jnp.asarray(flat), loss=jnp.asarray(loss), count=jnp.asarray(count), **kept
+    never = 0.0
+    blown = _selection.LARGEST
+    before = [1.0, 2.0, 5.0, blown, 3.0, 4.0]
+    now = [1.5, 2.75, 5.125, 0.0, 99.0, blown]
+    parents = replace(
+        _parents(["pre"] * 6, before), count=jnp.asarray([1.0, 7.0, 16.0, 3.0, never, 2.0])
     )
     assert _selection.harder(parents, jnp.asarray(now)) == 0.5  # of 0.5, 0.75 and 0.125
     newborn = replace(parents, count=jnp.zeros(6))
@@ -198,51 +205,52 @@ def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds
     outer = GeneticProgramming(steps=12, mu=3, lambda_=6, proposals=64, n_rates=3, refine=0)
     lives = problem(rule, input_sd=1.0)
     course = list(train.steps(lives, outer, 0, train.begin(lives, outer, 0), 0, outer.n_steps))
-    seen = [{name: float(value) for name, value in metrics.items()} for *_, metrics in course]
-    state = course[-1][1]
-    assert seen[-1]["evaluated"] == 12 * 6
-    assert seen[-1]["proposed"] > seen[-1]["evaluated"]
-    assert seen[-1]["saved"] == pytest.approx(1 - seen[-1]["evaluated"] / seen[-1]["proposed"])
-    assert 0 < seen[-1]["neutral"] < 1
-    assert seen[-1]["longest_plateau"] >= seen[-1]["plateau"]
-    assert seen[0]["lives"] == 4 * (3 + 6 * 3)
+    _, _, first = course[0]
+    _, state, last = course[-1]
+    evaluated = int(last["evaluated"])
+    proposed = int(last["proposed"])
+    assert evaluated == 12 * 6
+    assert proposed > evaluated
+    assert float(last["saved"]) == pytest.approx(1 - evaluated / proposed)
+    assert 0 < last["neutral"] < 1
+    assert last["longest_plateau"] >= last["plateau"]
+    assert first["lives"] == 4 * (3 + 6 * 3)
     known = np.asarray(state.known)[: int(state.n_known)]
-    assert (
-        len(np.unique(known, axis=0)) >= len(known) - 3
-    )  # nothing is evaluated twice, but for parents that moved
+    # Nothing is evaluated twice, but for parents that moved.
+    assert len(np.unique(known, axis=0)) >= len(known) - 3
     batch = train.sample(lives.lifetime.task, train.stream(0, "validation"), 8, "validation")
-    thetas = jax.tree.map(
-        lambda *x: jnp.stack(x), lives.init(jax.random.key(0)), outer.theta(state)
-    )
+    start = lives.init(jax.random.key(0))
+    thetas = jax.tree.map(lambda *x: jnp.stack(x), start, outer.theta(state))
     before, after = np.asarray(train.evaluate(lives, thetas, batch)[0])
     assert after < 0.5 * before
     document, tensors = describe_rule(lives.lifetime, outer.theta(state))
-    found = document["slots"]["rule"]["rule"]
-    assert found["size"] == 0  # the file holds the tree that was found, as text
+    described = document["slots"]["rule"]["rule"]
+    assert described["size"] == 0  # the file holds the tree of the search, as text
     save_rule(tmp_path / "rule.safetensors", document, tensors)
     loaded = cast(Symbolic, load_rule(tmp_path / "rule.safetensors").spec)
-    assert loaded.expression == found["expression"]
+    assert loaded.expression == described["expression"]
 
 
 def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
-    """Lives: 4 tasks for 3 parents, for 2 parents moved by 5 lengths, for 6 new trees under 3
-    rates; and a gradient for each of the 2. Without any number to move there are none of these."""
+    """The lives are counted, those of the gradients and of the moved parents too.
+
+    There are 4 tasks for 3 parents, for 2 parents moved by 5 lengths, and for 6 new trees under 3
+    rates, and a gradient of 4 tasks for each of the 2.
+    """
     rule = Symbolic(expression="pre", size=4, inputs=("pre", "post", "weight"), n_constants=1)
     outer = GeneticProgramming(
         steps=1, mu=3, lambda_=6, proposals=64, n_rates=3, refine=2, lengths=5
     )
     lives = problem(rule, input_sd=1.0)
-    ((_, _, metrics),) = train.steps(lives, outer, 0, train.begin(lives, outer, 0), 0, 1)
+    begun = train.begin(lives, outer, 0)
+    _, _, metrics = next(train.steps(lives, outer, 0, begun, 0, 1))
     assert metrics["lives"] == 4 * (3 + 2 * 5 + 6 * 3) + 2 * 4
 
 
-def test_what_cannot_be_searched_is_refused():
+def test_a_problem_that_cannot_be_searched_is_refused():
+    per_edge = problem(Symbolic(expression="1", size=2, inputs=("pre",)), shared=False)
     with pytest.raises(BadInput, match="one theta"):
-        train.begin(
-            problem(Symbolic(expression="1", size=2, inputs=("pre",)), shared=False),
-            GeneticProgramming(),
-            0,
-        )
+        train.begin(per_edge, GeneticProgramming(), 0)
     nothing = problem(Symbolic(learn="none"))
     with pytest.raises(BadInput, match="a number to learn"):
         train.begin(nothing, GeneticProgramming(), 0)

@@ -1,5 +1,6 @@
 """Two loops, one after the other, each as it would be alone."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,30 +15,29 @@ from tests.outer_loops._written import Written, init, run
 
 START = {"w": jnp.asarray([1.0, -1.0])}
 BOWL = Written(lambda w, batch: jnp.sum(w**2) + batch)
-FIRST, THEN = Es(steps=4, population=8), Bptt(steps=3, learning_rate=0.1)
+FIRST = Es(steps=4, population=8)
+THEN = Bptt(steps=3, learning_rate=0.1)
 HYBRID = Hybrid(first=FIRST, then=THEN)
 BATCHES = [0.0, 0.0, jnp.nan, 0.0, 0.0, jnp.nan, 0.0]  # a step of each loop has no number
 
 
 def test_each_stage_is_its_loop_alone():
     assert HYBRID.n_steps == len(BATCHES)
-    first, told_first = run(FIRST, BOWL, init(FIRST, BOWL, START), BATCHES[:4])
-    then, told_then = run(THEN, BOWL, init(THEN, BOWL, FIRST.theta(first)), BATCHES[4:], 4)
-    half, told = run(HYBRID, BOWL, init(HYBRID, BOWL, START), BATCHES[:4])
+    first, history_first = run(FIRST, BOWL, init(FIRST, BOWL, START), BATCHES[:4])
+    then, history_then = run(THEN, BOWL, init(THEN, BOWL, FIRST.theta(first)), BATCHES[4:], 4)
+    half, history = run(HYBRID, BOWL, init(HYBRID, BOWL, START), BATCHES[:4])
     np.testing.assert_allclose(HYBRID.theta(half)["w"], FIRST.theta(first)["w"], rtol=1e-6)
-    whole, late = run(HYBRID, BOWL, half, BATCHES[4:], 4)
+    whole, later_history = run(HYBRID, BOWL, half, BATCHES[4:], 4)
     np.testing.assert_allclose(HYBRID.theta(whole)["w"], THEN.theta(then)["w"], rtol=1e-6)
-    told += late
-    assert [int(m["stage"]) for m in told] == [0, 0, 0, 0, 1, 1, 1]
-    assert [int(m["skipped"]) for m in told] == [0, 0, 1, 1, 1, 2, 2]
-    for mine, alone in zip(told, told_first + told_then, strict=True):
+    history += later_history
+    assert [int(m["stage"]) for m in history] == [0, 0, 0, 0, 1, 1, 1]
+    assert [int(m["skipped"]) for m in history] == [0, 0, 1, 1, 1, 2, 2]
+    for metrics, alone in zip(history, history_first + history_then, strict=True):
         for name in set(alone) - {"skipped"}:
-            np.testing.assert_allclose(mine[name], alone[name], rtol=1e-5, err_msg=name)
-    assert np.isnan(told[0]["grad_norm"])
-    assert np.isnan(told[-1]["best_loss"])
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), whole) == jax.tree.map(
-        lambda x: (x.shape, x.dtype), half
-    )
+            np.testing.assert_allclose(metrics[name], alone[name], rtol=1e-5, err_msg=name)
+    assert np.isnan(history[0]["grad_norm"])
+    assert np.isnan(history[-1]["best_loss"])
+    chex.assert_trees_all_equal_shapes_and_dtypes(whole, half)
 
 
 def test_hyper_parameters_of_both_act_under_their_prefixes():
@@ -48,20 +48,21 @@ def test_hyper_parameters_of_both_act_under_their_prefixes():
     assert float(state.hyper["learning_rate"]) == pytest.approx(0.7)
 
 
-def test_what_changes_the_shape_of_one_loop_is_handed_on():
+def test_a_new_shape_of_one_loop_is_handed_on():
     outer = Hybrid(first=Es(steps=4, population=8, restarts=1, patience=1), then=THEN)
     state = init(outer, BOWL, START)
     assert len(outer.forms(state)) == 2
-    state, _ = run(outer, BOWL, state, [1e3] * 1)
-    state, _ = run(outer, BOWL, state, [2e3] * 1, 1)  # a generation without a lower loss
+    state, _ = run(outer, BOWL, state, [1e3])
+    state, _ = run(outer, BOWL, state, [2e3], 1)  # a generation without a lower loss
     grown = outer.regrown(state, jax.random.key(0))
     assert len(grown.first.fitness) == 16
     assert jax.tree.structure(grown) == jax.tree.structure(state)
 
 
-def test_it_is_read_from_a_config_and_refuses_what_its_loops_refuse():
-    read = decode("outer", {"name": "hybrid", "first": {"name": "es", "steps": 7}, "then": "bptt"})
-    assert (read.first.steps, read.n_steps) == (7, 7 + Bptt().steps)
+def test_it_is_read_from_a_config_and_refuses_a_problem_that_one_of_its_loops_refuses():
+    outer = decode("outer", {"name": "hybrid", "first": {"name": "es", "steps": 7}, "then": "bptt"})
+    assert outer.first.steps == 7
+    assert outer.n_steps == 7 + Bptt().steps
     blind = Written(lambda w, batch: jnp.sum(w), differentiable=False)
     with pytest.raises(BadInput, match="outer bptt - expected a differentiable task"):
         HYBRID.init(blind, START, jax.random.key(0), HYBRID.hyper())

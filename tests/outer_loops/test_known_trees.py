@@ -1,5 +1,7 @@
 """Known answers, in a reduced form: a search over trees finds the rule of its task."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 
@@ -19,28 +21,36 @@ SEEDS = range(8)
 TOLERANCE = 0.05
 
 
+class Found(NamedTuple):
+    """A rule with its theta."""
+
+    rule: Symbolic
+    theta: Any
+
+
 def outputs(rule, theta, signs):
+    """The rule's values on the probes, with a root mean square of 1."""
     values = np.asarray(rule.value(theta, lambda name: _trees.probe(name, name in signs)))
     return values / np.sqrt(np.mean(values**2))
 
 
 def apart(found, target, signs=()):
+    """The root mean square distance between a rule and the target expression."""
     known = Symbolic(expression=target, eligibility="score*pre", learn="none")
-    return float(
-        np.sqrt(np.mean((outputs(found[0], found[1], signs) - outputs(known, {}, signs)) ** 2))
-    )
+    difference = outputs(found.rule, found.theta, signs) - outputs(known, {}, signs)
+    return float(np.sqrt(np.mean(difference**2)))
 
 
 def search(name, seed, *words):
-    config = parse(
-        compose([f"experiment={name}", f"seed={seed}", "rows={}", *words], Sources()), check=False
-    ).main
-    problem, outer = config.meta_problem(), config.outer
-    *_, (_, state, metrics) = train.steps(
-        problem, outer, seed, train.begin(problem, outer, seed), 0, outer.n_steps
-    )
+    """(the rule that the search finds, the metrics of its last step)."""
+    words = [f"experiment={name}", f"seed={seed}", "rows={}", *words]
+    config = parse(compose(words, Sources()), check=False).main
+    problem = config.meta_problem()
+    outer = config.outer
+    begun = train.begin(problem, outer, seed)
+    *_, (_, state, metrics) = train.steps(problem, outer, seed, begun, 0, outer.n_steps)
     slot = problem.lifetime.slots[0]
-    return slot.rule.settled(outer.theta(state)["rules"][slot.name]), metrics
+    return Found(*slot.rule.settled(outer.theta(state)["rules"][slot.name])), metrics
 
 
 @pytest.mark.parametrize(
@@ -63,22 +73,13 @@ def test_the_rule_is_found_up_to_its_rate_in_one_of_eight_runs(name, target, wor
 
 
 def test_other_rules_are_not_taken_for_the_known_ones():
-    rule = lambda text: (Symbolic(expression=text, eligibility="score*pre", learn="none"), {})
-    assert apart(rule("2*post*pre - (post + post)*post*weight"), "post*(pre - post*weight)") < 1e-5
-    assert apart(rule("post*(pre - weight)"), "post*(pre - post*weight)") > 0.5
-    assert (
-        apart(
-            rule("modulator.reward*eligibility"),
-            "(modulator.reward - 1)*eligibility",
-            ("modulator.reward",),
-        )
-        > 0.5
-    )
-    assert (
-        apart(
-            rule("(modulator.reward - 0.5)*eligibility"),
-            "(modulator.reward - 1)*eligibility",
-            ("modulator.reward",),
-        )
-        > 0.2
-    )
+    def rule(text):
+        return Found(Symbolic(expression=text, eligibility="score*pre", learn="none"), {})
+
+    oja = "post*(pre - post*weight)"
+    assert apart(rule("2*post*pre - (post + post)*post*weight"), oja) < 1e-5
+    assert apart(rule("post*(pre - weight)"), oja) > 0.5
+    reward = "(modulator.reward - 1)*eligibility"
+    signs = ("modulator.reward",)
+    assert apart(rule("modulator.reward*eligibility"), reward, signs) > 0.5
+    assert apart(rule("(modulator.reward - 0.5)*eligibility"), reward, signs) > 0.2

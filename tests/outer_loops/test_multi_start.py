@@ -25,9 +25,10 @@ def test_every_start_is_the_inner_loop_alone_and_the_lowest_is_kept(spread):
     outer = MultiStart(n=6, inner=INNER, spread=spread)
     begun = init(outer, VALLEYS, START)
     batches = np.linspace(5.0, 0.0, 30)
-    state, told = run(outer, VALLEYS, begun, batches)
+    state, history = run(outer, VALLEYS, begun, batches)
     starts = np.asarray(begun.inner.theta["w"])
-    assert starts[0] == -1.0 and len(np.unique(starts)) == 6
+    assert starts[0] == -1.0
+    assert len(np.unique(starts)) == 6
     ends = []
     for w in starts:
         alone, _ = run(INNER, VALLEYS, init(INNER, VALLEYS, {"w": jnp.asarray(w)}), batches)
@@ -35,38 +36,41 @@ def test_every_start_is_the_inner_loop_alone_and_the_lowest_is_kept(spread):
     np.testing.assert_allclose(state.inner.theta["w"], ends, rtol=1e-5)
     assert {round(float(w[0])) for w in ends} >= {-1, 2}
     np.testing.assert_allclose(outer.theta(state)["w"], 2.0, atol=0.2)
-    assert told[0]["best_start"] == 0 and told[-1]["best_start"] > 0
-    assert told[-1]["lowest_mean"] < told[-1]["highest_mean"] - 0.3
-    assert told[-1]["lives"] == 6
+    assert history[0]["best_start"] == 0
+    assert history[-1]["best_start"] > 0
+    assert history[-1]["lowest_mean"] < history[-1]["highest_mean"] - 0.3
+    assert history[-1]["lives"] == 6
     assert outer.n_steps == INNER.steps
-    hyper = {"inner_learning_rate", "spread"}
-    assert set(outer.hyper()) == hyper
+    assert set(outer.hyper()) == {"inner_learning_rate", "spread"}
 
 
 def test_a_start_that_blows_up_ranks_behind_all_others():
     wall = Written(lambda w, batch: jnp.where(w[0] > batch, jnp.nan, -w[0]), n=1)
     outer = MultiStart(n=4, inner=INNER, spread=1.0)
-    state, told = run(outer, wall, init(outer, wall, START), [9.0] * 3)
+    state, history = run(outer, wall, init(outer, wall, START), [9.0] * 3)
     best = int(jnp.argmax(state.inner.theta["w"][:, 0]))
     assert outer.theta(state)["w"] == state.inner.theta["w"][best]
     edge = float(jnp.sort(state.inner.theta["w"][:, 0])[2]) + 1e-3  # beyond it lies the best alone
-    state, told = run(outer, wall, state, [edge], 3)
-    assert int(told[-1]["diverged"]) == 1 and np.isnan(told[-1]["loss"])
+    state, history = run(outer, wall, state, [edge], 3)
+    assert int(history[-1]["diverged"]) == 1
+    assert np.isnan(history[-1]["loss"])
     assert outer.theta(state)["w"][0] <= edge + 0.2
     assert state.blown.tolist() == [int(k == best) for k in range(4)]
     again, _ = run(outer, wall, state, [9.0], 3)
     assert not np.any(again.blown)  # a healthy step begins the count anew
-    state, told = run(outer, wall, state, [-9.0], 4)
-    assert int(told[-1]["skipped"]) == 1
-    assert int(told[-1]["diverged"]) == 4
+    state, history = run(outer, wall, state, [-9.0], 4)
+    assert int(history[-1]["skipped"]) == 1
+    assert int(history[-1]["diverged"]) == 4
 
 
 def test_starts_are_ranked_by_a_running_mean_of_their_losses():
-    """A plain mean of as many losses as `memory` says, and then one that forgets; a step without a
-    loss is left out.
+    """The mean is plain over the first `memory` losses, and forgets from then on.
+
+    A step without a loss is left out.
     """
     flat = Written(lambda w, batch: batch + 0.0 * w[0], n=1)
-    outer, mean = MultiStart(n=2, inner=INNER, memory=3), 0.0
+    outer = MultiStart(n=2, inner=INNER, memory=3)
+    mean = 0.0
     losses = [1.0, 5.0, np.nan, -3.0, 7.0, 2.0]
     _, metrics = run(outer, flat, init(outer, flat, START), losses)
     for seen, index in enumerate([0, 1, 3, 4, 5], 1):

@@ -36,13 +36,14 @@ def _step(es: Es, state: Any, key: Any) -> Any:
 def _go_on(
     es: Es, state: Any, start: int, stop: int, seed: int = 5
 ) -> tuple[Any, list[dict[str, float]]]:
-    told = []
+    """Steps `start` .. `stop - 1` of a search: (state, metrics of every step)."""
+    history = []
     for index in range(start, stop):
         key = jax.random.fold_in(jax.random.key(seed), index)
         state, metrics = _step(es, state, key)
         state = es.regrown(state, key)
-        told.append({name: float(value) for name, value in metrics.items()})
-    return state, told
+        history.append({name: float(value) for name, value in metrics.items()})
+    return state, history
 
 
 def _begin(es: Es) -> Any:
@@ -59,52 +60,52 @@ AGAIN = replace(ONCE, restarts=2, patience=15, rest_std=0.02)
 
 @pytest.mark.system  # sixteen searches in two ways
 def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
-    """Pairs of searches from the same seeds. Of 48 other seeds (3000 to 5015) 40 found the deepest
-    valley with restarts and not alone. At 0.7, the lower end of a 95 % interval of that rate, fewer
-    than 7 of 16 have a probability of 0.007; restarts of no use gain none."""
-    before, seeds = _step._cache_size(), range(2000, 2016)
-    alone = [_loss(ONCE, _go_on(ONCE, _begin(ONCE), 0, 60, seed)[0]) for seed in seeds]
-    with caplog.at_level("WARNING", "metaplast"):
-        found, told = zip(
-            *[_go_on(AGAIN, _begin(AGAIN), 0, 120, seed) for seed in seeds], strict=True
-        )
-    pairs = zip(alone, (_loss(AGAIN, state) for state in found), strict=True)
-    assert (
-        sum(once > 0.9 and again < 0.1 for once, again in pairs) >= 7
-    )  # the next deepest valley has 0.98
-    for metrics in told:
-        restarts = [int(m["restarts"]) for m in metrics]
-        assert restarts[-1] == 2 and sorted(restarts) == restarts
-        assert all(m["population"] == 8 * 2 ** m["restarts"] for m in metrics)
-    assert (
-        len(caplog.records) == 2 * len(seeds)
-        and "restart 1, with 16 members, compiles once more" in caplog.text
-    )
+    """Pairs of searches from the same seeds.
+
+    Of 48 other seeds (3000 to 5015) 40 found the deepest valley with restarts and not alone. At
+    0.7, the lower end of a 95 % interval of that rate, fewer than 7 of 16 have a probability of
+    0.007. Restarts of no use gain none.
+    """
+    before = _step._cache_size()
+    seeds = range(2000, 2016)
+    n_gained = 0
+    for seed in seeds:
+        alone, _ = _go_on(ONCE, _begin(ONCE), 0, 60, seed)
+        with caplog.at_level("WARNING", "metaplast"):
+            restarted, history = _go_on(AGAIN, _begin(AGAIN), 0, 120, seed)
+        # The next deepest valley has a loss of 0.98.
+        n_gained += _loss(ONCE, alone) > 0.9 and _loss(AGAIN, restarted) < 0.1
+        restarts = [int(m["restarts"]) for m in history]
+        assert restarts[-1] == 2
+        assert sorted(restarts) == restarts
+        assert all(m["population"] == 8 * 2 ** m["restarts"] for m in history)
+    assert n_gained >= 7
+    assert len(caplog.records) == 2 * len(seeds)
+    assert "restart 1, with 16 members, compiles once more" in caplog.text
     assert _step._cache_size() - before == 4  # without restarts, and once for each size
 
 
 def test_a_run_resumed_after_a_restart_ends_with_the_same_bits(tmp_path):
-    whole, told = _go_on(AGAIN, _begin(AGAIN), 0, 100)
-    first = [int(m["restarts"]) for m in told].index(1)
+    whole, history = _go_on(AGAIN, _begin(AGAIN), 0, 100)
+    first = [int(m["restarts"]) for m in history].index(1)
     before = _step._cache_size()
-    for stop in (
-        first - 1,
-        first,
-        first + 10,
-    ):  # before, just after, long after the search began anew
+    # Stops before, just after and long after the search began anew.
+    for stop in (first - 1, first, first + 10):
         half, _ = _go_on(AGAIN, _begin(AGAIN), 0, stop)
         checkpoint.write(tmp_path, stop, half, "d")
-        found = checkpoint.restore(tmp_path, AGAIN.forms(_begin(AGAIN)), "d", 99)
-        assert found is not None and found[0] == stop
-        assert len(found[1].fitness) == (8 if stop < first else 16)
-        resumed, again = _go_on(AGAIN, found[1], stop, 100)
-        assert again == told[stop:]
+        restored = checkpoint.restore(tmp_path, AGAIN.forms(_begin(AGAIN)), "d", 99)
+        assert restored is not None
+        step, state = restored
+        assert step == stop
+        assert len(state.fitness) == (8 if stop < first else 16)
+        resumed, history_after = _go_on(AGAIN, state, stop, 100)
+        assert history_after == history[stop:]
         for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(whole), strict=True):
             np.testing.assert_array_equal(a, b)
-    assert _step._cache_size() == before  # what was restored has the types of what was saved
+    assert _step._cache_size() == before  # a restored state has the types of the saved one
 
 
-def test_what_is_given_is_the_best_of_all_searches():
+def test_theta_is_the_best_of_all_searches():
     es = Es(population=8, restarts=2)
     state = _begin(es)
     course = state.course.replace(
@@ -115,7 +116,8 @@ def test_what_is_given_is_the_best_of_all_searches():
     np.testing.assert_array_equal(es.theta(state.replace(course=course))["w"], state.theta["w"])
     narrow = state.replace(course=course.replace(width=jnp.asarray(1e-4)))
     grown = es.regrown(narrow, jax.random.key(0))
-    assert len(grown.fitness) == 16 and grown.course.best_loss == 0.5
+    assert len(grown.fitness) == 16
+    assert grown.course.best_loss == 0.5
     np.testing.assert_array_equal(grown.course.best, state.theta["w"])
     assert not np.array_equal(grown.theta["w"], state.theta["w"])
     last = narrow.replace(course=narrow.course.replace(restarts=jnp.asarray(2, jnp.int32)))

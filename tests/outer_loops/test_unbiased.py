@@ -1,5 +1,6 @@
-"""Every estimate of a gradient against the gradient of its own, smoothed objective; a biased one is
-caught.
+"""Every estimate of a gradient against the gradient of its own smoothed objective.
+
+A biased estimate is caught.
 """
 
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 
 from metaplast.spec import spec
 from metaplast.testing.base import quick_jit
-from outer_loops._windows import AbstractPairs
+from outer_loops._windows import AbstractPairs, WindowNoise
 from outer_loops.bptt import Bptt
 from outer_loops.nres import Nres
 from outer_loops.pes import Pes
@@ -27,19 +28,21 @@ LIMIT = 4.5  # standard errors
 class TruncatedEs(AbstractPairs):
     """The control: evolution strategies on windows, which forget the noise of earlier ones."""
 
-    def noise(self, drawn: Any, kept: Any, due: Any) -> tuple[Any, Any]:
-        return drawn, drawn
+    def noise(self, drawn: Any, kept: Any, due: Any) -> WindowNoise:
+        return WindowNoise(acting=drawn, weight=drawn)
 
 
 def _estimator(kind: Any, window: int) -> Any:
-    given = {"population": 4, "sigma": bench.SIGMA} if issubclass(kind, AbstractPairs) else {}
-    return kind(window=window, **given)
+    if issubclass(kind, AbstractPairs):
+        return kind(window=window, population=4, sigma=bench.SIGMA)
+    return kind(window=window)
 
 
 @partial(quick_jit, static_argnums=(0, 1))
 def _estimates(outer: Any, n: int, tasks: Any, key: Any) -> jax.Array:
-    """[problems, n, 3]: each the mean of the estimates at theta over the windows of a life, after
-    the first lives.
+    """Means of the estimates at theta over the windows of a life [n_problems, n, 3].
+
+    The first lives, which are short, are left out.
     """
     theta = bench.theta_of(jnp.asarray(bench.THETA, float))
 
@@ -50,31 +53,40 @@ def _estimates(outer: Any, n: int, tasks: Any, key: Any) -> jax.Array:
 
         n_windows = bench.T // outer.window
         start = outer.init(bench.PROBLEM, theta, key, outer.hyper())
-        _, found = jax.lax.scan(step, start, jax.random.split(key, 2 * n_windows))
-        return jnp.mean(found[n_windows:], axis=0)
+        _, estimates = jax.lax.scan(step, start, jax.random.split(key, 2 * n_windows))
+        return jnp.mean(estimates[n_windows:], axis=0)
 
-    return jax.vmap(lambda task: jax.vmap(partial(one, task))(jax.random.split(key, n)))(tasks)
+    def of_task(task: Any) -> jax.Array:
+        return jax.vmap(partial(one, task))(jax.random.split(key, n))
+
+    return jax.vmap(of_task)(tasks)
 
 
 def _surprises(kind: Any, window: int, n: int = N, smoothed: int = 0) -> dict[str, float]:
-    """For each problem, how far estimates are off the gradient smoothed by windows of `smoothed`
-    (0: not at all).
+    """The distance of the estimates from the smoothed gradient, for each problem (`surprise`).
+
+    Args:
+        kind: the outer loop.
+        window: the steps of its windows.
+        n: the number of estimates.
+        smoothed: the steps of the windows by which the gradient is smoothed; 0: not at all.
     """
-    found = np.asarray(
-        _estimates(_estimator(kind, window), n, bench.tasks(), jax.random.key(3)), float
-    )
+    estimates = _estimates(_estimator(kind, window), n, bench.tasks(), jax.random.key(3))
     sigma = bench.SIGMA if smoothed else 0.0
-    expected = [bench.reference(name, smoothed or bench.T, sigma) for name in bench.COSTS]
-    return {
-        name: bench.surprise(f, e) for name, f, e in zip(bench.COSTS, found, expected, strict=True)
-    }
+    surprises = {}
+    for name, sample in zip(bench.COSTS, np.asarray(estimates, float), strict=True):
+        expected = bench.reference(name, smoothed or bench.T, sigma)
+        surprises[name] = bench.surprise(sample, expected)
+    return surprises
 
 
 def _windows(*sizes: int) -> Any:
     """One size in the fast lane, the others with the whole programs: each compiles anew."""
-    return pytest.mark.parametrize(
-        "window", [pytest.param(n, marks=() if n == 4 else pytest.mark.system) for n in sizes]
-    )
+    cases = []
+    for size in sizes:
+        marks = () if size == 4 else pytest.mark.system
+        cases.append(pytest.param(size, marks=marks))
+    return pytest.mark.parametrize("window", cases)
 
 
 @_windows(12, 4, 1)
@@ -115,22 +127,20 @@ def test_where_theta_enters_affinely_no_noise_matters():
     plain = bench.reference("affine", sigma=0.0)
     for window in (12, 4, 1):
         np.testing.assert_allclose(bench.reference("affine", window), plain, rtol=1e-12, atol=1e-12)
-    for name in (
-        "cubic",
-        "linear system",
-    ):  # elsewhere the check can tell one smoothing from another
+    # Elsewhere the check can tell one smoothing from another.
+    for name in ("cubic", "linear system"):
         sizes = [np.linalg.norm(bench.reference(name, window)) for window in (12, 4, 1)]
         assert sizes[0] > 1.1 * sizes[1] > 1.1 * sizes[2]
 
 
 @pytest.mark.parametrize("name", bench.COSTS)
-def test_the_smoothed_loss_by_quadrature_is_that_of_plain_draws(name):
-    rng, n = np.random.default_rng(0), 200_000
-    task, at = (
-        bench.sheet(name),
-        bench.THETA + bench.SIGMA * rng.normal(size=(3, n, 3)),
-    )  # three windows of 4
-    w, total = at[0, :, 0], np.zeros(n)
+def test_the_smoothed_loss_by_quadrature_equals_plain_draws(name):
+    rng = np.random.default_rng(0)
+    n = 200_000
+    task = bench.sheet(name)
+    at = bench.THETA + bench.SIGMA * rng.normal(size=(3, n, 3))  # three windows of 4
+    w = at[0, :, 0]
+    total = np.zeros(n)
     for t in range(bench.T):
         y = w * task["x"][t]
         total += (task["cost"] @ np.stack([y, y**2, y**3])) / bench.T

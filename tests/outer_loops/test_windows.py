@@ -1,7 +1,8 @@
 """Lives that go on between outer steps: their births, their metrics, and lives that blow up."""
 
 import dataclasses
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,30 +42,51 @@ class Spoilt(SearchedProblem):
         return lives, {**metrics, "life_loss": life_loss}
 
 
-def _run(outer: Any, spoil: Any, broken: list[int], n_steps: int) -> Any:
-    """(W at the start, W at the end, state, metrics of every step), for each number of `broken`
-    members or lives; spoil(n, state, batch) gives what a step takes."""
+class Searches(NamedTuple):
+    """Searches in which some members or lives are broken, stacked.
+
+    start [n_searches, n_out, n_in]: W before the first step
+    end [n_searches, n_out, n_in]: W after the last step
+    state: the outer state after the last step
+    metrics: of every step, [n_searches, n_steps]
+    """
+
+    start: Any
+    end: Any
+    state: Any
+    metrics: Any
+
+
+def _run(outer: Any, spoil: Any, broken: list[int], n_steps: int) -> Searches:
+    """A search for each number of broken members or lives.
+
+    Args:
+        outer: the outer loop.
+        spoil: (n, state, batch) -> (problem, state, batch) of a step, n of them broken.
+        broken: the numbers n.
+        n_steps: the steps of a search.
+    """
 
     def one(n: Any) -> Any:
         def step(state: Any, index: Any) -> Any:
             batch = PROBLEM.sample(train.stream(0, "tasks", index), PROBLEM.n_tasks, "train")
             return outer.step(*spoil(n, state, batch), train.stream(0, "step", index))
 
-        start = outer.init(
-            PROBLEM, PROBLEM.init(jax.random.key(0)), jax.random.key(1), outer.hyper()
-        )
+        theta = PROBLEM.init(jax.random.key(0))
+        start = outer.init(PROBLEM, theta, jax.random.key(1), outer.hyper())
         state, metrics = jax.lax.scan(step, start, jnp.arange(n_steps))
         genome = lambda state: outer.theta(state)["genome"]["input_to_output"]
-        return genome(start), genome(state), state, metrics
+        return Searches(genome(start), genome(state), state, metrics)
 
     return jax.tree.map(np.asarray, quick_jit(jax.vmap(one))(jnp.asarray(broken)))
 
 
-def _demand_robust(found: Any, lives_blown: list[int]) -> None:
-    """Counts are exact; whoever is healthy leads down; where nobody is, theta stays and every step
-    is skipped.
+def _demand_robust(searches: Searches, lives_blown: list[int]) -> None:
+    """Demand exact counts, and a search that goes by the healthy ones.
+
+    Without a healthy one, in the last search, theta stays and every step is skipped.
     """
-    start, end, state, metrics = found
+    start, end, state, metrics = searches
     n_steps = metrics["loss"].shape[1]
     np.testing.assert_array_equal(metrics["diverged"], np.outer(lives_blown, np.ones(n_steps)))
     assert np.isfinite(metrics["loss"][:3]).all()
@@ -77,7 +99,7 @@ def _demand_robust(found: Any, lives_blown: list[int]) -> None:
 
 
 def test_a_tenth_half_or_all_of_the_members_may_blow_up():
-    """20 members: of those that are broken both or one of a pair; the twin is left out with it."""
+    """Of 20 members, both or one of a pair are broken; the twin is left out with it."""
     outer = Pes(steps=80, population=20, learning_rate=0.05, window=8)
     order = jnp.asarray(np.random.default_rng(0).permutation(20))
     spoil = lambda n, state, batch: (Spoilt(PROBLEM, (), order < n), state, batch)
@@ -97,23 +119,32 @@ def test_a_tenth_half_or_all_of_the_lives_may_blow_up():
     _demand_robust(_run(outer, spoil, [0, 1, 5, 10], 60), [0, 1, 5, 10])
 
 
-@pytest.fixture(scope="module")
-def course() -> Any:
-    """(windows left [steps, pairs], the windows' start [steps, pairs], metrics, state) of 3 pairs
-    on 3 windows.
+class Course(NamedTuple):
+    """The steps of antithetic pairs.
+
+    left [n_steps, n_pairs]: the windows still to live
+    age [n_steps, n_pairs, 2]: the steps lived by both members of a pair
+    metrics: of every step
+    state: the outer state after the last step
     """
-    outer, task = (
-        Pes(population=6, window=4, sigma=1e-3),
-        jax.tree.map(lambda x: x[0], bench.tasks(["cubic"])),
-    )
+
+    left: np.ndarray
+    age: np.ndarray
+    metrics: Any
+    state: Any
+
+
+@pytest.fixture(scope="module")
+def course() -> Course:
+    """The course of 3 pairs on 3 windows, 9 steps long."""
+    outer = Pes(population=6, window=4, sigma=1e-3)
+    task = jax.tree.map(lambda x: x[0], bench.tasks(["cubic"]))
 
     def step(state: Any, key: Any) -> Any:
         carried, _, metrics = outer.gradient(bench.PROBLEM, state, bench.lives(task, key), key)
-        return state.replace(carried=carried), (
-            carried.going.left,
-            carried.going.lives.life.t,
-            metrics,
-        )
+        going = carried.going
+        after = dataclasses.replace(state, carried=carried)
+        return after, (going.left, going.lives.life.t, metrics)
 
     @quick_jit
     def run(key: Any) -> Any:
@@ -122,39 +153,39 @@ def course() -> Any:
         return jax.lax.scan(step, state, jax.random.split(key, 9))
 
     state, (left, age, metrics) = run(jax.random.key(0))
-    return (
-        np.asarray(left),
-        np.asarray(age).reshape(9, 3, 2),
-        jax.tree.map(np.asarray, metrics),
-        state,
+    return Course(
+        left=np.asarray(left),
+        age=np.asarray(age).reshape(9, 3, 2),
+        metrics=jax.tree.map(np.asarray, metrics),
+        state=state,
     )
 
 
 def test_first_lives_are_short_so_that_lives_end_in_turn(course):
-    left, age, _, _ = course
+    left = course.left
+    age = course.age
     np.testing.assert_array_equal(left[:4], [[2, 1, 0], [1, 0, 2], [0, 2, 1], [2, 1, 0]])
     np.testing.assert_array_equal(age[..., 0], age[..., 1])
     np.testing.assert_array_equal(age[:4, :, 0], [[4, 4, 4], [8, 8, 4], [12, 4, 8], [4, 8, 12]])
     np.testing.assert_array_equal(left[3:6], left[6:9])
 
 
-def test_the_loss_is_that_of_a_whole_life_and_lives_are_counted_by_steps(course):
-    _, _, metrics, _ = course
-    np.testing.assert_allclose(
-        metrics["loss"][2:], bench.smoothed(bench.THETA, "cubic", 12, 0.0), rtol=1e-3
-    )
+def test_the_loss_is_of_a_whole_life_and_lives_are_counted_by_steps(course):
+    metrics = course.metrics
+    whole = bench.smoothed(bench.THETA, "cubic", 12, 0.0)
+    np.testing.assert_allclose(metrics["loss"][2:], whole, rtol=1e-3)
     np.testing.assert_allclose(metrics["lives"], 6 / 3)
     assert (metrics["diverged"] == 0).all()
 
 
 def test_the_state_is_plain_numbers(course):
-    for leaf in jax.tree.leaves(course[3]):
+    for leaf in jax.tree.leaves(course.state):
         assert not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         assert np.isfinite(leaf).all()
 
 
 def test_a_curriculum_begins_all_lives_anew_in_turn(course):
-    going = course[3].carried.going
+    going = course.state.carried.going
     longer = dataclasses.replace(bench.PROBLEM, unroll=6)
     np.testing.assert_array_equal(_windows.resume(going, bench.PROBLEM, 2).left, going.left)
     anew = _windows.resume(going, longer, 2)
@@ -167,29 +198,25 @@ def test_a_curriculum_begins_all_lives_anew_in_turn(course):
     ("steps", "size"), [(1, 1), (7, 7), (12, 4), (16, 4), (20, 5), (100, 10), (150, 15)]
 )
 def test_the_window_by_default_is_a_divisor_near_the_square_root(steps, size):
-    problem: Any = type("Cut", (), {"shape": lambda self: type("Shape", (), {"n_steps": steps})})()
+    problem: Any = SimpleNamespace(shape=lambda: SimpleNamespace(n_steps=steps))
     assert _windows.cut(problem, 0) == (size, steps // size)
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_what_cannot_be_cut_is_refused_by_name(kind):
+def test_a_life_that_cannot_be_cut_is_refused_by_name(kind):
     theta = PROBLEM.init(jax.random.key(0))
-    refused = {
-        "window=5 of a life of 16 steps - expected a divisor of 16 - set window=4 or 8": (
-            PROBLEM,
-            kind(window=5),
-        ),
-        "window=17 of a life of 16 steps - expected a divisor of 16 - set window=16": (
-            PROBLEM,
-            kind(window=17),
-        ),
-        "not a sum over steps": (dataclasses.replace(PROBLEM, objective=FinalWeights()), kind()),
-    }
-    for words, (problem, outer) in refused.items():
-        with pytest.raises(BadInput, match=words):
-            jax.eval_shape(
-                lambda key, p=problem, o=outer: o.init(p, theta, key, o.hyper()), jax.random.key(0)
-            )
+
+    def begin(problem: Any, outer: Any) -> None:
+        init = lambda key: outer.init(problem, theta, key, outer.hyper())
+        jax.eval_shape(init, jax.random.key(0))
+
+    divisor = "of a life of 16 steps - expected a divisor of 16 - set window="
+    with pytest.raises(BadInput, match=f"window=5 {divisor}4 or 8"):
+        begin(PROBLEM, kind(window=5))
+    with pytest.raises(BadInput, match=f"window=17 {divisor}16"):
+        begin(PROBLEM, kind(window=17))
+    with pytest.raises(BadInput, match="not a sum over steps"):
+        begin(dataclasses.replace(PROBLEM, objective=FinalWeights()), kind())
     if kind is not TruncatedBptt:
         with pytest.raises(ValidationError, match=r"population=5.* an even number"):
             kind(population=5)
@@ -202,11 +229,10 @@ def test_what_cannot_be_cut_is_refused_by_name(kind):
 def test_loops_of_loops_take_them(name):
     field = "then" if name == "hybrid" else "inner"
     outer = find("outer", name)(**{field: Pes(steps=2, population=4)})
-    state = jax.eval_shape(
-        lambda key: outer.init(PROBLEM, PROBLEM.init(key), key, outer.hyper()), jax.random.key(0)
-    )
-    batch = train.sample(PROBLEM.lifetime.task, jax.random.key(0), PROBLEM.n_tasks, "train")
-    after, _ = jax.eval_shape(
-        lambda s, b, key: outer.step(PROBLEM, s, b, key), state, batch, jax.random.key(0)
-    )
+    key = jax.random.key(0)
+    init = lambda key: outer.init(PROBLEM, PROBLEM.init(key), key, outer.hyper())
+    state = jax.eval_shape(init, key)
+    batch = train.sample(PROBLEM.lifetime.task, key, PROBLEM.n_tasks, "train")
+    step = lambda state, batch, key: outer.step(PROBLEM, state, batch, key)
+    after, _ = jax.eval_shape(step, state, batch, key)
     assert jax.tree.map(lambda x: x.shape, after) == jax.tree.map(lambda x: x.shape, state)

@@ -17,6 +17,7 @@ from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, find, names
 from metaplast.results import evaluate, outside, table
+from metaplast.results.summary import ReferenceRow, TrainedRow
 from metaplast.settings.evaluation import Evaluation, check_references
 from metaplast.spec import decode, encode
 
@@ -184,7 +185,10 @@ def test_a_reference_ahead_of_the_discovered_row_is_better_where_the_interval_le
         "near": [np.asarray([0.6, 0.9])],
         "sgd": [np.asarray([0.9, 0.9])],
     }
-    facts = {"near": {"kind": "reference"}, "sgd": {}}
+    facts = {
+        "near": table.RowFacts(ReferenceRow()),
+        "sgd": table.RowFacts(TrainedRow("synapse", "symmetric", [], 1)),
+    }
     (line,) = table.ahead(table.scores(rows, "accuracy", "discovered"), facts, "discovered")
     # differences .1 and .2: Student's t of one degree of freedom, 12.706, times a standard error of
     # .05

@@ -1,5 +1,8 @@
 """A run says whether its steps are short enough, and where it cannot know."""
 
+import json
+import math
+from dataclasses import replace
 from typing import ClassVar
 
 import jax
@@ -18,6 +21,15 @@ from metaplast.neurons.izhikevich import Izhikevich
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
 from metaplast.results import halving, table
+from metaplast.results.summary import (
+    Halving,
+    NotHalved,
+    RunSummary,
+    TrainedRow,
+    Verdict,
+    halving_from_json,
+    halving_to_json,
+)
 from metaplast.rules.stdp import Stdp
 from metaplast.runs import preflight
 from metaplast.runs.config import Sources, compose
@@ -25,6 +37,8 @@ from metaplast.runs.job import parse
 from metaplast.signals import neuron_view
 from metaplast.spec import spec
 from metaplast.training import row_words
+
+FINE = Halving(1e-3, 16, before={"loss": 1.0}, after={"loss": 1.0}, changed=[])
 
 
 def _problem(cell, task, dt):
@@ -44,22 +58,23 @@ def _measured(cell, dt):
 
 
 def test_steps_that_are_too_long_are_told():
-    found = _measured(Izhikevich(integration="euler"), 1e-3)
-    assert "spikes_output" in found["changed"]
-    assert "dt is too long for" in halving.line(found)
+    result = _measured(Izhikevich(integration="euler"), 1e-3)
+    assert "spikes_output" in result.changed
+    assert "dt is too long for" in halving.line(result)
 
 
 def test_steps_that_are_short_enough_are_told():
-    found = _measured(Izhikevich(), 5e-4)
-    assert found["before"]["spikes_output"] > 1 and not found["changed"]
-    assert halving.line(found).endswith("no change beyond chance.")
+    result = _measured(Izhikevich(), 5e-4)
+    assert result.before["spikes_output"] > 1
+    assert not result.changed
+    assert halving.line(result).endswith("no change beyond chance.")
 
 
 def test_a_task_of_events_is_not_measured_and_says_so():
     problem = _problem(Izhikevich(), Regression(), 1e-3)
-    found = halving.measure(problem, problem.init(jax.random.key(0)), 0)
-    assert found == {"dt": 1e-3, "task": "regression"}
-    assert halving.line(found).endswith("task regression counts events.")
+    result = halving.measure(problem, problem.init(jax.random.key(0)), 0)
+    assert result == NotHalved(dt=1e-3, task="regression")
+    assert halving.line(result).endswith("task regression counts events.")
 
 
 def test_half_the_step_is_the_same_seconds():
@@ -120,9 +135,11 @@ def test_chaos_is_no_effect_of_dt_and_few_lives_are_said_to_tell_nothing():
     )
     assert np.std(control["spikes_output"] - lives["spikes_output"]) > 1.0
     for seed in range(2):
-        found = halving.measure(problem, theta, seed)
-        assert found["untold"] == ["spikes_output"] and not found["changed"]
-        assert "not told for spikes_output" in halving.line(found)
+        result = halving.measure(problem, theta, seed)
+        assert isinstance(result, Halving)
+        assert result.untold == ["spikes_output"]
+        assert not result.changed
+        assert "not told for spikes_output" in halving.line(result)
 
 
 def test_the_interval_is_students():
@@ -136,10 +153,10 @@ def test_the_interval_is_students():
 @pytest.mark.parametrize(
     ("interval", "tells"),
     [
-        ([-0.05, 0.05], True),
-        ([-0.02, 0.09], False),  # wide
-        ([0.04, 0.12], False),  # narrow, but it may be more than 10 %
-        ([0.0, 0.0], True),
+        ((-0.05, 0.05), True),
+        ((-0.02, 0.09), False),  # wide
+        ((0.04, 0.12), False),  # narrow, but it may be more than 10 %
+        ((0.0, 0.0), True),
         (None, False),
     ],
 )
@@ -152,31 +169,36 @@ def test_a_change_of_a_quarter_in_noise_is_not_called_none():
 
     2.13 * 12 % = 25.6 % either way, and 16 lives times (25.6 / 5)^2 = 419 would narrow that to 5 %.
     """
-    interval = [0.23 - 0.256, 0.23 + 0.256]
-    facts = {"before": {"loss": 1.0}, "after": {"loss": 1.23}, "interval": {"loss": interval}}
-    said = halving.line({"dt": 1e-3, "lives": 16, "changed": [], "untold": ["loss"], **facts})
-    assert "loss 1 -> 1.23 [-2.6, +49] %" in said and said.endswith(
-        "not told for loss: needs about 500 lives."
+    result = replace(
+        FINE,
+        after={"loss": 1.23},
+        untold=["loss"],
+        interval={"loss": (0.23 - 0.256, 0.23 + 0.256)},
     )
+    line = halving.line(result)
+    assert "loss 1 -> 1.23 [-2.6, +49] %" in line
+    assert line.endswith("not told for loss: needs about 500 lives.")
 
 
 def test_a_record_of_before_is_told_as_it_was():
     old = {"dt": 1e-3, "lives": 16, "before": {"loss": 1.0}, "after": {"loss": 1.01}, "changed": []}
-    said = halving.line(old)
-    assert said == "Half of dt=0.001 s, 16 lives: loss 1 -> 1.01: no change beyond chance."
+    line = halving.line(halving_from_json(old, "row.json"))
+    assert line == "Half of dt=0.001 s, 16 lives: loss 1 -> 1.01: no change beyond chance."
+
+
+def test_a_life_that_is_not_finite_is_null_in_json():
+    plain = halving_to_json(replace(FINE, before={"loss": math.nan}, changed=["loss"]))
+    assert plain["before"] == {"loss": None}
+    assert json.dumps(plain, allow_nan=False)
+    again = halving_from_json(plain, "row.json")
+    assert "loss nan -> 1: dt is too long for loss." in halving.line(again)
 
 
 def test_several_runs_name_their_seeds():
-    one = {
-        "dt": 1e-3,
-        "lives": 16,
-        "before": {"loss": 1.0},
-        "after": {"loss": 2.0},
-        "changed": ["loss"],
-    }
-    two = {**one, "changed": [], "untold": ["spikes_e"]}
-    (said,) = halving.over_runs({4: one, 5: two, 6: one})
-    assert said.endswith("dt is too long for loss (seeds 4, 6); not told for spikes_e (seed 5).")
+    one = replace(FINE, changed=["loss"])
+    two = replace(FINE, untold=["spikes_e"])
+    (line,) = halving.over_runs({4: one, 5: two, 6: one})
+    assert line.endswith("dt is too long for loss (seeds 4, 6); not told for spikes_e (seed 5).")
     assert halving.over_runs({4: one}) == [halving.line(one)]
 
 
@@ -212,24 +234,18 @@ def test_networks_without_time_constants_are_left_alone(words, timed):
 
 
 def test_a_dt_that_is_too_long_is_marked_in_the_table_and_said_below_it():
-    fine = {
-        "dt": 1e-3,
-        "lives": 16,
-        "before": {"loss": 1.0},
-        "after": {"loss": 1.0},
-        "changed": [],
-        "untold": [],
-    }
-    rows = {"discovered": {"reach": "synapse"}, "other": {"reach": "synapse"}}
-    runs = [{"seed": 0, "rows": rows, "halving": fine}, {"seed": 1, "rows": rows}]
+    row = TrainedRow("synapse", "none", [], 1)
+    rows = {"discovered": row, "other": row}
+    runs = [RunSummary("x", 0, 1, 0.0, 0, rows, [], halving=FINE)]
+    runs.append(RunSummary("x", 1, 1, 0.0, 0, rows, []))
     assert [table.marked(*pair) for pair in row_words.over_runs(runs).items()] == [
         "discovered",
         "other",
     ]
-    assert row_words.on_dt(runs) == [halving.line(fine)]
-    late = {"seed": 2, "rows": rows, "halving": {**fine, "changed": ["loss"]}}
+    assert row_words.on_dt(runs) == [halving.line(FINE)]
+    late = RunSummary("x", 2, 1, 0.0, 0, rows, [], halving=replace(FINE, changed=["loss"]))
     marked = [table.marked(*pair) for pair in row_words.over_runs([*runs, late]).items()]
     assert marked == ["discovered (dt too long)", "other"]
     assert row_words.on_dt([late])[0].endswith("dt is too long for loss.")
-    both = {"verdict": {"state": "not trained"}, "too_long": True}
+    both = table.RowFacts(replace(row, verdict=Verdict("not trained", "loss")), too_long=True)
     assert table.marked("discovered", both) == "discovered (not trained, dt too long)"

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from metaplast.results.statistics import bootstrap, estimate, student, t_quantile
+from metaplast.results.summary import GapClosed
 from metaplast.results.table import gap_closed, scores
 
 
@@ -123,15 +124,15 @@ def test_nominal_coverage_over_lives() -> None:
 def test_differences_are_paired() -> None:
     lives = np.random.default_rng(3).normal(0.0, 10.0, 500)
     rows = {"discovered": [lives], "other": [lives + 0.5]}
-    other = scores(rows, "accuracy", "discovered")[1]["minus_discovered"]
-    assert other["mean"] == pytest.approx(0.5)
-    assert other["ci95"] == pytest.approx([0.5, 0.5])
+    difference = scores(rows, "accuracy", "discovered")[1].difference
+    assert difference.mean == pytest.approx(0.5)
+    assert list(difference.ci95) == pytest.approx([0.5, 0.5])
 
 
 def test_lives_that_are_not_finite_are_counted_and_shown() -> None:
-    entry = scores({"discovered": [np.array([1.0, np.nan, 2.0])]}, "loss", "discovered")[0]
-    assert entry["not_finite"] == 1
-    assert entry["mean"] is None
+    (score,) = scores({"discovered": [np.array([1.0, np.nan, 2.0])]}, "loss", "discovered")
+    assert score.not_finite == 1
+    assert score.mean is None
 
 
 def test_gap_closed() -> None:
@@ -142,9 +143,8 @@ def test_gap_closed() -> None:
         "mine": [np.full(4, 0.9)],
     }
     gap = gap_closed(rows, "low", ["high", "higher"], "mine", "accuracy")
-    assert gap == {"from": "low", "to": "high", "share": 0.75}
-    assert gap_closed(rows, "high", ["low"], "mine", "accuracy")["share"] is None
+    assert gap == GapClosed("low", "high", 0.75)
+    assert gap_closed(rows, "high", ["low"], "mine", "accuracy").share is None
     losses = {name: [-values for values in groups] for name, groups in rows.items()}
-    assert (
-        gap_closed(losses, "low", ["high", "higher"], "mine", "loss") == gap
-    )  # a loss is better when small
+    # A loss is better when small.
+    assert gap_closed(losses, "low", ["high", "higher"], "mine", "loss") == gap

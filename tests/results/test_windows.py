@@ -8,7 +8,7 @@ import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.figures import spike_windows
-from metaplast.results.windows import window
+from metaplast.results.windows import spike_window
 from metaplast.reuse.load import load_rule
 from metaplast.rules.clopath import Clopath
 from metaplast.rules.polynomial import Polynomial
@@ -20,7 +20,7 @@ from metaplast.rules.wrappers.three_factor import ThreeFactor
 
 
 def _of(spec, **fields):
-    return window(replace(load_rule("oja"), spec=spec, theta={}, **fields))
+    return spike_window(replace(load_rule("oja"), spec=spec, theta={}, **fields))
 
 
 def test_pair_stdp_is_two_exponentials_and_nothing_without_a_partner():
@@ -50,7 +50,7 @@ def test_a_modulated_window_is_that_of_what_becomes_eligible(around, tmp_path):
     )
     rule = Scale(rule=rule, factor=0.5) if around == "scaled" else rule
     theta = rule.init(jax.random.key(0), Dense(1, 1))
-    found = window(
+    found = spike_window(
         replace(load_rule("oja"), spec=rule, theta=theta, reads=frozenset({"modulators.reward"}))
     )
     np.testing.assert_allclose(found.pair, -found.pair[::-1], atol=1e-6)
@@ -67,7 +67,7 @@ def test_a_modulated_window_is_that_of_what_becomes_eligible(around, tmp_path):
 
 
 def test_a_rule_without_spike_times_has_no_window():
-    assert window(load_rule("oja")) is None
+    assert spike_window(load_rule("oja")) is None
 
 
 def test_a_rule_of_spike_times_that_a_pair_alone_does_not_tell_has_no_window():
@@ -76,7 +76,7 @@ def test_a_rule_of_spike_times_that_a_pair_alone_does_not_tell_has_no_window():
     """
     voltage = _of(Clopath(), reads=frozenset({"pre.activity", "post.potential"}))
     parts = Sum((("pairs", Stdp()), ("decay", Polynomial(("weight",), learn="none"))))
-    assert [voltage, window(load_rule("policy_gradient")), _of(parts), _of(Scale(parts))] == [
+    assert [voltage, spike_window(load_rule("policy_gradient")), _of(parts), _of(Scale(parts))] == [
         None
     ] * 4
     assert _of(Scale(Stdp(), learn=False)) is not None

@@ -1,6 +1,4 @@
-"""Small rule files, made once: a shared rule, one theta per edge under a wrapper, one number per
-synapse.
-"""
+"""Small rule files: a shared rule, a wrapped rule on every edge, and one number per synapse."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,7 @@ def lifetime_of(*slots: Slot) -> Lifetime:
 
 
 def random_theta(lifetime: Lifetime, seed: int) -> Any:
-    """theta with every leaf drawn anew, so that no number is 0 by luck."""
+    """theta with a random number in every leaf, so that none is 0."""
     generator = np.random.default_rng(seed)
     theta = lifetime.init(jax.random.key(0))
     return jax.tree.map(
@@ -63,7 +61,7 @@ def describe(seed: int, *slots: Slot) -> tuple[dict[str, Any], dict[str, np.ndar
 
 @pytest.fixture(scope="session")
 def made() -> dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    """(document, tensors) by kind."""
+    """{kind: (document, tensors)}."""
     return {
         "shared": describe(1, Slot(rule=SHARED)),
         "per_edge": describe(2, Slot(rule=PER_EDGE, shared=False)),
@@ -78,7 +76,7 @@ def made() -> dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]:
 
 @pytest.fixture(scope="session")
 def files(made: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same as files."""
+    """{kind: path of the rule file}."""
     folder = tmp_path_factory.mktemp("rules")
     for kind, (document, tensors) in made.items():
         save_rule(folder / f"{kind}.safetensors", document, tensors)

@@ -1,4 +1,4 @@
-"""The numbers of a plug-in rule are shown as they act, with or without an account of its own."""
+"""The numbers of a plug-in rule are shown as they act, also without an account."""
 
 import math
 from abc import abstractmethod
@@ -32,7 +32,7 @@ class Hebb(TermRule):
 
     @abstractmethod
     def acts(self, theta: Any) -> Any:
-        """The rate."""
+        """The rate as it acts."""
 
     def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
         return rule_state(), [Term(self.acts(theta) * view.post.activity, view.pre.activity)]
@@ -41,7 +41,7 @@ class Hebb(TermRule):
 @registry.register("rule", "log_rate")
 @spec
 class LogRate(Hebb):
-    """theta holds the logarithm of the rate itself, and the rule says nothing of it."""
+    """theta holds the logarithm of the rate. The rule gives no account of it."""
 
     rate: float = RATE
 
@@ -55,7 +55,7 @@ class LogRate(Hebb):
 @registry.register("rule", "added")
 @spec
 class Added(Hebb):
-    """theta is added to the rate, and the rule says nothing of it."""
+    """theta is added to the rate. The rule gives no account of it."""
 
     rate: float = RATE
 
@@ -69,7 +69,7 @@ class Added(Hebb):
 @registry.register("rule", "squared")
 @spec
 class Squared(Hebb):
-    """The rate follows theta by none of the known laws, and the rule says nothing of it."""
+    """The rate follows theta by no known law. The rule gives no account of it."""
 
     rate: float = RATE
 
@@ -83,7 +83,7 @@ class Squared(Hebb):
 @registry.register("rule", "said")
 @spec
 class Said(LogRate):
-    """The rule says by itself that theta is a logarithm."""
+    """The account of the rule says that theta is a logarithm."""
 
     def account(self) -> Account:
         return Account({"rate": Moved("log_rate", "exp")})
@@ -92,7 +92,7 @@ class Said(LogRate):
 @registry.register("rule", "said_wrongly")
 @spec
 class SaidWrongly(LogRate):
-    """The rule says that its rate grows by exp(5 theta), and it does not."""
+    """The account of the rule says that its rate grows by exp(5 theta). It does not."""
 
     def account(self) -> Account:
         return Account(grown("rate"))
@@ -101,7 +101,7 @@ class SaidWrongly(LogRate):
 @registry.register("rule", "house_convention")
 @spec
 class HouseConvention(Hebb):
-    """The rule says by `own` that its rate grows by exp(5 theta)."""
+    """By `own`, the rule says that its rate grows by exp(5 theta)."""
 
     rate: float = RATE
 

@@ -1,4 +1,4 @@
-"""A rule file with one flipped bit is refused, or holds the very same content."""
+"""A rule file with one flipped bit is refused, or holds the same content."""
 
 import json
 import struct
@@ -76,14 +76,14 @@ def test_the_checksum_is_in_the_document_and_not_in_what_is_read(
     assert CHECKSUM not in read_rule(files["two_slots"]).document
 
 
-@pytest.mark.parametrize("said", [None, 1234, [], "", "0" * 64])
+@pytest.mark.parametrize("checksum_in_file", [None, 1234, [], "", "0" * 64])
 def test_a_checksum_of_another_kind_is_refused(
-    said: object, files: dict[str, Path], tmp_path: Path
+    checksum_in_file: object, files: dict[str, Path], tmp_path: Path
 ) -> None:
     data, path = files["shared"].read_bytes(), tmp_path / "r.safetensors"
     start = _start_of_tensors(data)
     header = json.loads(data[8:start])
-    document = json.loads(header["__metadata__"][SCHEMA]) | {CHECKSUM: said}
+    document = json.loads(header["__metadata__"][SCHEMA]) | {CHECKSUM: checksum_in_file}
     header["__metadata__"][SCHEMA] = json.dumps(document)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[start:])

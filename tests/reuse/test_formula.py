@@ -1,4 +1,4 @@
-"""Formulas: what is printed is what the numbers do."""
+"""A printed formula does what the numbers of the rule do."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from metaplast.spec import decode, encode
 
 
 def node_from(spec: dict, theta: Any) -> Node:
-    """A rule of the spec as it stands, with the account of its code."""
+    """The node of a spec, with the account of its code."""
     return node(spec, decode("rule", spec).account(), theta)
 
 
@@ -94,8 +94,9 @@ def test_equal_products_are_merged() -> None:
 
 
 def test_small_terms_are_judged_in_their_own_unit() -> None:
-    """0.01*weight with c = 0.1 matters as much as any other term with c = 0.1; what cancels is left
-    out.
+    """0.01*weight with c = 0.1 counts as much as any other term with c = 0.1.
+
+    A product whose shares cancel is left out.
     """
     spec = poly(
         ["pre", "0.001*weight", "post", "post - error"],
@@ -138,8 +139,9 @@ def test_brackets_are_in_the_grammar(values: list[float]) -> None:
 
 
 def test_wrappers_take_their_own_leaves() -> None:
-    """clip learns nothing and passes theta through; adam learns a rate and keeps the inner theta
-    under `rule`.
+    """clip learns nothing and passes theta through. adam learns a rate.
+
+    adam keeps the theta of its inner rule under `rule`.
     """
     inner = poly(["pre"], [1.0], learn="both")
     adam = {"name": "adam", "rule": inner, "rate": 0.01, "b1": 0.9}

@@ -1,6 +1,4 @@
-"""Rule files changed at random: read, shown as a formula, or refused in one line; nothing else
-happens.
-"""
+"""Rule files with random changes are read and shown, or refused in one line."""
 
 import copy
 import json
@@ -65,18 +63,18 @@ def _limited() -> Iterator[None]:
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) of a tree."""
-    found, todo = [], [tree]
+    """(container, key) of every place in a tree."""
+    places, todo = [], [tree]
     while todo:
         node = todo.pop()
         items = list(node.items()) if isinstance(node, dict) else list(enumerate(node))
-        found += [(node, key) for key, _ in items]
+        places += [(node, key) for key, _ in items]
         todo += [value for _, value in items if isinstance(value, dict | list)]
-    return found
+    return places
 
 
 def _tree(chance: random.Random, tree: Any) -> None:
-    """A value replaced, dropped, doubled under another name, or swapped with one from elsewhere."""
+    """A tree in which a value is replaced, dropped, copied under another name, or swapped."""
     node, key = chance.choice(_places(tree))
     kind = chance.randrange(4)
     if kind == 0:
@@ -103,7 +101,10 @@ def _join(header: Any, body: bytes) -> bytes:
 
 
 def _without_checksum(data: bytes) -> bytes:
-    """As a file of before: with its checksum nothing that comes after it would be reached."""
+    """A file without a checksum, as an earlier version wrote it.
+
+    A checksum would hide all later checks.
+    """
     header, body = _split(data)
     document = json.loads(header["__metadata__"][SCHEMA])
     del document[CHECKSUM]
@@ -152,7 +153,7 @@ CHANGES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 
 
 def _fuzz(good: bytes, path: Path, seeds: range) -> tuple[int, int]:
-    """(read, refused)."""
+    """(number of files that were read, number of files that were refused)."""
     read = refused = 0
     for seed in seeds:
         chance = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Hostile and damaged rule files: each is refused in one printable line, and nothing is run."""
+"""Hostile and damaged rule files are refused in one printable line, and nothing is run."""
 
 import copy
 import json
@@ -232,7 +232,7 @@ def test_damaged_content(case: str, files, tmp_path: Path) -> None:
 
 
 def test_unchanged_content_passes(files, tmp_path: Path) -> None:
-    """The control: taking a file apart and putting it together again is not what is refused."""
+    """The control: a file that is taken apart and put together again is not refused."""
     path = tmp_path / "rule.safetensors"
     path.write_bytes(_document(lambda d: d)(files["shared"].read_bytes()))
     assert read_rule(path).document == read_rule(files["shared"]).document

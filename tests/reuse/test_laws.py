@@ -1,6 +1,4 @@
-"""Rules as a user writes them: whatever theta does to their numbers, what is shown is what acts, or
-nothing is.
-"""
+"""Rules of users: a shown number is the number that acts, or it is not shown."""
 
 import math
 from pathlib import Path
@@ -71,7 +69,7 @@ UNKNOWN: dict[str, tuple[Any, Any]] = {
 @register("rule", "formed")
 @spec
 class Formed(TermRule):
-    """delta_w = rate post pre + decay w, the rate moved by a leaf of any name."""
+    """delta_w = rate post pre + decay w. A leaf of any name moves the rate."""
 
     form: str = "log"
     leaf: str = "eta"
@@ -112,7 +110,7 @@ def test_an_unknown_form_hides_the_number_and_shows_the_leaf(form: str) -> None:
 @register("rule", "shares")
 @spec
 class Shares(TermRule):
-    """One leaf grows two numbers; another one shrinks only one of them."""
+    """One leaf grows two numbers. Another leaf shrinks one of them."""
 
     up: float = 0.02
     down: float = 0.03
@@ -145,7 +143,7 @@ def test_a_number_that_two_leaves_move_is_not_shown_by_one_of_them() -> None:
 @register("rule", "vectors")
 @spec
 class Vectors(TermRule):
-    """A list of numbers and a vector of theta; per: a vector that moves two numbers."""
+    """A list of numbers and a vector in theta. With `per`, a vector moves two numbers."""
 
     weights: tuple[float, ...] = (0.01, 0.02)
     up: float = 0.5
@@ -175,7 +173,10 @@ def test_numbers_that_a_vector_moves_together_are_hidden() -> None:
 @register("rule", "shaped")
 @spec
 class Shaped(TermRule):
-    """theta is a bare array, a nested tree, or one number a synapse; account() is as given."""
+    """theta is a bare array, a nested tree, or one number for each synapse.
+
+    `account()` is a field.
+    """
 
     rate: float = RATE
     shape: str = "bare"
@@ -232,7 +233,7 @@ def test_what_a_rule_says_wrongly_is_not_shown(lie: Any, monkeypatch: pytest.Mon
 
 
 def test_a_rule_that_reads_more_than_it_says_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says that nothing is read but what its terms read, and has no terms."""
+    """The account says that only the terms read the view, and there are no terms."""
     monkeypatch.setattr(Formed, "account", lambda self: Account(silent=True))
     account_of.cache_clear()
     assert not account_of(Formed()).silent
@@ -240,7 +241,7 @@ def test_a_rule_that_reads_more_than_it_says_is_not_silent(monkeypatch: pytest.M
 
 
 def test_inside_wrappers_each_rule_has_its_own() -> None:
-    """`clip` has a field `limit`, `sum` has labels; what is inside keeps its own leaves."""
+    """`clip` has a field `limit`, and `sum` has labels. A rule inside them keeps its leaves."""
     inner = Formed(leaf="log_limit")
     known = Polynomial(terms=("post*pre",), initial=(1.0,), rate=0.3, learn="rate")
     rule: AbstractRule = Clip(limit=0.2, rule=Sum(rules=(("a", inner), ("b", known))))
@@ -260,8 +261,9 @@ def test_inside_wrappers_each_rule_has_its_own() -> None:
 @register("rule", "amplified")
 @spec
 class Amplified(Wrapper):
-    """A wrapper with a leaf of its own beside its inner rule's; says: where it says that one's
-    theta is.
+    """A wrapper with a leaf beside the leaves of its inner rule.
+
+    `says` is the path at which it says that the theta of the inner rule is.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Formed(leaf="log_rate")
@@ -324,8 +326,9 @@ def test_console_file_page_and_loaded_rule_say_the_same(
 def test_a_file_of_before_with_what_a_rule_said_wrongly_loads_and_is_told_rightly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until now a file held the account as the rule gave it; the loaded rule is shown by what its
-    step does.
+    """Files of earlier versions hold the unchecked account of the rule.
+
+    The loaded rule is shown by its step.
     """
     monkeypatch.setattr(Formed, "account", lambda self: Account(grown("rate")))
     account_of.cache_clear()
@@ -349,8 +352,9 @@ def test_a_file_of_a_rule_that_nobody_imported_says_how_to(tmp_path: Path) -> No
 @register("rule", "louder_sum")
 @spec
 class LouderSum(TermList):
-    """A list of terms that does more than its account, which it inherits, says: twice the sum, or a
-    leaf of its own.
+    """A list of terms that changes more than its inherited account says.
+
+    It is twice the sum, or it has another leaf.
     """
 
     rate: Positive = 0.1

@@ -1,4 +1,4 @@
-"""Loaded rules against plain NumPy and against their formula; one line for every misuse."""
+"""Loaded rules change weights as plain NumPy and as their formula do. Misuse is one line."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ SIGNALS = {
 
 
 def evaluate(expression: f.Sum) -> np.ndarray:
-    """A printed sum on W, X, Y, E, E_PRE, term by term in plain NumPy."""
+    """The value of a printed sum on W, X, Y, E and E_PRE, term by term in plain NumPy."""
     values = {
         "pre": X[None, :],
         "post": Y[:, None],
@@ -112,7 +112,7 @@ def test_reach_is_said() -> None:
 
 
 def test_oja_finds_the_leading_component_with_norm_one() -> None:
-    """200 steps of x = +-(direction) / its length: the fixed point is w = +-direction, |w| = 1."""
+    """After 200 steps of x = +-(direction) / its length, w = +-direction and |w| = 1."""
     direction = np.array([3.0, -2.0, 1.0]) / np.sqrt(14.0)
     signs = jnp.asarray(RNG.choice([-1.0, 1.0], 200), jnp.float32)
     rule = mp.load_rule("oja")
@@ -146,7 +146,7 @@ def test_shared_file_fits_weights_of_any_size(files) -> None:
 
 
 def test_file_per_edge(files) -> None:
-    """clip(adam(polynomial)): the first step of Adam in closed form, from the file's tensors."""
+    """clip(adam(polynomial)) makes the first step of Adam, in closed form from the tensors."""
     with pytest.raises(BadInput, match="edge=one of input_to_hidden_1, hidden_1_to_output"):
         mp.load_rule(files["per_edge"])
     with pytest.raises(BadInput, match="did you mean 'hidden_1_to_output'"):
@@ -187,12 +187,12 @@ def test_sums_over_synapses_are_computed_or_taken() -> None:
     np.testing.assert_allclose(
         delta, 0.1 * (np.outer(Y, X) - np.outer(Y, [1.0, 2.0, 3.0])), rtol=1e-5, atol=1e-7
     )
-    found = aggregates(Dense(2, 3), jnp.asarray(W), SIGNALS.__getitem__, AGGREGATES)
-    np.testing.assert_allclose(found["pre"]["returned"], W.T @ Y, rtol=1e-5)
-    np.testing.assert_allclose(found["pre"]["weight_norm"], np.linalg.norm(W, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(found["post"]["weight_norm"], np.linalg.norm(W, axis=1), rtol=1e-5)
-    np.testing.assert_allclose(found["pre"]["weight_sum"], W.sum(0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found["post"]["weight_sum"], W.sum(1), rtol=1e-5, atol=1e-6)
+    sums = aggregates(Dense(2, 3), jnp.asarray(W), SIGNALS.__getitem__, AGGREGATES)
+    np.testing.assert_allclose(sums["pre"]["returned"], W.T @ Y, rtol=1e-5)
+    np.testing.assert_allclose(sums["pre"]["weight_norm"], np.linalg.norm(W, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(sums["post"]["weight_norm"], np.linalg.norm(W, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(sums["pre"]["weight_sum"], W.sum(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sums["post"]["weight_sum"], W.sum(1), rtol=1e-5, atol=1e-6)
     assert aggregates(Dense(2, 3), jnp.asarray(W), SIGNALS.__getitem__, {"weight"}) == {
         "pre": {},
         "post": {},
@@ -200,7 +200,7 @@ def test_sums_over_synapses_are_computed_or_taken() -> None:
 
 
 def test_double_precision() -> None:
-    """A file of float32 works on float64 weights, in float64, where JAX is switched to it."""
+    """Where JAX computes in float64, a file of float32 works on float64 weights in float64."""
     with jax.enable_x64(True):
         rule = mp.load_rule("oja")
         _, delta = rule.update(view(), rule.init(W), dt=1.0)

@@ -1,4 +1,4 @@
-"""The public face: lazy imports, and `metaplast show` without JAX."""
+"""The public face of the package: lazy imports, and `metaplast show` without JAX."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def _fresh(code: str, *arguments: str) -> str:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    """Nor do rule files, formulas and known rules load JAX."""
+    """Rule files, formulas and known rules do not load JAX."""
     code = """
 import sys
 import metaplast
@@ -97,8 +97,9 @@ def test_card(files) -> None:
 
 
 def test_the_card_is_computed_and_printable(made, tmp_path: Path) -> None:
-    """Reach and fields come from the terms, whatever the file says; no text in the file reaches the
-    terminal raw.
+    """Reach and fields come from the terms and not from the file.
+
+    No text of the file reaches the terminal raw.
     """
     document, tensors = made["shared"]
     slot = {

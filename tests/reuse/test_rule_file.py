@@ -1,5 +1,6 @@
-"""Rule files: the same bits come back, equal content gives equal bytes, a failed write leaves
-nothing behind.
+"""Rule files: the same bits come back, and equal content gives equal bytes.
+
+A failed write leaves no file behind.
 """
 
 import json
@@ -38,7 +39,7 @@ def test_safetensors_itself_reads_it(made, files) -> None:
 
 
 def test_transposed_arrays_are_not_scrambled(made, tmp_path: Path) -> None:
-    """The library's own writer stores a transposed array's memory as it lies."""
+    """The writer of safetensors stores the memory of a transposed array as it lies."""
     document, tensors = made["per_synapse"]
     turned = {name: np.asfortranarray(value) for name, value in tensors.items()}
     assert any(not value.flags["C_CONTIGUOUS"] for value in turned.values())

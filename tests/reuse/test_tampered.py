@@ -1,4 +1,4 @@
-"""Rule files that are whole but wrong: only running the rule can tell."""
+"""Rule files that are whole but wrong. Only a run of the rule shows the fault."""
 
 import copy
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_changed_rule_is_told_by_its_reference_vector(change: Any, made, tmp_p
 
 
 def test_the_reference_vector_sees_state(made, tmp_path: Path) -> None:
-    """Adam's moments act from the second step on only: the vector has several steps."""
+    """Adam's moments act from the second step on. So the vector has several steps."""
 
     def decay(document: Any, tensors: Any) -> None:
         document["slots"]["rule"]["rule"]["rule"]["b1"] = 0.8

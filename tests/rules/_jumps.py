@@ -1,5 +1,6 @@
-"""How far what a rule reads is seen to go: other numbers at one neuron or synapse, and exact
-equality elsewhere.
+"""The reach of a rule, seen from outside.
+
+Numbers at one neuron or synapse are exchanged. Elsewhere, changes have to stay exactly equal.
 """
 
 from typing import Any
@@ -13,24 +14,25 @@ from metaplast.locality.reads import blank_view
 from metaplast.testing.base import quick_jit
 from metaplast.testing.worlds import leaf_names
 
-N_POST, N_PRE, N_STEPS = 3, 4, 20
+N_POST = 3
+N_PRE = 4
+N_STEPS = 20
 EDGE = Dense(N_POST, N_PRE)
 SEEDS = (0, 1, 2)
 
 
 def observed(rule: Any, channels: tuple[str, ...]) -> str:
-    """The narrowest reach that explains every change that a jump of one neuron or synapse made in
-    20 steps.
-    """
-    found = "synapse"
+    """The narrowest reach that explains every change in 20 steps by a jump of one place."""
+    widest = "synapse"
     for seed in SEEDS:
         deltas = _lives(rule, channels, seed)
-        base, jumped = deltas[0], deltas[1:]
+        base = deltas[0]
+        jumped = deltas[1:]
         for (kind, place), after in zip(_jumps(), jumped, strict=True):
             moved = np.argwhere((after != base).any(axis=0))
             for post, pre in moved:
-                found = max(found, _needed(kind, place, int(post), int(pre)), key=REACHES.index)
-    return found
+                widest = max(widest, _needed(kind, place, int(post), int(pre)), key=REACHES.index)
+    return widest
 
 
 def _jumps() -> list[tuple[str, tuple[int, ...]]]:
@@ -56,7 +58,8 @@ def _lives(rule: Any, channels: tuple[str, ...], seed: int) -> np.ndarray:
     """delta_w of every step [1 + n_jumps, n_steps, n_post, n_pre]; the first life has no jump."""
     blank = blank_view(EDGE, channels)
     names = leaf_names(blank)
-    here, there = _drawn(blank, names, 2 * seed), _drawn(blank, names, 2 * seed + 1)
+    here = _drawn(blank, names, 2 * seed)
+    there = _drawn(blank, names, 2 * seed + 1)
     lives = [here, *(_jumped(names, here, there, jump) for jump in _jumps())]
     stacked = [np.stack(leaves) for leaves in zip(*lives, strict=True)]
     return np.asarray(_run(rule, jax.tree.structure(blank), stacked, seed))
@@ -69,9 +72,8 @@ def _run(rule: Any, tree: Any, lives: list[Any], seed: Any) -> Any:
     def one(leaves: list[Any]) -> Any:
         def step(carry: tuple[Any, Any], now: list[Any]) -> Any:
             state, i = carry
-            key = jax.random.fold_in(
-                jax.random.key(seed), i
-            )  # the same numbers drawn in every life
+            # the same numbers drawn in every life
+            key = jax.random.fold_in(jax.random.key(seed), i)
             view = jax.tree.unflatten(tree, now).replace(key=key)
             state, delta = rule.step(theta, state, EDGE, view, 1e-3)
             return (state, i + 1), delta
@@ -84,14 +86,14 @@ def _run(rule: Any, tree: Any, lives: list[Any], seed: Any) -> Any:
 def _drawn(blank: Any, names: list[str], seed: int) -> list[np.ndarray]:
     """Every leaf for 20 steps: spikes in the first ten, graded values of either sign later."""
     random = np.random.default_rng(seed)
-    found = []
+    leaves = []
     for name, leaf in zip(names, jax.tree.leaves(blank), strict=True):
         shape = (N_STEPS, *np.shape(leaf))
         values = random.normal(size=shape)
         if name.endswith("activity"):
             values[: N_STEPS // 2] = random.integers(0, 2, (N_STEPS // 2, *np.shape(leaf)))
-        found.append(np.zeros(shape, np.uint32) if name == "key" else values.astype(np.float32))
-    return found
+        leaves.append(np.zeros(shape, np.uint32) if name == "key" else values.astype(np.float32))
+    return leaves
 
 
 def _jumped(
@@ -99,10 +101,10 @@ def _jumped(
 ) -> list[np.ndarray]:
     kind, place = jump
     kinds = {"pre.activity": "sent", "weight": "synapse", "weight_initial": "synapse"}
-    found = []
+    leaves = []
     for name, a, b in zip(names, here, there, strict=True):
         values = a.copy()
         if kinds.get(name, name.partition(".")[0]) == kind:
             values[(slice(None), *place)] = b[(slice(None), *place)]
-        found.append(values)
-    return found
+        leaves.append(values)
+    return leaves

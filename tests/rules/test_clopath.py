@@ -1,6 +1,6 @@
-"""The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper with the
-neuron of its authors."""
+"""The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper."""
 
+import itertools
 import math
 from typing import Any
 
@@ -15,7 +15,8 @@ from metaplast.rules.clopath import Clopath
 from metaplast.testing.base import quick_jit
 from tests.rules._drive import drive
 
-DT, REST = 1e-3, -70.6
+DT = 1e-3
+REST = -70.6
 FREQUENCIES = (0.1, 10.0, 20.0, 40.0, 50.0)  # hertz
 # Normalised weights in % at the end of the authors' code (ModelDB 144566, FrequencyDependence.m),
 # at lags of +10 and -10 ms.
@@ -29,17 +30,18 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
     The sum of the trace at 1 ms is dt/tau_x q/(1 - q), not 1. With the scale of lif it is the same,
     at the potential that stands for u.
     """
-    pre, post = np.zeros((900, 1)), np.zeros((900, 1))
+    pre = np.zeros((900, 1))
+    post = np.zeros((900, 1))
     pre[[300, 340, 700]] = 1
     q = math.exp(-DT / 15e-3)
-    minus, plus = max(clamp + 70.6, 0.0), max(clamp + 45.3, 0.0)
+    minus = max(clamp + 70.6, 0.0)
+    plus = max(clamp + 45.3, 0.0)
     exact = 3 * (-14e-5 * minus + 8e-5 * plus * minus * DT / 15e-3 * q / (1 - q))
     for rule in (Clopath(), Clopath(delay=3, u_ref_squared=60.0), Clopath(scale=20.2, offset=REST)):
         shown = {"potential": np.full((900, 1), (clamp - rule.offset) / rule.scale)}
         total = drive(rule, Dense(1, 1), pre, post, dt=DT, signals=shown)[0].sum()
-        if (
-            rule.u_ref_squared
-        ):  # from 0 at the start, the mean of the depolarisation scales depression by m^2 / 60
+        # from 0 at the start, the mean of the depolarisation scales depression by m^2 / 60
+        if rule.u_ref_squared:
             means = minus * -np.expm1(-DT * np.array([300, 340, 700]))
             ltd = 14e-5 * minus
             assert total == pytest.approx(
@@ -50,10 +52,12 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
 
 
 def test_pairings_of_a_neuron_that_shows_no_upswing():
-    """The neuron is at rest but for spikes that are reset at once. At 1 Hz, pre before post changes
-    nothing, and post before pre depresses. Potentiation grows with frequency. Without the height
-    and width of a spike, nothing would happen.
+    """The neuron is at rest, but for spikes that are reset at once.
+
+    At 1 Hz, pre before post changes nothing, and post before pre depresses. Potentiation grows with
+    frequency. Without the height and width of a spike, nothing would happen.
     """
+    # lag, period in steps
     protocols = (
         (-10, 1000),
         (10, 1000),
@@ -61,13 +65,14 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
         (10, 50),
         (10, 25),
         (10, 20),
-    )  # lag, period in steps
+    )
     n = len(protocols)
-    pre, post = np.zeros((10_300, n)), np.zeros((10_300, n))
+    pre = np.zeros((10_300, n))
+    post = np.zeros((10_300, n))
     for k, (lag, period) in enumerate(protocols):
         starts = 50 + period * np.arange(10)
         pre[starts, k] = post[starts + lag, k] = 1
-    found = {}
+    changes = {}
     for name, rule in {
         "whole": Clopath(),
         "ltp": Clopath(a_ltd=0.0),
@@ -76,28 +81,32 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
         deltas, _ = drive(
             rule, Dense(n, n), pre, post, dt=DT, signals={"potential": np.full(post.shape, REST)}
         )
-        found[name] = np.diagonal(deltas.sum(axis=0))
-    assert np.all(found["plain"] == 0.0)
-    assert found["whole"][0] < -0.005 and abs(found["whole"][1]) < 1e-5
-    assert np.all(np.diff(found["ltp"][1:]) > 0) and found["ltp"][-1] > 0.005
+        changes[name] = np.diagonal(deltas.sum(axis=0))
+    assert np.all(changes["plain"] == 0.0)
+    assert changes["whole"][0] < -0.005 and abs(changes["whole"][1]) < 1e-5
+    assert np.all(np.diff(changes["ltp"][1:]) > 0) and changes["ltp"][-1] > 0.005
 
 
 def _authors_trains(lag: int, frequency: float) -> tuple[list[int], list[int]]:
-    """Spike steps of pre and post as the authors' program makes them: 15 groups of 5 pairings (10
-    groups at 0.1 Hz), with one more post spike a group where it comes first.
+    """Spike steps of pre and post as the authors' program makes them.
 
-    Silences are cut to 1.5 s, after which all traces are gone.
+    There are 15 groups of 5 pairings (10 groups at 0.1 Hz). A group has one more post spike where
+    it comes first.
     """
-    period, sides = round(1000 / frequency), ([], [])
+    period = round(1000 / frequency)
+    sides = ([], [])
     length = 5 * period + 11
     group = max(length, 10_000)
     for k in range(10 if frequency == 0.1 else 15):
         sides[0].extend(k * group + t for t in range(10, length - 1, period))
         sides[1].extend(k * group + t for t in range(10 + lag, length, period))
     sides[1][:] = [t for t in sides[1] if t >= 3]  # its loop begins at the fourth sample
-    moment, now, last = {}, 20, 0
+    moment = {}
+    now = 20
+    last = 0
     for t in sorted({*sides[0], *sides[1]}):
-        now, last = now + min(t - last, 1500), t
+        now = now + min(t - last, 1500)
+        last = t
         moment[t] = now
     return [moment[t] for t in sides[0]], [moment[t] for t in sides[1]]
 
@@ -110,8 +119,10 @@ def _neuron(state: Any, current: Any) -> Any:
     """
     u, w, z, v_t, phase = state
     restart = phase == 2
-    u, w = jnp.where(restart, -49.5016, u), jnp.where(restart, w + 0.0805, w)
-    z, v_t = jnp.where(restart, 400.0, z), jnp.where(restart, -30.4, v_t)
+    u = jnp.where(restart, -49.5016, u)
+    w = jnp.where(restart, w + 0.0805, w)
+    z = jnp.where(restart, 400.0, z)
+    v_t = jnp.where(restart, -30.4, v_t)
     upstroke = 60.0 * jnp.exp(jnp.minimum((u - v_t) / 2.0, 50.0))
     moved = u + (-30.0 * (u + 70.6) + upstroke - w + z + current) / 281.0
     held = phase == 1
@@ -128,15 +139,20 @@ def _euler(tau: float) -> float:
 
 
 def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
-    """Figure 2b of the paper. The authors' traces are Euler steps, and their x starts a step later:
-    the constants are matched to that.
+    """Figure 2b of the paper.
+
+    The authors' traces are Euler steps, and their x starts a step later. The constants are matched
+    to that.
     """
-    protocols = [(lag, f) for lag in AUTHORS for f in FREQUENCIES]
+    protocols = list(itertools.product(AUTHORS, FREQUENCIES))
     trains = [_authors_trains(*protocol) for protocol in protocols]
-    n, steps = len(protocols), 300 + max(max(a + b) for a, b in trains)
-    pre, post = np.zeros((steps, n)), np.zeros((steps, n))
+    n = len(protocols)
+    steps = 300 + max(max(a + b) for a, b in trains)
+    pre = np.zeros((steps, n))
+    post = np.zeros((steps, n))
     for k, (a, b) in enumerate(trains):
-        pre[a, k], post[b, k] = 1.0, 1.0
+        pre[a, k] = 1.0
+        post[b, k] = 1.0
     tau_x = _euler(15e-3)
     rule = Clopath(
         a_ltp=8e-5 * tau_x / 15e-3 / (1 - 1 / 15.0),
@@ -167,7 +183,6 @@ def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
             first, (jnp.asarray(pre), jnp.asarray(post))
         )
     for lag, expected in AUTHORS.items():
-        found = [
-            200.0 * float(w[k, k]) for k in map(protocols.index, ((lag, f) for f in FREQUENCIES))
-        ]
-        np.testing.assert_allclose(found, expected, atol=0.051)
+        places = [protocols.index((lag, frequency)) for frequency in FREQUENCIES]
+        weights = [200.0 * float(w[k, k]) for k in places]
+        np.testing.assert_allclose(weights, expected, atol=0.051)

@@ -1,6 +1,4 @@
-"""Several spikes of a neuron in one step, a count, act as the limit of close spikes, in every rule
-of spikes.
-"""
+"""A count, several spikes of a neuron in one step, is the limit of close spikes in every rule."""
 
 from dataclasses import replace
 
@@ -18,7 +16,9 @@ from metaplast.rules.triplet import Triplet
 from metaplast.rules.vogels import Vogels
 
 SYNAPSE = Dense(1, 1)
-DT, CLOSE = 4e-3, 1e-12  # seconds: a step, and the distance of close spikes
+# seconds: a step, and the distance of close spikes
+DT = 4e-3
+CLOSE = 1e-12
 TRIPLETS = (
     "pre*post_trace*pre_slow",
     "post*pre_trace*post_slow",
@@ -31,8 +31,10 @@ TRIPLETS = (
 def _lived(rule, steps, potential=-50.0):
     """Sum of delta_w over steps of (dt, pre, post), in float64."""
     with jax.enable_x64(True):
-        theta, total = rule.init(jax.random.key(0), SYNAPSE), 0.0
-        state, blank = rule.init_state(theta, SYNAPSE), blank_view(SYNAPSE, ())
+        theta = rule.init(jax.random.key(0), SYNAPSE)
+        total = 0.0
+        state = rule.init_state(theta, SYNAPSE)
+        blank = blank_view(SYNAPSE, ())
         for dt, pre, post in steps:
             view = replace(
                 blank,
@@ -81,9 +83,8 @@ def test_a_count_is_the_limit_of_close_spikes(rule):
     np.testing.assert_allclose(
         _lived(rule, _at_once(EVENTS)), _lived(rule, _close(EVENTS)), rtol=1e-8
     )
-    once = [
-        (min(pre, 1), min(post, 1)) for pre, post in EVENTS
-    ]  # the control: a count is more than a spike
+    # the control: a count is more than a spike
+    once = [(min(pre, 1), min(post, 1)) for pre, post in EVENTS]
     assert abs(_lived(rule, _at_once(once)) / _lived(rule, _at_once(EVENTS)) - 1) > 0.05
 
 
@@ -95,15 +96,14 @@ def test_the_second_of_two_close_spikes_sees_the_first_in_the_triplet_term():
 
 
 def test_a_membrane_is_held_for_each_spike_of_a_count():
-    """Presynaptic spikes come singly here: each of a count sees the potential before the step, so
-    it is a sum.
+    """Presynaptic spikes come singly here.
+
+    Each spike of a count sees the potential before the step, so the change is a sum.
     """
     events = [(1, 0), (0, 3), (0, 0), (1, 0), (0, 4), (1, 0)]
     warm = [(DT, 0, 0)] * 4
-    at_once, close = (
-        _lived(Clopath(), warm + _at_once(events)),
-        _lived(Clopath(), warm + list(_close(events))),
-    )
+    at_once = _lived(Clopath(), warm + _at_once(events))
+    close = _lived(Clopath(), warm + list(_close(events)))
     np.testing.assert_allclose(at_once, close, rtol=1e-6)
     np.testing.assert_allclose(
         _lived(Clopath(), [*warm, (DT, 3, 0)]), 3 * _lived(Clopath(), [*warm, (DT, 1, 0)])
@@ -111,10 +111,12 @@ def test_a_membrane_is_held_for_each_spike_of_a_count():
 
 
 def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
-    """`delay` reads u+ of steps ago, which close spikes do not change: their potentiation is a
-    multiple of one's.
+    """`delay` reads the u+ of earlier steps, which close spikes do not change.
+
+    So their potentiation is a multiple of the potentiation by one spike.
     """
-    rule, before = Clopath(delay=2), [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
+    rule = Clopath(delay=2)
+    before = [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
     alone = _lived(rule, [*before, (DT, 0, 0)])
     one, three = (_lived(rule, [*before, (DT, 0, n)]) - alone for n in (1, 3))
     assert three == pytest.approx(3 * one, rel=1e-9) and one > 0
@@ -126,11 +128,13 @@ def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
     ids=lambda rule: type(rule).__name__,
 )
 def test_the_gradient_through_single_spikes_is_as_if_there_were_no_counts(rule):
-    """d delta_w / d spike at 0 and 1: the slope of the plain product, which is the same from 0 to
-    1.
+    """d delta_w / d spike at 0 and 1 is the slope of the plain product.
+
+    That slope is the same from 0 to 1.
     """
     with jax.enable_x64(True):
-        theta, blank = rule.init(jax.random.key(0), SYNAPSE), blank_view(SYNAPSE, ())
+        theta = rule.init(jax.random.key(0), SYNAPSE)
+        blank = blank_view(SYNAPSE, ())
         theta = jax.tree.map(lambda x: x + 0.3, theta)
         before = rule.init_state(theta, SYNAPSE)
         view = replace(

@@ -1,6 +1,4 @@
-"""Spike-timing rules, step by step, against a loop from spike to spike in continuous time
-(tests/oracles/events.py).
-"""
+"""Spike-timing rules, step by step, are a loop from spike to spike (tests/oracles/events.py)."""
 
 import math
 from dataclasses import replace
@@ -21,8 +19,12 @@ from metaplast.rules.vogels import Vogels
 from metaplast.testing.base import quick_jit
 from tests.oracles import events
 
-DT, STEPS, TOP, EDGE = 1e-3, 2000, 1.5, Dense(3, 4)
-NEAREST, SWAPPED = {"pairing": "nearest"}, {"at_post_spike": "before", "at_pre_spike": "after"}
+DT = 1e-3
+STEPS = 2000
+TOP = 1.5
+EDGE = Dense(3, 4)
+NEAREST = {"pairing": "nearest"}
+SWAPPED = {"at_post_spike": "before", "at_pre_spike": "after"}
 PAIR = Stdp(potentiation=0.04, depression=0.05, tau_pre=17e-3, tau_post=34e-3)
 TRIPLET = Triplet(a2_plus=0.01, a3_plus=0.05, a2_minus=0.02, a3_minus=0.01)
 VOGELS = Vogels(rate=0.03, target_rate=20.0)
@@ -74,10 +76,14 @@ CASES: dict[str, tuple[Any, Any]] = {
 
 @lru_cache
 def trains() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(pre [n_steps, 4], post [n_steps, 3], first weights): random spikes, coincidences, runs of
-    spikes in successive steps, half a second of silence."""
+    """(pre [n_steps, 4], post [n_steps, 3], first weights).
+
+    The spikes are random, with coincidences, runs in successive steps, and half a second of
+    silence.
+    """
     rng = np.random.default_rng(0)
-    pre, post = rng.random((STEPS, 4)) < 0.03, rng.random((STEPS, 3)) < 0.03
+    pre = rng.random((STEPS, 4)) < 0.03
+    post = rng.random((STEPS, 3)) < 0.03
     post |= pre[:, :3] & (rng.random((STEPS, 3)) < 0.3)
     for spikes in (pre, post):
         spikes[1:] |= spikes[:-1] & (rng.random(spikes[1:].shape) < 0.2)
@@ -92,7 +98,7 @@ def stepped(wide: bool) -> dict[str, np.ndarray]:
         dtype = jnp.zeros(()).dtype
         pre, post, start = (jnp.asarray(x, dtype) for x in trains())
         rules = {name: rule for name, (rule, _) in CASES.items()}
-        blank = blank_view(EDGE, ()).replace(weight_max=jnp.asarray(TOP, dtype))  # pyright: ignore[reportAttributeAccessIssue]
+        blank = replace(blank_view(EDGE, ()), weight_max=jnp.asarray(TOP, dtype))
 
         def step(carry: Any, now: Any) -> Any:
             after = {}
@@ -122,8 +128,8 @@ def of_events(rule: Any, oracle: Any) -> np.ndarray:
     return events.weights(lambda: oracle(rule, TOP), pre, post, start, DT, TOP)
 
 
-def off(given: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.max(np.abs(given - wanted)) / np.max(np.abs(wanted)))
+def off(actual: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.max(np.abs(actual - wanted)) / np.max(np.abs(wanted)))
 
 
 def test_the_trains_hold_what_is_hard():
@@ -141,9 +147,9 @@ def test_the_trains_hold_what_is_hard():
     ("wide", "allowed"), [(False, 1e-5), (True, 1e-10)], ids=["float32", "float64"]
 )
 def test_every_rule_ends_where_the_loop_over_spikes_ends(wide, allowed):
-    found = {name: off(stepped(wide)[name], expected(name)) for name in CASES}
-    print({name: f"{value:.1e}" for name, value in found.items()})
-    assert max(found.values()) < allowed, found
+    errors = {name: off(stepped(wide)[name], expected(name)) for name in CASES}
+    print({name: f"{value:.1e}" for name, value in errors.items()})
+    assert max(errors.values()) < allowed, errors
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,4 @@
-"""Expression trees: text, code and compiled program mean the same; what is wrong is refused by
-name.
-"""
+"""Expression trees: text, code and compiled program agree. Errors name the wrong part."""
 
 import math
 from typing import Any
@@ -40,25 +38,26 @@ def value(tree: e.Tree) -> float:
         return tree.value
     if isinstance(tree, e.Signal):
         return VALUES[tree.name]
-    a, b = value(tree.left), value(tree.right)
+    a = value(tree.left)
+    b = value(tree.right)
     with np.errstate(all="ignore"):
         return {"+": a + b, "-": a - b, "*": a * b, "/": float(np.divide(a, b))}[tree.operator]
 
 
 @quick_jit
 def machine(code: Any) -> Any:
-    given = [
-        jnp.asarray(VALUES[leaf.name] if isinstance(leaf, e.Signal) else leaf.value)
-        for leaf in LEAVES
-    ]  # pyright: ignore
-    return _machine.run(code, given), _machine.n_nodes(code, len(LEAVES))
+    leaves = []
+    for leaf in LEAVES:
+        value = VALUES[leaf.name] if isinstance(leaf, e.Signal) else leaf.value
+        leaves.append(jnp.asarray(value))
+    return _machine.run(code, leaves), _machine.n_nodes(code, len(LEAVES))
 
 
 @given(codes)
 @settings(deadline=None)
 def test_the_machine_computes_what_the_tree_says(code: tuple[int, ...]) -> None:
     with jax.enable_x64(True):
-        found, n_nodes = map(float, machine(np.asarray(code, np.float64)))
+        result, n_nodes = map(float, machine(np.asarray(code, np.float64)))
     try:
         tree = e.decode(code, LEAVES)
     except BadInput:
@@ -67,9 +66,9 @@ def test_the_machine_computes_what_the_tree_says(code: tuple[int, ...]) -> None:
     assert n_nodes == len(list(e.nodes(tree)))
     expected = value(tree)
     if math.isfinite(expected):
-        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-9)
     else:
-        assert not np.isfinite(found)
+        assert not np.isfinite(result)
 
 
 @given(trees)
@@ -152,13 +151,15 @@ def test_what_a_search_found_is_the_same_rule_as_its_expression():
     with jax.enable_x64(True):
         bench = Bench(searched)
         theta = {**bench.theta, "code": searched.init(jax.random.key(0), None)["code"]}  # pyright: ignore
-        fixed, own = searched.settled(theta)
+        fixed, fixed_theta = searched.settled(theta)
         assert isinstance(fixed, Symbolic)
         assert e.parse(fixed.expression).operator == "*"  # pyright: ignore
         assert fixed.size == 0
-        deltas = [Bench(rule).live(t)["deltas"] for rule, t in ((searched, theta), (fixed, own))]
+        deltas = [
+            Bench(rule).live(t)["deltas"] for rule, t in ((searched, theta), (fixed, fixed_theta))
+        ]
     np.testing.assert_allclose(*deltas, rtol=1e-9)
-    assert fixed.settled(own) == (fixed, own)
+    assert fixed.settled(fixed_theta) == (fixed, fixed_theta)
 
 
 def test_the_formula_shows_the_numbers_as_they_act():
@@ -171,11 +172,11 @@ def test_the_formula_shows_the_numbers_as_they_act():
     }
     theta = {"constants": np.asarray([0.2, 0.0]), "log_rate": np.asarray(0.2)}
     rule = node_of(decode("rule", plain), theta)
-    found = formula.expression(rule)
+    shown = formula.expression(rule)
     kept = "eligibility <- exp(-dt/0.005) eligibility + 0.5*post*pre"
     assert (
-        formula.text(found)
+        formula.text(shown)
         == f"0.2718 * ((modulator.reward - 1)*eligibility/(2 + post*post)); {kept}"
     )
-    assert r"\frac{\left(M_{\text{reward}} - 1\right)\, E}{2 + y_j\, y_j}" in formula.latex(found)
+    assert r"\frac{\left(M_{\text{reward}} - 1\right)\, E}{2 + y_j\, y_j}" in formula.latex(shown)
     assert formula.fields(rule) == {"pre.activity", "post.activity", "modulators.reward"}

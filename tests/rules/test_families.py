@@ -16,14 +16,14 @@ from tests.rules._drive import drive
     ("order", "signals"), [(1, ("post",)), (2, ("post", "pre", "weight")), (3, ("error", "weight"))]
 )
 def test_a_family_is_every_product_of_powers(order, signals):
-    found = expand([f"taylor {order} of {' '.join(signals)}"])
+    terms = expand([f"taylor {order} of {' '.join(signals)}"])
     powers = set(itertools.product(range(order + 1), repeat=len(signals)))
     seen = []
-    for term in found:
+    for term in terms:
         (product,) = parse(term)
         assert product.scale == 1.0
-        given = dict(product.factors)
-        seen.append(tuple(given.get(s, 0) for s in signals))
+        power_of = dict(product.factors)
+        seen.append(tuple(power_of.get(s, 0) for s in signals))
     assert sorted(seen) == sorted(powers)
 
 
@@ -35,7 +35,8 @@ def test_a_family_stands_among_other_terms_and_acts():
         learn="none",
     )
     assert rule.terms == ("post*pre", "1", "weight", "pre", "pre*weight")
-    x, w = 0.3, 0.5
+    x = 0.3
+    w = 0.5
     delta, _ = drive(rule, Dense(1, 1), np.full((1, 1), x), np.ones((1, 1)), dt=1e-3, weight=w)
     np.testing.assert_allclose(delta[0, 0, 0], 1.0 + 2.0 * w + 3.0 * x + 4.0 * x * w, rtol=1e-6)
 
@@ -68,7 +69,7 @@ LEARNT = {
 }
 MOVED = {"coefficients": np.asarray([0.25, 0.5]), "log_rate": np.asarray(0.1)}
 CONTAINED = [("none", "none"), ("rate", "none"), ("rate", "rate")]
-CONTAINED += [(wide, narrow) for wide in ("coefficients", "both") for narrow in LEARNT]
+CONTAINED += itertools.product(("coefficients", "both"), LEARNT)
 
 
 def _acts(rule: Polynomial, theta: dict[str, np.ndarray]) -> np.ndarray:

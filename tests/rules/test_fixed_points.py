@@ -1,5 +1,6 @@
-"""Where a rule comes to rest: a linear neuron y = w x under the rule, until nothing moves."""
+"""The fixed points of rules: a linear neuron y = w x under the rule, until nothing moves."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,8 @@ from metaplast.rules.wrappers.sum import Sum
 from metaplast.testing.worlds import with_aggregates
 from tests.rules._drive import drive
 
-EDGE, DT = Dense(2, 3), 1e-3
+EDGE = Dense(2, 3)
+DT = 1e-3
 X = np.asarray([0.5, 1.0, 0.25])
 START = np.asarray([[0.3, 0.2, 0.4], [0.1, 0.6, 0.2]])
 HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=0.05, learn="none")
@@ -33,7 +35,7 @@ STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
 @partial(jax.jit, static_argnums=(0, 3))
 def _run(rule: Any, inputs: Any, start: Any, clamped: bool) -> Any:
-    blank = blank_view(EDGE, ()).replace(weight_initial=start)  # pyright: ignore[reportAttributeAccessIssue]
+    blank = replace(blank_view(EDGE, ()), weight_initial=start)
     theta = rule.init(jax.random.key(0), EDGE)
 
     def step(carry: Any, x: Any) -> Any:
@@ -68,8 +70,10 @@ def test_bcm_comes_to_rest_where_activity_and_threshold_are_one():
 
 
 def test_bcm_becomes_selective():
-    """Two orthogonal inputs in turn: each neuron ends at 2 for one of them (mean of y^2 = 2 = y)
-    and at 0 for the other."""
+    """Two orthogonal inputs in turn: each neuron ends at 2 for one of them, and at 0 for the other.
+
+    There the mean of y^2 is 2 = y.
+    """
     inputs = np.tile(np.eye(3)[:2], (20000, 1))
     w, _ = _rest(Bcm(rate=2.0, tau=20e-3), inputs, np.asarray([[0.6, 0.4, 0.0], [0.4, 0.6, 0.0]]))
     np.testing.assert_allclose(w[:, :2], [[2.0, 0.0], [0.0, 2.0]], atol=0.06)
@@ -98,8 +102,9 @@ def test_scaling_brings_the_activity_to_its_target_and_keeps_the_shape_of_the_we
 
 
 def test_heterosynaptic_pull_balances_hebb_where_it_says():
-    """y held at 1: w = w0 + eta x / rate; towards zero, free, power 2: Oja's fixed point, unit
-    length along x.
+    """With y held at 1, w = w0 + eta x / rate.
+
+    Towards zero, with y free and power 2, it is Oja's fixed point: unit length along x.
     """
     w, _ = _rest(Heterosynaptic(rule=HEBB, rate=0.1), _constant(400), clamped=True)
     np.testing.assert_allclose(w, START + 0.05 * X / 0.1, atol=1e-9)
@@ -108,10 +113,13 @@ def test_heterosynaptic_pull_balances_hebb_where_it_says():
 
 
 def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
-    """Independent binary x and y of means 0.5 and 0.25: Hebb grows by their product, 0.125 a step;
-    with either bias it drifts nowhere, and it follows what is correlated."""
+    """Independent binary x and y have the means 0.5 and 0.25, so Hebb grows by 0.125 a step.
+
+    With either bias it drifts nowhere, and it follows correlated inputs.
+    """
     rng = np.random.default_rng(1)
-    x, y = (rng.random((4000, 3)) < 0.5) * 1.0, (rng.random((4000, 2)) < 0.25) * 1.0
+    x = (rng.random((4000, 3)) < 0.5) * 1.0
+    y = (rng.random((4000, 2)) < 0.25) * 1.0
     y[:, 1] = x[:, 0] * y[:, 1] * 2.0  # mean 0.25, covariance 0.125 with x_0
     covariance = (y - y.mean(axis=0)).T @ (x - x.mean(axis=0)) / len(x)
     assert covariance[1, 0] > 0.1
@@ -126,19 +134,19 @@ def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
                     getattr(state, side)[f"sliding_{side}"], kept @ values, rtol=1e-4
                 )
     plain, _ = drive(HEBB, EDGE, x, y, dt=DT)
-    assert np.all(
-        plain.mean(axis=0) > 0.05 * 0.1
-    )  # the control: without a bias it drifts everywhere
+    # the control: without a bias it drifts everywhere
+    assert np.all(plain.mean(axis=0) > 0.05 * 0.1)
 
 
 def test_a_slow_part_keeps_its_share_of_a_change():
-    """One change of 0.4 at birth, then nothing: w and w0 + s meet, having kept follow / (pull +
-    follow) of it.
+    """One change of 0.4 at birth, then nothing: w and w0 + s meet.
+
+    They keep follow / (pull + follow) of the change.
     """
     start = START + 0.4
     rule = Consolidating(rule=STILL, pull=1e-3, follow=3e-3, learn=False)
     with jax.enable_x64(True):
-        blank = blank_view(EDGE, ()).replace(weight_initial=jnp.asarray(START))  # pyright: ignore[reportAttributeAccessIssue]
+        blank = replace(blank_view(EDGE, ()), weight_initial=jnp.asarray(START))
 
         def step(carry: Any, _: None) -> Any:
             state, w = carry
@@ -153,13 +161,13 @@ def test_a_slow_part_keeps_its_share_of_a_change():
 
 
 def test_a_step_size_that_falls_with_age_makes_a_mean():
-    """w <- w + (x - w) / (1 + n): after n steps w is the mean of all x and the start counts as one
-    of them.
+    """w <- w + (x - w) / (1 + n): after n steps w is the mean of all x.
+
+    The start counts as one of them.
     """
     delta = Polynomial(terms=("pre", "weight"), initial=(1.0, -1.0), rate=0.5, learn="none")
-    rule = Metaplastic(
-        rule=delta, horizon=2.0, power=1.0, learn=False
-    )  # 0.5 / (1 + n / 2) = 1 / (2 + n)
+    # 0.5 / (1 + n / 2) = 1 / (2 + n)
+    rule = Metaplastic(rule=delta, horizon=2.0, power=1.0, learn=False)
     inputs = np.random.default_rng(2).normal(size=(50, 3))
     w, _ = _rest(rule, inputs)
     np.testing.assert_allclose(w, (START + inputs.sum(axis=0)) / 51, atol=1e-12)
@@ -169,7 +177,8 @@ def test_a_step_size_that_falls_with_age_makes_a_mean():
 def test_a_step_size_falls_with_what_a_synapse_has_lived_through(by):
     rule = Metaplastic(rule=HEBB, by=by, horizon=0.5, power=0.7, unit=0.1, learn=False)
     rng = np.random.default_rng(3)
-    x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+    x = rng.normal(size=(6, 3))
+    y = rng.normal(size=(6, 2))
     deltas, _ = drive(rule, EDGE, x, y, dt=DT)
     change = 0.05 * y[:, :, None] * x[:, None, :]
     silent = np.zeros((6, 2, 1))
@@ -185,10 +194,12 @@ def test_a_step_size_falls_with_what_a_synapse_has_lived_through(by):
 
 
 def test_scale_and_sum_are_a_factor_and_a_sum():
-    x, y = np.ones((1, 3)), np.ones((1, 2))
+    x = np.ones((1, 3))
+    y = np.ones((1, 2))
     one, _ = drive(HEBB, EDGE, x, y, dt=DT)
     three, _ = drive(Scale(rule=HEBB, factor=3.0, learn=False), EDGE, x, y, dt=DT)
-    both, _ = drive(Sum(rules={"a": HEBB, "b": Scale(rule=HEBB, factor=3.0)}), EDGE, x, y, dt=DT)  # pyright: ignore[reportArgumentType]
+    total = Sum(rules=(("a", HEBB), ("b", Scale(rule=HEBB, factor=3.0))))
+    both, _ = drive(total, EDGE, x, y, dt=DT)
     np.testing.assert_allclose(three, 3 * one, rtol=1e-6)
     np.testing.assert_allclose(both, 4 * one, rtol=1e-6)
 
@@ -204,4 +215,5 @@ def test_scale_and_sum_are_a_factor_and_a_sum():
 def test_a_sum_that_cannot_be_is_refused(rules, words):
     with pytest.raises(ValueError, match=words) as caught:
         Sum(rules=rules)
-    assert isinstance(caught.value, BadInput) or "BadInput" in repr(caught.value.errors())  # pyright: ignore[reportAttributeAccessIssue]
+    error: Any = caught.value
+    assert isinstance(error, BadInput) or "BadInput" in repr(error.errors())

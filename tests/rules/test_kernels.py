@@ -24,7 +24,8 @@ from tests.rules._drive import drive
 
 DT = 1e-3
 RNG = np.random.default_rng(0)
-PRE, POST = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 2))
+PRE = RNG.normal(size=(6, 3))
+POST = RNG.normal(size=(6, 2))
 WEIGHT = RNG.normal(size=(2, 3))
 
 
@@ -34,7 +35,8 @@ def test_abcd_is_its_formula_at_every_synapse(shared):
     theta = rule.init(jax.random.key(1), Dense(2, 3))
     theta["log_rate"] = theta["log_rate"] + 0.1
     a, b, c, d = (np.broadcast_to(theta[k], (2, 3)) for k in "abcd")
-    x, y = PRE[:, None, :], POST[:, :, None]
+    x = PRE[:, None, :]
+    y = POST[:, :, None]
     expected = 0.2 * math.exp(0.5) * (a * x * y + b * x + c * y + d)
     np.testing.assert_allclose(
         drive(rule, Dense(2, 3), PRE, POST, dt=DT, theta=theta)[0], expected, rtol=1e-5, atol=1e-6
@@ -47,8 +49,10 @@ def test_abcd_has_one_coefficient_per_existing_synapse_of_a_sparse_connection():
     rule = Abcd(scale=1.0, rate=1.0)
     theta = rule.init(jax.random.key(0), sparse)
     j, i = sparse.topology()
-    pre, post = RNG.normal(size=(1, 5)), RNG.normal(size=(1, 4))
-    x, y = pre[0, i], post[0, j]
+    pre = RNG.normal(size=(1, 5))
+    post = RNG.normal(size=(1, 4))
+    x = pre[0, i]
+    y = post[0, j]
     expected = theta["a"] * x * y + theta["b"] * x + theta["c"] * y + theta["d"]
     np.testing.assert_allclose(
         drive(rule, sparse, pre, post, dt=DT, theta=theta)[0][0], expected, rtol=1e-5, atol=1e-6
@@ -64,11 +68,10 @@ BY_HAND = {
 
 def _mlp_by_hand(rule: Mlp, theta, modulator) -> np.ndarray:
     """float64, one synapse after the other."""
-    layers = [
-        {k: np.asarray(v, float) for k, v in theta[f"layer_{n}"].items()}
-        for n in range(len(rule.hidden) + 1)
-    ]
-    keep, out = math.exp(-DT / rule.tau), np.zeros((len(PRE), 2, 3))
+    double = jax.tree.map(lambda values: np.asarray(values, float), theta)
+    layers = [double[f"layer_{n}"] for n in range(len(rule.hidden) + 1)]
+    keep = math.exp(-DT / rule.tau)
+    out = np.zeros((len(PRE), 2, 3))
     for j in range(2):
         for i in range(3):
             s = np.zeros(rule.n_state)
@@ -172,7 +175,8 @@ def test_three_factor_pays_out_the_faded_sum_of_past_changes():
         theta=theta,
         modulators={"reward": jnp.asarray(reward, jnp.float32)},
     )
-    keep, e = math.exp(-DT / (4e-3 * math.exp(1.0))), np.zeros((2, 3))
+    keep = math.exp(-DT / (4e-3 * math.exp(1.0)))
+    e = np.zeros((2, 3))
     for t in range(6):
         e = keep * e + np.outer(POST[t], PRE[t])
         np.testing.assert_allclose(
@@ -188,13 +192,14 @@ def test_three_factor_pays_out_the_faded_sum_of_past_changes():
 def test_three_factor_keeps_the_inner_rules_state_beside_its_own(inner, monkeypatch):
     as_users(monkeypatch, _drive, "_scan", static=("rule", "connection", "dt"))
     channels = {"reward": jnp.ones(6)}
-    wrapped, c = ThreeFactor(rule=inner), Dense(2, 3)
+    wrapped = ThreeFactor(rule=inner)
+    c = Dense(2, 3)
     spikes = (PRE > 0, POST > 0)
     theta = wrapped.init(jax.random.key(0), c)
-    alone, own = drive(inner, c, *spikes, dt=DT, theta=theta["rule"])
+    alone, inner_state = drive(inner, c, *spikes, dt=DT, theta=theta["rule"])
     _, both = drive(wrapped, c, *spikes, dt=DT, theta=theta, modulators=channels)
     for side in ("pre", "post", "synapse"):
-        for name, leaf in getattr(own, side).items():
+        for name, leaf in getattr(inner_state, side).items():
             np.testing.assert_array_equal(getattr(both, side)[name], leaf)
     fade = math.exp(-DT / wrapped.tau) ** np.arange(5, -1, -1)
     np.testing.assert_allclose(

@@ -1,6 +1,4 @@
-"""Reach cannot be fooled: whatever a rule computes from the view by itself is followed through its
-program.
-"""
+"""The reach of a rule cannot be fooled, because its program is followed number by number."""
 
 from collections.abc import Callable
 from typing import Any
@@ -160,7 +158,7 @@ def test_what_no_jump_shows_counts_as_the_widest(change):
 
 
 def _around(wrapper: AbstractRule, **parts: Any) -> AbstractRule:
-    """The wrapper around rules that no registry knows."""
+    """A wrapper around rules that no registry knows."""
     for name, part in parts.items():
         object.__setattr__(wrapper, name, part)
     return wrapper
@@ -191,21 +189,20 @@ SHAPES = {
 
 @spec
 class Kept(AbstractRule):
-    """A rule with a number `kept` on one side of its state, and perhaps another."""
+    """A rule with a number `kept` on one side of its state, and perhaps with another number."""
 
     side: str = "post"
-    change: Any = None  # (view, connection, what is kept) -> (what is kept from now on, delta_w)
+    change: Any = None  # (view, connection, kept number) -> (the next kept number, delta_w)
     second: str = ""
 
     def init(self, key: Any, connection: Any) -> Any:
         return {}
 
     def init_state(self, theta: Any, connection: Any) -> Any:
-        sides = {
-            side: {"kept": jnp.zeros(SHAPES[side](connection))}
-            for side in (self.side, self.second)
-            if side
-        }
+        sides = {}
+        for side in (self.side, self.second):
+            if side:
+                sides[side] = {"kept": jnp.zeros(SHAPES[side](connection))}
         return rule_state(**sides)
 
     def step(self, theta: Any, state: Any, connection: Any, view: Any, dt: float) -> Any:
@@ -233,7 +230,7 @@ def test_state_carries_on_what_it_was_given():
 
 
 def test_what_needs_two_steps_is_found():
-    """The sums of columns go into the state before, the sum of these into the state after."""
+    """The first step sums columns into the state. The second step sums these sums."""
 
     def change(view: Any, c: Any, before: Any, after: Any) -> Any:
         return view.weight.sum(axis=0), jnp.full(c.n_post, before.sum()), rows(after, c)
@@ -246,7 +243,7 @@ def test_what_needs_two_steps_is_found():
     "connection", [Sparse(n_post=6, n_pre=5, probability=0.5), Masked(n_post=6, n_pre=5)], ids=str
 )
 def test_mixing_is_found_on_every_connection(connection):
-    own = Computed(
+    synapse = Computed(
         lambda view, c: c.at_post(view.post.activity) * c.at_pre(view.pre.activity) * view.weight
     )
     neuron = Computed(lambda view, c: c.at_post(c.reduce_post(view.weight)) * jnp.ones(c.shape))
@@ -255,7 +252,7 @@ def test_mixing_is_found_on_every_connection(connection):
             c.at_pre(c.backpropagate(view.weight, view.post.activity)) * jnp.ones(c.shape)
         )
     )
-    assert [measured(rule, connection) for rule in (own, neuron, layer)] == [
+    assert [measured(rule, connection) for rule in (synapse, neuron, layer)] == [
         "synapse",
         "neuron",
         "layer",
@@ -285,7 +282,7 @@ def test_places_are_followed_and_what_is_written_elsewhere_is_not_trusted(change
 
 
 def test_inputs_that_may_be_none_count_as_the_layer():
-    """On a sparse graph the activity of any neuron is no sum over a neuron's own synapses."""
+    """On a sparse graph, a neuron may have no synapse from the neuron whose activity it reads."""
     rule = Computed(lambda view, c: view.pre.activity.mean() * ones(c))
     assert measured(rule, Dense(6, 5)) == "neuron"
     assert measured(rule, Sparse(n_post=6, n_pre=5, probability=0.5)) == "layer"
@@ -312,7 +309,7 @@ def test_a_large_matrix_is_measured_in_part():
 
 
 def test_more_reach_than_read_is_said_of_the_file_and_the_run():
-    """The name of what is mixed stands among what is read, so that files and pages carry it."""
+    """The kind of mixing stands among the fields that are read, so files and pages show it."""
     assert reads(Computed(LAYER["W^T post"]), EDGE, ()) == {
         "weight",
         "post.activity",
@@ -332,5 +329,5 @@ def test_jumps_of_single_neurons_go_as_far_as_the_program_says(change, expected)
 def test_no_jump_goes_further_than_the_program_says(name):
     rule = find("rule", name)()
     names = channels(rule)
-    said = reach(reads(rule, EDGE, names))
-    assert REACHES.index(observed(rule, names)) <= REACHES.index(said)
+    by_program = reach(reads(rule, EDGE, names))
+    assert REACHES.index(observed(rule, names)) <= REACHES.index(by_program)

@@ -1,6 +1,4 @@
-"""Reward-modulated spike-timing rules: three_factor around each, against the equations of
-Izhikevich (2007).
-"""
+"""Reward-modulated spike-timing: three_factor around a rule is the model of Izhikevich (2007)."""
 
 import math
 
@@ -18,17 +16,22 @@ from metaplast.rules.vogels import Vogels
 from metaplast.rules.wrappers.three_factor import ThreeFactor
 from tests.rules._drive import drive
 
-TAU_C, TAU_D, D0 = 1.0, 0.2, 0.5  # seconds, seconds, dopamine released
+# seconds, seconds, dopamine released
+TAU_C = 1.0
+TAU_D = 0.2
+D0 = 0.5
 PAIR = Stdp(potentiation=1.0, depression=1.5)  # Izhikevich: A- = 1.5 A+, 20 ms
 
 
 def _change(dt: float, lag: float, reward: float) -> float:
-    """The whole change of a pair at 0.1 s, post `lag` s after pre, with dopamine d(t) = D0 exp(-(t
-    - reward)/TAU_D).
+    """The whole change by a pair at 0.1 s, post `lag` s after pre.
+
+    Dopamine is d(t) = D0 exp(-(t - reward) / TAU_D).
     """
     n = round(3.0 / dt)
     t = dt * np.arange(n)
-    pre, post = np.zeros((n, 1)), np.zeros((n, 1))
+    pre = np.zeros((n, 1))
+    post = np.zeros((n, 1))
     pre[round(0.1 / dt)] = post[round((0.1 + lag) / dt)] = 1
     dopamine = np.where(t >= reward - dt / 2, D0 * np.exp(-(t - reward) / TAU_D), 0.0)
     rule = ThreeFactor(rule=PAIR, tau=TAU_C, rate=dt, modulator="dopamine")
@@ -43,23 +46,28 @@ def _window(lag: float) -> float:
 
 @pytest.mark.parametrize("lag", [10e-3, -20e-3])
 def test_a_pair_is_paid_by_what_is_left_of_it_when_dopamine_comes(lag):
-    """dc/dt = -c / tau_c + STDP, dw/dt = c d (rate = dt makes the sum over steps that integral).
-    Closed form: what c is worth at the reward, times D0 / (1 / tau_c + 1 / tau_d). At a step of dt:
-    the geometric sum; linear as dt -> 0.
+    """dc/dt = -c / tau_c + STDP and dw/dt = c d, where rate = dt makes an integral of the sum.
+
+    The closed form is the c that is left at the reward, times D0 / (1 / tau_c + 1 / tau_d). At a
+    step of dt it is the geometric sum, whose error is linear in dt.
     """
-    reward, start, r = 0.6, 0.1 + max(lag, 0.0), 1.0 / TAU_C + 1.0 / TAU_D
+    reward = 0.6
+    start = 0.1 + max(lag, 0.0)
+    r = 1.0 / TAU_C + 1.0 / TAU_D
     left = _window(lag) * math.exp(-(reward - start) / TAU_C)
-    exact, off = left * D0 / r, []
+    exact = left * D0 / r
+    off = []
     for dt in (2e-3, 1e-3, 5e-4):
-        found = _change(dt, lag, reward)
-        assert found == pytest.approx(left * D0 * dt / -math.expm1(-dt * r), rel=1e-5)
-        off.append(abs(found / exact - 1.0))
+        change = _change(dt, lag, reward)
+        assert change == pytest.approx(left * D0 * dt / -math.expm1(-dt * r), rel=1e-5)
+        off.append(abs(change / exact - 1.0))
     assert off[1] < 0.004
     np.testing.assert_allclose(np.array(off[:-1]) / off[1:], 2.0, rtol=0.02)
 
 
 def test_reward_before_the_pair_pays_nothing_once_it_is_gone():
-    early, late = _change(1e-3, 10e-3, -3.0), _change(1e-3, 10e-3, 0.3)
+    early = _change(1e-3, 10e-3, -3.0)
+    late = _change(1e-3, 10e-3, 0.3)
     assert abs(early) < 1e-6 * late
     assert _change(1e-3, 10e-3, 0.3) > _change(1e-3, 10e-3, 0.9) > 0.0  # the later, the less
     assert _change(1e-3, -10e-3, 0.3) < 0.0
@@ -77,16 +85,18 @@ INNER += [TraceTaylor(initial=(-0.1, 0.5, 0.1, 0.6))]
 
 @pytest.mark.parametrize("inner", INNER, ids=lambda rule: type(rule).__name__)
 def test_any_rule_of_spikes_is_eligible(inner):
-    """e = what the inner rule would have changed, faded with tau; delta_w = rate m e: no change
-    without a modulator.
+    """e is the change that the inner rule would have made, faded with tau; delta_w = rate m e.
+
+    Without a modulator nothing changes.
     """
-    rng, dt = np.random.default_rng(0), 1e-3
-    pre, post, reward = rng.random((60, 2)) < 0.2, rng.random((60, 2)) < 0.2, rng.normal(size=60)
+    rng = np.random.default_rng(0)
+    dt = 1e-3
+    pre = rng.random((60, 2)) < 0.2
+    post = rng.random((60, 2)) < 0.2
+    reward = rng.normal(size=60)
     reward[20:40] = 0.0
-    edge, more = (
-        Dense(2, 2),
-        {"weight": 0.4, "signals": {"potential": rng.normal(size=(60, 2)) - 50.0}},
-    )
+    edge = Dense(2, 2)
+    more = {"weight": 0.4, "signals": {"potential": rng.normal(size=(60, 2)) - 50.0}}
     changes, _ = drive(inner, edge, pre, post, dt=dt, **more)
     rule = ThreeFactor(rule=inner, tau=0.03, rate=0.7)
     deltas, _ = drive(rule, edge, pre, post, dt=dt, modulators={"reward": reward}, **more)

@@ -1,6 +1,4 @@
-"""Reward times the trace of the score is the gradient of the expected reward: against every
-outcome, enumerated.
-"""
+"""Reward times the trace of the score is the gradient of the expected reward, over all outcomes."""
 
 import dataclasses
 import itertools
@@ -25,7 +23,11 @@ from metaplast.signals import Synapses, feedback
 from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
 
-DT, N_STEPS, N_IN, N, N_LIVES = 5e-3, 4, 2, 2, 150_000
+DT = 5e-3
+N_STEPS = 4
+N_IN = 2
+N = 2
+N_LIVES = 150_000
 TAU = 20e-3
 SPIKES_IN = np.asarray([[1, 0], [0, 1], [1, 1], [0, 0]], float)
 WEIGHTS = {
@@ -49,8 +51,11 @@ CELLS = {
 
 
 def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
-    """Many lives of the library: the number of the outcome of each [n_lives], and per rule and edge
-    the eligibility at its end [n_lives, post, pre]; `unfiltered` is the control."""
+    """Many lives of the library.
+
+    Returns: the number of the outcome of each life [n_lives], and per rule and edge the eligibility
+        at its end [n_lives, post, pre]; `unfiltered` is the control.
+    """
     cell = CELLS[name]
     neuron = Refractory(cell, period=DT, during="silent") if name == "silent" else cell
     wiring = Recurrent(readout=False, neuron=neuron).wiring({"input": N_IN}, N)
@@ -69,7 +74,7 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         },
     )
     rules = {"known": known, "unfiltered": dataclasses.replace(known, rule=bare)}
-    told = feedback(N, modulators={"reward": jnp.zeros(())})
+    answer = feedback(N, modulators={"reward": jnp.zeros(())})
     thetas = {
         of: rule.init(jax.random.key(0), wiring.edges[0].connection) for of, rule in rules.items()
     }
@@ -79,9 +84,11 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         state, (views, sent) = network.step(
             wiring, {}, synapses, state, {"input": now[0]}, DT, now[1]
         )
-        credit, new = None_().step({}, {}, wiring, synapses, views, told, DT)[1], {}
+        credit = None_().step({}, {}, wiring, synapses, views, answer, DT)[1]
+        new = {}
         for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
-            used, w = reads(rule, edge.connection, ("reward",)), synapses[edge.name].weight
+            used = reads(rule, edge.connection, ("reward",))
+            w = synapses[edge.name].weight
             arrived = AtSynapse(sent[edge.name], {})
             view = edge_view(
                 edge,
@@ -97,20 +104,20 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
             )
         return (state, new), views["output"].activity
 
-    born = {
-        (o, e.name): r.init_state(thetas[o], e.connection)
-        for o, r in rules.items()
-        for e in wiring.edges
-    }
+    born = {}
+    for of, rule in rules.items():
+        for edge in wiring.edges:
+            born[of, edge.name] = rule.init_state(thetas[of], edge.connection)
 
     def life(key: Any) -> Any:
         start = (network.init_state(wiring, {}, DT), born)
         (_, states), spikes = jax.lax.scan(
             step, start, (jnp.asarray(SPIKES_IN), jax.random.split(key, N_STEPS))
         )
-        return spikes, {
-            of: {e: states[of, e].synapse["eligibility"] for e in WEIGHTS} for of in rules
-        }
+        eligibility = {}
+        for of in rules:
+            eligibility[of] = {e: states[of, e].synapse["eligibility"] for e in WEIGHTS}
+        return spikes, eligibility
 
     lives = quick_jit(jax.vmap(life))(jax.random.split(jax.random.key(1), N_LIVES))
     spikes, eligibility = jax.tree.map(np.asarray, lives)
@@ -118,10 +125,12 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
 
 
 def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """P of every outcome, by a program of its own: the potential is a sum over past inputs and past
-    spikes.
+    """The probability of every outcome, by a program of its own.
+
+    The potential is a sum over past inputs and past spikes.
     """
-    cell, total = CELLS[name], np.ones(len(OUTCOMES), complex)
+    cell = CELLS[name]
+    total = np.ones(len(OUTCOMES), complex)
     alpha = math.exp(-DT / TAU)
     zeta = 1.0 if cell.soma_input == "jump" else 1.0 - alpha
     for j in range(N):
@@ -132,12 +141,11 @@ def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
                 SPIKES_IN[t] @ weights["input_to_output"][j] + last @ weights["output_to_output"][j]
             )
             v = alpha * v + zeta * drive
-            x, z = (v - cell.threshold) / cell.width, OUTCOMES[:, t, j]
-            silent = (
-                np.exp(-cell.rate * DT * np.exp(x))
-                if cell.noise == "escape"
-                else 1.0 / (1.0 + np.exp(x))
-            )
+            x = (v - cell.threshold) / cell.width
+            z = OUTCOMES[:, t, j]
+            silent = 1.0 / (1.0 + np.exp(x))
+            if cell.noise == "escape":
+                silent = np.exp(-cell.rate * DT * np.exp(x))
             if name == "silent":
                 silent = np.where(last[:, j] > 0, 1.0, silent)
             total = total * np.where(z > 0, 1.0 - silent, silent)
@@ -160,10 +168,12 @@ def exact_gradient(name: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected_reward(name):
-    """All 2^(n_neurons n_steps) spike trains of two recurrent units, each lived by the library
-    under some key and
-    weighted by its probability: sum P R eligibility is the gradient to 1e-10. Without the filter,
-    or where a reset forgets, it is not."""
+    """sum P R eligibility over all 2^(n_neurons n_steps) spike trains is the gradient, to 1e-10.
+
+    The trains are those of two recurrent units. The library lives each under some key, and it is
+    weighted by its probability P. Without the filter, or where a reset forgets, the sum is not the
+    gradient.
+    """
     p = likelihood(name, WEIGHTS).real
     possible = np.flatnonzero(p > 0)
     with jax.enable_x64(True):
@@ -171,18 +181,18 @@ def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected
     assert abs(p.sum() - 1.0) < 1e-12
     assert set(possible) == set(number)
     first = np.asarray([np.argmax(number == o) for o in possible])
-    found = {
-        of: {e: np.einsum("o,oji->ji", (p * REWARD)[possible], x[first]) for e, x in edges.items()}
-        for of, edges in eligibility.items()
-    }
+    weighted = (p * REWARD)[possible]
+    sums = {}
+    for of, edges in eligibility.items():
+        sums[of] = {e: np.einsum("o,oji->ji", weighted, x[first]) for e, x in edges.items()}
     for edge, slope in exact_gradient(name).items():
         zeta = 1.0 if CELLS[name].soma_input == "jump" else 1.0 - math.exp(-DT / TAU)
-        off = {
-            of: np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max()
-            for of, x in found.items()
-        }
+        off = {}
+        for of, x in sums.items():
+            off[of] = np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max()
         assert off["known"] < 1e-10 if name != "value" else off["known"] > 1e-2
         assert off["unfiltered"] > 1e-2
-    counts, error = np.bincount(number, minlength=len(p)), np.sqrt(N_LIVES * p * (1.0 - p))
+    counts = np.bincount(number, minlength=len(p))
+    error = np.sqrt(N_LIVES * p * (1.0 - p))
     assert (np.abs(counts - N_LIVES * p) < 4.5 * error)[possible].all()
     assert (np.abs(counts - N_LIVES / len(p)) > 4.5 * error).any()  # control: not all alike

@@ -23,8 +23,10 @@ ONE = Dense(1, 1)
 
 def _pair(rule, lag: int, **more) -> float:
     """The whole change of one pre spike and one post spike `lag` steps later."""
-    pre, post = np.zeros((80, 1)), np.zeros((80, 1))
-    pre[40], post[40 + lag] = 1, 1
+    pre = np.zeros((80, 1))
+    post = np.zeros((80, 1))
+    pre[40] = 1
+    post[40 + lag] = 1
     return float(drive(rule, ONE, pre, post, dt=DT, **more)[0].sum())
 
 
@@ -37,12 +39,15 @@ def test_the_window_is_two_exponentials(lag):
 
 @pytest.mark.parametrize("weight", [0.1, 0.9])
 def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_one_acts(weight):
-    """A post spike, and in the next step one of either side: y = exp(-dt / tau) there, and x = 1
-    after its jump.
+    """A post spike, and in the next step one of either side.
+
+    There y = exp(-dt / tau), and x = 1 after its jump.
     """
     rule = Pathways(rule=Stdp(potentiation=0.3, depression=0.4))
-    blank, move = blank_view(ONE, ()), Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0)
-    state, w = rule.init_state({}, ONE), jnp.full((1, 1), weight)
+    blank = blank_view(ONE, ())
+    move = Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0)
+    state = rule.init_state({}, ONE)
+    w = jnp.full((1, 1), weight)
     for pre, post in ((0.0, 1.0), (1.0, 1.0)):
         sides = {
             "pre": blank.pre.replace(activity=jnp.full(1, pre)),
@@ -66,16 +71,17 @@ def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_o
 def test_an_isolated_coincident_pair_follows_the_order(at_post, at_pre, expected):
     rule = Stdp(potentiation=0.3, depression=0.4, at_post_spike=at_post, at_pre_spike=at_pre)
     assert _pair(rule, 0) == pytest.approx(expected, abs=1e-7)
-    assert _pair(rule, 5) == pytest.approx(
-        0.3 * math.exp(-0.25), rel=1e-5
-    )  # other pairs do not care
+    # other pairs do not care
+    assert _pair(rule, 5) == pytest.approx(0.3 * math.exp(-0.25), rel=1e-5)
 
 
 def test_a_coincident_pair_left_out_leaves_the_pairs_with_earlier_spikes():
-    """Spikes at 5 and 10 before, at 10 after: the post spike pairs with the first, whatever it sees
-    of the second.
+    """Spikes at 5 and 10 before, and at 10 after.
+
+    The post spike pairs with the first, whatever it sees of the second.
     """
-    pre, post = np.zeros((20, 1)), np.zeros((20, 1))
+    pre = np.zeros((20, 1))
+    post = np.zeros((20, 1))
     pre[5] = pre[10] = post[10] = 1
     old = 0.3 * math.exp(-5 * DT / 20e-3)
     for order, expected in (("before", old), ("none", old), ("after", old + 0.3)):
@@ -90,7 +96,8 @@ def test_two_trains_with_one_coincident_pair_have_their_closed_form(pairing, ord
     rule = Stdp(
         potentiation=1.0, depression=1.0, pairing=pairing, at_post_spike=order, at_pre_spike=order
     )
-    pre, post = np.zeros((60, 1)), np.zeros((60, 1))
+    pre = np.zeros((60, 1))
+    post = np.zeros((60, 1))
     pre[[10, 30]] = post[[20, 30]] = 1
     exact = math.exp(-10 / 20) + math.exp(-20 / 20) - math.exp(-10 / 20)
     assert drive(rule, ONE, pre, post, dt=1e-3)[0].sum() == pytest.approx(exact, rel=1e-5)
@@ -98,13 +105,16 @@ def test_two_trains_with_one_coincident_pair_have_their_closed_form(pairing, ord
 
 def test_several_spikes_of_one_neuron_in_a_step_are_one_spike_to_nearest():
     """Counts, as neuron `spikes` may send them: a trace is set to 1; each post spike pairs."""
-    pre, post = np.zeros((20, 1)), np.zeros((20, 1))
-    pre[5], pre[10], post[15] = 1, 2, 2
+    pre = np.zeros((20, 1))
+    post = np.zeros((20, 1))
+    pre[5] = 1
+    pre[10] = 2
+    post[15] = 2
     nearest = Stdp(potentiation=0.3, depression=0.4, pairing="nearest")
     assert drive(nearest, ONE, pre, post, dt=DT)[0].sum() == pytest.approx(
         2 * 0.3 * math.exp(-0.25), rel=1e-5
     )
-    for z in (0.0, 1.0):  # what a surrogate gradient meets: a line from the trace to its jump
+    for z in (0.0, 1.0):  # a surrogate gradient meets a line from the trace to its jump
         assert float(jax.grad(lambda z: jumped(jnp.asarray(0.5), z, "nearest", 1.5))(z)) == 1.0
 
 
@@ -113,10 +123,8 @@ def _all_pairs(pre, post, weight, w_max, rule) -> np.ndarray:
     total = np.zeros((post.shape[1], pre.shape[1]))
     for j in range(post.shape[1]):
         for i in range(pre.shape[1]):
-            up, down = (
-                (w_max - weight[j, i]) ** rule.mu_potentiation,
-                weight[j, i] ** rule.mu_depression,
-            )
+            up = (w_max - weight[j, i]) ** rule.mu_potentiation
+            down = weight[j, i] ** rule.mu_depression
             for s in np.flatnonzero(pre[:, i]):
                 for t in np.flatnonzero(post[:, j]):
                     if t >= s:
@@ -133,7 +141,8 @@ def _all_pairs(pre, post, weight, w_max, rule) -> np.ndarray:
 @pytest.mark.parametrize("mu", [0.0, 0.4, 1.0])
 def test_spike_trains_sum_over_all_pairs_on_dense_and_sparse_connections(mu):
     rng = np.random.default_rng(0)
-    pre, post = rng.random((60, 5)) < 0.15, rng.random((60, 4)) < 0.15
+    pre = rng.random((60, 5)) < 0.15
+    post = rng.random((60, 4)) < 0.15
     rule = Stdp(mu_potentiation=mu, mu_depression=mu, tau_pre=13e-3)
     weight = rng.random((4, 5))
     expected = _all_pairs(pre, post, weight, 1.5, rule)
@@ -173,7 +182,9 @@ def test_beyond_its_bounds_a_weight_is_led_back_whatever_the_exponent():
 
 def _pre_post_pre(rule, w):
     """A pre spike, then a post spike, then a pre spike, at weight w and upper bound 2."""
-    state, view, total = rule.init_state({}, ONE), blank_view(ONE, ()), jnp.zeros(())
+    state = rule.init_state({}, ONE)
+    view = blank_view(ONE, ())
+    total = jnp.zeros(())
     for fires in (1.0, 0.0, 1.0):
         now = view.replace(
             pre=view.pre.replace(activity=jnp.full(1, fires)),
@@ -187,26 +198,31 @@ def _pre_post_pre(rule, w):
 
 
 def _norse(pre, post, w, eta, tau, mu) -> np.ndarray:
-    """The final weights of norse's step (torch.functional.stdp, form multiplicative_pow): Euler
-    traces that gain dt/tau of a spike, both seen after it; soft, then hard bounds 0 and 1."""
-    x, y = np.zeros(pre.shape[1]), np.zeros(post.shape[1])
+    """The final weights of norse's step (torch.functional.stdp, form multiplicative_pow).
+
+    Its Euler traces gain dt/tau of a spike, and both are seen after it. The bounds are soft, then
+    hard at 0 and 1.
+    """
+    x = np.zeros(pre.shape[1])
+    y = np.zeros(post.shape[1])
     for z_pre, z_post in zip(pre.astype(float), post.astype(float), strict=True):
-        x, y = x + DT / tau * (z_pre - x), y + DT / tau * (z_post - y)
-        up, down = eta * (1.0 - w) ** mu * np.outer(z_post, x), eta * w**mu * np.outer(y, z_pre)
+        x = x + DT / tau * (z_pre - x)
+        y = y + DT / tau * (z_post - y)
+        up = eta * (1.0 - w) ** mu * np.outer(z_post, x)
+        down = eta * w**mu * np.outer(y, z_pre)
         w = np.clip(w + up - down, 0.0, 1.0)
     return w
 
 
 def test_the_conventions_of_norse_are_settings():
-    """Its Euler decay is the exact one of another tau, with another dt/tau: the amplitudes make up
-    for it.
+    """norse's Euler decay is the exact one of another tau, with another dt/tau.
+
+    The amplitudes make up for it.
     """
     rng = np.random.default_rng(3)
-    pre, post, w = (
-        rng.random((200, 3)) < 0.1,
-        rng.random((200, 2)) < 0.1,
-        rng.uniform(0.2, 0.8, (2, 3)),
-    )
+    pre = rng.random((200, 3)) < 0.1
+    post = rng.random((200, 2)) < 0.1
+    w = rng.uniform(0.2, 0.8, (2, 3))
     tau = -DT / math.log(1.0 - DT / 50e-3)
     rule = Stdp(
         potentiation=0.5 * tau / 50e-3,
@@ -219,11 +235,9 @@ def test_the_conventions_of_norse_are_settings():
         mu_potentiation=0.3,
         mu_depression=0.3,
     )
-    expected, view, connection = (
-        _norse(pre, post, w, 0.5, 50e-3, 0.3),
-        blank_view(Dense(2, 3), ()),
-        Dense(2, 3),
-    )
+    expected = _norse(pre, post, w, 0.5, 50e-3, 0.3)
+    view = blank_view(Dense(2, 3), ())
+    connection = Dense(2, 3)
 
     def last(now, z):
         state, weight = now
@@ -232,10 +246,10 @@ def test_the_conventions_of_norse_are_settings():
         return (state, jnp.clip(weight + delta, 0.0, 1.0)), None
 
     trains = tuple(jnp.asarray(z, jnp.float32) for z in (pre, post))
-    (_, found), _ = jax.lax.scan(
+    (_, weights), _ = jax.lax.scan(
         last, (rule.init_state({}, connection), jnp.asarray(w, jnp.float32)), trains
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(weights, expected, rtol=1e-5)
     assert np.abs(expected - w).max() > 0.05
 
 
@@ -259,17 +273,19 @@ def test_vogels_window_is_symmetric_around_a_constant_depression_per_presynaptic
 
 
 def test_vogels_is_still_at_the_target_rate_and_pushes_towards_it_elsewhere():
-    """Independent spikes at a postsynaptic rate r: mean change per second = rate nu (2 tau r -
-    alpha), zero at r0.
+    """Independent spikes at a postsynaptic rate r: the mean change is zero at r0.
 
-    At 1 ms coincidences add rate nu r dt, which the expectation below holds; the standard error
-    comes from 400 pairs.
+    mean change per second = rate nu (2 tau r - alpha)
     """
     rng = np.random.default_rng(1)
-    rule, n, steps, nu = Vogels(rate=1.0, target_rate=5.0), 400, 1500, 20.0
+    rule = Vogels(rate=1.0, target_rate=5.0)
+    n = 400
+    steps = 1500
+    nu = 20.0
     lanes = Sparse(n, n, probability=1.0 / n, seed=0)
     for r in (2.0, 5.0, 10.0):
-        pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < r * DT
+        pre = rng.random((steps, n)) < nu * DT
+        post = rng.random((steps, n)) < r * DT
         per_synapse = drive(rule, lanes, pre, post, dt=DT)[0][200:].sum(axis=0) / (
             (steps - 200) * DT
         )

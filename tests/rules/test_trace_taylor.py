@@ -1,6 +1,4 @@
-"""Terms over spikes and traces: what they contain, what they refuse, how they are printed and kept
-in a file.
-"""
+"""Terms over spikes and traces: the rules they contain, their errors, their formulas and files."""
 
 import math
 
@@ -30,9 +28,11 @@ from metaplast.rules.vogels import Vogels
 from metaplast.spec import decode
 from tests.rules._drive import drive
 
-DT, EDGE = 1e-3, Dense(3, 4)
+DT = 1e-3
+EDGE = Dense(3, 4)
 RNG = np.random.default_rng(0)
-PRE, POST = RNG.random((300, 4)) < 0.08, RNG.random((300, 3)) < 0.08
+PRE = RNG.random((300, 4)) < 0.08
+POST = RNG.random((300, 3)) < 0.08
 WEIGHT = RNG.uniform(0.2, 0.9, (3, 4))
 
 KNOWN = {
@@ -75,8 +75,9 @@ def test_the_family_contains_the_rules_of_the_field(name):
 
 
 def test_a_term_without_a_spike_is_an_integral_over_time():
-    """One post spike: the integral of its trace is tau, at any dt; a constant term gives its c per
-    second.
+    """One post spike: the integral of its trace is tau, at any dt.
+
+    A constant term gives its c per second.
     """
     for dt in (2e-3, 5e-4):
         post = np.zeros((round(0.4 / dt), 1))
@@ -89,20 +90,23 @@ def test_a_term_without_a_spike_is_an_integral_over_time():
 
 
 def test_the_found_rule_is_still_at_its_fixed_point():
-    """Confavreux et al.: zero mean change at the rate of mean field, 9.7 Hz for 10 Hz inputs;
-    pushed towards it elsewhere. Coincidences at 1 ms enter the expectation; the standard error
-    comes from 400 pairs.
+    """Confavreux et al.: the mean change is 0 at the mean-field rate, 9.7 Hz for 10 Hz inputs.
+
+    Elsewhere it pushes towards that rate. Coincidences at 1 ms enter the expectation. The standard
+    error comes from 400 pairs.
     """
-    rng, n, steps, nu = np.random.default_rng(1), 400, 1500, 10.0
+    rng = np.random.default_rng(1)
+    n = 400
+    steps = 1500
+    nu = 10.0
     alpha, kappa, beta, gamma = known_rule("confavreux")["initial"]
     fixed = -alpha * nu / (nu * (kappa * 0.097 + gamma * 0.054) + beta)
     assert fixed == pytest.approx(9.7, abs=0.05)
-    rule, lanes = (
-        decode("rule", known_rule("confavreux")),
-        Sparse(n, n, probability=1.0 / n, seed=0),
-    )
+    rule = decode("rule", known_rule("confavreux"))
+    lanes = Sparse(n, n, probability=1.0 / n, seed=0)
     for rate in (fixed, 4.0, 20.0):
-        pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < rate * DT
+        pre = rng.random((steps, n)) < nu * DT
+        post = rng.random((steps, n)) < rate * DT
         drift = drive(rule, lanes, pre, post, dt=DT)[0][500:].sum(axis=0) / (
             rule.rate * (steps - 500) * DT
         )
@@ -146,14 +150,14 @@ def test_the_formula_shows_the_time_constants_that_act():
         "log_tau_post_trace": np.array(0.0),
     }
     rule = node(spec, decode("rule", spec).account(), theta)
-    found = formula.expression(rule)
+    shown = formula.expression(rule)
     e = math.e
     tail = f"tau_pre_trace={0.054 * e:.4g}, tau_post_trace=0.097, pairing=nearest"
     body = "1.080*post_trace*pre - 1.000*pre + 0.7200*post*pre_trace"
-    assert formula.text(found) == f"{0.01 * e:.4g} * ({body}) [1 smaller terms] with {tail}"
+    assert formula.text(shown) == f"{0.01 * e:.4g} * ({body}) [1 smaller terms] with {tail}"
     assert r"\bar{y}_j\, x_i" in formula.latex(
-        found
-    ) and r"\text{tau\_post\_trace}=0.097" in formula.latex(found)
+        shown
+    ) and r"\text{tau\_post\_trace}=0.097" in formula.latex(shown)
     assert formula.fields(rule) == {"pre.activity", "post.activity"}
 
 

@@ -12,7 +12,8 @@ from metaplast.registry import BadInput
 from metaplast.rules.urbanczik_senn import UrbanczikSenn
 from tests.rules._drive import drive
 
-DT, ONE = 1e-3, Dense(1, 1)
+DT = 1e-3
+ONE = Dense(1, 1)
 
 
 def _phi(v: float) -> float:
@@ -25,7 +26,8 @@ def _h(v: float) -> float:
 
 
 def _changes(rule: UrbanczikSenn, pre, post, v: float):
-    pre, post = np.asarray(pre, float), np.asarray(post, float)
+    pre = np.asarray(pre, float)
+    post = np.asarray(post, float)
     return drive(
         rule,
         ONE,
@@ -37,9 +39,14 @@ def _changes(rule: UrbanczikSenn, pre, post, v: float):
 
 
 def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
-    """A silent dendrite (phi = 0) and a post spike 5 ms after the pre spike: the change is rate h
-    PSP(5 ms) in all, and reaches 1 - exp(-t / tau_delta) of it after t."""
-    pre, post, t = np.zeros(700), np.zeros(700), np.arange(700)
+    """A silent dendrite (phi = 0) and a post spike 5 ms after the pre spike.
+
+    The change is rate h PSP(5 ms) in all, and reaches the share 1 - exp(-t / tau_delta) of it after
+    t.
+    """
+    pre = np.zeros(700)
+    post = np.zeros(700)
+    t = np.arange(700)
     pre[10] = post[15] = 1
     deltas = _changes(UrbanczikSenn(rate=0.1, received="spikes"), pre, post, -20.0)[:, 0, 0]
     whole = 0.1 * 5.0 * (10 / 7) * (math.exp(-0.5) - math.exp(-5 / 3))
@@ -50,23 +57,30 @@ def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
     ]
     np.testing.assert_allclose(plain, np.where(t == 15, whole, 0.0), rtol=1e-4, atol=1e-8)
     psp = np.where(t >= 10, (10 / 7) * (np.exp((10 - t) / 10) - np.exp((10 - t) / 3)), 0.0)
-    given = _changes(UrbanczikSenn(rate=0.1), psp, post, -20.0)[:, 0, 0]
-    np.testing.assert_allclose(given, deltas, rtol=1e-3, atol=1e-7)
+    from_psp = _changes(UrbanczikSenn(rate=0.1), psp, post, -20.0)[:, 0, 0]
+    np.testing.assert_allclose(from_psp, deltas, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize("v", [0.6, 1.1])
 def test_on_average_nothing_changes_where_the_soma_fires_as_the_dendrite_predicts(v):
-    """Mean change per second = rate h(V*) (P(soma) - P(V*)) / dt mean PSP, for independent pre
-    spikes: 0 at equal rates, up where the soma fires more. P = 1 - exp(-phi dt); the standard error
-    comes from 300 synapses.
+    """For independent pre spikes, the mean change is 0 at equal rates; a faster soma raises it.
+
+        mean change per second = rate h(V*) (P(soma) - P(V*)) / dt mean PSP
+        P = 1 - exp(-phi dt)
+
+    The standard error comes from 300 synapses.
     """
-    rng, n, steps, nu = np.random.default_rng(2), 300, 1500, 20.0
+    rng = np.random.default_rng(2)
+    n = 300
+    steps = 1500
+    nu = 20.0
     lanes = Sparse(n, n, probability=1.0 / n, seed=0)
     q = [math.exp(-DT / tau) for tau in (10e-3, 3e-3)]
     psp = nu * DT * (10 / 7) * (q[0] / (1 - q[0]) - q[1] / (1 - q[1]))
     for soma in (v, v + 0.4, v - 0.4):
         p, predicted = (-math.expm1(-_phi(u) * DT) for u in (soma, v))
-        pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < p
+        pre = rng.random((steps, n)) < nu * DT
+        post = rng.random((steps, n)) < p
         dendrite = {"dendrite": np.full((steps, n), v)}
         rule = UrbanczikSenn(rate=1.0, received="spikes", tau_delta=0.0)
         drift = drive(rule, lanes, pre, post, dt=DT, signals=dendrite)[0][100:].mean(axis=0) / DT

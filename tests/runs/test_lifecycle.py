@@ -1,4 +1,4 @@
-"""The protocol of a run, with a kind of run that only counts."""
+"""The protocol of a run, on a kind of run that only counts."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ class CountingPlan(NamedTuple):
 
 
 class Counting(Kind[CountingPlan]):
-    """Writes one file per number; the number 3 cannot be counted at the first attempt."""
+    """A run that writes one file for each number. It halts at 3 in its first attempt."""
 
     marker = "counting_request.json"
     counted = Counted("numbers")
@@ -86,11 +86,11 @@ def test_a_folder_that_is_not_empty_is_not_touched(kind: Counting, tmp_path: Pat
 
 
 def test_a_run_says_what_it_is_and_where_it_ran(kind: Counting, tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     seen: list[tuple[str, float, float]] = []
-    means = Means(progress=lambda *stage: seen.append(stage), say=said.append)
+    means = Means(progress=lambda *stage: seen.append(stage), say=lines.append)
     run = lifecycle.start(kind, request(2), tmp_path / "run", means)
-    assert said == ["begins"]
+    assert lines == ["begins"]
     assert seen == [("numbers", 1, 2), ("numbers", 2, 2)]
     assert (run / "config.yaml").read_text() == "up_to: 2\n"
     assert json.loads((run / "environment.json").read_text()) == environment()
@@ -102,10 +102,10 @@ def test_a_run_goes_on_where_it_was_stopped(kind: Counting, tmp_path: Path) -> N
     run = begun(kind, tmp_path / "run")
     assert not kind.finished(run)
     kind.halts = False
-    said: list[str] = []
-    assert lifecycle.resume(run, Means(say=said.append)) == run
+    lines: list[str] = []
+    assert lifecycle.resume(run, Means(say=lines.append)) == run
     assert kind.finished(run)
-    assert said == []  # it begins once
+    assert lines == []  # it begins once
 
 
 def test_a_finished_run_is_left_as_it_is(kind: Counting, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Whatever happens to a run's folder or its disk: resumed to the same bits, or refused in one line;
-nothing damaged.
+"""Damage to the folder of a run or to its disk.
+
+The run is resumed to the same bits, or refused in one line. No file is damaged further.
 """
 
 import errno
@@ -15,8 +16,7 @@ import pytest
 from metaplast.cli.main import report
 from metaplast.registry import BadInput
 from metaplast.reuse.rule_file import read_rule
-from metaplast.runs import checkpoint
-from metaplast.runs import saver as keeper
+from metaplast.runs import checkpoint, saver
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import Busy
 from metaplast.runs.metrics import MetricsFile
@@ -40,7 +40,7 @@ NEWEST, OLDER = "000008", "000004"
 
 
 class Halt(Exception):
-    """Stops a run as a kill would."""
+    """An error that stops a run as a kill would."""
 
 
 def _halt_at(step: int) -> Callable[[str, int, int], None]:
@@ -62,7 +62,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def halted(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stopped in step 10: checkpoints 0, 4 and 8, ten lines of metrics."""
+    """A run that stopped in step 10, with checkpoints 0, 4 and 8 and ten lines of metrics."""
     folder = tmp_path_factory.mktemp("halted") / "run"
     with pytest.raises(Halt):
         _start(folder, _halt_at(10))
@@ -202,9 +202,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("call", [3, 8, 14])
 def test_a_disk_that_refuses_damages_nothing(fault, call, whole, tmp_path, monkeypatch, capsys):
-    """The disk fails at the `call`-th write that is made durable: config, trial save, checkpoint,
-    ...
-    """
+    """The disk fails at the `call`-th durable write: config, trial save, checkpoint, ..."""
     real, calls = os.fsync, []
 
     def fsync(descriptor: int) -> None:
@@ -299,10 +297,10 @@ def test_a_run_in_double_precision_publishes_its_rule_in_double_precision(tmp_pa
 
 def test_one_run_at_a_time_in_a_process(tmp_path):
     first, second = (
-        keeper.Kept(tmp_path, "d", MetricsFile(tmp_path / name, 0))
+        saver.RowFiles(tmp_path, "d", MetricsFile(tmp_path / name, 0))
         for name in ("first.jsonl", "second.jsonl")
     )
-    with keeper.HERE.training([first]):
-        with pytest.raises(Busy, match="one run at a time"), keeper.HERE.training([second]):
+    with saver.SAVER.training([first]):
+        with pytest.raises(Busy, match="one run at a time"), saver.SAVER.training([second]):
             raise AssertionError("two at a time")
         second.metrics.close()

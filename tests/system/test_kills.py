@@ -1,5 +1,7 @@
-"""Processes killed at random moments, while they write checkpoints too, and resumed: the same bits
-as one never interrupted, whatever the checkpoint interval."""
+"""Processes that are killed at random moments, also while they write checkpoints.
+
+A resumed run has the bits of a whole run, for every checkpoint interval.
+"""
 
 import json
 import random
@@ -39,15 +41,17 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 def _steps(run: Path) -> tuple[int, int]:
-    """(newest checkpoint, whole lines of metrics)."""
+    """(step of the newest checkpoint, number of whole lines of metrics)."""
     saved = [int(path.name) for path in (run / "checkpoints").glob("0*") if path.name.isdigit()]
     log = run / "metrics.jsonl"
     return max(saved, default=0), log.read_text().count("\n") if log.exists() else 0
 
 
 def _kill(command: list[str], run: Path, number: int, chance: random.Random, of: str = "") -> None:
-    """Start, wait for the training and a random while more, send the signal, look at what is left
-    of the run, or of the run `of` in a group of runs."""
+    """Start a run, wait a random time after its training began, and send the signal.
+
+    The run `of` of a group of runs is judged where it is given.
+    """
     program = str(Path(sys.executable).with_name("metaplast"))
     process = subprocess.Popen(
         [program, *command, "--quiet"], cwd=run.parent, stderr=subprocess.PIPE, text=True
@@ -99,7 +103,7 @@ def _same_bits(outer: str, folder: Path, kills: list[int], seed: int) -> None:
 @pytest.mark.system
 @pytest.mark.parametrize("outer", OUTER)
 def test_twelve_kills(outer: str, tmp_path: Path) -> None:
-    """Four each."""
+    """Three runs are killed four times each."""
     kills = list(SIGNALS)
     random.Random(outer).shuffle(kills)
     _same_bits(outer, tmp_path, kills, seed=0)
@@ -124,7 +128,7 @@ def test_a_group_of_runs_is_killed_and_each_has_the_bits_that_it_has_alone(tmp_p
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_sixty_kills(outer: str, seed: int, tmp_path: Path) -> None:
-    """Five in each of twelve runs."""
+    """Twelve runs are killed five times each."""
     _same_bits(outer, tmp_path, random.Random(seed).choices(SIGNALS, k=5), seed)
 
 
@@ -163,9 +167,7 @@ def test_a_signal_during_a_compilation_ends_within_twenty_seconds(tmp_path: Path
 
 @pytest.mark.system
 def test_a_main_thread_that_does_not_come_back_is_not_waited_for(tmp_path: Path) -> None:
-    """It is in one call of C for minutes, where no Python handler runs, and nobody reads the error
-    any more.
-    """
+    """The main thread is in one call of C for minutes, and nobody reads the error."""
     script = f"""
 import hashlib, threading
 from pathlib import Path
@@ -190,7 +192,7 @@ with stoppable(saved, saved.touch, patience=1.0):
 
 @pytest.mark.system
 def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
-    """The save hangs: only the second signal can end the process."""
+    """The save hangs, so only the second signal can end the process."""
     script = f"""
 import os, signal, threading, time
 from pathlib import Path

@@ -1,5 +1,7 @@
-"""Loggers beside the run: what they write, that they change nothing, and that none of their faults
-costs more than a line."""
+"""Loggers beside a run: their files, and their errors.
+
+A logger does not change the run, and an error of it costs one line.
+"""
 
 import os
 import subprocess

@@ -1,6 +1,4 @@
-"""A run that was killed and resumed ends with the same bits; so does a run repeated from its own
-config.
-"""
+"""A killed and resumed run has the bits of a whole run. A run repeated from its config has too."""
 
 import signal
 import subprocess

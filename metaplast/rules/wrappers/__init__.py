@@ -1,1 +1,1 @@
-"""Rules that hold other rules: each limits, delays, adds to or adds up the changes inside."""
+"""Rules that hold other rules, and change or add up the changes of these."""

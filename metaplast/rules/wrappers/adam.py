@@ -1,4 +1,4 @@
-"""Adam inside the life: the change a rule asks for, normalised by its own running moments."""
+"""Adam inside the life: the change of a rule, normalised by its own running moments."""
 
 from typing import Annotated, ClassVar
 
@@ -11,7 +11,7 @@ from metaplast.language.constants import value
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import Positive, plugin, spec
 
 Decay = Annotated[float, Ge(0), Lt(1)]
@@ -21,11 +21,13 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none"
 @register("rule", "adam")
 @spec
 class Adam(Wrapper):
-    """delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2)
+    """The change of the inner rule, normalised by its running moments.
 
+        delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2)
         m <- b1 m + (1 - b1) g
         v <- b2 v + (1 - b2) g^2
-        m^ = m / (1 - b1^t),   v^ = v / (1 - b2^t)
+        m^ = m / (1 - b1^t)
+        v^ = v / (1 - b2^t)
 
     g: the change of the inner rule.
     t: the number of the step, from 1.
@@ -59,13 +61,10 @@ class Adam(Wrapper):
         return "trial"
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        moments = {"adam_m": connection.zeros(), "adam_v": connection.zeros()}
+        powers = {"adam_b1": jnp.ones(()), "adam_b2": jnp.ones(())}
         inner = super().init_state(theta, connection)
-        return RuleState(
-            post=inner.post,
-            pre=inner.pre,
-            synapse={**inner.synapse, "adam_m": connection.zeros(), "adam_v": connection.zeros()},
-            scalar={**inner.scalar, "adam_b1": jnp.ones(()), "adam_b2": jnp.ones(())},
-        )
+        return with_entries(inner, synapse=moments, scalar=powers)
 
     def step(
         self,
@@ -81,10 +80,6 @@ class Adam(Wrapper):
         b1 = self.b1 * state.scalar["adam_b1"]
         b2 = self.b2 * state.scalar["adam_b2"]
         delta = value(self, theta, "rate") * (m / (1 - b1)) / jnp.sqrt(v / (1 - b2) + self.eps**2)
-        new = RuleState(
-            post=inner.post,
-            pre=inner.pre,
-            synapse={**inner.synapse, "adam_m": m, "adam_v": v},
-            scalar={**inner.scalar, "adam_b1": b1, "adam_b2": b2},
-        )
-        return new, delta
+        moments = {"adam_m": m, "adam_v": v}
+        powers = {"adam_b1": b1, "adam_b2": b2}
+        return with_entries(inner, synapse=moments, scalar=powers), delta

@@ -8,16 +8,17 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
 from metaplast.rules._soft import soft
-from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.rules.wrappers._stateless import StatelessWrapper
+from metaplast.signals import SynapseView, Theta
 from metaplast.spec import NonNegative, plugin, spec
 
 
 @register("rule", "bound")
 @spec
-class Bound(Wrapper):
-    """Changes that get smaller towards the bounds of the weight:
+class Bound(StatelessWrapper):
+    """Changes that get smaller towards the bounds of the weight.
 
         delta_w = d ((w_max - w) / (w_max - low))^mu    where d > 0
         delta_w = d ((w - low) / (w_max - low))^mu      where d < 0
@@ -40,14 +41,8 @@ class Bound(Wrapper):
     mu: NonNegative = 1.0
     low: float = 0.0
 
-    def step(
-        self,
-        theta: Theta,
-        state: RuleState,
-        connection: AbstractConnection,
-        view: SynapseView,
-        dt: float,
-    ) -> tuple[RuleState, Array]:
-        state, delta = self.rule.step(theta, state, connection, view, dt)
-        room = jnp.where(delta > 0, view.weight_max - view.weight, view.weight - self.low)
-        return state, delta * soft(room / (view.weight_max - self.low), self.mu)
+    def modified(
+        self, theta: Theta, change: Array, connection: AbstractConnection, view: SynapseView
+    ) -> Array:
+        room = jnp.where(change > 0, view.weight_max - view.weight, view.weight - self.low)
+        return change * soft(room / (view.weight_max - self.low), self.mu)

@@ -1,4 +1,4 @@
-"""Limit the change of a single step."""
+"""A limit for the change of a single step."""
 
 from typing import Annotated, ClassVar
 
@@ -7,16 +7,19 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.rules.wrappers._stateless import StatelessWrapper
+from metaplast.signals import SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
 
 @register("rule", "clip")
 @spec
-class Clip(Wrapper):
-    """delta_w = max(-limit, min(limit, d)), synapse by synapse.
+class Clip(StatelessWrapper):
+    """The change of the inner rule, limited synapse by synapse.
+
+        delta_w = max(-limit, min(limit, d))
 
     d: the change of the inner rule.
     limit: of one step, whatever dt is, in units of the weight.
@@ -31,13 +34,7 @@ class Clip(Wrapper):
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     limit: Positive = 0.2
 
-    def step(
-        self,
-        theta: Theta,
-        state: RuleState,
-        connection: AbstractConnection,
-        view: SynapseView,
-        dt: float,
-    ) -> tuple[RuleState, Array]:
-        state, delta = self.rule.step(theta, state, connection, view, dt)
-        return state, jnp.clip(delta, -self.limit, self.limit)
+    def modified(
+        self, theta: Theta, change: Array, connection: AbstractConnection, view: SynapseView
+    ) -> Array:
+        return jnp.clip(change, -self.limit, self.limit)

@@ -1,6 +1,5 @@
 """Two time scales in one synapse: a fast part is drawn to a slow part, which follows it."""
 
-from dataclasses import replace
 from typing import Annotated
 
 from jax import Array
@@ -10,14 +9,17 @@ from metaplast.language.constants import log_to_nothing, value
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import Positive, plugin, spec
 
 
 @register("rule", "consolidating")
 @spec
 class Consolidating(Wrapper):
-    """delta_w = d - pull (w - w0 - s);   s <- s + follow (w - w0 - s)
+    """A pull of the weight to a slow part, which follows it.
+
+        delta_w = d - pull (w - w0 - s)
+        s <- s + follow (w - w0 - s)
 
     d: the change of the inner rule.
     w0: the weight at birth.
@@ -51,7 +53,7 @@ class Consolidating(Wrapper):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
-        return replace(inner, synapse={**inner.synapse, "consolidating_s": connection.zeros()})
+        return with_entries(inner, synapse={"consolidating_s": connection.zeros()})
 
     def step(
         self,
@@ -65,5 +67,5 @@ class Consolidating(Wrapper):
         slow = state.synapse["consolidating_s"]
         away = view.weight - view.weight_initial - slow
         followed = slow + value(self, theta, "follow") * away
-        new = replace(inner, synapse={**inner.synapse, "consolidating_s": followed})
+        new = with_entries(inner, synapse={"consolidating_s": followed})
         return new, change - value(self, theta, "pull") * away

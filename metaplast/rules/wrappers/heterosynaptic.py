@@ -1,4 +1,4 @@
-"""Heterosynaptic change: an active neuron draws all its weights back, whatever its inputs do."""
+"""Heterosynaptic change: an active neuron draws all its weights back, whatever its inputs are."""
 
 from typing import Annotated, Literal
 
@@ -8,16 +8,19 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.rules.wrappers._stateless import StatelessWrapper
+from metaplast.signals import SynapseView, Theta
 from metaplast.spec import Count, Positive, plugin, spec
 
 
 @register("rule", "heterosynaptic")
 @spec
-class Heterosynaptic(Wrapper):
-    """delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji)
+class Heterosynaptic(StatelessWrapper):
+    """A pull of all weights of an active neuron to their reference.
+
+        delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji)
 
     d: the change of the inner rule.
     y: the postsynaptic activity.
@@ -43,15 +46,9 @@ class Heterosynaptic(Wrapper):
     def own(self) -> tuple[str, ...]:
         return ("rate",) if self.learn else ()
 
-    def step(
-        self,
-        theta: Theta,
-        state: RuleState,
-        connection: AbstractConnection,
-        view: SynapseView,
-        dt: float,
-    ) -> tuple[RuleState, Array]:
-        state, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
+    def modified(
+        self, theta: Theta, change: Array, connection: AbstractConnection, view: SynapseView
+    ) -> Array:
         away = view.weight - view.weight_initial if self.towards == "birth" else view.weight
         pull = value(self, theta, "rate") * jnp.abs(view.post.activity) ** self.power
-        return state, delta - connection.at_post(pull) * away
+        return change - connection.at_post(pull) * away

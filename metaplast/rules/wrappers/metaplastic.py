@@ -1,6 +1,5 @@
 """Metaplasticity: the more a synapse has already lived through, the less it changes."""
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from metaplast.language.constants import log_to_nothing, value
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import Positive, plugin, spec
 
 SIDE = {
@@ -27,7 +26,11 @@ SIDE = {
 @register("rule", "metaplastic")
 @spec
 class Metaplastic(Wrapper):
-    """delta_w = d (1 + s / horizon)^(-power);   s grows with events, after the change.
+    """The change of the inner rule, which gets smaller with the events so far.
+
+        delta_w = d (1 + s / horizon)^(-power)
+
+    s grows after the change.
 
     d: the change of the inner rule.
     s: a sum over the steps so far, 0 at birth, which a new trial keeps.
@@ -86,7 +89,7 @@ class Metaplastic(Wrapper):
             "synapse": connection.shape,
         }
         zeros = jnp.zeros(shapes[side])
-        return replace(inner, **{side: {**getattr(inner, side), "metaplastic_s": zeros}})
+        return with_entries(inner, **{side: {"metaplastic_s": zeros}})
 
     def step(
         self,
@@ -99,14 +102,14 @@ class Metaplastic(Wrapper):
         new, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         side = SIDE[self.by]
         s = getattr(state, side)["metaplastic_s"]
-        # It is not written as a power, whose gradient is a power, a logarithm and a choice for
-        # every synapse and step. Nor as s / horizon and log1p, with which the gradient of a life
-        # takes 1.28 times as long.
+        # It is not written as a power: its gradient would be a power, a logarithm and a choice for
+        # every synapse and step. It is not written as log1p of s / horizon either: the gradient of
+        # a life would take 1.28 times as long.
         passed = jnp.log(1.0 + s * (1.0 / value(self, theta, "horizon")))
         factor = jnp.exp(-value(self, theta, "power") * passed)
         spread = {"post": connection.at_post, "pre": connection.at_pre}.get(side, lambda x: x)
         grown = s + self._summand(view, change)
-        new = replace(new, **{side: {**getattr(new, side), "metaplastic_s": grown}})
+        new = with_entries(new, **{side: {"metaplastic_s": grown}})
         return new, spread(factor) * change
 
     def _summand(self, view: SynapseView, change: Array) -> Array:

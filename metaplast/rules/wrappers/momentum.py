@@ -1,6 +1,5 @@
 """Momentum inside the life: the average of the changes that a rule has asked for so far."""
 
-from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Lt
@@ -10,7 +9,7 @@ from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import plugin, spec
 
 DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), learn="rate")
@@ -19,7 +18,10 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), learn="rate")
 @register("rule", "momentum")
 @spec
 class Momentum(Wrapper):
-    """delta_w = m;   m <- decay m + (1 - decay) g
+    """The running mean of the changes of the inner rule.
+
+        delta_w = m
+        m <- decay m + (1 - decay) g
 
     g: the change of the inner rule.
     m: the running mean, on the synapse, 0 at birth, which a new trial keeps.
@@ -46,8 +48,7 @@ class Momentum(Wrapper):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
-        synapse = {**inner.synapse, "momentum_m": connection.zeros()}
-        return replace(inner, synapse=synapse)
+        return with_entries(inner, synapse={"momentum_m": connection.zeros()})
 
     def step(
         self,
@@ -59,5 +60,4 @@ class Momentum(Wrapper):
     ) -> tuple[RuleState, Array]:
         inner, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         mean = self.decay * state.synapse["momentum_m"] + (1 - self.decay) * change
-        synapse = {**inner.synapse, "momentum_m": mean}
-        return replace(inner, synapse=synapse), mean
+        return with_entries(inner, synapse={"momentum_m": mean}), mean

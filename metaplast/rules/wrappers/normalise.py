@@ -7,16 +7,17 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.rules.wrappers._stateless import StatelessWrapper
+from metaplast.signals import SynapseView, Theta
 from metaplast.spec import Positive, Probability, plugin, spec
 
 
 @register("rule", "normalise")
 @spec
-class Normalise(Wrapper):
-    """A pull of the norm, or of the sum, of the weights of a neuron to a target:
+class Normalise(StatelessWrapper):
+    """A pull of the norm, or of the sum, of the weights of a neuron to a target.
 
         multiplicative: delta_w_ji = d_ji + strength w_ji (target / ||w_j|| - 1)
         subtractive:    delta_w_ji = d_ji + strength (target - sum_i w_ji) / n_j
@@ -40,20 +41,13 @@ class Normalise(Wrapper):
     target: Positive = 1.0
     strength: Probability = 1.0
 
-    def step(
-        self,
-        theta: Theta,
-        state: RuleState,
-        connection: AbstractConnection,
-        view: SynapseView,
-        dt: float,
-    ) -> tuple[RuleState, Array]:
-        state, delta = self.rule.step(theta, state, connection, view, dt)
+    def modified(
+        self, theta: Theta, change: Array, connection: AbstractConnection, view: SynapseView
+    ) -> Array:
         if self.form == "multiplicative":
             pull = connection.at_post(self.target / view.post.weight_norm - 1.0) * view.weight
         else:
             count = connection.reduce_post(jnp.broadcast_to(connection.mask(), connection.shape))
-            pull = connection.at_post(
-                (self.target - view.post.weight_sum) / jnp.maximum(count, 1.0)
-            )
-        return state, delta + self.strength * pull
+            missing = self.target - view.post.weight_sum
+            pull = connection.at_post(missing / jnp.maximum(count, 1.0))
+        return change + self.strength * pull

@@ -15,7 +15,7 @@ from metaplast.spec import plugin, spec
 @register("rule", "pathways")
 @spec
 class Pathways(Wrapper):
-    """Two bounded changes a step, in Brian2's order:
+    """Two bounded changes a step, in Brian2's order.
 
         w <- bounds(w + the change by presynaptic spikes)
         w <- bounds(w + the change by postsynaptic spikes)
@@ -24,8 +24,8 @@ class Pathways(Wrapper):
         `vogels`.
 
     Each of the two is a statement `w = clip(...)` of its own. The inner rule alone is bounded once,
-    on the sum. The two differ where both neurons of a synapse spike in one step, and either the
-    first change alone passes a bound, or a change depends on a power of w: the second change then
+    on the sum. The two differ only where both neurons of a synapse spike in one step. There the
+    first change alone may pass a bound. Or a change depends on a power of w: the second change then
     sees the weight after the first.
     State, theta, reach and clock are those of the inner rule. It acts where it is outermost: a rule
     around it sees the plain sum.
@@ -38,11 +38,9 @@ class Pathways(Wrapper):
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, TermRule):
-            raise BadInput(
-                f"pathways: rule {name_of(type(self.rule))!r}",
-                "a rule of terms, such as stdp, triplet, vogels",
-                "leave pathways out",
-            )
+            what = f"pathways: rule {name_of(type(self.rule))!r}"
+            expected = "a rule of terms, such as stdp, triplet, vogels"
+            raise BadInput(what, expected, "leave pathways out")
 
     def step(
         self,
@@ -66,9 +64,8 @@ class Pathways(Wrapper):
         assert isinstance(self.rule, TermRule)
         state, terms = self.rule.products(theta, state, view, dt)
         if not {term.sparse for term in terms} <= {"pre", "post"}:
-            raise BadInput(
-                "pathways: a term that needs no spike", "terms of spikes", "leave pathways out"
-            )
+            what = "pathways: a term that needs no spike"
+            raise BadInput(what, "terms of spikes", "leave pathways out")
         weight = view.weight
         for side in ("pre", "post"):
             of_side = [term for term in terms if term.sparse == side]

@@ -7,16 +7,19 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.language.constants import log_for, value
 from metaplast.registry import register
-from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.rules.wrappers._stateless import StatelessWrapper
+from metaplast.signals import SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
 
 @register("rule", "scale")
 @spec
-class Scale(Wrapper):
-    """delta_w = factor exp(5 log_factor) d
+class Scale(StatelessWrapper):
+    """The change of the inner rule, times a factor.
+
+        delta_w = factor exp(5 log_factor) d
 
     d: the change of the inner rule.
     learn: whether log_factor [] is in theta. It is a step size for a rule without one, or one step
@@ -41,13 +44,7 @@ class Scale(Wrapper):
             return {"log_factor": log_for(self.factor, 1.0)}
         return {} if self.factor == 1.0 else None
 
-    def step(
-        self,
-        theta: Theta,
-        state: RuleState,
-        connection: AbstractConnection,
-        view: SynapseView,
-        dt: float,
-    ) -> tuple[RuleState, Array]:
-        state, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
-        return state, value(self, theta, "factor") * delta
+    def modified(
+        self, theta: Theta, change: Array, connection: AbstractConnection, view: SynapseView
+    ) -> Array:
+        return value(self, theta, "factor") * change

@@ -1,6 +1,5 @@
 """Synaptic scaling: all weights of a neuron grow while it is too quiet, and shrink otherwise."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import jax.numpy as jnp
@@ -12,14 +11,17 @@ from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.wrappers._running import moved
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import NonNegative, Positive, plugin, spec
 
 
 @register("rule", "scaling")
 @spec
 class Scaling(Wrapper):
-    """delta_w_ji = d_ji + rate w_ji (target - a_j);   a_j <- a_j + (y_j - a_j) / steps
+    """A growth of all weights of a neuron while it is too quiet, and a decrease otherwise.
+
+        delta_w_ji = d_ji + rate w_ji (target - a_j)
+        a_j <- a_j + (y_j - a_j) / steps
 
     d: the change of the inner rule.
     y: the postsynaptic activity.
@@ -56,7 +58,7 @@ class Scaling(Wrapper):
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
         mean = jnp.zeros(connection.n_post) + value(self, theta, "target")
-        return replace(inner, post={**inner.post, "scaling_mean": mean})
+        return with_entries(inner, post={"scaling_mean": mean})
 
     def step(
         self,
@@ -69,5 +71,5 @@ class Scaling(Wrapper):
         inner, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
         mean = moved(state.post["scaling_mean"], view.post.activity, self.steps)
         pull = value(self, theta, "rate") * (value(self, theta, "target") - mean)
-        new = replace(inner, post={**inner.post, "scaling_mean": mean})
+        new = with_entries(inner, post={"scaling_mean": mean})
         return new, delta + connection.at_post(pull) * view.weight

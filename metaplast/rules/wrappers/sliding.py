@@ -13,7 +13,7 @@ from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.wrappers._running import moved
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import Positive, plugin, spec
 
 HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), learn="none")
@@ -22,7 +22,9 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), learn="none")
 @register("rule", "sliding")
 @spec
 class Sliding(Wrapper):
-    """The inner rule reads activity - b instead of the activity;   b <- b + (activity - b) / steps
+    """The inner rule reads activity - b instead of the activity.
+
+        b <- b + (activity - b) / steps
 
     sides: whose activity is taken relative to its mean: `post` (y_j), `pre` (x_i) or `both`.
     b: the running mean [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. It moves after
@@ -62,10 +64,8 @@ class Sliding(Wrapper):
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         state = super().init_state(theta, connection)
         sizes = {"post": connection.n_post, "pre": connection.n_pre}
-        sides = {}
-        for side in self._biased:
-            sides[side] = {**getattr(state, side), f"sliding_{side}": jnp.zeros(sizes[side])}
-        return replace(state, **sides)
+        means = {side: {f"sliding_{side}": jnp.zeros(sizes[side])} for side in self._biased}
+        return with_entries(state, **means)
 
     def step(
         self,
@@ -81,11 +81,11 @@ class Sliding(Wrapper):
             relative = replace(relative, transmitted=_relative(view.transmitted, bias))
         new, delta = self.rule.step(self.inner(theta), state, connection, relative, dt)
         steps = value(self, theta, "steps")
-        sides = {}
+        means = {}
         for side, mean in bias.items():
             mean = moved(mean, getattr(view, side).activity, steps)
-            sides[side] = {**getattr(new, side), f"sliding_{side}": mean}
-        return replace(new, **sides), delta
+            means[side] = {f"sliding_{side}": mean}
+        return with_entries(new, **means), delta
 
 
 def _relative(view: SynapseView, bias: Mapping[str, Array]) -> SynapseView:

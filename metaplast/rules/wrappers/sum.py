@@ -26,7 +26,7 @@ _LABEL = re.compile(r"[A-Za-z]\w{0,31}")
 @register("rule", "sum")
 @spec
 class Sum(AbstractRule):
-    """delta_w = the sum of the changes of all rules inside.
+    """Several rules at one synapse: delta_w is the sum of their changes.
 
     rules: {label: rule}.
 
@@ -53,18 +53,12 @@ class Sum(AbstractRule):
         labels = [label for label, _ in self.rules]
         distinct = len(set(labels)) == len(labels)
         if not labels or not distinct or not all(map(_is_label, labels)):
-            raise BadInput(
-                f"rules with labels {labels}",
-                "at least one, distinct names other than 'name'",
-                "rename",
-            )
+            expected = "at least one, distinct names other than 'name'"
+            raise BadInput(f"rules with labels {labels}", expected, "rename")
         clocks = {rule.clock for _, rule in self.rules}
         if "time" in clocks and len(clocks) > 1:
-            raise BadInput(
-                f"rules with clocks {sorted(clocks)}",
-                "all `time` or none",
-                "use rules of one clock",
-            )
+            what = f"rules with clocks {sorted(clocks)}"
+            raise BadInput(what, "all `time` or none", "use rules of one clock")
 
     @property
     def clock(self) -> Clock:
@@ -77,11 +71,17 @@ class Sum(AbstractRule):
 
     @property
     def slow(self) -> frozenset[str]:
-        return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.slow)
+        names: set[str] = set()
+        for label, rule in self.rules:
+            names |= {f"{label}.{name}" for name in rule.slow}
+        return frozenset(names)
 
     @property
     def fast(self) -> frozenset[str]:
-        return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.fast)
+        names: set[str] = set()
+        for label, rule in self.rules:
+            names |= {f"{label}.{name}" for name in rule.fast}
+        return frozenset(names)
 
     @property
     def mixes(self) -> Mixes:
@@ -104,8 +104,9 @@ class Sum(AbstractRule):
         }
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """One part makes the changes of `other`, or one part each those of its parts, in their
-        order. All other parts change nothing.
+        """One part makes the changes of `other`, or each of its parts has one part here, in order.
+
+        All other parts change nothing.
         """
         wanted: list[tuple[AbstractRule | None, Theta]] = [(other, theta)]
         if isinstance(other, Sum):
@@ -135,14 +136,15 @@ class Sum(AbstractRule):
         view: SynapseView,
         dt: float,
     ) -> tuple[RuleState, Array]:
-        states, changes = {}, []
+        states = {}
+        changes = []
         for index, (label, rule) in enumerate(self.rules):
-            own_view = view
+            part_view = view
             if not rule.spike_timing and view.transmitted is not None:
-                own_view = view.transmitted
-            own_view = replace(own_view, key=jax.random.fold_in(view.key, index))
+                part_view = view.transmitted
+            part_view = replace(part_view, key=jax.random.fold_in(view.key, index))
             states[label], change = rule.step(
-                theta[label], _part(state, label), connection, own_view, dt
+                theta[label], _part(state, label), connection, part_view, dt
             )
             changes.append(change)
         return _joined(states), reduce(add, changes)

@@ -1,6 +1,5 @@
-"""Eligible changes that act when a modulator says so."""
+"""Eligible changes that act when a modulator calls for them."""
 
-from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from jax import Array
@@ -11,7 +10,7 @@ from metaplast.registry import register
 from metaplast.rules._traces import faded
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import Positive, plugin, spec
 
 HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
@@ -20,7 +19,10 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
 @register("rule", "three_factor")
 @spec
 class ThreeFactor(Wrapper):
-    """delta_w = rate m e;   e <- exp(-dt/tau) e + d
+    """The eligible changes of the inner rule, times a modulator.
+
+        delta_w = rate m e
+        e <- exp(-dt/tau) e + d
 
     d: the change of the inner rule, which is never applied itself.
     e: the eligibility, on the synapse, which a new trial keeps. It is moved first.
@@ -52,7 +54,7 @@ class ThreeFactor(Wrapper):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
-        return replace(inner, synapse={**inner.synapse, "eligibility": connection.zeros()})
+        return with_entries(inner, synapse={"eligibility": connection.zeros()})
 
     def step(
         self,
@@ -64,5 +66,5 @@ class ThreeFactor(Wrapper):
     ) -> tuple[RuleState, Array]:
         inner, change = self.rule.step(theta["rule"], state, connection, view, dt)
         eligibility = faded(state.synapse["eligibility"], value(self, theta, "tau"), dt) + change
-        new = replace(inner, synapse={**inner.synapse, "eligibility": eligibility})
+        new = with_entries(inner, synapse={"eligibility": eligibility})
         return new, value(self, theta, "rate") * view.modulators[self.modulator] * eligibility

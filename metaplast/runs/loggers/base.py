@@ -1,6 +1,8 @@
-"""Where else the numbers of a run go, beside its folder. A logger runs in a process of its own that
-reads the folder
-(see follow.py): nothing that it does, or fails to do, can touch the run."""
+"""The base of loggers. A logger shows the numbers of a run in another place than the run folder.
+
+It runs in its own process and reads the run folder (follower.py). So an error of a logger cannot
+harm the run.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,8 +14,12 @@ Plain = dict[str, Any]
 
 
 class Sink(NamedTuple):
-    """log(row, outer_step, numbers): one line of metrics; finish(run, summary): the run has ended,
-    `summary` is None where it did not come to its end."""
+    """The functions that receive the numbers of a run.
+
+    log: log(row, outer_step, numbers) receives one line of metrics.
+    finish: finish(run, summary) receives the end of the run. `summary` is None for a run that did
+        not come to its end.
+    """
 
     log: Callable[[str, int, Mapping[str, float]], None]
     finish: Callable[[Path, Plain | None], None]
@@ -21,18 +27,26 @@ class Sink(NamedTuple):
 
 @spec
 class AbstractLogger:
-    """every: log one outer step in so many. The run's own metrics.jsonl always holds them all."""
+    """A logger.
+
+    every: outer steps from one logged step to the next. metrics.jsonl always holds all steps.
+    """
 
     every: Count = 1
 
     @property
     def off(self) -> bool:
-        """Whether nothing is logged, so that no process is started for it."""
+        """Whether the logger logs nothing. No process is started then."""
         return False
 
     def check(self) -> None:
-        """Refuse what cannot be logged to. Raises: BadInput."""
+        """Check that the logger can work. Raises: BadInput where it cannot."""
 
     def open(self, run: Path, config: Plain) -> Sink:
-        """Called in the logger's own process."""
+        """Begin to log, in the logger's own process.
+
+        Args:
+            run: the folder of the run.
+            config: the resolved config of the run.
+        """
         raise TypeError(f"{type(self).__name__} opens nothing")

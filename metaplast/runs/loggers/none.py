@@ -1,4 +1,4 @@
-"""Nowhere else: the run folder holds everything."""
+"""No logger: the run folder holds all numbers."""
 
 from metaplast.registry import register
 from metaplast.runs.loggers.base import AbstractLogger
@@ -8,7 +8,7 @@ from metaplast.spec import spec
 @register("logging", "none")
 @spec
 class None_(AbstractLogger):
-    """No logger beside the run folder; no process is started, no socket opened."""
+    """No logger beside the run folder. It starts no process and opens no connection."""
 
     @property
     def off(self) -> bool:

@@ -12,10 +12,10 @@ from metaplast.spec import spec
 @register("logging", "tensorboard")
 @spec
 class Tensorboard(AbstractLogger):
-    """Event files under RUN/tensorboard, one curve per row and number; look at them with
-    `tensorboard --logdir RUN`.
+    """Event files under RUN/tensorboard, with one curve for each number of each row.
 
-    Raises: BadInput (from `check`) without tensorboardX: pip install 'metaplast[tensorboard]'.
+    `tensorboard --logdir RUN` shows them. `check` raises BadInput without the package tensorboardX:
+    pip install 'metaplast[tensorboard]'.
     """
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Weights & Biases: offline unless asked."""
+"""Weights & Biases, offline by default."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,11 +15,14 @@ from metaplast.spec import spec
 class Wandb(AbstractLogger):
     """Config, metrics, scores, figures, and the rule file as an artifact.
 
-    mode: `offline` writes under RUN/wandb and opens no connection (`wandb sync` uploads it later);
-    `online` uses the account that wandb finds by itself. project, entity: as in wandb. Neither
-    arguments, environment, host, user, code nor console output are handed over. A row has an axis
-    of its own, `<row>/outer_step`; an offline run that was resumed stands there once per start,
-    each time whole.
+    No arguments, environment, host, user, code or console output are handed over. Each row has its
+    own axis `<row>/outer_step`. An offline run that was resumed appears once for every start, each
+    time whole.
+
+    mode: `offline` writes under RUN/wandb and opens no connection; `wandb sync` uploads it later.
+        `online` uses the account that wandb finds.
+    project: as in wandb.
+    entity: as in wandb.
     """
 
     mode: Literal["offline", "online"] = "offline"
@@ -65,18 +68,16 @@ class Wandb(AbstractLogger):
             if row not in known:
                 known.add(row)
                 session.define_metric(f"{row}/*", step_metric=f"{row}/outer_step")
-            session.log(
-                {
-                    f"{row}/outer_step": step,
-                    **{f"{row}/{name}": value for name, value in numbers.items()},
-                }
-            )
+            line: dict[str, float] = {f"{row}/outer_step": step}
+            line |= {f"{row}/{name}": value for name, value in numbers.items()}
+            session.log(line)
 
         def finish(run: Path, summary: Plain | None) -> None:
             for entry in (summary or {}).get("scores", []):
                 session.summary[f"heldout/{entry['metric']}/{entry['name']}"] = entry["mean"]
-            for figure in sorted((run / "figures").glob("*.png")) if summary else []:
-                session.log({f"figures/{figure.stem}": wandb.Image(str(figure))})
+            if summary:
+                for figure in sorted((run / "figures").glob("*.png")):
+                    session.log({f"figures/{figure.stem}": wandb.Image(str(figure))})
             rule = run / "rule.safetensors"
             if summary and rule.is_file():
                 artifact = wandb.Artifact("rule", type="rule")

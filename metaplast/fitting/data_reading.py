@@ -1,0 +1,99 @@
+"""The way in which a fit read its data: said before it begins, after it, and on its page."""
+
+import logging
+from collections.abc import Iterator
+from typing import cast
+
+from metaplast.fitting.result import DataReading
+from metaplast.recording import AbstractRecording
+from metaplast.registry import name_of
+from metaplast.report.page import Section, Table
+from metaplast.runs import preflight
+from metaplast.runs.job import Config, Job
+
+log = logging.getLogger(__name__)
+SAME_STEP = 1e-3  # of the data's dt: so near another dt is the same
+WARNING = "warning: "
+
+
+def reading_of(job: Job) -> DataReading:
+    """The description of the data line by line, and the warnings.
+
+    The description ends with the warnings, and also names time constants that dt does not resolve.
+    """
+    family = cast(AbstractRecording, job.main.task)
+    warnings = [
+        *_unused_weights(job, family),
+        *_step_warnings(job, family),
+        *preflight.too_fast(job),
+    ]
+    description = family.describe().splitlines()
+    description += [f"{WARNING}{line}" for line in warnings]
+    return DataReading(description, list(_warnings(job, family)))
+
+
+def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """The warnings that are said before a fit begins."""
+    yield from family.warnings()
+    yield from _unused_weights(job, family)
+    yield from _step_warnings(job, family)
+
+
+def _unused_weights(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """A line for first weights that were recorded, where the fit begins at others."""
+    genome = job.main.genome
+    edges = sorted(family.recorded().sessions.weights)
+    if edges and family.truth() is None and "weights" not in genome.needs:
+        names = ", ".join(f"weights.{edge}" for edge in edges)
+        yield (
+            f"{names}: not used, as genome={name_of(type(genome))} finds the first weights; "
+            "say genome=given to begin at those recorded"
+        )
+
+
+def _step_warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """A line for every dt of a row that is not the one of the data.
+
+    Also a line where time constants matter and neither the data nor the config say a dt.
+    """
+    seconds = family.seconds()
+    main = job.main
+    default = main.dt == Config.dt
+    if seconds is None and family.truth() is None and default and preflight.timed(main):
+        yield (
+            f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: "
+            "say dt=SECONDS"
+        )
+    for dt in dict.fromkeys(config.dt for _, config in job.rows):
+        if seconds is not None and abs(dt - seconds) > SAME_STEP * seconds:
+            yield (
+                f"the data say {seconds:g} s per row, the fit runs with dt={dt:g} s: every time "
+                f"constant that it finds is off by the factor {dt / seconds:.3g}; leave dt out, "
+                "or correct the one in the file"
+            )
+
+
+def warn(job: Job) -> None:
+    """Log the warnings of a job whose task is a recording."""
+    if isinstance(job.main.task, AbstractRecording):
+        for line in _warnings(job, job.main.task):
+            log.warning("data: %s", line)
+
+
+def paragraphs(reading: DataReading) -> list[str]:
+    """The warnings as one paragraph, or none."""
+    if not reading.warnings:
+        return []
+    return ["\n".join(["Of the data:", *(f"- {line}" for line in reading.warnings)])]
+
+
+def section(reading: DataReading) -> Section:
+    """The section of the page."""
+    rows = []
+    for line in reading.description:
+        if not line.startswith(WARNING):
+            name, _, words = line.strip().partition(": ")
+            rows.append((name, words))
+    table = Table("How every array was understood", ("what", "read as"), rows)
+    nothing = ["Nothing was dropped, filled, sorted or read otherwise than it stands."]
+    return Section("How the data were read", reading.warnings or nothing, tables=[table])

@@ -1,0 +1,140 @@
+"""The words of a verdict."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from metaplast.fitting.result import (
+    Advice,
+    Bounds,
+    DataReading,
+    FitResult,
+    IntervalsResult,
+    Score,
+)
+from metaplast.fitting.verdict import verdict
+from tests.fitting._results import (
+    SCORES,
+    bootstrap_result,
+    fit_result,
+    null_result,
+    row_result,
+    share,
+)
+
+REFITS = bootstrap_result(ci95={"pre": Bounds(0.9, 1.1), "post": Bounds(-0.5, 0.1)})
+
+
+def _fit(low: float, high: float, **changes: Any) -> FitResult:
+    """A fit that explains between `low` and `high` of the harder of two nulls."""
+    explained = {
+        "mean": share(0.5, 0.4, 0.6, n=3),
+        "glm_history": share((low + high) / 2, low, high, n=3),
+    }
+    fields = {"numbers": {"pre": 1.0, "post": -0.2}, **changes}
+    return fit_result(row_result(explained, **fields), bootstrap=REFITS)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "begins"),
+    [
+        (0.1, 0.3, "Found: the rule explains 0.200 of the deviance that glm_history leaves"),
+        (-0.1, 0.3, "Not settled: over 3 held out, the rule is not told apart from glm_history."),
+        (-0.3, -0.1, "Not found: the rule is worse than glm_history."),
+        (-0.3, 0.1, "Not found: the rule is no better than glm_history."),
+    ],
+)
+def test_a_verdict_is_about_the_hardest_null(low, high, begins):
+    assert verdict(_fit(low, high))[0].startswith(begins)
+
+
+def test_a_verdict_counts_the_numbers_that_are_settled():
+    assert verdict(_fit(0.1, 0.3))[1].startswith("1 of its 2 numbers")
+    alone = verdict(_fit(0.1, 0.3, numbers={"pre": 1.0}))
+    assert alone[1] == "Its one number, of pre, has an interval that leaves out 0."
+    moving = verdict(_fit(0.1, 0.3, stable=False))
+    assert moving[1] == "Its numbers are not settled: they were still moving when the search ended."
+    assert moving[-1].startswith("Next: raise outer.steps")
+
+
+def test_a_verdict_names_the_family_that_is_better():
+    fit = _fit(0.1, 0.3)
+    other = row_result(fit.discovered.explained, lead=share(0.1, 0.05, 0.2, n=3))
+    fit = replace(fit, rows={**fit.rows, "other": other})
+    assert "other explains 0.100 more" in " ".join(verdict(fit))
+
+
+def test_a_verdict_ends_with_the_advice():
+    advice = Advice("constant", 0.72, "A constant input would explain 72 %.")
+    fit = replace(_fit(-0.3, -0.1), advice=[advice])
+    assert verdict(fit)[-1] == "Next: A constant input would explain 72 %."
+
+
+def _known(**changes: Any) -> IntervalsResult:
+    return replace(IntervalsResult("subjects", 3, {}, [], [], [], [], [], None, [], ""), **changes)
+
+
+def test_numbers_that_the_data_leave_open_are_not_settled():
+    known = _known(open=[{"pre": 0.7, "pre^2": -0.7}])
+    sentences = verdict(replace(_fit(0.1, 0.3), intervals=known))
+    assert sentences[1] == "Its numbers are not settled: the data do not settle pre, pre^2."
+    assert sentences[-1].startswith("Next: hold or drop what is not settled")
+
+
+def test_numbers_that_the_data_leave_at_nothing_are_not_settled_either():
+    """Where the gate never opens every number stays 0, and the rule has none to show."""
+    fit = replace(_fit(0.1, 0.3, numbers={}), intervals=_known(open=[{"pre": 1.0}]))
+    assert verdict(fit)[1] == "Its numbers are not settled: the data do not settle pre."
+
+
+def test_a_verdict_counts_the_warnings_of_its_data():
+    warnings = ["44 % of the rows have no choice"]
+    fit = replace(_fit(0.1, 0.3), reading=DataReading([], warnings))
+    line = "It holds if the data were read as you mean them: 1 warning, told below."
+    assert verdict(fit)[-2] == line
+    sound = replace(fit, reading=DataReading([], []))
+    assert not [line for line in verdict(sound) if line.startswith("It holds")]
+
+
+def test_numbers_of_one_subject_are_not_settled():
+    fit = replace(_fit(0.1, 0.3), intervals=_known(alone=["pre"]))
+    assert verdict(fit)[1] == "Its numbers are not settled: one subject alone settles pre."
+
+
+def test_numbers_along_which_choices_are_separated_ask_for_other_choices():
+    fit = replace(_fit(0.1, 0.3), intervals=_known(separated=["pre"]))
+    assert verdict(fit)[-1].startswith("Next: record choices that differ")
+
+
+def test_a_rule_is_found_only_where_every_null_is_told_apart():
+    explained = {
+        "mean": share(0.5, -0.4, 1.4, n=3),
+        "glm_history": share(0.2, 0.1, 0.3, n=3),
+    }
+    assert verdict(fit_result(row_result(explained)))[0].startswith(
+        "Not settled: over 3 held out, the rule is not told apart from mean. It explains 0.200"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "null", "begins"),
+    [
+        (None, 20.0, "Not found: the fitted network diverges on held-out data."),
+        (0.0, 0.0, "Not judged: mean predicts all that was held out without fault"),
+        (1.0, None, "Not judged: the null model mean diverges on held-out data."),
+    ],
+)
+def test_a_share_of_nothing_is_no_divergence(rule: float | None, null: float | None, begins: str):
+    """Weights that never change leave no null model anything to explain."""
+    explained = {
+        "mean": share(None, None, None, n=0),
+        "glm_history": share(0.2, 0.1, 0.3, n=3),
+    }
+    row = row_result(explained, splits={**SCORES, "heldout": Score(rule, None)})
+    fit = fit_result(row, nulls={"mean": null_result(null)})
+    assert verdict(fit)[0].startswith(begins)
+
+
+def test_an_interval_that_is_too_wide_asks_for_more_subjects():
+    assert "task.held.subjects" in verdict(_fit(-0.1, 0.3))[-1]

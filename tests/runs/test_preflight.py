@@ -1,0 +1,125 @@
+"""Jobs that cannot work are refused before anything compiles, with the setting to change."""
+
+import jax
+import pytest
+
+from metaplast.registry import BadInput
+from metaplast.rules.clopath import Clopath
+from metaplast.rules.eprop import Eprop
+from metaplast.rules.trace_taylor import TraceTaylor
+from metaplast.runs import preflight
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import Job, parse
+from tests.reuse.test_laws import Amplified as Amplified  # registers the rule `amplified`
+
+
+def _job(*words: str) -> Job:
+    return parse(compose(words, Sources()))
+
+
+@pytest.mark.parametrize(
+    "words", [("experiment=oja",), ("experiment=association", "rows={}", "problem.n_tasks=4")]
+)
+def test_the_forecast_is_what_the_compiler_says_or_a_little_more(words):
+    config = _job(*words).main
+    problem = config.meta_problem()
+    batch = jax.eval_shape(
+        lambda key: problem.sample(key, problem.n_tasks, "train"), jax.random.key(0)
+    )
+    theta = jax.eval_shape(problem.init, jax.random.key(0))
+    program = jax.jit(lambda t, b: problem.value_and_grad(t, b)[:2]).lower(theta, batch)
+    used = program.compile().memory_analysis().temp_size_in_bytes
+    assert 0.9 * used < preflight.forecast(config).lives < 2.5 * used
+
+
+def test_memory_that_is_not_there(monkeypatch):
+    job = _job("experiment=digits", "rows={}", "network.hidden=[300,300]", "problem.chunk=8")
+    need = preflight.forecast(job.main)
+    assert need.chunk == 8
+    preflight.check(job, 1)
+    enough = 2 * need.total - need.lives  # for two processes only with a chunk that is smaller
+    monkeypatch.setattr(
+        preflight, "available", lambda: int((need.total - need.lives / 2 + 2**20) / preflight.SHARE)
+    )
+    with pytest.raises(
+        BadInput, match=r"of memory for 1 row.* - expected at most .* free - set problem\.chunk=4"
+    ):
+        preflight.check(job, 1)
+    monkeypatch.setattr(preflight, "available", lambda: preflight.PROCESS)
+    with pytest.raises(BadInput, match="use a smaller network"):
+        preflight.check(job, 1)
+    monkeypatch.setattr(preflight, "available", lambda: int(enough / preflight.SHARE))
+    two = _job(
+        "experiment=digits",
+        "rows={no_plasticity: {rule: null}}",
+        "network.hidden=[300,300]",
+        "problem.chunk=8",
+    )
+    with pytest.raises(BadInput, match=r"for 2 row.* - give --jobs 1"):
+        preflight.check(two, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("experiment=digits", "task.shots=60"),
+            r"shots \+ queries = 70 for validation lives - expected at most 5\d",
+        ),
+        (("problem.n_devices=64",), "n_devices=64 - expected at most 1"),
+        (("experiment=bandit", "outer=bptt"), "outer bptt - expected a differentiable task"),
+    ],
+)
+def test_what_fails_only_after_minutes_is_refused_at_once(words, message):
+    with pytest.raises(BadInput, match=message):
+        preflight.check(_job(*words), 1)
+
+
+def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
+    words = ("experiment=pointmass", "rows={}", "evaluation.references={}")
+    preflight.check(_job(*words), 1)
+    assert not caplog.records
+    preflight.check(_job(*words, "rule.rule.tau=0.0015"), 1)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "Clip.rule.tau=0.0015 s is not resolved by dt=0.001 s: expected dt of at most half of it"
+    )
+    caplog.clear()
+    cells = "{name: refractory, neuron: {name: adex, g_leak: 300, tau_w: 0.1}}"  # C / g_L = 0.94 ms
+    preflight.check(_job(*words, f"network.neuron={cells}"), 1)
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "Feedforward.neuron.neuron.tau_m=0.000936667 s is not resolved by dt=0.001"
+    )
+
+
+def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):
+    words = ("experiment=pointmass", "rows={}", "evaluation.references={}", "network.hidden=[3]")
+    preflight.check(_job(*words, "network.neuron={name: izhikevich}"), 1)
+    assert not caplog.records  # the default method is stable
+    cell = "{name: refractory, neuron: {name: izhikevich, integration: euler}}"
+    preflight.check(_job(*words, f"network.neuron={cell}"), 1)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: "
+        "expected dt of at most "
+        "0.000352 s, or another method of integration"
+    )
+
+
+def test_a_time_constant_that_plays_no_part_is_not_warned_about():
+    def used(rule):
+        return {name.partition(".tau_")[2] for name, _ in preflight._time_constants(rule, "rule")}
+
+    assert used(Eprop()) == {"m", "out"}
+    assert used(Eprop(beta=0.1, rate_cost=1.0)) == {"m", "out", "a", "rate"}
+    assert used(TraceTaylor()) == {"pre_trace", "post_trace"}
+    assert used(TraceTaylor(terms=("post*post_slow*pre_trace",))) == {"pre_trace", "post_slow"}
+    assert used(Clopath()) == {"x", "minus", "plus"} == used(Clopath(u_ref_squared=60.0)) - {"mean"}
+
+
+def test_a_rule_whose_theta_is_not_where_it_says_is_refused_before_a_search():
+    words = ("experiment=pointmass", "rows={}", "evaluation.references={}", "network.hidden=[3]")
+    preflight.check(_job(*words, "rule={name: amplified}"), 1)
+    with pytest.raises(BadInput, match="rule amplified: account: part 'rule'"):
+        preflight.check(_job(*words, "rule={name: amplified, says: []}"), 1)
