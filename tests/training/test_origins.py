@@ -86,12 +86,10 @@ def test_it_starts_where_the_other_ended_and_resumes_exactly(tmp_path: Path):
         ]
         assert files[0] == files[1]
     (folder / "config.yaml").write_text(json.dumps(plain))
-    rows = summary.summarise(folder, job, 1.0)["rows"]
-    assert (rows["wide"]["from"], rows["wide"]["budget"], rows["discovered"]["budget"]) == (
-        "discovered",
-        8,
-        4,
-    )
+    rows = summary.summarise(folder, job, 1.0).trained_rows
+    assert rows["wide"].origin == "discovered"
+    assert rows["wide"].budget == 8
+    assert rows["discovered"].budget == 4
     text = summary_text.render(folder)
     assert "wide starts from discovered: 8 outer steps in all, with those before it." in text
     assert "budget (but for rows that start from others)" in text
