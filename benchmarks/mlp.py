@@ -37,11 +37,19 @@ SQUASH: dict[Nonlinearity, Callable[[Array], Array]] = {
 }
 
 
-def problem(nonlinearity: Nonlinearity) -> MetaProblem:
-    """The framework's side."""
+def problem(
+    nonlinearity: Nonlinearity, sizes: tuple[int, int] = (N_PRE, N_POST), n_steps: int = STEPS
+) -> MetaProblem:
+    """The framework's side.
+
+    Args:
+        nonlinearity: of the hidden layers.
+        sizes: numbers of presynaptic and postsynaptic neurons.
+        n_steps: the length of a life.
+    """
     rule = Mlp(hidden=HIDDEN, nonlinearity=nonlinearity, output="tanh", rate=RATE, scale=1.0)
     lifetime = Lifetime(
-        task=LayeredStream(sizes=(N_PRE, N_POST), n_steps=STEPS),
+        task=LayeredStream(sizes=sizes, n_steps=n_steps),
         network=Feedforward(hidden=(), output=Tanh()),
         genome=Given(),
         slots=(Slot(rule=rule),),
@@ -89,6 +97,11 @@ def life(
     return jnp.mean(lax.scan(body, weights, inputs)[1])
 
 
+def layers_of(rule_theta: Any) -> list[Any]:
+    """The weight and the bias of every layer."""
+    return [(layer["weight"], layer["bias"]) for _, layer in sorted(rule_theta.items())]
+
+
 def scratch(function: Any, *args: Any) -> float:
     """The temporary memory of a compiled function, in MB."""
     return function.lower(*args).compile().memory_analysis().temp_size_in_bytes / 1e6
@@ -98,13 +111,8 @@ def main() -> None:
     for nonlinearity, squash in SQUASH.items():
         ours = problem(nonlinearity)
         batch = jax.jit(ours.sample, static_argnums=(1, 2))(jax.random.key(0), 1, "train")
-        theta = ours.init(jax.random.key(1))
-        layers = [
-            (theta["rules"]["rule"][f"layer_{k}"]["weight"], np.full(n, 0.1, np.float32))
-            for k, n in enumerate((*HIDDEN, 1))
-        ]
-        for k, (_, bias) in enumerate(layers):
-            theta["rules"]["rule"][f"layer_{k}"]["bias"] = jnp.asarray(bias)
+        theta = jax.tree.map(lambda leaf: leaf + 0.01, ours.init(jax.random.key(1)))
+        layers = layers_of(theta["rules"]["rule"])
         weights, inputs = batch.tasks.weights["input_to_output"][0], batch.tasks.inputs[0]
         updates = N_PRE * N_POST * STEPS
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from benchmarks import (
     evolution,
+    mlp,
     native_step,
     plain,
     plain_evolution,
@@ -27,7 +29,7 @@ def test_importing_a_benchmark_leaves_the_process_as_it_is() -> None:
     """A test run that is pinned to one core takes twice its time."""
     script = (
         "import os; before = os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')\n"
-        "import benchmarks.evolution, benchmarks.native_step, benchmarks.run, "
+        "import benchmarks.evolution, benchmarks.mlp, benchmarks.native_step, benchmarks.run, "
         "benchmarks.seeds, benchmarks.spiking\n"
         "assert (os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')) == before"
     )
@@ -72,6 +74,24 @@ def test_evolution_and_the_plain_script_agree() -> None:
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     assert np.ptp(ours) > 0.01
+
+
+@pytest.mark.parametrize("nonlinearity", list(mlp.SQUASH))
+def test_the_network_at_the_synapse_and_the_plain_scripts_agree(nonlinearity: Any) -> None:
+    problem = mlp.problem(nonlinearity, sizes=(5, 4), n_steps=6)
+    batch = jax.jit(problem.sample, static_argnums=(1, 2))(jax.random.key(0), 1, "train")
+    theta = jax.tree.map(lambda leaf: leaf + 0.01, problem.init(jax.random.key(1)))
+    squash = mlp.SQUASH[nonlinearity]
+    data = (batch.tasks.weights["input_to_output"][0], batch.tasks.inputs[0])
+    layers = mlp.layers_of(theta["rules"]["rule"])
+    member = jax.tree.map(lambda leaf: leaf[None], theta)
+    ours = jax.jit(lambda member: problem.losses(member, batch)[0])(member)
+    theirs = mlp.life(mlp.products, squash, False, layers, *data)
+    np.testing.assert_allclose(ours[0], theirs, rtol=1e-5)
+    gradient = jax.jit(problem.value_and_grad)(theta, batch)[1]["rules"]["rule"]
+    plain_gradient = jax.grad(mlp.life, 3)(mlp.matrices, squash, True, layers, *data)
+    for mine, other in zip(mlp.layers_of(gradient), plain_gradient, strict=True):
+        np.testing.assert_allclose(mine[0], other[0], rtol=1e-3, atol=1e-8)
 
 
 SPIKING = spiking.works(n_sparse=40, n_dense=12, networks=2)
