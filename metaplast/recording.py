@@ -101,8 +101,9 @@ class Truth(NamedTuple):
 class HeldOut:
     """The data that training does not see.
 
-    subjects: the share of whole subjects that is kept for the split `heldout`. With fewer than four
-        subjects, the share `trials` of every session is kept instead.
+    subjects: the share of whole subjects that is kept for the split `heldout`. Where that is no
+        whole subject, or there are fewer than four subjects, the share `trials` of every session is
+        kept instead.
     trials: the share of the training subjects' trials that chooses between models (split
         `validation`). They are lived through, but their values are not looked at.
     seed: the seed of the choice of subjects and trials.

@@ -1,7 +1,7 @@
 """Plug-ins by kind and name.
 
 A plug-in is one file, and the name of the file is the registered name. This is the only module that
-dispatches on a string.
+finds a plug-in by a string.
 
 Outside packages join through entry points (`metaplast.rules`, `metaplast.tasks`, ...) or by being
 imported (`--import MODULE`). `find` imports only modules that the rooms and entry points list: a

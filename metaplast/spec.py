@@ -1,7 +1,7 @@
 """`@spec`: frozen, validated, hashable structure. Equal specs share one compiled program.
 
-A spec holds no arrays. YAML and Python go through the same checks. Every field has a default, so
-that `find(kind, name)()` always works.
+A spec holds no arrays. YAML and Python go through the same checks. Every field of a
+plug-in has a default, so that `find(kind, name)()` always works.
 """
 
 import dataclasses

@@ -89,7 +89,7 @@ def equal(a: Array, b: Array) -> Array:
 
 
 def harder(parents: Parents, own: Array) -> Array:
-    """The difference [] between the losses of these lives and of those before.
+    """The difference [] between the losses of the present lives and of the earlier ones.
 
     It is the median over the parents that have lived before, so that losses of different outer
     steps can be compared.

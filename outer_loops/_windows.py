@@ -36,8 +36,8 @@ class UnderWay:
     A unit is a life, or all lives of an antithetic pair.
 
     lives: the lives, with their keys as `Bits`
-    left [n_units]: the windows still to live; 0: the unit is born anew at the next step; -k: the
-        same, for a first life that is k windows short
+    left [n_units]: the windows still to live; 0: the unit is born anew at the next step; -k: it
+        is born for the first time at the next step, to a life that is k windows short
     latest [steps of the longest life]: for each window of a life, the loss of the last window lived
         there, times n_windows
     seen [steps of the longest life]: whether a window was ever lived there

@@ -86,7 +86,7 @@ class Es(AbstractOuterLoop):
         fitness = worst + spread (2 - survived)
 
     worst: the largest finite loss so far
-    spread: worst - the best of this generation, at least 1
+    spread: worst - the best of this generation, at least max(1, |worst| / 1000)
     survived: the share of steps that its lives lasted
 
     Without a healthy member only counters change.

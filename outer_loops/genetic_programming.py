@@ -324,7 +324,7 @@ class GeneticProgramming(AbstractOuterLoop):
 
 
 def _ranked(losses: Array, metrics: Metrics) -> Array:
-    """Losses as they are where finite; the others the larger, the earlier their lives ended."""
+    """Finite losses as they are. Other losses are larger, and grow as their lives end earlier."""
     largest = _selection.LARGEST
     worse = largest * (2.0 - jnp.mean(metrics["survived"], axis=1))
     return jnp.where(jnp.isfinite(losses), jnp.clip(losses, -largest, largest), worse)

@@ -23,10 +23,10 @@ class TruncatedBptt(AbstractDescent):
     The gradient is biased. It leaves out the effect of theta in earlier windows, so that slow
     effects are not seen at all. With one window to a life it is `bptt`.
 
-    The lives of a batch are spread over the windows of a life. All are born at the first step, and
-    the first of life i is i n_windows / n_tasks windows short. A life that is not finite is left
-    out, counted in `diverged`, and born anew at the next step. optimiser, schedule, clip: see
-    `AbstractDescent`.
+    The lives of a batch are spread over the windows of a life. All are born at the first step. The
+    first life in place i is i n_windows / n_tasks windows shorter than a whole one. A life that is
+    not finite is left out, counted in `diverged`, and born anew at the next step.
+    optimiser, schedule, clip: see `AbstractDescent`.
 
     Metrics:
     `loss`: of a whole life, each window of it as last lived.

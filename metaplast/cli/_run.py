@@ -26,7 +26,7 @@ def start(
         kind: the kind of run.
         request: the config and the options.
         run_dir: the folder; None: a new one.
-        jobs: rows at a time; None: as many as the machine has room for.
+        jobs: rows at a time; None: two where there are two cores and memory for two, else one.
         modules: plug-ins that workers import.
         as_json: whether the result is printed as JSON.
         quiet: whether no progress is shown.

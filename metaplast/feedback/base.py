@@ -79,9 +79,10 @@ def reverse_walk(
     conditions: B = W, instant transmission, and cells without memory that do not compete. Elsewhere
     the sign is right, edge by edge, and three factors are left out. The first is the share of the
     sent signal that arrives in this step. The second is d potential / d drive. At a conductance it
-    goes with the distance to the reversal potential, and s holds on the threshold's side of that.
-    The third is the effect of a unit's drive on its competitors. A port `tap` (recorded cells)
-    returns credit as the synapses that it stands for would.
+    is proportional to the distance to the reversal potential. The sign s is right while the
+    potential is on the threshold's side of the reversal potential. The third is the effect of a
+    unit's drive on its competitors. A port `tap` (recorded cells) stands for synapses, and returns
+    credit as they would.
 
     Args:
         wiring: the graph.

@@ -22,8 +22,9 @@ class Target(AbstractFeedback):
     target [n_out]: desired output.
     B_l [n_l, n_out]: N(0, gain^2 / n_out), redrawn in every life.
 
-    The minus: error = d loss / d activity = output - target falls with the target, and for one-hot
-    targets -target has the sign of the error where target = 1 (up to a constant, everywhere).
+    The minus sign: the error d loss / d activity = output - target falls when the target rises. For
+    one-hot targets, -target has the sign of the error where target = 1, and differs from that sign
+    by a constant elsewhere.
     Hidden populations can learn before the output is known. Their credit never vanishes, so the
     rule needs a bound or a decay.
 

@@ -33,8 +33,8 @@ class Certainty(NamedTuple):
 def intervals_result(certainty: Certainty) -> IntervalsResult | None:
     """The intervals that count, for fit.json.
 
-    Each reaches from edge to edge of the interval over subjects and the one of the refits, where
-    any were made. It has no ends for a number that the data do not settle.
+    Each interval covers the interval over subjects and the interval of the refits, where refits
+    were made. It has no ends for a number that the data do not settle.
     """
     numbers, refits = certainty
     if numbers is None:
@@ -70,7 +70,7 @@ def bootstrap_result(
 ) -> BootstrapResult | None:
     """The number of refits, with the intervals and directions that count, for fit.json.
 
-    Those are the ones of `intervals` where it knows them, else the ones of the refits.
+    They come from `intervals`. Where `intervals` has none, they come from the refits.
     """
     if refits is None and intervals is None:
         return None

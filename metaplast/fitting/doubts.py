@@ -78,7 +78,7 @@ def nothing_to_explain(fit: FitResult, null: str) -> str | None:
 
 
 def without_scale(fit: FitResult, null: str) -> str:
-    """The reason for which nothing can be said as a share of what a null model leaves."""
+    """The reason why an explained share cannot be computed against a null model."""
     model = fit.nulls.get(null) or fit.rows.get(null)
     if model is None or model.splits["heldout"].deviance is None:
         return f"the null model {null} diverges on held-out data"

@@ -70,8 +70,8 @@ def history_glm(
 
     w_t, y_t: weight and value of a training row, the only rows that it is fitted to.
     features: standardised by these rows.
-    strength: one for all units, the one of STRENGTHS with the least deviance on `validation`; of
-        equals the stronger.
+    strength: one strength for all units. It is the entry of STRENGTHS with the least deviance on
+        `validation`, and the strongest of several such entries.
 
     Links: gaussian eta; poisson exp(eta), at most twice the largest count of the training rows;
     bernoulli log odds; categorical softmax.

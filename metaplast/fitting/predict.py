@@ -77,7 +77,8 @@ def drawn(
     a clamped recording stay. Measured final weights are those of the lives plus gaussian noise.
 
     Args:
-        lifetime, theta: the rule in its network.
+        lifetime: the network of the rule.
+        theta: the numbers of the rule.
         sessions: stacked.
         key: of the lives and of the draws.
         spread []: standard deviation of the noise of values, where the likelihood has one, and of

@@ -213,10 +213,10 @@ class IntervalsResult:
     n: how many of them.
     ci95: {name: interval}, without ends for a number that the data leave open.
     open: combinations along which predictions stay the same.
-    settled: what the data say of open numbers all the same.
+    settled: combinations of open numbers that the data settle.
     separated: numbers along which choices are predicted without fault.
-    alone: numbers that one subject (or session) settles by itself, so that the others say nothing
-        of them.
+    alone: numbers that one subject (or session) settles by itself. The data of the others do not
+        depend on them.
     swaps: combinations of kept and left-out numbers that the data do not tell apart.
     condition: of the Fisher information, at unit information of every number.
     directions: the loosest first.

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 FIRST = 1000  # rows that a linear program begins with
-MORE = 1000  # violated rows that it takes in at a time
+MORE = 1000  # violated rows that are added to the program at a time
 RISE = 1e-5  # below it a direction gains nothing, in units of rows scaled to at most 1
 VIOLATED = 1e-6
 
@@ -56,7 +56,9 @@ class Separation:
             self.working = np.concatenate([self.working, new])
 
     def moves(self, number: np.ndarray) -> bool:
-        """Whether a number with this derivative [n] can go to infinity at no choice's expense."""
+        """Whether a number with this derivative [n] can go to infinity while no choice gets less
+        probable.
+        """
         within = number @ self.within
         size = np.abs(within).max(initial=0.0)
         return size > 0 and any(self.most(sign * within / size) > 1e-4 for sign in (1.0, -1.0))

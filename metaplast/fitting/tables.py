@@ -127,7 +127,7 @@ def number_lines(fit: FitResult) -> list[tuple[str, ...]]:
 
 
 def _undetermined(fit: FitResult) -> dict[str, float | None]:
-    """The numbers without an interval, at 0: the table says so of a number at 0 too."""
+    """The numbers whose interval has no ends, as 0: the table lists them although they are 0."""
     return {name: 0.0 for name, bounds in fit.number_bounds.items() if bounds.low is None}
 
 

@@ -13,9 +13,11 @@ from metaplast.wiring import Wiring
 @register("genome", "random")
 @spec
 class Random(AbstractGenome):
-    """Weights that are drawn anew in every life: w ~ N(0, (gain exp(theta_e))^2 / fan-in).
+    """Weights that are drawn anew in every life: w ~ N(0, s^2 / fan-in).
 
-    e is the edge, and gain its own gain.
+        s = gain exp(log_gain)
+
+    gain: of the edge.
 
     Args:
         learn_gain: whether theta holds one `log_gain` [] per edge, 0 at the start; otherwise

@@ -1,6 +1,6 @@
 """Sums over many synapses that a rule may read.
 
-They are computed from the weights, and only where a rule reads them:
+They are computed from weights and signals, and only where a rule reads them:
 
     pre.returned_i = sum_j w_ji y_j
     pre.weight_sum_i = sum_j w_ji

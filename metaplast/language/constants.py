@@ -34,7 +34,7 @@ def value(rule: Any, theta: Theta, name: str) -> float | Array:
 
 
 def log_for(number: float, wanted: float) -> float:
-    """The log_<name> with which a constant acts as another number.
+    """The value of log_<name> that makes a constant act as another number.
 
     Args:
         number: the constant.
@@ -44,7 +44,7 @@ def log_for(number: float, wanted: float) -> float:
 
 
 def log_of(rule: Any, name: str, other: Any, theta: Theta) -> float:
-    """The log_<name> with which a rule has the number that another rule has.
+    """The value of log_<name> that gives a rule the number of another rule.
 
     Args:
         rule: the rule that holds log_<name>.

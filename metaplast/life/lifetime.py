@@ -234,8 +234,8 @@ class Lifetime:
     def _synapses_at_birth(self, theta: Theta, task: Any, key: Key) -> dict[str, Synapses]:
         """The synapses that the genome draws.
 
-        They are within their bounds already where an update may leave silent synapses alone, which
-        is where a side of the edge sends spikes.
+        Where a side of the edge sends spikes, an update may leave silent synapses as they are. The
+        weights of such an edge are put within their bounds here.
         """
         wiring = self.wiring()
         drawn = self.genome.weights(theta["genome"], wiring, task, key)

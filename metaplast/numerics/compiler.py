@@ -67,7 +67,7 @@ class Program(Generic[P, R]):
 
 @cache
 def _jitted(program: Program[..., Any]) -> Any:
-    """The jitted function, made when it is first needed: only then the device is known."""
+    """The jitted function. It is made at the first call, because the device is known only then."""
     return jax.jit(program.__wrapped__, static_argnames=program.static, compiler_options=options())
 
 

@@ -87,7 +87,7 @@ def spread(one: Callable[[Array], Any], layout: Layout, reduce_second: bool = Fa
 
 
 def _even_chunk(per_device: int, limit: int) -> int:
-    """The size of a chunk: at most `limit`, rather a somewhat smaller one than padded lives."""
+    """The size of a chunk: at most `limit`, and somewhat smaller where that avoids padded lives."""
     largest = min(limit, per_device)
     for size in range(largest, largest // 2, -1):
         if per_device % size == 0:

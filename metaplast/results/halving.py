@@ -227,9 +227,9 @@ def _lives(problem: MetaProblem, theta: Theta, batch: Batch, draw: Array) -> dic
 
 
 def _nearly(synapses: dict[str, Synapses], draw: Array, key: Key) -> dict[str, Synapses]:
-    """The same first weights; under draw 1 each nearer to 0 by up to LAST_BITS of itself.
+    """The same first weights for draw 0. For draw 1 each is smaller by up to the share LAST_BITS.
 
-    Nearer to 0, so that bounds hold.
+    Smaller weights stay within their bounds.
     """
     moved = {}
     for index, (name, edge) in enumerate(sorted(synapses.items())):

@@ -100,9 +100,9 @@ def acting(law: str, value: Numbers, leaf: np.ndarray) -> Numbers:
 def obeyed(bench: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
     """Whether the fields of a rule obey a law.
 
-    Two rules are compared at every probe. One is the rule itself. The other is the rule with the
-    acting numbers in its fields, and with the leaf of such a rule. Where the law holds, both change
-    weights alike.
+    Two rules are compared at every probe. The first is the rule itself. The second has the acting
+    numbers in its fields, and its leaf is the one at which a field acts as it stands. Where the law
+    holds, both change weights alike.
 
     Args:
         bench: the rule.
@@ -186,7 +186,7 @@ def _bears_name(leaf: str, field: str) -> bool:
 def doubtful(
     bench: Bench, unexplained: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
 ) -> tuple[str, ...]:
-    """The fields that may act neither as they stand nor by a law in `moved`.
+    """The fields whose value may not be the number that acts, and that obey no law in `moved`.
 
     A field is doubtful where it only gives the start of an unexplained leaf, and where an
     unexplained leaf moves it by no known law.

@@ -48,8 +48,8 @@ class Rule:
     edges: edges on which it was learned; empty for a known rule.
     connections: {edge: sizes and spec} of these edges.
     reads: fields of the view that it reads, as measured.
-    reach: farthest source of these fields, see metaplast.rules.
-    clock: clock of its updates, see metaplast.rules.
+    reach: farthest source of these fields, see metaplast.language.grammar.reach.
+    clock: clock of its updates, see metaplast.rules.base.AbstractRule.
     dt: seconds of a step in training; None: any.
     activity_reference: hertz that an activity of 1 stands for.
     formula: the rule as text.

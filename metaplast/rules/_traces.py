@@ -63,9 +63,9 @@ def among(
 ) -> Array:
     """The product spikes^power prod trace^n at every neuron [n].
 
-    Each spike finds the traces of its own neuron as they are just before it. Several spikes in one
-    step (a count m > 1) are the limit of close ones. The k-th spike finds x + k - 1, or 1 from the
-    second spike on under `nearest`.
+    Each spike finds the traces of its own neuron as they are just before it. A count m > 1
+    in one step stands for m spikes in close succession. The k-th of them finds the trace x + k - 1.
+    Under `nearest` the second and all later ones find 1.
 
     Args:
         spikes: their number at every neuron [n].

@@ -36,7 +36,7 @@ class Clopath(TermRule):
     spike_height: the u of a postsynaptic spike, in mV, in every term.
     spike_width: seconds. A neuron that is reset at once shows nothing of its upswing, and the
         authors hold a spike for 2 ms. With 0, u and dt are taken as they are.
-    delay: steps by which u- and u+ are read later still (the authors' code: 2 at 1 ms).
+    delay: additional steps by which u- and u+ are read later (the authors' code: 2 at 1 ms).
     u_ref_squared: mV^2. With 0, F = 1. With a positive number (60 mV^2), F = m^2 / u_ref_squared.
     m: [u - theta_minus]_+ low-passed over tau_mean, which a new trial keeps. (The authors' code has
         the mean of the square over 1.2 s. NEST has the low-pass of u- itself.)

@@ -49,7 +49,7 @@ class Means:
 
     progress: shows how far each stage is.
     say: shows a line of text.
-    jobs: rows at a time; None: as many as the machine has room for.
+    jobs: rows at a time; None: two where there are two cores and memory for two, else one.
     modules: plug-ins that every worker process imports first.
     """
 

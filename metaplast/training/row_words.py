@@ -55,7 +55,10 @@ def on_dt(summaries: Sequence[RunSummary]) -> list[str]:
 
 
 def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
-    """{row: facts} of several runs: the facts of the first run, with the worst verdict of all."""
+    """{row: facts} of several runs: the facts of the first run, with the worst verdict of all.
+
+    The searched row is marked `too_long` where half of dt changed its results in any run.
+    """
     is_too_long = any(halving.too_long(summary.halving) for summary in summaries)
     facts = {}
     for name, row in summaries[0].rows.items():
