@@ -1,6 +1,5 @@
 """The files of a comparison: compare.json, and one file per finished training."""
 
-import json
 from pathlib import Path
 
 from metaplast.registry import BadInput
@@ -28,7 +27,7 @@ def read_comparison(path: Path) -> LoopComparison:
     """
     if not (path / FILE).is_file():
         raise BadInput(f"{path}", "a finished comparison", f"metaplast resume {path}")
-    return from_json(json.loads((path / FILE).read_text()), f"{path / FILE}")
+    return from_json(folder.read_json(path / FILE), f"{path / FILE}")
 
 
 def write_training(file: Path, training: LoopTraining) -> None:
@@ -38,4 +37,4 @@ def write_training(file: Path, training: LoopTraining) -> None:
 
 def read_training(file: Path) -> LoopTraining:
     """Read the file of one training. Raises: BadInput for a file of another form."""
-    return training_from_json(json.loads(file.read_text()), f"{file}")
+    return training_from_json(folder.read_json(file), f"{file}")

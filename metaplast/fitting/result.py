@@ -1,10 +1,11 @@
 """The result of a fit as types: built once, written to fit.json, and read back from it."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from metaplast.registry import BadInput
+from metaplast.results.typed_json import check_schema
 from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -355,8 +356,19 @@ def write_result(run: Path, result: FitResult) -> None:
 
 
 def read_result(run: Path) -> FitResult:
-    """Read fit.json, also one that an earlier version wrote."""
-    return from_json(json.loads((run / FILE).read_text()))
+    """Read fit.json, also one that an earlier version wrote.
+
+    Raises: BadInput for another schema, or a file of another form.
+    """
+    file = run / FILE
+    plain = folder.read_json(file)
+    check_schema(plain, SCHEMA, f"{file}")
+    try:
+        return from_json(plain)
+    except (KeyError, TypeError, AttributeError):
+        raise BadInput(
+            f"{file}, of another form", SCHEMA, "open it with the version that wrote it"
+        ) from None
 
 
 def to_json(result: FitResult) -> Plain:

@@ -3,7 +3,6 @@
 row.safetensors holds its arrays, row.json everything else. row.json marks a finished row.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,7 @@ def _float(value: float | None) -> float:
 
 def read(where: Path, problem: MetaProblem) -> Row:
     """Read the files of a finished row, whose theta the problem shapes."""
-    facts = json.loads((where / FACTS).read_text())
+    facts = folder.read_json(where / FACTS)
     named = load_file(where / ARRAYS)
     like = jax.eval_shape(problem.init, jax.random.key(0))
 

@@ -190,6 +190,21 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """The plain data of a JSON file.
+
+    Raises:
+        BadInput: the file is not JSON.
+        OSError: the file cannot be read.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise BadInput(
+            f"{path}, damaged", "JSON as metaplast wrote it", "restore the file, or run again"
+        ) from None
+
+
 def sync(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)

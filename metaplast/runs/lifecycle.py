@@ -7,7 +7,6 @@ A kind of run is a folder of this package with a `kind.py`, which holds one `Kin
 import hashlib
 import importlib
 import importlib.util
-import json
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -210,7 +209,7 @@ def _recorded(kind: Kind[Any], run: Path) -> Request:
     if not kind.marker:
         # The checkpoints of each row hold the digest of their config.
         return Request(plain)
-    options = json.loads((run / kind.marker).read_text())
+    options = folder.read_json(run / kind.marker)
     # A fit of version 0.1 has no digest.
     digest = options.pop("config", None)
     if digest not in (None, _digest((run / CONFIG).read_text())):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from metaplast.results.summary import FILE, GapClosed, RowScore, gap_to_json, score_to_json
 from metaplast.results.typed_json import Plain, check_schema, from_plain
-from metaplast.runs.folder import write_json
+from metaplast.runs.folder import read_json, write_json
 from metaplast.runs.job import Run
 from metaplast.runs.same_setting import runs_by_setting
 from metaplast.training import group, side_by_side, summary_text
@@ -86,7 +86,7 @@ def conclude(path: Path, runs: Sequence[Run], wall_s: float) -> None:
 
 def read_group(path: Path) -> GroupResult:
     """Read group.json of a group's folder. Raises: BadInput for a file of another form."""
-    plain = json.loads((path / RESULT).read_text())
+    plain = read_json(path / RESULT)
     check_schema(plain, SCHEMA, f"{path / RESULT}")
     return from_plain(GroupResult, plain, f"{path / RESULT}")
 

@@ -1,6 +1,5 @@
 """The record of a finished row of a table, as in row.json."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from pydantic import BeforeValidator
 
 from metaplast.results.summary import HalvingResult, SearchRecord, halving_to_json
 from metaplast.results.typed_json import Plain, from_plain
+from metaplast.runs.folder import read_json
 
 FILE = "row.json"
 
@@ -51,4 +51,4 @@ def read_record(folder: Path) -> RowRecord:
     Raises: BadInput for a file of another form.
     """
     file = folder / FILE
-    return from_plain(RowRecord, json.loads(file.read_text()), f"{file}")
+    return from_plain(RowRecord, read_json(file), f"{file}")

@@ -1,6 +1,5 @@
 """The summary of a finished run: made from its rows, written to summary.json, and read back."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +55,7 @@ def read_summary(run: Path) -> RunSummary:
 
     Raises: BadInput for a file of another form.
     """
-    return from_json(json.loads((run / FILE).read_text()), f"{run / FILE}")
+    return from_json(folder.read_json(run / FILE), f"{run / FILE}")
 
 
 def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
