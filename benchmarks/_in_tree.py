@@ -8,9 +8,9 @@ python -P _in_tree.py judge RUN OUT
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from metaplast.cli import _setup
+from metaplast.spec import Plain
 
 if __name__ == "__main__":
     _setup.prepare()  # before JAX: the programs that training compiled are found again
@@ -24,7 +24,6 @@ from metaplast.runs.job import Config, parse
 from metaplast.runs.metrics import plain_number
 from metaplast.runs.row_files import theta_of
 
-Plain = dict[str, Any]
 UNTRAINED = ("prototype", "references")  # in older trees and in newer ones
 
 

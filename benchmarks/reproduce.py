@@ -18,12 +18,12 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from benchmarks import results_page
 from metaplast.results.summary import DIFFERENCE, gap_to_json, row_to_json, score_to_json
 from metaplast.runs.config import Sources, compose, read_file
 from metaplast.runs.environment import environment
+from metaplast.spec import Plain
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
 
@@ -38,7 +38,6 @@ QUICK = (
 )
 PACKAGES = ("jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")
 """Bits depend on these packages, besides the code."""
-Plain = dict[str, Any]
 
 
 def published() -> dict[str, Plain]:

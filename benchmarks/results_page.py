@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-Plain = dict[str, Any]
+from metaplast.spec import Plain
+
 HEAD = """# Results
 
 Every number here comes from a JSON in benchmarks/results, which

@@ -9,9 +9,8 @@ from metaplast.fitting.kind import plan_of
 from metaplast.runs import lifecycle
 from metaplast.runs.job import Job
 from metaplast.runs.lifecycle import Means, Request
+from metaplast.spec import Plain
 from metaplast.training.kind import KIND as TRAINING
-
-Plain = dict[str, Any]
 
 
 def nothing(*progress: object) -> None:

@@ -71,9 +71,10 @@ def command(
     Example: metaplast compare experiment=oja --loops bptt,pes,es compare.cpu_s=10
 
     RUN_DIR names finished runs. Runs that differ in their seed are pooled, with t intervals over
-    runs (splits). Runs of several worlds have another task or network and the same rows. They are
-    laid side by side, with the mean of every row in each world, and with the paired difference of a
-    row to the best reference. By default the reference is one of the rows with the exact gradient.
+    runs (splits). Runs of several settings have another task or network and the same rows. They
+    are laid side by side, with the mean of every row in each setting, and with the paired
+    difference of a row to the best reference. By default the reference is one of the rows with the
+    exact gradient.
     Fits are laid side by side too, with one line for every setting over its seeds.
     """
     words = [text for text in what if _WORD.match(text)]
@@ -117,6 +118,6 @@ def _compare_runs(paths: list[Path], row: str, against: tuple[str, ...], out: Pa
 
         fix = reader_of(str(paths[0])) or f"did you mean experiment={paths[0]}?"
         raise BadInput(f"{paths[0]}", "a run folder, or words", fix)
-    from metaplast.runs.lifecycle import Comparison, kind_of
+    from metaplast.runs.lifecycle import CompareOptions, kind_of
 
-    click.echo(kind_of(paths[0]).compare(paths, Comparison(row, against, out)))
+    click.echo(kind_of(paths[0]).compare(paths, CompareOptions(row, against, out)))

@@ -15,7 +15,7 @@ from metaplast.results.loop_comparison import FILE, to_json
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Config, Job
-from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
 from metaplast.runs.spans import duration
 from metaplast.settings.compare import Compare
 from metaplast.settings.names import DISCOVERED
@@ -77,7 +77,7 @@ class Comparing(Kind[ComparingPlan]):
         lines = [f"{name:8} {file}" for name, file in files]
         return "\n\n".join([loops.render(comparison), "\n".join(lines)])
 
-    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+    def compare(self, paths: Sequence[Path], how: CompareOptions) -> str:
         return "\n\n".join(self.render(path) for path in paths)
 
 

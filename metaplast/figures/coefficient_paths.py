@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -11,9 +10,9 @@ from metaplast.figures.coefficients import ends
 from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.figures.style import FAINT, PALETTE, hide, plt, save
 from metaplast.results.numbers import json_tree
+from metaplast.spec import Plain
 
 Course = Mapping[str, Sequence[float]]  # number -> values along the outer steps
-Plain = dict[str, Any]
 
 
 def part(

@@ -11,7 +11,7 @@ from metaplast.fitting.run import FitPlan, fit_all
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import parse
-from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
 
 
 class Fitting(Kind[FitPlan]):
@@ -43,7 +43,7 @@ class Fitting(Kind[FitPlan]):
             return json.dumps(json.loads((path / FILE).read_text()))
         return terminal.render(path)
 
-    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+    def compare(self, paths: Sequence[Path], how: CompareOptions) -> str:
         return compare.compare(paths, how.row, how.out)
 
 

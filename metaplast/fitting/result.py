@@ -2,19 +2,19 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from metaplast.registry import BadInput
 from metaplast.results.typed_json import check_schema
 from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED
+from metaplast.spec import Plain
 from metaplast.tasks import SPLITS, Split
 
 SCHEMA = "metaplast.fit/1"
 FILE = "fit.json"
 NO_PLASTICITY = "no_plasticity"  # the row that learns nothing, and the null of that name
 
-Plain = dict[str, Any]
 Weights = dict[str, float | None]  # a combination of numbers: name of a number -> its weight
 
 

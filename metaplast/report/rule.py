@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
@@ -14,6 +13,7 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.runs import folder
+from metaplast.spec import Plain
 
 SCHEMA = "metaplast.inspect/1"
 SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")
@@ -23,7 +23,6 @@ LIMITS = (
     "Scores and provenance are what the file says; formula, coefficients and surfaces are computed "
     "from its numbers.",
 )
-Plain = dict[str, Any]
 Fact = tuple[str, str]  # a name and its value, as the head of a page shows them
 
 

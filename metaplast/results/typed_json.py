@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from metaplast.registry import BadInput
+from metaplast.spec import Plain
 
-Plain = dict[str, Any]
 T = TypeVar("T")
 
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]

@@ -26,11 +26,10 @@ from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
-from metaplast.spec import decode, encode, explain
+from metaplast.spec import Plain, decode, encode, explain
 
 AWAY = 0.03
 """The distance of leaves from their start at which a formula is tried."""
-Plain = dict[str, Any]
 
 
 def node_of(rule: AbstractRule, theta: Theta) -> Node:

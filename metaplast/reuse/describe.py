@@ -17,9 +17,7 @@ from metaplast.reuse.ask import account_of
 from metaplast.reuse.reference import reference
 from metaplast.reuse.rule_file import flatten
 from metaplast.signals import Theta
-from metaplast.spec import encode
-
-Plain = dict[str, Any]
+from metaplast.spec import Plain, encode
 
 
 def describe_rule(

@@ -33,6 +33,7 @@ from metaplast.language.account import LAWS, LISTED, Account, Shows, from_plain
 from metaplast.language.grammar import MAX_TERMS, REACHES, parse, reach
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
+from metaplast.spec import Plain
 
 SCHEMA = "metaplast.rule/1"
 CLOCKS = ("event", "time", "mixed", "trial")
@@ -49,7 +50,6 @@ REFERENCE_SHAPE = (4, 2, 3)
 """Steps, postsynaptic neurons and presynaptic neurons of a reference vector."""
 _NAME = re.compile(r"\w[\w-]{0,63}")
 _FIX = "write it again with save_rule"
-Plain = dict[str, Any]
 
 
 class Entry(NamedTuple):

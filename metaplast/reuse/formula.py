@@ -6,7 +6,7 @@ between the brackets of a sum follows the term grammar.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,12 +19,12 @@ from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, 
 from metaplast.reuse._tree import Formula, Trace
 from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
+from metaplast.spec import Plain
 
 NEGLIGIBLE = 1e-3
 """A share of the largest coefficient c_k. A smaller term is counted and not printed."""
 # Fields of a rule that keeps traces. They name the conventions of the traces.
 _CONVENTIONS = ("pairing", "at_post_spike", "at_pre_spike")
-Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 
 

@@ -29,11 +29,10 @@ from metaplast.reuse.text import quote
 from metaplast.reuse.view import check_step, check_weights, complete
 from metaplast.rules.base import AbstractRule, Clock
 from metaplast.signals import RuleState, SynapseView, Theta
-from metaplast.spec import decode, explain
+from metaplast.spec import Plain, decode, explain
 
 MAX_STATE = 2**24
 """The most numbers in the state of a rule on a tiny connection."""
-Plain = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

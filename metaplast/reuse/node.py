@@ -12,8 +12,8 @@ from metaplast.registry import BadInput, current_name
 from metaplast.reuse.document import entries
 from metaplast.reuse.rule_file import subtree
 from metaplast.reuse.text import printable
+from metaplast.spec import Plain
 
-Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 Number = float | int | str
 

@@ -27,6 +27,7 @@ from safetensors.numpy import save as pack_tensors
 from metaplast.registry import BadInput
 from metaplast.reuse.document import SCHEMA, check
 from metaplast.reuse.text import quote
+from metaplast.spec import Plain
 
 MAX_BYTES = 64 * 2**20
 MAX_HEADER = 4 * 2**20
@@ -36,7 +37,6 @@ MAX_DEPTH = 24
 CHECKSUM = "sha256"
 """The key of the checksum in a document."""
 DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64), "I32": np.dtype(np.int32)}
-Plain = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,8 +31,8 @@ from metaplast.runs.yaml_text import (
     text,
     text_keys,
 )
+from metaplast.spec import Plain
 
-Plain = dict[str, Any]
 GROUPS = (
     "experiment",
     "task",

@@ -58,7 +58,7 @@ class Means:
     modules: tuple[str, ...] = ()
 
 
-class Comparison(NamedTuple):
+class CompareOptions(NamedTuple):
     """The form of a comparison of finished runs.
 
     row: the row whose differences to a reference are shown.
@@ -126,7 +126,7 @@ class Kind(ABC, Generic[Plan]):
         """The result of a run as text or as JSON. Raises: BadInput for an unfinished run."""
 
     @abstractmethod
-    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+    def compare(self, paths: Sequence[Path], how: CompareOptions) -> str:
         """A table that lays finished runs side by side. Raises: BadInput for an unfinished run."""
 
     def demand_whole(self, path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from metaplast.registry import BadInput
 from metaplast.runs.config import read_file
+from metaplast.spec import Plain
 
 FREE = ("seed", "checkpoint_every", "logging", "compare", "note")
 """Fields in which runs of one setting may differ."""
-Plain = dict[str, Any]
 
 
 def runs_by_setting(runs: Sequence[Path]) -> dict[str, list[Path]]:

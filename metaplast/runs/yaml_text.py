@@ -17,8 +17,8 @@ from yaml.error import MarkedYAMLError
 from yaml.reader import ReaderError
 
 from metaplast.registry import BadInput
+from metaplast.spec import Plain
 
-Plain = dict[str, Any]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
 MAX_SHOWN = 200

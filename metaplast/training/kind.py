@@ -9,7 +9,7 @@ from metaplast.runs import folder, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Run, check_job, parse
-from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
 from metaplast.runs.workers import Workers
 from metaplast.training import group, group_result, side_by_side
 from metaplast.training.table_run import train_and_judge
@@ -65,7 +65,7 @@ class Training(Kind[TrainingPlan]):
     def render(self, path: Path, as_json: bool = False) -> str:
         return group_result.as_json(path) if as_json else group_result.render(path)
 
-    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+    def compare(self, paths: Sequence[Path], how: CompareOptions) -> str:
         return side_by_side.compare(paths, how.row, how.against)
 
     def demand_whole(self, path: Path) -> None:

@@ -32,7 +32,7 @@ Tick = Callable[[Path, int], None]
 """tick(folder of a row, outer steps done)"""
 
 
-class Training(NamedTuple):
+class TrainingState(NamedTuple):
     """The state of a training, as a checkpoint holds it.
 
     outer: state of the outer loop.
@@ -62,7 +62,7 @@ class Trainee(NamedTuple):
     config: Config
     digest: str
     step: int
-    state: Training
+    state: TrainingState
     watched: bool = False
 
     @property
@@ -96,7 +96,7 @@ def enlist(
     begun = train.begin(problem, outer, config.seed, config.outer_loop().hyper(), theta)
     n = 1 + len(candidate_steps(outer.n_steps, config.evaluation.candidates))
     candidates = jax.tree.map(lambda x: np.stack([x] * n), jax.device_get(outer.theta(begun)))
-    state = Training(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
+    state = TrainingState(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
     forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
     last_step = last_logged_step(folder / "metrics.jsonl")
     restored = checkpoint.restore(folder, forms, digest, last_step)
@@ -231,7 +231,7 @@ def _after(
             candidates,
             theta,
         )
-    return trainee._replace(step=step, state=Training(run.state, candidates, bad, run.watch))
+    return trainee._replace(step=step, state=TrainingState(run.state, candidates, bad, run.watch))
 
 
 def candidate_steps(total: int, n: int) -> list[int]:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -34,6 +34,7 @@ from metaplast.runs.metrics import read
 from metaplast.runs.row_files import theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED
+from metaplast.spec import Plain
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -43,7 +44,6 @@ OURS = (DISCOVERED, "discovered_synapse")
 """Rows that figures draw in the colour of the searched rule."""
 
 RULE_FILE = "rule.safetensors"
-Plain = dict[str, Any]
 Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
 

@@ -1,7 +1,4 @@
-"""Several settings side by side: the score of every row, and the gap of one row to a reference.
-
-The text that is printed calls a setting a world.
-"""
+"""Several settings side by side: the score of every row, and the gap of one row to a reference."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +45,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
         return summary_text.pooled(list(runs))
     if len(groups) > len(ascii_uppercase):
         raise BadInput(
-            f"{len(groups)} worlds", f"at most {len(ascii_uppercase)}", "compare fewer at a time"
+            f"{len(groups)} settings", f"at most {len(ascii_uppercase)}", "compare fewer at a time"
         )
     settings = []
     for key, (label, folders) in zip(ascii_uppercase, groups.items(), strict=False):
@@ -57,7 +54,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     for setting in settings:
         if setting.pool.metric != first.metric or set(setting.pool.means) != set(first.means):
             raise BadInput(
-                f"{len(groups)} worlds",
+                f"{len(groups)} settings",
                 "the same rows and metric in each",
                 "compare them one by one",
             )
@@ -92,7 +89,7 @@ def _legend(settings: Sequence[_Setting]) -> list[str]:
     """One line for every setting."""
     lines = []
     for setting in settings:
-        label = setting.label or "the world of the first run"
+        label = setting.label or "the setting of the first run"
         lines.append(f"{setting.key}  {label}; {len(setting.runs)} runs")
     return lines
 
@@ -120,7 +117,7 @@ def _gaps(settings: Sequence[_Setting], row: str, against: Sequence[str]) -> lis
     """The table of differences: one line for every setting."""
     metric = settings[0].pool.metric
     head = (
-        "world",
+        "setting",
         row,
         "best of the references",
         metric,

@@ -48,7 +48,7 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
     values = {}
     for name, runs_of_row in rows.items():
         values[name] = [np.asarray(scores[metric], np.float64) for scores in runs_of_row]
-    changes = " ".join(words) or "the world they were trained in"
+    changes = " ".join(words) or "the setting they were trained in"
     head = f"{len(runs)} run(s), every row as it was trained, in: {changes}"
     # The effect of half of dt was measured under the old config.
     discovered = replace(trained.facts[DISCOVERED], too_long=False)

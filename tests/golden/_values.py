@@ -7,7 +7,6 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +21,11 @@ from metaplast.runs.config import read_file
 from metaplast.runs.job import parse
 from metaplast.runs.metrics import read
 from metaplast.settings.names import DISCOVERED
+from metaplast.spec import Plain
 from metaplast.training import train_row as row
 
 FOLDER = Path(__file__).parent / "v0_1"
 STEPS, DT, N_POST, N_PRE = 4, 1e-3, 2, 3
-Plain = dict[str, Any]
 OWN_WORLD = {
     "task": {"name": "golden_echo"},
     "network": {"name": "golden_pair"},

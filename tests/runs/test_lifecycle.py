@@ -13,7 +13,7 @@ from metaplast.runs import lifecycle
 from metaplast.runs.counted import Counted
 from metaplast.runs.environment import environment
 from metaplast.runs.folder import Busy, fresh_path
-from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
 
 
 class CountingPlan(NamedTuple):
@@ -50,7 +50,7 @@ class Counting(Kind[CountingPlan]):
     def render(self, path: Path, as_json: bool = False) -> str:
         return "counted"
 
-    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+    def compare(self, paths: Sequence[Path], how: CompareOptions) -> str:
         return " ".join(path.name for path in paths)
 
 

@@ -70,10 +70,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
-def test_worlds_stand_side_by_side(runs):
+def test_settings_stand_side_by_side(runs):
     legend, means, gaps, apart = compare(runs).split("\n\n")
     assert legend.splitlines() == [
-        "A  the world of the first run; 2 runs",
+        "A  the setting of the first run; 2 runs",
         "B  task.shots=5; 1 runs",
     ]
     lines = {line.split()[0]: line.split()[1:] for line in means.splitlines()[2:]}
@@ -95,7 +95,7 @@ def test_the_reference_and_the_row_may_be_named(runs):
     assert gaps[2].split()[:5] == ["A", "0.800", "discovered", "0.600", "-0.200"]
 
 
-def test_seeds_of_one_world_are_pooled(runs):
+def test_seeds_of_one_setting_are_pooled(runs):
     assert "95 % t intervals over 2 splits. Per seed" in compare(runs[:2])
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path):
             compare(given, row)
 
 
-def test_worlds_whose_difference_is_long_are_told_apart(runs, tmp_path):
+def test_settings_whose_difference_is_long_are_told_apart(runs, tmp_path):
     copies = []
     for name in "ab":
         copies.append(_copy(runs[0], tmp_path / f"1-{name}", 0, discovered=0.5, sgd=0.5, slow=0.5))

@@ -40,12 +40,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def test_the_same_world_gives_the_scores_of_the_run(finished):
+def test_the_same_setting_gives_the_scores_of_the_run(finished):
     stored, metric = lives([finished], ["discovered"])
     text = transfer([finished], [], 6)
     assert metric == "accuracy"
     assert f"discovered  {np.mean(stored['discovered'][0]):.3f} " in text
-    assert text.splitlines()[0].endswith("the world they were trained in")
+    assert text.splitlines()[0].endswith("the setting they were trained in")
 
 
 def test_slots_that_share_a_theta_go_into_a_deeper_network(finished):

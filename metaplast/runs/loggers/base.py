@@ -6,11 +6,9 @@ harm the run.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from metaplast.spec import Count, spec
-
-Plain = dict[str, Any]
+from metaplast.spec import Count, Plain, spec
 
 
 class Sink(NamedTuple):
