@@ -20,22 +20,18 @@ class OwnRule(KernelRule):
 
     def kernel(self, theta, state, synapse, dt):
         pre, post = synapse.pre.activity, synapse.post.activity
-        change = theta["gain"] * post * pre - theta["decay"] * post**2 * synapse.weight
-        return state, change
+        return state, theta["gain"] * post * pre - theta["decay"] * post**2 * synapse.weight
 
 
 task = mp.find("task", "teacher_student")()  # the teacher's gain and decay are 0.1
 network = mp.find("network", "feedforward")(hidden=(), output=mp.find("neuron", "tanh")())
 genome = mp.find("genome", "given")()  # the weights at birth are those of the teacher
 life = mp.Lifetime(task=task, network=network, genome=genome, slots=(mp.Slot(rule=OwnRule()),))
-objective = mp.find("objective", "mean_loss")()  # the squared error over all steps of a life
-problem = mp.MetaProblem(lifetime=life, objective=objective, n_tasks=16, life_clip=0.0)
+problem = mp.MetaProblem(life, objective=mp.find("objective", "mean_loss")(), n_tasks=16)
 outer = mp.find("outer", "bptt")(steps=200, learning_rate=0.01)  # descent through whole lives
 
 first = train.begin(problem, outer, seed=0)
 for step, state, metrics in train.steps(problem, outer, 0, first, 0, outer.steps):
-    theta = outer.theta(state)
-    if step in (1, outer.steps):
-        moment = "before" if step == 1 else "after"
-        print(f"loss {moment} {float(metrics['loss']):.6f}")  # mean of this step's 16 lives
-print(formula(*mp.describe_rule(life, theta)))  # the rule that was found
+    if step == 1 or step % 50 == 0:
+        print(f"outer step {step}: loss {float(metrics['loss']):.6f}")  # mean over 16 new lives
+        print(formula(*mp.describe_rule(life, outer.theta(state))))  # the rule at this step

@@ -13,24 +13,15 @@ network = mp.find("network", "feedforward")(hidden=(), output=mp.find("neuron", 
 genome = mp.find("genome", "given")()  # the weights at birth are those of the teacher
 rule = mp.find("rule", "polynomial")(terms=TERMS, rate=0.1, scale=0.01)  # coefficients near 0
 life = mp.Lifetime(task=task, network=network, genome=genome, slots=(mp.Slot(rule=rule),))
-objective = mp.find("objective", "mean_loss")()  # the squared error over all steps of a life
-problem = mp.MetaProblem(lifetime=life, objective=objective, n_tasks=16, life_clip=0.0)
+problem = mp.MetaProblem(life, objective=mp.find("objective", "mean_loss")(), n_tasks=16)
 outer = mp.find("outer", "bptt")(steps=400, learning_rate=0.02)  # descent through whole lives
 held_out = train.sample(task, train.stream(0, "heldout"), 64, "heldout")  # 64 other lives
 
-
-def loss(theta):
-    """The mean loss of the held-out lives under one theta."""
-    one_member = jax.tree.map(lambda leaf: leaf[None], theta)  # evaluate takes many thetas
-    losses, _ = train.evaluate(problem, one_member, held_out)
-    return float(losses[0])
-
-
 first = train.begin(problem, outer, seed=0)
-print(f"loss before {loss(outer.theta(first)):.6f}")
-for step, state, metrics in train.steps(problem, outer, 0, first, 0, outer.steps):
+for step, state, _ in train.steps(problem, outer, 0, first, 0, outer.steps):
     theta = outer.theta(state)
-    if step % 100 == 0:
-        print(f"outer step {step}: training loss {float(metrics['loss']):.6f}")
-print(f"loss after {loss(theta):.6f}")
+    if step == 1 or step % 100 == 0:
+        one_member = jax.tree.map(lambda leaf: leaf[None], theta)  # evaluate takes many thetas
+        losses, _ = train.evaluate(problem, one_member, held_out)
+        print(f"outer step {step}: loss {float(losses[0]):.6f}")  # mean over the held-out lives
 print(formula(*mp.describe_rule(life, theta)))  # the rule that was found

@@ -113,7 +113,7 @@ def first_objection(first: FirstStep) -> str:
     if first.grad_norm == 0.0:
         return "the gradient is exactly zero"
     if first.slope > UPHILL * first.error:
-        return "the loss rises the way the first step goes"
+        return "the loss rises in the direction of the first step"
     if first.norm < first.resolution:
         return _vanished(first.norm)
     least = LEAST_SHARE * first.norm / math.sqrt(first.n_numbers)
@@ -191,7 +191,8 @@ def _gradient_wrong(diagnosis: Diagnosis) -> str:
     if not agreement.near + 2.0 * agreement.near_error < LEAST_AGREEMENT:
         return ""
     return (
-        f"a short step along the gradient changes the loss by {agreement.near:.2g} of what it says"
+        "a short step along the gradient changes the loss by "
+        f"{agreement.near:.2g} of the predicted change"
     )
 
 

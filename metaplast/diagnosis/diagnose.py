@@ -300,7 +300,7 @@ def _exponent_lines(diagnosis: Diagnosis) -> list[Line]:
         (
             "  of the network alone",
             per_second(rates.network, diagnosis.dt),
-            "weights taking the course they take",
+            "weights follow their recorded course",
         ),
         (
             "  of two lives 0.1 % apart",

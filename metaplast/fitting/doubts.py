@@ -296,7 +296,7 @@ def settled_by_one(intervals: IntervalsResult) -> str:
     one = intervals.over.removesuffix("s")
     return (
         f"The data of one {one} alone settle {', '.join(intervals.alone)}: the others say nothing "
-        "of it, and its interval nothing of them."
+        "of it, so the interval does not describe them."
     )
 
 

@@ -49,8 +49,8 @@ def report(
         facts.append(f"gradient norm of a life {first.norm:.2g}, of the step {first.grad_norm:.2g}")
     if math.isfinite(first.slope):
         facts.append(
-            f"a short step its way changes the loss by {first.slope:+.2g} +- {first.error:.1g} per "
-            f"length of theta"
+            f"a short step in its direction changes the loss by {first.slope:+.2g} "
+            f"+- {first.error:.1g} per length of theta"
         )
     objection = first_objection(first) if kind_of(config.outer) == "gradient" else ""
     if objection:

@@ -47,7 +47,7 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(
 ):
     (line,) = (finished / "log.txt").read_text().splitlines()
     assert " INFO first step of outer=bptt: 0 of 2 lives blew up, gradient norm of a life " in line
-    assert "a short step its way changes the loss by -" in line
+    assert "a short step in its direction changes the loss by -" in line
     resume_run(finished, 1)
     assert (finished / "log.txt").read_text().count("first step") == 1
     monkeypatch.setattr(first_step, "report", lambda *_: None)
