@@ -169,7 +169,9 @@ def measure(name: str, n_tasks: int) -> None:
         batches = [jax.tree.map(lambda x, i=i: x[i], plain) for i in range(n)]
         objective = plain_fit.one
     print(f"{name}: {n_tasks} of {n} sessions of {task.n_rows} rows an update")
-    batch = train.take(jax.tree.map(lambda x: x[:n_tasks], sessions), jax.random.key(0), n_tasks)
+    batch = train.draw_tasks(
+        jax.tree.map(lambda x: x[:n_tasks], sessions), jax.random.key(0), n_tasks
+    )
     same_work(partial(loss_and_grad, whole), batch, jax.value_and_grad(objective), batches[0])
 
     c = 1e-5 * jax.random.normal(jax.random.key(0), (81,))

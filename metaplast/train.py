@@ -45,10 +45,10 @@ def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
     """`n` tasks of a split and the keys of their lives, as `Problem.sample` gives them.
 
     They are compiled apart from the lives, once per family: they cost as much to compile as the
-    lives do. The fixed tasks of a finite family are taken as by `take`.
+    lives do. The fixed tasks of a finite family are taken as by `draw_tasks`.
     """
     tasks = family.whole(split)
-    return _sample(family, key, n, split) if tasks is None else take(tasks, key, n)
+    return _sample(family, key, n, split) if tasks is None else draw_tasks(tasks, key, n)
 
 
 @program("family", "n", "split")
@@ -57,7 +57,7 @@ def _sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch
 
 
 @program("n")
-def take(tasks: Any, key: Key, n: int) -> Batch:
+def draw_tasks(tasks: Any, key: Key, n: int) -> Batch:
     """`n` of the stacked tasks, each at most once; all of them, in their order, where n is larger.
 
     Life i of the whole has the key `fold_in(key, i)`, whichever lives are drawn.

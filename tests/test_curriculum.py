@@ -16,7 +16,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
-from metaplast.problem.unroll import cut
+from metaplast.problem.unroll import shortened
 from metaplast.registry import BadInput, find
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Numbers, parse
@@ -50,7 +50,7 @@ def _bits(tree: Any) -> list[bytes]:
     ],
 )
 def test_the_phases_that_are_reached_are_left(n_steps, left):
-    assert cut(PHASES, n_steps) == left
+    assert shortened(PHASES, n_steps) == left
 
 
 def test_the_loss_of_a_cut_life_is_the_one_of_its_first_steps():

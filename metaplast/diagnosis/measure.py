@@ -17,7 +17,7 @@ from metaplast.problem.layout import Layout, spread
 from metaplast.problem.lives import leading, take
 from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.problem.protocol import Problem
-from metaplast.problem.unroll import cut
+from metaplast.problem.unroll import shortened
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Theta
 from metaplast.space import SearchedProblem, Space, decode, encode
@@ -253,7 +253,7 @@ def gradients(
             losses = []
             for n in cuts:
                 first_steps = jax.tree.map(lambda x, n=n: x[:n], trace)
-                short = shape._replace(phases=cut(shape.phases, n))
+                short = shape._replace(phases=shortened(shape.phases, n))
                 lived = Lived(task, first_steps, life.synapses, short)
                 losses.append(problem.objective.loss(theta, lived))
             return jnp.stack(losses)

@@ -13,8 +13,8 @@ from metaplast.fitting.numbers import FittedRule, numbers, vector
 from metaplast.fitting.predict import drawn
 from metaplast.fitting.scatter import scattered
 from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.lives import take
 from metaplast.problem.meta_problem import MetaProblem
-from metaplast.problem.penalised import member
 from metaplast.results.statistics import t_quantile
 from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
@@ -107,7 +107,7 @@ def _summary(problem: MetaProblem, theta: Theta, refits: list[SearchResult]) -> 
         values=values,
         interval=interval,
         directions=directions(names, values, centre),
-        thetas=member(_stacked([refit.theta for refit in refits]), np.flatnonzero(fine)),
+        thetas=take(_stacked([refit.theta for refit in refits]), np.flatnonzero(fine)),
         failed=int((~fine).sum()),
         unsettled=sum(not refit.stable for refit in refits),
     )

@@ -14,8 +14,9 @@ from jax import Array, lax
 from metaplast import train
 from metaplast.fitting.data import arrays
 from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.lives import take
 from metaplast.problem.meta_problem import Batch, MetaProblem
-from metaplast.problem.penalised import Penalised, member, stack
+from metaplast.problem.penalised import Penalised, stack
 from metaplast.recording import Session
 from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
@@ -210,7 +211,7 @@ def _group(
     results = []
     for i in range(n):
         result = SearchResult(
-            theta=member(thetas, i),
+            theta=take(thetas, i),
             path=path[i],
             steps=done,
             stable=bool(stable[i]),
@@ -273,7 +274,7 @@ def _advance(
             # the same lives at every step where all are drawn: the loss is one function of theta
             draw = jnp.where(whole, 0, index)
             key = train.stream(seed, "tasks", draw)
-            batch: Batch = train.take(lane_tasks, key, problem.n_tasks)
+            batch: Batch = train.draw_tasks(lane_tasks, key, problem.n_tasks)
             new, metrics = outer.step(penalised, state, batch, train.stream(seed, "step", index))
             counts = index < total
             new = jax.tree.map(lambda a, b: jnp.where(counts, a, b), new, state)

@@ -162,7 +162,7 @@ class _Fitter(NamedTuple):
         still = {**theta, "rules": jax.tree.map(jnp.zeros_like, theta["rules"])}
         n_sessions = len(self.data.subject["train"])
         key = jax.random.key(self.seed)
-        batch: Batch = train.take(self.data.sessions["train"], key, n_sessions)
+        batch: Batch = train.draw_tasks(self.data.sessions["train"], key, n_sessions)
         stacked = jax.tree.map(lambda x: x[None], still)
         return float(train.evaluate(self.problem, stacked, batch)[0][0])
 

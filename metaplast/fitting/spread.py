@@ -12,7 +12,7 @@ from metaplast.fitting.data import Source
 from metaplast.fitting.geometry import Moves
 from metaplast.language.grammar import reach
 from metaplast.life.lifetime import Lifetime
-from metaplast.problem.penalised import member
+from metaplast.problem.lives import take
 from metaplast.results.statistics import t_quantile
 from metaplast.results.surfaces import surfaces
 from metaplast.results.windows import by_pairs, gated, pairs
@@ -61,7 +61,7 @@ class Band(NamedTuple):
     high: np.ndarray
 
 
-class Window(NamedTuple):
+class FittedWindow(NamedTuple):
     """Spike-timing windows.
 
     curves: {`fitted`, and `true` where it is known: curve}.
@@ -116,7 +116,7 @@ def half_width(
     if refits is None or len(refits.values) < 2:
         return None
     n = len(refits.values)
-    effects = [effect(member(refits.thetas, index)) for index in range(n)]
+    effects = [effect(take(refits.thetas, index)) for index in range(n)]
     return t_quantile(n - 1) * np.std(effects, axis=0, ddof=1)
 
 
@@ -159,7 +159,7 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
 
 def spike_window(
     lifetime: Lifetime, theta: Theta, source: Source | None, certainty: Certainty
-) -> Window | None:
+) -> FittedWindow | None:
     """The spike-timing window of a rule, beside the true one; None for another kind of rule."""
     if not _is_timed(lifetime):
         return None
@@ -173,7 +173,7 @@ def spike_window(
     half = half_width(theta, certainty, lambda theta: _pair_changes(lifetime, theta))
     fitted = curves["fitted"].change
     band = Band(lag, fitted - half, fitted + half) if half is not None else None
-    return Window(curves, band, tuple(by_modulator))
+    return FittedWindow(curves, band, tuple(by_modulator))
 
 
 def _is_timed(lifetime: Lifetime) -> bool:

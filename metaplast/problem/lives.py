@@ -97,7 +97,7 @@ def leading(tree: Any) -> int:
     return leaves[0].shape[0] if leaves else 1
 
 
-def take(tree: Any, index: Array) -> Any:
+def take(tree: Any, index: Any) -> Any:
     """The leaves of a tree at one place, or at several, of their leading axis."""
     return jax.tree.map(lambda x: x[index], tree)
 

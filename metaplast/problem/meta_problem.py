@@ -27,7 +27,7 @@ from metaplast.problem.lives import (
     where,
 )
 from metaplast.problem.protocol import LossGradient, WindowGradient, same_theta
-from metaplast.problem.unroll import Curriculum, check_unroll, cut, steps_at
+from metaplast.problem.unroll import Curriculum, check_unroll, shortened, steps_at
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Metrics, TaskShape, Theta, Trace
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
@@ -89,7 +89,7 @@ class MetaProblem:
     def shape(self) -> TaskShape:
         """The shape of the task, with the phases that `unroll` leaves."""
         shape = self.lifetime.task.shape()
-        return shape._replace(phases=cut(shape.phases, self.unroll))
+        return shape._replace(phases=shortened(shape.phases, self.unroll))
 
     def lengths(self) -> tuple[int, ...]:
         """The steps of a life in every stage of the curriculum."""

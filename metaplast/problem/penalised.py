@@ -160,8 +160,3 @@ def everything(theta: Theta) -> Theta:
 def stack(trees: list[Any]) -> Any:
     """Several trees as one, with a new leading axis."""
     return jax.tree.map(lambda *x: jnp.stack(x), *trees)
-
-
-def member(tree: Any, index: Any) -> Any:
-    """The leaves at one place, or at several, of their leading axis."""
-    return jax.tree.map(lambda x: x[index], tree)

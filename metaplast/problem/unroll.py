@@ -24,7 +24,7 @@ def _pairs(value: Any) -> Any:
 Curriculum = Annotated[tuple[tuple[Natural, Natural], ...], BeforeValidator(_pairs)]
 
 
-def cut(phases: Phases, n_steps: int) -> Phases:
+def shortened(phases: Phases, n_steps: int) -> Phases:
     """The phases that the first `n_steps` reach; all phases where `n_steps` is 0.
 
     The last of them is as long as it is reached.

@@ -178,7 +178,7 @@ def _advance(
         together = moved
         wall_s = (time.monotonic() - clock) / len(together)
         for trainee, numbers_of_step in zip(together, values, strict=True):
-            theta = numbers(outer.theta(trainee.state.outer))
+            theta = listed(outer.theta(trainee.state.outer))
             finished = saver.Step(step, trainee.state, numbers_of_step, wall_s, theta)
             saver.SAVER.finish(trainee.folder, finished)
         first = together[0]
@@ -244,7 +244,7 @@ def candidate_steps(total: int, n: int) -> list[int]:
     return sorted({max(1, round(total * (i + 1) / n)) for i in range(n)})
 
 
-def numbers(theta: Theta) -> dict[str, list[float]]:
+def listed(theta: Theta) -> dict[str, list[float]]:
     """{"theta": all numbers of the rules}, in the order of the dotted names, as in the rule file.
 
     {} for rules without numbers, or with more than MAX_LOGGED numbers.

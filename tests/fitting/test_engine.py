@@ -76,7 +76,9 @@ def by_hand(problem: MetaProblem, strength: float = 0.0) -> tuple[np.ndarray, np
     path = []
     losses = []
     for index in range(SGD.steps):
-        batch = train.take(tasks, train.stream(SEED, "tasks", jnp.asarray(index)), problem.n_tasks)
+        batch = train.draw_tasks(
+            tasks, train.stream(SEED, "tasks", jnp.asarray(index)), problem.n_tasks
+        )
         loss, grad, _ = slope(problem, theta, batch)
         now = np.asarray(theta["rules"]["rule"]["coefficients"])
         down = np.asarray(grad["rules"]["rule"]["coefficients"]) + strength * np.sign(now)

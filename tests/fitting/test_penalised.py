@@ -15,8 +15,9 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem.lives import take
 from metaplast.problem.meta_problem import MetaProblem
-from metaplast.problem.penalised import Penalised, everything, member, stack
+from metaplast.problem.penalised import Penalised, everything, stack
 from metaplast.problem.protocol import Problem
 from metaplast.rules.polynomial import Polynomial
 from tests._compiler import as_users_jit
@@ -102,7 +103,7 @@ def test_the_losses_of_many_are_those_of_each():
 
 def test_a_stack_is_taken_apart_again():
     both = stack([arrays(THETA), arrays(MASK)])
-    np.testing.assert_array_equal(flat(member(both, 1)), flat(MASK))
+    np.testing.assert_array_equal(flat(take(both, 1)), flat(MASK))
     np.testing.assert_array_equal(flat(everything(THETA)), np.ones(6))
 
 
@@ -135,7 +136,7 @@ def test_without_mask_and_penalty_no_bit_changes():
     lifetime = Lifetime(family, network, None_(), Given(), (Slot(rule=rule),))
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=9)
     theta = problem.init(jax.random.key(1))
-    batch = train.take(family.whole("train"), jax.random.key(2), 9)
+    batch = train.draw_tasks(family.whole("train"), jax.random.key(2), 9)
     free = penalised(0.0, everything(theta), problem)
     assert free.lifetime is lifetime
     plain, same = (as_users_jit(p.value_and_grad)(theta, batch) for p in (problem, free))
