@@ -135,7 +135,7 @@ def test_no_digit_is_in_two_splits(seed):
     images = {}
     classes = {}
     for split in SPLITS:
-        pixels, table, counts = digits._data(seed, split)
+        pixels, table, counts = digits._images(seed, split)
         rows = [table[k, :count] for k, count in enumerate(counts)]
         for row in rows:
             assert len(set(row)) == len(row)
