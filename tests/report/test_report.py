@@ -85,7 +85,7 @@ def finished(folder: Path, seed: int) -> Path:
     log = MetricsFile(folder / "metrics.jsonl", 0)
     for step in (1, 2, 3):
         part = jax.tree.map(lambda x: x * step / 3, theta)  # noqa: B023
-        log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, training.numbers(part))
+        log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, training.listed(part))
     log.close()
     lives = {"loss": np.random.default_rng(seed).uniform(size=8), "at_bound": np.full(8, 0.2)}
     row.publish(folder, theta, lives, {"name": "discovered", "diverged_lives": 0, "wall_s": 0.1})
