@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from metaplast.cli import _setup
-from metaplast.spec import Plain
+from metaplast.registry import Plain
 
 if __name__ == "__main__":
     _setup.prepare()  # before JAX: the programs that training compiled are found again

@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import results_page
+from metaplast.registry import Plain
 from metaplast.results.summary import DIFFERENCE, gap_to_json, row_to_json, score_to_json
 from metaplast.runs.config import Sources, compose, read_file
 from metaplast.runs.environment import environment
-from metaplast.spec import Plain
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from metaplast.spec import Plain
+from metaplast.registry import Plain
 
 HEAD = """# Results
 

@@ -20,6 +20,9 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T", bound=type)
 
+Plain = dict[str, Any]
+"""Plain data: text, numbers, lists and dicts, as YAML and JSON hold them."""
+
 
 class Kind(NamedTuple):
     """The place of the plug-ins of one kind.

@@ -18,9 +18,6 @@ from metaplast.registry import BadInput
 
 T = TypeVar("T")
 
-Plain = dict[str, Any]
-"""Plain data: text, numbers, lists and dicts, as YAML and JSON hold them."""
-
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]

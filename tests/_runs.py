@@ -6,10 +6,10 @@ from typing import Any
 
 from metaplast.comparing.kind import KIND as COMPARING
 from metaplast.fitting.kind import plan_of
+from metaplast.registry import Plain
 from metaplast.runs import lifecycle
 from metaplast.runs.job import Job
 from metaplast.runs.lifecycle import Means, Request
-from metaplast.spec import Plain
 from metaplast.training.kind import KIND as TRAINING
 
 

@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from metaplast.figures.coefficients import ends
 from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.figures.style import FAINT, PALETTE, hide, plt, save
+from metaplast.registry import Plain
 from metaplast.results.numbers import json_tree
-from metaplast.spec import Plain
 
 Course = Mapping[str, Sequence[float]]  # number -> values along the outer steps
 

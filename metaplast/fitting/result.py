@@ -4,11 +4,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, Plain
 from metaplast.results.typed_json import check_schema
 from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED
-from metaplast.spec import Plain
 from metaplast.tasks import SPLITS, Split
 
 SCHEMA = "metaplast.fit/1"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
+from metaplast.registry import Plain
 from metaplast.report.page import Page, Section, Table, html
 from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
@@ -13,7 +14,6 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.runs import folder
-from metaplast.spec import Plain
 
 SCHEMA = "metaplast.inspect/1"
 SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")

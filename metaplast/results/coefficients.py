@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from metaplast.registry import Plain
 from metaplast.results.statistics import Estimate, student
 from metaplast.reuse.document import entries
 from metaplast.reuse.formula import rule_terms, terms
 from metaplast.reuse.node import learned, nodes, walk
-from metaplast.spec import Plain
 
 Tensors = Mapping[str, np.ndarray]
 Numbers = dict[str, dict[str, float]]  # entry (slot or slot/edge) -> name -> value

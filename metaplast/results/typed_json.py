@@ -6,8 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from metaplast.registry import BadInput
-from metaplast.spec import Plain
+from metaplast.registry import BadInput, Plain
 
 T = TypeVar("T")
 

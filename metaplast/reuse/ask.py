@@ -16,7 +16,7 @@ import pydantic
 from metaplast.language import expression as _expression
 from metaplast.language.account import LAWS, Account, Moved, Part, plain
 from metaplast.locality.reads import measured
-from metaplast.registry import BadInput, name_of
+from metaplast.registry import BadInput, Plain, name_of
 from metaplast.reuse import _laws
 from metaplast.reuse.formula import fields
 from metaplast.reuse.node import Node, coefficients, node, rate, tree
@@ -26,7 +26,7 @@ from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
-from metaplast.spec import Plain, decode, encode, explain
+from metaplast.spec import decode, encode, explain
 
 AWAY = 0.03
 """The distance of leaves from their start at which a formula is tried."""

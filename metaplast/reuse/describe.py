@@ -12,12 +12,12 @@ import numpy as np
 from metaplast.language import account as _account
 from metaplast.language.grammar import reach
 from metaplast.life.lifetime import Lifetime, Slot
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, Plain
 from metaplast.reuse.ask import account_of
 from metaplast.reuse.reference import reference
 from metaplast.reuse.rule_file import flatten
 from metaplast.signals import Theta
-from metaplast.spec import Plain, encode
+from metaplast.spec import encode
 
 
 def describe_rule(

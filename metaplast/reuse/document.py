@@ -31,9 +31,8 @@ from metaplast import registry
 from metaplast.language import expression as _expression
 from metaplast.language.account import LAWS, LISTED, Account, Shows, from_plain
 from metaplast.language.grammar import MAX_TERMS, REACHES, parse, reach
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, Plain
 from metaplast.reuse.text import quote
-from metaplast.spec import Plain
 
 SCHEMA = "metaplast.rule/1"
 CLOCKS = ("event", "time", "mixed", "trial")

@@ -14,12 +14,12 @@ from metaplast.language.account import Shows
 from metaplast.language.expression import ELIGIBILITY, signals
 from metaplast.language.expression import parse as tree_of
 from metaplast.language.grammar import TRACES, Product, field_of, parse
+from metaplast.registry import Plain
 from metaplast.reuse import _tree
 from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, symbol
 from metaplast.reuse._tree import Formula, Trace
 from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
-from metaplast.spec import Plain
 
 NEGLIGIBLE = 1e-3
 """A share of the largest coefficient c_k. A smaller term is counted and not printed."""

@@ -18,7 +18,7 @@ from metaplast.connections.dense import Dense
 from metaplast.language.account import from_plain
 from metaplast.language.grammar import REACHES, reach
 from metaplast.locality.reads import measured
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, Plain
 from metaplast.reuse import formula as formulas
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
 from metaplast.reuse.document import Entry, entries
@@ -29,7 +29,7 @@ from metaplast.reuse.text import quote
 from metaplast.reuse.view import check_step, check_weights, complete
 from metaplast.rules.base import AbstractRule, Clock
 from metaplast.signals import RuleState, SynapseView, Theta
-from metaplast.spec import Plain, decode, explain
+from metaplast.spec import decode, explain
 
 MAX_STATE = 2**24
 """The most numbers in the state of a rule on a tiny connection."""

@@ -8,11 +8,10 @@ import numpy as np
 from metaplast.language import expression as _expression
 from metaplast.language.account import LAWS, Account, from_plain
 from metaplast.language.expression import Tree
-from metaplast.registry import BadInput, current_name
+from metaplast.registry import BadInput, Plain, current_name
 from metaplast.reuse.document import entries
 from metaplast.reuse.rule_file import subtree
 from metaplast.reuse.text import printable
-from metaplast.spec import Plain
 
 Tensors = Mapping[str, np.ndarray]
 Number = float | int | str

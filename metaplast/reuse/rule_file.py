@@ -24,10 +24,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse_tensors
 from safetensors.numpy import save as pack_tensors
 
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, Plain
 from metaplast.reuse.document import SCHEMA, check
 from metaplast.reuse.text import quote
-from metaplast.spec import Plain
 
 MAX_BYTES = 64 * 2**20
 MAX_HEADER = 4 * 2**20

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from metaplast import registry
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, Plain
 from metaplast.reuse.known import shipped_configs
 from metaplast.runs.files import reader_of
 from metaplast.runs.yaml_text import (
@@ -31,7 +31,6 @@ from metaplast.runs.yaml_text import (
     text,
     text_keys,
 )
-from metaplast.spec import Plain
 
 GROUPS = (
     "experiment",

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, Plain
 from metaplast.runs.config import read_file
-from metaplast.spec import Plain
 
 FREE = ("seed", "checkpoint_every", "logging", "compare", "note")
 """Fields in which runs of one setting may differ."""

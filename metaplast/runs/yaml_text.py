@@ -16,8 +16,7 @@ from yaml import YAMLError
 from yaml.error import MarkedYAMLError
 from yaml.reader import ReaderError
 
-from metaplast.registry import BadInput
-from metaplast.spec import Plain
+from metaplast.registry import BadInput, Plain
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40

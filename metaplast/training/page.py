@@ -10,6 +10,7 @@ import jax
 
 from metaplast.figures import coefficient_paths, learning_curves, scores, training_loss
 from metaplast.figures.section import PagePart
+from metaplast.registry import Plain
 from metaplast.report.page import Figure, Page, Section, Table
 from metaplast.report.rule import rule_parts, write
 from metaplast.results import coefficients, curves, table
@@ -34,7 +35,6 @@ from metaplast.runs.metrics import read
 from metaplast.runs.row_files import theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED
-from metaplast.spec import Plain
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary

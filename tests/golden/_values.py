@@ -15,13 +15,12 @@ import numpy as np
 import metaplast as mp
 from metaplast import train
 from metaplast.language.grammar import SIGNALS, field_of
-from metaplast.registry import find
+from metaplast.registry import Plain, find
 from metaplast.reuse.rule_file import read_rule
 from metaplast.runs.config import read_file
 from metaplast.runs.job import parse
 from metaplast.runs.metrics import read
 from metaplast.settings.names import DISCOVERED
-from metaplast.spec import Plain
 from metaplast.training import train_row as row
 
 FOLDER = Path(__file__).parent / "v0_1"

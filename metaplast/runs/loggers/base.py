@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from metaplast.spec import Count, Plain, spec
+from metaplast.registry import Plain
+from metaplast.spec import Count, spec
 
 
 class Sink(NamedTuple):
