@@ -38,16 +38,16 @@ def series(file: Any, name: str, field: str) -> Samples:
     Raises: BadInput where there is none of that name or several, for values that are no numbers,
         and for times that do not rise.
     """
-    found = _one(file, name, field)
-    data = np.asarray(within(name, found.data))
+    stored = _one(file, name, field)
+    data = np.asarray(within(name, stored.data))
     if data.dtype.kind not in "fiub" or data.ndim not in (1, 2) or not data.size:
         what = f"time series {name!r}: {data.dtype} {list(data.shape)}"
         raise BadInput(what, "numbers [n] or [n, channels]", "choose another series")
-    values = data.reshape(len(data), -1).astype(np.float64) * found.conversion + found.offset
-    if found.timestamps is not None:
-        time = np.asarray(within(name, found.timestamps), np.float64)
+    values = data.reshape(len(data), -1).astype(np.float64) * stored.conversion + stored.offset
+    if stored.timestamps is not None:
+        time = np.asarray(within(name, stored.timestamps), np.float64)
     else:
-        time = (found.starting_time or 0.0) + np.arange(len(data)) / (found.rate or np.nan)
+        time = (stored.starting_time or 0.0) + np.arange(len(data)) / (stored.rate or np.nan)
     _check_times(name, time, len(data))
     return Samples(time, values)
 
@@ -75,15 +75,15 @@ def named(file: Any, name: str) -> bool:
 
 def _one(file: Any, name: str, field: str) -> Any:
     """The only time series of that name."""
-    found = {}
+    matching = {}
     for path, one in _paths(file).items():
         if _ends(path, name):
-            found[path] = one
-    if len(found) == 1:
-        return next(iter(found.values()))
-    first = min(found, default="").removeprefix("processing/")
-    fix = f"say which by its path: {field}={first}" if found else f"correct {field}"
-    raise BadInput(f"{len(found)} time series {name!r}", f"one of {known_series(file)}", fix)
+            matching[path] = one
+    if len(matching) == 1:
+        return next(iter(matching.values()))
+    first = min(matching, default="").removeprefix("processing/")
+    fix = f"say which by its path: {field}={first}" if matching else f"correct {field}"
+    raise BadInput(f"{len(matching)} time series {name!r}", f"one of {known_series(file)}", fix)
 
 
 def known_series(file: Any) -> str:

@@ -135,8 +135,8 @@ def _layers(nonlinearity: Nonlinearity) -> Callable[[Theta, Array], Array]:
     """The layers at one synapse: (theta, inputs [n_in]) -> outputs [n_out + 1] of `_stacked`.
 
     A forward pass writes out every product, because XLA then keeps all of them in registers: no
-    hidden layer of all synapses stands in memory. A derivative takes matrix products, because the
-    products written out would take ten times as long to compile.
+    hidden layer of all synapses stands in memory. A derivative takes matrix products: written out,
+    the gradient of 3-16-16-1 took 13.6 instead of 2.8 s to compile, and 1.5 times as long to run.
     """
     squash = NONLINEAR[nonlinearity]
 
