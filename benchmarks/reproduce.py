@@ -2,7 +2,9 @@
 
     python -m benchmarks.reproduce --list              list the experiments, and why some are stale
     python -m benchmarks.reproduce --only oja          run one experiment and write its JSON
-    python -m benchmarks.reproduce --changed           run those whose config, code or bits moved
+    python -m benchmarks.reproduce --changed           run those whose config or bits moved
+    python -m benchmarks.reproduce --only oja --same-as TREE   keep a JSON that TREE made, if its
+                                                       first steps have the same bits here
     python -m benchmarks.reproduce --write             write docs/results.md from the JSONs alone
 
 Runs lie under --runs (default runs/reproduce). A finished run is not run again while config and
@@ -14,10 +16,14 @@ from them, and --tree names the checkout whose code made them.
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
+
+from safetensors.numpy import load_file
 
 from benchmarks import results_page
 from metaplast.registry import Plain
@@ -80,12 +86,14 @@ def code_digest(tree: Path = ROOT) -> str:
 def why_stale(experiment: str, results: Path = RESULTS) -> str:
     """Why the JSON of an experiment is stale.
 
-    It is empty where the JSON is of the present config, seeds, code and packages.
+    It is empty where the JSON is of the present config, seeds, code and packages, or was made by
+    others whose first steps have the same bits (`checked`).
     """
     file = results / f"{experiment}.json"
     if not file.is_file():
         return "not run with this version"
     result = json.loads(file.read_text())
+    result |= result.get("checked", {})
     if result["seeds"] != published()[experiment]["seeds"]:
         return "other seeds are published now"
     if result["config_digest"] != config_digest(shipped(experiment)):
@@ -97,7 +105,9 @@ def why_stale(experiment: str, results: Path = RESULTS) -> str:
     return f"other versions of {', '.join(moved)}" if moved else ""
 
 
-def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> list[Path]:
+def run(
+    experiment: str, runs: Path, seeds: list[int], quick: bool = False, tree: Path = ROOT
+) -> list[Path]:
     """Run an experiment.
 
     Args:
@@ -106,13 +116,15 @@ def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> l
         seeds: one run for each.
         quick: whether runs take two outer steps and few lives.
 
+        tree: the checkout whose code runs.
+
     Returns: the finished run folders, one per seed.
 
     Raises: RuntimeError with the error of a run.
     """
     verb = published()[experiment]["verb"]
-    stamp = f"{experiment}-{config_digest(shipped(experiment))}-{code_digest()}"
-    folders = [runs / f"{stamp}{'-quick' if quick else ''}-{seed}" for seed in seeds]
+    stamp = f"{experiment}-{config_digest(shipped(experiment))}-{code_digest(tree)}"
+    folders = [runs.resolve() / f"{stamp}{'-quick' if quick else ''}-{seed}" for seed in seeds]
     for seed, folder in zip(seeds, folders, strict=True):
         if (folder / "config.yaml").is_file():
             command = ["resume", str(folder)]
@@ -120,7 +132,7 @@ def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> l
             words = [f"experiment={experiment}", f"seed={seed}", *(QUICK if quick else ())]
             command = [verb, *words, "--run-dir", str(folder)]
         program = [sys.executable, "-m", "metaplast.cli.main", *command, "--quiet"]
-        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(program, cwd=tree, capture_output=True, text=True, check=False)
         if done.returncode:
             error = " ".join(done.stderr.strip().splitlines()[-1:])
             raise RuntimeError(f"{experiment}, seed {seed}: exit code {done.returncode} {error}")
@@ -210,6 +222,55 @@ def bits(folders: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+class Probe(NamedTuple):
+    """The first two outer steps of every row of an experiment.
+
+    digest: of all numbers that such a run leaves: the state of the outer loop, theta, the values of
+        validation lives and of held-out lives. Equal digests are evidence, not proof, that whole
+        runs have the same bits.
+    config: the config of the run.
+    """
+
+    digest: str
+    config: Plain
+
+
+def probe(experiment: str, runs: Path, seed: int, tree: Path = ROOT) -> Probe:
+    """The first steps of an experiment by the code of a checkout.
+
+    Args:
+        experiment: its name.
+        runs: the folder of all runs.
+        seed: of the run.
+        tree: the checkout whose code runs.
+
+    Raises: RuntimeError with the error of a run.
+    """
+    (folder,) = run(experiment, runs, [seed], quick=True, tree=tree)
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):
+        digest.update(str(file.relative_to(folder)).encode())
+        for name, tensor in sorted(load_file(file).items()):
+            digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+            digest.update(tensor.tobytes())
+    config = read_file(folder / "config.yaml")
+    shutil.rmtree(folder)
+    return Probe(digest.hexdigest()[:16], config)
+
+
+def moved_words(before: Plain, after: Plain, where: str = "") -> list[str]:
+    """The words in which two configs differ, as `a.b: before -> after`."""
+    words = []
+    for key in sorted({*before, *after}):
+        old = before.get(key)
+        new = after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            words += moved_words(old, new, f"{where}{key}.")
+        elif old != new:
+            words.append(f"{where}{key}: {old} -> {new}")
+    return words
+
+
 def processor() -> str:
     """The model of the processor, and whether it has AVX-512, whose width decides last digits."""
     try:
@@ -231,7 +292,10 @@ def main() -> None:
             print(f"{name:24} {why_stale(name, arguments.results) or 'up to date'}")
         return
     failed = []
-    if not arguments.write:
+    if arguments.same_as:
+        for name in names:
+            _compared(name, arguments)
+    elif not arguments.write:
         errors = [_renewed(name, arguments) for name in names]
         failed = [error for error in errors if error]
     if arguments.results == RESULTS:
@@ -247,7 +311,18 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", help="experiments, joined by commas")
-    parser.add_argument("--changed", action="store_true", help="run those that are stale")
+    parser.add_argument(
+        "--changed",
+        action="store_true",
+        help="run those that are stale, unless only code or packages changed and the first two "
+        "outer steps of every row have the same bits",
+    )
+    parser.add_argument(
+        "--same-as",
+        type=Path,
+        help="a checkout: keep the JSONs that it made where the first two outer steps of every row "
+        "have the same bits here, whatever the config; changed words are printed",
+    )
     parser.add_argument("--list", action="store_true")
     parser.add_argument(
         "--write", action="store_true", help="write docs/results.md from the JSONs and stop"
@@ -292,6 +367,8 @@ def _renewed(name: str, arguments: argparse.Namespace) -> str:
     """
     if arguments.changed and not why_stale(name, arguments.results):
         return ""
+    if arguments.changed and _has_the_same_bits(name, arguments):
+        return ""
     seeds = [int(seed) for seed in filter(None, arguments.seeds.split(","))]
     if not seeds:
         seeds = published()[name]["seeds"]
@@ -300,6 +377,8 @@ def _renewed(name: str, arguments: argparse.Namespace) -> str:
     except RuntimeError as error:
         return str(error)
     result = result_of(name, folders, arguments.tree)
+    if not arguments.quick:
+        result["probe"] = probe(name, arguments.runs, seeds[0], arguments.tree).digest
     if arguments.no_wall:
         result["wall_s"] = None
         for row in result["rows"].values():
@@ -311,6 +390,61 @@ def _renewed(name: str, arguments: argparse.Namespace) -> str:
     moved = ", its bits moved" if result["bits"] != before else ""
     print(f"{name}: {file}{moved}", flush=True)
     return ""
+
+
+def _has_the_same_bits(name: str, arguments: argparse.Namespace) -> bool:
+    """Whether the first steps of a stale JSON have the same bits here. Then it notes so.
+
+    It is false without a run where the config or the processor is another, or where the JSON holds
+    no probe.
+    """
+    file = arguments.results / f"{name}.json"
+    if not file.is_file():
+        return False
+    result = json.loads(file.read_text())
+    known = result | result.get("checked", {})
+    if known["config_digest"] != config_digest(shipped(name)):
+        return False
+    if "probe" not in result or result["processor"] != processor():
+        return False
+    if probe(name, arguments.runs, result["seeds"][0]).digest != result["probe"]:
+        return False
+    _keep(file, result, name)
+    return True
+
+
+def _compared(name: str, arguments: argparse.Namespace) -> None:
+    """Keep the JSON of an experiment where the checkout that made it has the same first steps."""
+    file = arguments.results / f"{name}.json"
+    if not file.is_file():
+        return
+    result = json.loads(file.read_text())
+    if result["code_digest"] != code_digest(arguments.same_as):
+        return
+    if result["processor"] != processor():
+        print(f"{name}: made on another processor", flush=True)
+        return
+    seed = result["seeds"][0]
+    before = probe(name, arguments.runs, seed, arguments.same_as)
+    after = probe(name, arguments.runs, seed)
+    for words in moved_words(before.config, after.config):
+        print(f"{name}: {words}")
+    if before.digest != after.digest:
+        print(f"{name}: its bits moved", flush=True)
+        return
+    _keep(file, {**result, "probe": after.digest}, name)
+
+
+def _keep(file: Path, result: Plain, name: str) -> None:
+    """Note in a JSON that the present code has the bits of its first steps."""
+    result["checked"] = {
+        "config_digest": config_digest(shipped(name)),
+        "code_digest": code_digest(),
+        "versions": environment(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"{name}: its first steps have the same bits", flush=True)
 
 
 if __name__ == "__main__":

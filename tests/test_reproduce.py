@@ -1,5 +1,6 @@
 """Published numbers come from runs: digests move with config and code, the page is the JSONs."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -83,6 +84,71 @@ def test_results_are_stale_where_config_code_or_seeds_moved(tmp_path, monkeypatc
     assert reproduce.why_stale("oja", tmp_path) == "the code changed"
     monkeypatch.setattr(reproduce, "config_digest", lambda plain: "another")
     assert reproduce.why_stale("oja", tmp_path) == "its config changed"
+
+
+def _stale_by_code(folder: Path, **changed: Any) -> argparse.Namespace:
+    """Options of the command over a folder whose JSON of `oja` was made by other code."""
+    result = {
+        **RESULT,
+        "seeds": [0],
+        "config_digest": reproduce.config_digest(reproduce.shipped("oja")),
+        "code_digest": "another",
+        "versions": environment(),
+        "processor": reproduce.processor(),
+        "probe": "equal",
+        **changed,
+    }
+    (folder / "oja.json").write_text(json.dumps(result))
+    return argparse.Namespace(results=folder, runs=folder, same_as=folder, changed=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        ({}, True),
+        ({"probe": "moved"}, False),
+        ({"processor": "another"}, False),
+        ({"config_digest": "another"}, False),
+    ],
+)
+def test_a_result_is_kept_where_its_first_steps_have_the_same_bits(
+    changed, kept, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(reproduce, "probe", lambda *_: reproduce.Probe("equal", {}))
+    arguments = _stale_by_code(tmp_path, **changed)
+    assert reproduce.why_stale("oja", tmp_path)
+    assert reproduce._has_the_same_bits("oja", arguments) is kept
+    assert (reproduce.why_stale("oja", tmp_path) == "") is kept
+
+
+def test_a_result_without_a_probe_is_not_kept(tmp_path):
+    arguments = _stale_by_code(tmp_path)
+    file = tmp_path / "oja.json"
+    result = json.loads(file.read_text())
+    del result["probe"]
+    file.write_text(json.dumps(result))
+    assert not reproduce._has_the_same_bits("oja", arguments)
+
+
+@pytest.mark.parametrize("here", ["equal", "moved"])
+def test_the_checkout_that_made_a_result_is_compared_with_this_one(
+    here, tmp_path, monkeypatch, capsys
+):
+    """A changed config is named, and the checkout that made the JSON decides about its bits."""
+    arguments = _stale_by_code(tmp_path, config_digest="another", code_digest="of the checkout")
+    real = reproduce.code_digest
+    of_tree = lambda tree=reproduce.ROOT: "of the checkout" if tree == tmp_path else real()
+    monkeypatch.setattr(reproduce, "code_digest", of_tree)
+
+    def probed(name, runs, seed, tree=reproduce.ROOT):
+        if tree == tmp_path:
+            return reproduce.Probe("equal", {"a": {"b": 1}})
+        return reproduce.Probe(here, {"a": {"b": 2}})
+
+    monkeypatch.setattr(reproduce, "probe", probed)
+    reproduce._compared("oja", arguments)
+    assert "oja: a.b: 1 -> 2" in capsys.readouterr().out
+    assert (reproduce.why_stale("oja", tmp_path) == "") is (here == "equal")
 
 
 def test_the_digest_of_an_experiment_is_of_what_it_says():
@@ -236,3 +302,5 @@ def test_an_experiment_is_reproduced(tmp_path):
     result = json.loads((tmp_path / "oja.json").read_text())
     assert "discovered" in result["rows"]
     assert result["code_digest"] == reproduce.code_digest()
+    first, second = [reproduce.probe("oja", tmp_path, seed).digest for seed in (0, 1)]
+    assert first == reproduce.probe("oja", tmp_path, 0).digest != second
