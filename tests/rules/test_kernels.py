@@ -1,7 +1,9 @@
 """abcd, mlp and the wrappers three_factor and bound, against plain loops."""
 
+import dataclasses
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from metaplast.connections.sparse import Sparse
 from metaplast.locality.reads import reads
 from metaplast.rules import mlp
 from metaplast.rules.abcd import Abcd
+from metaplast.rules.base import KernelRule
 from metaplast.rules.mlp import Mlp
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
@@ -120,6 +123,36 @@ def test_mlp_is_its_formula_with_a_leaky_state_at_every_synapse(
         "s_0": (2, 3),
         "s_1": (2, 3),
     }
+
+
+@pytest.mark.parametrize("connection", [Dense(4, 5), Sparse(4, 5, probability=0.4, seed=1)])
+def test_mlp_on_all_synapses_is_its_kernel_at_each_of_them(connection):
+    """In two lives at once, and in the derivative by theta."""
+    rule = Mlp(inputs=("pre", "post", "weight"), hidden=(5,), n_state=2, scale=2.0)
+    theta = rule.init(jax.random.key(2), connection)
+    lives = jax.random.normal(jax.random.key(3), (2, 3, 5))
+    post = {"activity": jax.random.normal(jax.random.key(4), (3, 4))}
+    weight = jax.random.normal(jax.random.key(5), connection.shape)
+
+    class AtEach(Mlp):
+        step = KernelRule.step
+
+    def changes(rule, theta, pre):
+        signals = (pre, post, {})
+        return _drive._scan(rule, connection, DT, theta, weight, jnp.ones(()), signals)[0]
+
+    def loss(rule):
+        def of_theta(theta):
+            each_life = jax.vmap(lambda pre: changes(rule, theta, pre))(lives)
+            return jnp.sum(each_life**2), each_life
+
+        return jax.value_and_grad(of_theta, has_aux=True)(theta)
+
+    (_, at_all), slope_at_all = loss(rule)
+    fields = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
+    (_, at_each), slope_at_each = loss(AtEach(**fields))
+    np.testing.assert_allclose(at_all, at_each, rtol=1e-5, atol=1e-7)
+    chex.assert_trees_all_close(slope_at_all, slope_at_each, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("nonlinearity", ["tanh", "leaky_relu"])
