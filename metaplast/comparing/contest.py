@@ -21,8 +21,7 @@ from metaplast.results.loop_comparison import ContestSettings, LoopComparison
 from metaplast.results.loops import LoopRecord
 from metaplast.runs.config import Plain
 from metaplast.runs.job import Config, parse
-from metaplast.runs.lifecycle import Progress
-from metaplast.runs.stopping import stoppable
+from metaplast.runs.lifecycle import Means
 from metaplast.space import within
 from metaplast.spec import encode
 
@@ -85,7 +84,7 @@ def entries(config: Config, only: Sequence[str]) -> dict[str, Entry]:
     return named
 
 
-def contest(run: Path, config: Config, named: dict[str, Entry], progress: Progress) -> None:
+def contest(run: Path, config: Config, named: dict[str, Entry], means: Means) -> None:
     """Tune every loop, train it with every seed, write compare.json and its figure.
 
     Finished trainings are kept. A training that was interrupted begins again.
@@ -94,32 +93,31 @@ def contest(run: Path, config: Config, named: dict[str, Entry], progress: Progre
         run: the folder of the comparison.
         config: the problem, and how loops are compared on it.
         named: the outer loops.
-        progress: shows how many trainings of a loop are done.
+        means: shows how many trainings of a loop are done, and knows of signals.
     """
     jax.config.update("jax_enable_x64", config.precision == "float64")
-    with stoppable(run, lambda: None) as stop:
-        contestants: dict[str, Contestant] = {}
-        for name, entry in named.items():
-            if entry.refused:
-                continue
+    contestants: dict[str, Contestant] = {}
+    for name, entry in named.items():
+        if entry.refused:
+            continue
 
-            def tick(done: float, total: int, name: str = name) -> None:
-                progress(name, float(done), total)
-                stop.check()
+        def tick(done: float, total: int, name: str = name) -> None:
+            means.progress(name, float(done), total)
+            means.stop.check()
 
-            contestant = Contestant(run / "loops" / name, config, entry.outer, tick)
-            warm(contestant.problem, contestant.outer, config.seed + TUNING)
-            contestants[name] = contestant
-            stop.check()
+        contestant = Contestant(run / "loops" / name, config, entry.outer, tick)
+        warm(contestant.problem, contestant.outer, config.seed + TUNING)
+        contestants[name] = contestant
+        means.stop.check()
+    for contestant in contestants.values():
+        contestant.tune(config.seed + TUNING)
+    # One seed of every loop after the other: a change of the machine's load meets all of them.
+    for seed in range(config.seed, config.seed + config.compare.seeds):
         for contestant in contestants.values():
-            contestant.tune(config.seed + TUNING)
-        # One seed of every loop after the other: a change of the machine's load meets all of them.
-        for seed in range(config.seed, config.seed + config.compare.seeds):
-            for contestant in contestants.values():
-                contestant.judge(seed)
-        comparison = _comparison(config, named, contestants)
-        loop_curves.draw(comparison, run / "figures" / "loops.png")
-        write_comparison(run, comparison)
+            contestant.judge(seed)
+    comparison = _comparison(config, named, contestants)
+    loop_curves.draw(comparison, run / "figures" / "loops.png")
+    write_comparison(run, comparison)
 
 
 def _check(

@@ -64,7 +64,7 @@ class Comparing(Kind[ComparingPlan]):
         means.say(f"{plan.folder}: {budget_words(compare, n_loops)}")
 
     def execute(self, plan: ComparingPlan, means: Means) -> None:
-        contest(plan.folder, plan.config, plan.entries, means.progress)
+        contest(plan.folder, plan.config, plan.entries, means)
 
     def finished(self, path: Path) -> bool:
         return (path / FILE).is_file()

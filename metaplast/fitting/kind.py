@@ -33,7 +33,7 @@ class Fitting(Kind[FitPlan]):
         data_reading.warn(plan.job)
 
     def execute(self, plan: FitPlan, means: Means) -> None:
-        fit_all(plan, means.progress)
+        fit_all(plan, means)
 
     def finished(self, path: Path) -> bool:
         return (path / "report.html").is_file()

@@ -11,17 +11,17 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import metaplast
 from metaplast.registry import BadInput
-from metaplast.runs import folder
+from metaplast.runs import folder, saver
 from metaplast.runs.config import Plain, read_file, to_yaml
 from metaplast.runs.counted import Counted
 from metaplast.runs.environment import environment, warn_of_other_versions
-from metaplast.runs.stopping import stoppable
+from metaplast.runs.stopping import Stop, stoppable
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
@@ -50,12 +50,14 @@ class Means:
     say: shows a line of text.
     jobs: rows at a time; None: two where there are two cores and memory for two, else one.
     modules: plug-ins that every worker process imports first.
+    stop: the signals of the run. `execute` gets those to which the run listens.
     """
 
     progress: Progress = lambda stage, done, total: None
     say: Say = lambda line: None
     jobs: int | None = None
     modules: tuple[str, ...] = ()
+    stop: Stop = field(default_factory=lambda: Stop(None))
 
 
 class CompareOptions(NamedTuple):
@@ -115,7 +117,11 @@ class Kind(ABC, Generic[Plan]):
 
     @abstractmethod
     def execute(self, plan: Plan, means: Means) -> None:
-        """Do all parts of a run that are not finished."""
+        """Do all parts of a run that are not finished.
+
+        It calls `means.stop.check` at good places to end. A signal saves the rows that train in
+        this process, see `saver.SAVER`.
+        """
 
     @abstractmethod
     def finished(self, path: Path) -> bool:
@@ -150,12 +156,7 @@ def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -
     """
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
-    with _held(run):
-        text = to_yaml(kind.config(request))
-        if kind.marker:
-            folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
-        folder.write_text(run / CONFIG, text)
-        folder.write_json(run / ENVIRONMENT, environment())
+    with opened(kind, request, run), folder.logging_to(run):
         kind.begin(plan, means)
         _execute(kind, plan, means)
     return run
@@ -175,11 +176,36 @@ def resume(run: Path, means: Means) -> Path:
     kind = kind_of(run)
     request = _recorded(kind, run)
     plan = None if kind.finished(run) else kind.check(request, run, means)
-    with _held(run):
+    with folder.locked(run), folder.logging_to(run):
         warn_of_other_versions(run)
         if plan is not None:
             _execute(kind, plan, means)
     return run
+
+
+@contextmanager
+def opened(kind: Kind[Any], request: Request, run: Path) -> Iterator[None]:
+    """Hold the lock of a run folder, in which the files of the request stand.
+
+    A new folder is made, and gets them. A folder that has them all stays as it is.
+
+    Args:
+        kind: the kind of run.
+        request: the config and the options.
+        run: the folder of the run, or of one run of a group.
+
+    Raises: folder.Busy, OSError.
+    """
+    run.mkdir(exist_ok=True)
+    with folder.locked(run):
+        # It is written last.
+        if not (run / ENVIRONMENT).is_file():
+            text = to_yaml(kind.config(request))
+            if kind.marker:
+                folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
+            folder.write_text(run / CONFIG, text)
+            folder.write_json(run / ENVIRONMENT, environment())
+        yield
 
 
 def kind_of(run: Path) -> Kind[Any]:
@@ -218,15 +244,9 @@ def _recorded(kind: Kind[Any], run: Path) -> Request:
 
 
 def _execute(kind: Kind[Plan], plan: Plan, means: Means) -> None:
-    # A signal stops the run between its parts too.
-    with stoppable(plan.folder, lambda: None):
-        kind.execute(plan, means)
-
-
-@contextmanager
-def _held(run: Path) -> Iterator[None]:
-    with folder.locked(run), folder.logging_to(run):
-        yield
+    saver.SAVER.renew()
+    with stoppable(plan.folder, saver.SAVER.end) as stop:
+        kind.execute(plan, replace(means, stop=stop))
 
 
 def _digest(text: str) -> str:

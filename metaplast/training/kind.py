@@ -1,11 +1,12 @@
 """The kind of run that `metaplast train` makes: the rows of a table, of one seed or of several."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from metaplast.fitting import data_reading
-from metaplast.runs import folder, preflight
+from metaplast.runs import folder, lifecycle, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Run, check_job, parse
@@ -51,7 +52,13 @@ class Training(Kind[TrainingPlan]):
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:
         workers = Workers(plan.jobs, means.modules)
-        train_and_judge(plan.folder, plan.runs, workers, means)
+        with ExitStack() as stack:
+            for run in plan.runs:
+                if run.folder != plan.folder:
+                    # A run of a group has a folder as if it had run alone.
+                    request = Request(run.job.plain)
+                    stack.enter_context(lifecycle.opened(self, request, run.folder))
+            train_and_judge(plan.folder, plan.runs, workers, means)
 
     def finished(self, path: Path) -> bool:
         runs = group.members(path)
