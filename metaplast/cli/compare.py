@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,10 +11,8 @@ from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
 
-OF_LOOPS = ("--loops", "--run-dir", "--config-dir", "--json", "--quiet")
-"""Options of a comparison of outer loops."""
-OF_RUNS = ("--row", "--against", "--out")
-"""Options of a comparison of finished runs."""
+if TYPE_CHECKING:
+    from metaplast.runs.lifecycle import Kind
 
 _WORD = re.compile(r"[\w.-]+=")
 
@@ -42,10 +41,14 @@ _WORD = re.compile(r"[\w.-]+=")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option(
     "--row",
-    help="For runs: the row whose differences to the reference are shown (default: discovered).",
+    help="For training runs: the row whose differences to the reference are shown. For fits: the "
+    "row that is compared (default: discovered).",
 )
 @click.option(
-    "--against", multiple=True, metavar="NAME", help="For runs: a row that may be the reference."
+    "--against",
+    multiple=True,
+    metavar="NAME",
+    help="For training runs: a row that may be the reference.",
 )
 @click.option(
     "--out", type=Given(), help="For fits: a PNG over the one numeric setting that varies."
@@ -79,13 +82,29 @@ def command(
     """
     words = [text for text in what if _WORD.match(text)]
     others = [text for text in what if text not in words]
+    of_loops = {
+        "--loops": loops is not None,
+        "--run-dir": run_dir is not None,
+        "--config-dir": config_dir is not None,
+        "--json": as_json,
+        "--quiet": quiet,
+    }
+    of_runs = {"--row": row is not None, "--against": bool(against), "--out": out is not None}
     if not words:
-        of_loops = (loops is not None, run_dir, config_dir, as_json, quiet)
-        _refuse(OF_LOOPS, of_loops, "with words only, such as experiment=oja")
+        _refuse(_given(of_loops), "this option with words only, such as experiment=oja")
         _setup.import_plugins(modules)
-        _compare_runs([Path(text) for text in what], row or "discovered", against, out)
+        paths = [Path(text) for text in what]
+        kind = _kind_of_all(paths)
+        used = [f"--{name}" for name in kind.compare_options]
+        unused = [option for option in _given(of_runs) if option not in used]
+        _refuse(unused, " or ".join(used) or "no such option", f" with {kind.noun}")
+        from metaplast.runs.lifecycle import CompareOptions
+        from metaplast.settings.names import DISCOVERED
+
+        shown_row = DISCOVERED if row is None else row
+        click.echo(kind.compare(paths, CompareOptions(shown_row, against, out)))
         return
-    _refuse(OF_RUNS, (row, against, out), "with runs only")
+    _refuse(_given(of_runs), "this option with runs only")
     if others:
         raise BadInput(
             f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind"
@@ -105,19 +124,34 @@ def command(
     _run.start(KIND, request, run_dir, as_json=as_json, quiet=quiet)
 
 
-def _refuse(options: tuple[str, ...], values: tuple[object, ...], where: str) -> None:
-    """Raises: BadInput for the first option that has a value."""
-    for option, value in zip(options, values, strict=True):
-        if value:
-            raise BadInput(option, f"this option {where}", "leave it out")
+def _given(options: dict[str, bool]) -> list[str]:
+    """The options that were given."""
+    return [name for name, is_given in options.items() if is_given]
 
 
-def _compare_runs(paths: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
-    if not paths[0].is_dir():
-        from metaplast.runs.files import reader_of
+def _refuse(options: list[str], expected: str, where: str = "") -> None:
+    """Raises: BadInput for the first of some options that have no use there."""
+    if options:
+        raise BadInput(f"{options[0]}{where}", expected, "leave it out")
 
-        fix = reader_of(str(paths[0])) or f"did you mean experiment={paths[0]}?"
-        raise BadInput(f"{paths[0]}", "a run folder, or words", fix)
-    from metaplast.runs.lifecycle import CompareOptions, kind_of
 
-    click.echo(kind_of(paths[0]).compare(paths, CompareOptions(row, against, out)))
+def _kind_of_all(paths: list[Path]) -> "Kind[Any]":
+    """The kind of several runs. Raises: BadInput for no folder, and for runs of several kinds."""
+    for path in paths:
+        if not path.is_dir():
+            from metaplast.runs.files import reader_of
+
+            fix = reader_of(str(path)) or f"did you mean experiment={path}?"
+            raise BadInput(f"{path}", "a run folder, or words", fix)
+    from metaplast.runs.lifecycle import kind_of
+
+    kind = kind_of(paths[0])
+    for path in paths:
+        other = kind_of(path)
+        if other is not kind:
+            raise BadInput(
+                f"{path} beside {paths[0]}",
+                f"runs of one kind, not {other.noun} beside {kind.noun}",
+                "compare them one by one",
+            )
+    return kind

@@ -43,6 +43,7 @@ class Comparing(Kind[ComparingPlan]):
     """
 
     marker = "compare_request.json"
+    noun = "comparisons of outer loops"
     counted = Counted("trainings", whole=False)
 
     def check(self, request: Request, path: Path | None, means: Means) -> ComparingPlan:

@@ -21,7 +21,9 @@ class Fitting(Kind[FitPlan]):
     """
 
     marker = "fit_request.json"
+    noun = "fits"
     counted = Counted("outer steps", whole=False, once=False)  # after the starts, their best one
+    compare_options = ("row", "out")
 
     def check(self, request: Request, path: Path | None, means: Means) -> FitPlan:
         plan = plan_of(request, path)

@@ -90,11 +90,17 @@ class Kind(ABC, Generic[Plan]):
 
     marker: name of the file that marks a folder of this kind from its first moment. A kind with ""
         has no such file.
+    noun: the word for runs of this kind, in the plural.
     counted: the counts by which progress is shown.
+    compare_options: the fields of CompareOptions that `compare` reads.
+    rows_at_a_time: whether `Means.jobs` counts: rows are done in worker processes.
     """
 
     marker: ClassVar[str]
+    noun: ClassVar[str]
     counted: ClassVar[Counted]
+    compare_options: ClassVar[tuple[str, ...]] = ()
+    rows_at_a_time: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, request: Request, path: Path | None, means: Means) -> Plan:

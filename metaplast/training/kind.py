@@ -33,7 +33,10 @@ class Training(Kind[TrainingPlan]):
     """A run of a table, or a group of runs (`seeds`, `vary`) in one folder."""
 
     marker = ""
+    noun = "training runs"
     counted = Counted("outer steps")
+    compare_options = ("row", "against")
+    rows_at_a_time = True
 
     def check(self, request: Request, path: Path | None, means: Means) -> TrainingPlan:
         several, plain = group.split(request.plain)

@@ -29,6 +29,7 @@ class Counting(Kind[CountingPlan]):
     """A run that writes one file for each number. It halts at 3 in its first attempt."""
 
     marker = "counting_request.json"
+    noun = "counts"
     counted = Counted("numbers")
     halts = True
     stops = False
