@@ -90,6 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
             command = [word for word in words if word != "--debug"]
             code = cli.main(command, prog_name="metaplast", standalone_mode=False)
     except Exception as error:
+        # `report` raises an error anew that is none of this package.
         if debug:
             raise
         code = report(error)
