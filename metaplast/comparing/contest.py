@@ -11,7 +11,7 @@ import jax
 from metaplast import train
 from metaplast.comparing.budget import warm
 from metaplast.comparing.contestant import Contestant
-from metaplast.comparing.files import write_comparison
+from metaplast.comparing.files import PICTURE, write_comparison
 from metaplast.figures import loop_curves
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem import MetaProblem
@@ -116,7 +116,7 @@ def contest(run: Path, config: Config, named: dict[str, Entry], means: Means) ->
         for contestant in contestants.values():
             contestant.judge(seed)
     comparison = _comparison(config, named, contestants)
-    loop_curves.draw(comparison, run / "figures" / "loops.png")
+    loop_curves.draw(comparison, run / PICTURE)
     write_comparison(run, comparison)
 
 

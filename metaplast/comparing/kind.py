@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 
 from metaplast.comparing.contest import Entry, contest, contest_config, entries
-from metaplast.comparing.files import read_comparison
+from metaplast.comparing.files import PICTURE, read_comparison
+from metaplast.registry import BadInput
 from metaplast.results import loops
 from metaplast.results.loop_comparison import FILE, to_json
 from metaplast.runs import folder, preflight
@@ -48,7 +49,10 @@ class Comparing(Kind[ComparingPlan]):
 
     def check(self, request: Request, path: Path | None, means: Means) -> ComparingPlan:
         config = contest_config(request.plain)
-        named = entries(config, request.options.get("only", []))
+        only = request.options.get("only", [])
+        if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
+            raise BadInput(f"only: {only!r}", "names of outer loops", "start a new comparison")
+        named = entries(config, only)
         first = next(entry for entry in named.values() if not entry.refused)
         preflight.check(Job(((DISCOVERED, first.config),)), 1)
         path = path or folder.fresh_path(f"compare-{config.experiment}", config.seed)
@@ -74,7 +78,7 @@ class Comparing(Kind[ComparingPlan]):
         comparison = read_comparison(path)
         if as_json:
             return json.dumps(to_json(comparison))
-        files = [("json", path / FILE), ("figure", path / "figures" / "loops.png")]
+        files = [("json", path / FILE), ("figure", path / PICTURE)]
         lines = [f"{name:8} {file}" for name, file in files]
         return "\n\n".join([loops.render(comparison), "\n".join(lines)])
 

@@ -8,10 +8,12 @@ from metaplast.fitting import compare, data_reading, terminal
 from metaplast.fitting.checks import check_fit, warn_of_minibatches
 from metaplast.fitting.result import FILE
 from metaplast.fitting.run import FitPlan, fit_all
+from metaplast.registry import BadInput
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import parse
 from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.settings.names import REPORT
 
 
 class Fitting(Kind[FitPlan]):
@@ -38,7 +40,7 @@ class Fitting(Kind[FitPlan]):
         fit_all(plan, means)
 
     def finished(self, path: Path) -> bool:
-        return (path / "report.html").is_file()
+        return (path / FILE).is_file() and (path / REPORT).is_file()
 
     def render(self, path: Path, as_json: bool = False) -> str:
         if as_json:
@@ -57,6 +59,8 @@ def plan_of(request: Request, path: Path | None = None) -> FitPlan:
     job = parse(request.plain)
     check_fit(job)
     recover = request.options.get("recover")
+    if not isinstance(recover, dict | None):
+        raise BadInput(f"recover: {recover!r}", "the config of a rule, or null", "start a new fit")
     truth = None if recover is None else parse({**request.plain, **recover, "rows": {}})
     if path is None:
         path = folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed)

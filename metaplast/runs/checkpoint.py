@@ -24,6 +24,9 @@ from metaplast.registry import BadInput
 from metaplast.runs.folder import naming_errors, sync
 
 log = logging.getLogger(__name__)
+CHECKPOINTS = "checkpoints"
+STATE = "state.safetensors"
+MANIFEST = "manifest.json"
 KEEP = 3
 """Checkpoints that are kept, the newest ones."""
 FORM = 2
@@ -54,13 +57,13 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
         log.warning("step %d: the state is not finite and was not saved", step)
         return
     payload = save(arrays)
-    root = folder / "checkpoints"
+    root = folder / CHECKPOINTS
     root.mkdir(exist_ok=True)
     temporary = root / f".{step:06d}.{os.getpid()}"
     final = root / f"{step:06d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    _durable(temporary / "state.safetensors", payload)
+    _durable(temporary / STATE, payload)
     manifest = {
         "step": step,
         "form": FORM,
@@ -68,12 +71,12 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
         "config": digest,
         "backend": jax.default_backend(),
     }
-    _durable(temporary / "manifest.json", json.dumps(manifest).encode())
+    _durable(temporary / MANIFEST, json.dumps(manifest).encode())
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     sync(root)
-    if (final / "state.safetensors").read_bytes() != payload:
+    if (final / STATE).read_bytes() != payload:
         raise OSError(errno.EIO, "not what was written", str(final))
     for old in _steps(root)[:-KEEP]:
         shutil.rmtree(root / f"{old:06d}")
@@ -99,7 +102,7 @@ def restore(
         BadInput: all checkpoints belong to another config, or come from a version with other
             states. Nothing is renamed then.
     """
-    root = folder / "checkpoints"
+    root = folder / CHECKPOINTS
     steps = _steps(root) if root.is_dir() else []
     manifests = [_manifest(root / f"{step:06d}") for step in steps]
     _check_manifests(folder, manifests, digest)
@@ -150,7 +153,7 @@ def _check_manifests(folder: Path, manifests: Sequence[Manifest | None], digest:
 def _manifest(path: Path) -> Manifest | None:
     """The manifest of a checkpoint; None where it cannot be read."""
     try:
-        manifest = json.loads((path / "manifest.json").read_bytes())
+        manifest = json.loads((path / MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) and "config" in manifest else None
@@ -167,8 +170,8 @@ def _free(path: Path) -> Path:
 
 def _read(path: Path, step: int, forms: Sequence[Any], digest: str) -> Any:
     """The state of a checkpoint. Raises: ValueError and other errors for a damaged one."""
-    manifest_file = path / "manifest.json"
-    state_file = path / "state.safetensors"
+    manifest_file = path / MANIFEST
+    state_file = path / STATE
     if path.is_symlink() or manifest_file.is_symlink() or state_file.is_symlink():
         raise ValueError("a symbolic link")
     manifest = json.loads(manifest_file.read_bytes())

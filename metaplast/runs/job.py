@@ -34,7 +34,7 @@ from metaplast.runs.loggers.none import None_ as NoLogger
 from metaplast.settings.compare import Compare
 from metaplast.settings.evaluation import PROTOTYPE, Evaluation, References, check_references
 from metaplast.settings.fit import Fit
-from metaplast.settings.names import DISCOVERED, NAME
+from metaplast.settings.names import CONFIG, DISCOVERED, NAME
 from metaplast.space import Coordinate, Space, within
 from metaplast.space import check as check_space
 from metaplast.spec import (
@@ -246,7 +246,7 @@ class Run(NamedTuple):
 
 def read_job(folder: Path) -> Job:
     """The job of a run folder, without a check. Raises: BadInput for a config that is damaged."""
-    return parse(read_file(folder / "config.yaml"), check=False)
+    return parse(read_file(folder / CONFIG), check=False)
 
 
 def _unchecked(plain: Plain) -> Job:

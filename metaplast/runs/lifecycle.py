@@ -17,14 +17,12 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import metaplast
 from metaplast.registry import BadInput
-from metaplast.runs import folder, saver
+from metaplast.runs import environment, folder, saver
 from metaplast.runs.config import Plain, read_file, to_yaml
 from metaplast.runs.counted import Counted
-from metaplast.runs.environment import environment, warn_of_other_versions
 from metaplast.runs.stopping import Stop, stoppable
+from metaplast.settings.names import CONFIG
 
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
 Progress = Callable[[str, float, float], None]
 """progress(stage, done, total) shows how far a stage is."""
 Say = Callable[[str], None]
@@ -183,7 +181,7 @@ def resume(run: Path, means: Means) -> Path:
     request = _recorded(kind, run)
     plan = None if kind.finished(run) else kind.check(request, run, means)
     with folder.locked(run), folder.logging_to(run):
-        warn_of_other_versions(run)
+        environment.warn_of_other_versions(run)
         if plan is not None:
             _execute(kind, plan, means)
     return run
@@ -205,12 +203,12 @@ def opened(kind: Kind[Any], request: Request, run: Path) -> Iterator[None]:
     run.mkdir(exist_ok=True)
     with folder.locked(run):
         # It is written last.
-        if not (run / ENVIRONMENT).is_file():
+        if not (run / environment.FILE).is_file():
             text = to_yaml(kind.config(request))
             if kind.marker:
                 folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
             folder.write_text(run / CONFIG, text)
-            folder.write_json(run / ENVIRONMENT, environment())
+            folder.write_json(run / environment.FILE, environment.environment())
         yield
 
 
@@ -236,12 +234,19 @@ def kinds() -> list[Kind[Any]]:
 
 
 def _recorded(kind: Kind[Any], run: Path) -> Request:
-    """The request with which a run began. Raises: BadInput where its config was changed."""
+    """The request with which a run began.
+
+    Raises: BadInput where its config was changed, and for a damaged marker.
+    """
     plain = read_file(run / CONFIG)
     if not kind.marker:
         # The checkpoints of each row hold the digest of their config.
         return Request(plain)
     options = folder.read_json(run / kind.marker)
+    if not isinstance(options, dict):
+        raise BadInput(
+            f"{run / kind.marker}, of another form", "a JSON object", "restore it, or run again"
+        )
     # A fit of version 0.1 has no digest.
     digest = options.pop("config", None)
     if digest not in (None, _digest((run / CONFIG).read_text())):

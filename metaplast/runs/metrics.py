@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from metaplast.registry import BadInput
 from metaplast.runs.folder import naming_errors, write_text
+
+METRICS = "metrics.jsonl"
 
 
 class MetricsFile:
@@ -59,8 +62,33 @@ class MetricsFile:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The objects of all whole lines of a file."""
-    return [json.loads(line) for line in _whole_lines(path)]
+    """The objects of all whole lines of a file. Raises: BadInput for a damaged line."""
+    objects = []
+    for number, line in enumerate(_whole_lines(path), 1):
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict):
+            raise _damaged(path, number, "a JSON object")
+        objects.append(fields)
+    return objects
+
+
+def values(path: Path, metric: str) -> list[float]:
+    """The values of a metric at all outer steps. Raises: BadInput for a line without a number."""
+    numbers = []
+    for number, line in enumerate(read(path), 1):
+        try:
+            numbers.append(float(line[metric]))
+        except (KeyError, TypeError, ValueError):
+            raise _damaged(path, number, f"a number {metric}") from None
+    return numbers
+
+
+def _damaged(path: Path, number: int, expected: str) -> BadInput:
+    what = f"{path}, line {number}, damaged"
+    return BadInput(what, expected, "restore the file, or run again")
 
 
 def last_logged_step(path: Path) -> int:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from metaplast.registry import BadInput, Plain
+from metaplast.results import summary
 from metaplast.runs.config import read_file
+from metaplast.settings.names import CONFIG
 
 FREE = ("seed", "checkpoint_every", "logging", "compare", "note")
 """Fields in which runs of one setting may differ."""
@@ -50,7 +52,7 @@ def group_by_setting(
 
 def config_of_finished(run: Path) -> Plain:
     """The config of a finished run. Raises: BadInput for any other folder."""
-    file = run / "config.yaml"
+    file = run / CONFIG
     if not file.is_file():
         raise BadInput(
             f"{run}", "a run folder, with a config.yaml", "give the folder that train printed"
@@ -62,7 +64,7 @@ def config_of_finished(run: Path) -> Plain:
             "a run folder",
             f"give folders of its runs, such as {run}/seed-*",
         )
-    if not (run / "summary.json").is_file():
+    if not (run / summary.FILE).is_file():
         raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
     return plain
 

@@ -7,6 +7,7 @@ import jax
 from metaplast.results.statistics import estimate
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula
+from metaplast.runs import row_files
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Run
 from metaplast.runs.lifecycle import Say
@@ -41,7 +42,7 @@ class Announcer:
                 self._say_rule()
 
     def _done(self, name: str) -> bool:
-        files = [row_folder(run.folder, name) / "row.json" for run in self.runs]
+        files = [row_folder(run.folder, name) / row_files.RECORD for run in self.runs]
         return all(file.is_file() for file in files)
 
     def _line(self, name: str) -> str:

@@ -20,7 +20,7 @@ from metaplast.outer import AbstractOuterLoop, path_of
 from metaplast.registry import BadInput
 from metaplast.runs.config import Plain, merge, read_file
 from metaplast.runs.job import Job, Run, parse
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.spec import Count, Positive, build, encode, explain, mapping, spec
 from metaplast.training.train_row import program_of
 
@@ -116,13 +116,13 @@ def split(plain: Plain) -> tuple[Group, Plain]:
 
 def members(folder: Path) -> list[Run]:
     """The runs of a folder that holds one run or a group. Raises: BadInput for a wrong config."""
-    group, plain = split(read_file(folder / "config.yaml"))
+    group, plain = split(read_file(folder / CONFIG))
     return group.runs(parse(plain, check=False), folder)
 
 
 def is_alone(folder: Path) -> bool:
     """Whether a folder holds one run and no group. Raises: BadInput for a wrong config."""
-    group, _ = split(read_file(folder / "config.yaml"))
+    group, _ = split(read_file(folder / CONFIG))
     return group.alone
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from metaplast.results.statistics import student
 from metaplast.results.summary import Verdict
+from metaplast.runs import row_files
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
@@ -217,14 +217,14 @@ class _Lives(NamedTuple):
 
 def _stored(folder: Path) -> _Lives | None:
     """The stored values of a row; None in a run of a version that stored no validation lives."""
-    file = folder / "validation.safetensors"
+    file = folder / row_files.VALIDATION
     if not file.is_file():
         return None
-    return _Lives(load_file(file), load_file(folder / "lives.safetensors"))
+    return _Lives(row_files.read_arrays(file), row_files.read_arrays(folder / row_files.LIVES))
 
 
 def _learns(folder: Path) -> bool:
-    return any(numbers.size for numbers in load_file(folder / "theta.safetensors").values())
+    return any(numbers.size for numbers in row_files.read_arrays(folder / row_files.THETA).values())
 
 
 def _six_digits(value: float) -> float:

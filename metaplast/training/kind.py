@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metaplast.fitting import data_reading
+from metaplast.results import summary
 from metaplast.runs import folder, lifecycle, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Run, check_job, parse
 from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
 from metaplast.runs.workers import Workers
+from metaplast.settings.names import REPORT
 from metaplast.training import group, group_result, side_by_side
 from metaplast.training.table_run import train_and_judge
 
@@ -67,7 +69,7 @@ class Training(Kind[TrainingPlan]):
         runs = group.members(path)
         files = []
         for run in runs:
-            files += [run.folder / "summary.json", run.folder / "report.html"]
+            files += [run.folder / summary.FILE, run.folder / REPORT]
         if runs[0].folder != path:
             files.append(path / group_result.RESULT)
         return all(file.is_file() for file in files)

@@ -17,7 +17,7 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.runs import checkpoint, saver
 from metaplast.runs.job import Config
-from metaplast.runs.metrics import MetricsFile, last_logged_step
+from metaplast.runs.metrics import METRICS, MetricsFile, last_logged_step
 from metaplast.runs.row_files import dotted
 from metaplast.signals import Metrics, Theta
 from metaplast.training import first_step
@@ -98,7 +98,7 @@ def enlist(
     candidates = jax.tree.map(lambda x: np.stack([x] * n), jax.device_get(outer.theta(begun)))
     state = TrainingState(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
     forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
-    last_step = last_logged_step(folder / "metrics.jsonl")
+    last_step = last_logged_step(folder / METRICS)
     restored = checkpoint.restore(folder, forms, digest, last_step)
     if restored is None:
         # A full disk shows before the first step.
@@ -137,7 +137,7 @@ def train_together(
         )
     files = []
     for trainee in trainees:
-        metrics = MetricsFile(trainee.folder / "metrics.jsonl", trainee.step)
+        metrics = MetricsFile(trainee.folder / METRICS, trainee.step)
         files.append(saver.RowFiles(trainee.folder, trainee.digest, metrics))
     with saver.SAVER.training(files):
         while going := [t for t in by_folder.values() if _goes_on(t, outer)]:

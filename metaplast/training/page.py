@@ -1,6 +1,6 @@
 """The page of `metaplast inspect` on finished runs: report.html, figures/ and inspect.json."""
 
-import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +29,14 @@ from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import RuleFile, read_rule
+from metaplast.runs import metrics
+from metaplast.runs.environment import recorded
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Job, parse
-from metaplast.runs.metrics import read
+from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import theta_of
 from metaplast.runs.same_setting import config_of_finished
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -43,7 +45,6 @@ from metaplast.training.summary_text import gap_words
 OURS = (DISCOVERED, "discovered_synapse")
 """Rows that figures draw in the colour of the searched rule."""
 
-RULE_FILE = "rule.safetensors"
 Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
 
@@ -86,7 +87,7 @@ def inspect_runs(
     runs = [_read(path) for path in paths]
     pool = pool_of(list(paths))
     target = out or default_out(runs)
-    pictures = target / "figures"
+    pictures = target / FIGURES
     pictures.mkdir(parents=True, exist_ok=True)
     parts: dict[str, PagePart] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = _curves(runs, n_lives, pictures, tick)
@@ -144,10 +145,9 @@ def _facts(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
     if any("returned" in field for field in row.reads):
         transport = "; reads W^T post, activity carried back through the forward weights"
     versions = "not recorded"
-    environment = first.path / "environment.json"
-    if environment.is_file():
-        packages = json.loads(environment.read_text())
-        versions = ", ".join(f"{name} {value}" for name, value in packages.items()) or versions
+    packages = recorded(first.path)
+    if packages:
+        versions = ", ".join(f"{name} {value}" for name, value in packages.items())
     skipped = sum(run.summary.diverged_lives for run in runs)
     facts = [
         ("experiment", first.summary.experiment or "-"),
@@ -290,9 +290,10 @@ def _training(runs: Sequence[FinishedRun], pictures: Path) -> PagePart:
     """The loss over meta-training of every row of the first run."""
     losses = {}
     for name, _ in runs[0].job.rows:
-        lines = read(row_folder(runs[0].path, name) / "metrics.jsonl")
-        # A loss that is not finite stands in the file as text.
-        losses[name] = [line["loss"] for line in lines if not isinstance(line["loss"], str)]
+        losses[name] = []
+        for loss in metrics.values(row_folder(runs[0].path, name) / METRICS, "loss"):
+            if math.isfinite(loss):
+                losses[name].append(loss)
     if not any(losses.values()):
         return PagePart(Section("Meta-training", ["Nothing was trained."]), {})
     path = pictures / "training.png"
@@ -312,8 +313,11 @@ def _path_part(
     """The coefficients over meta-training, for runs that recorded them at every outer step."""
     logs = []
     for run in runs:
-        lines = read(run.path / "metrics.jsonl")
-        logs.append([line["theta"] for line in lines if "theta" in line])
+        log = []
+        for line in metrics.read(run.path / METRICS):
+            if "theta" in line:
+                log.append(line["theta"])
+        logs.append(log)
     title = "The way there: coefficients over meta-training"
     if not all(logs):
         words = (

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from safetensors.numpy import load_file
 
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.language.grammar import REACHES, reach
@@ -34,8 +33,8 @@ from metaplast.runs import folder
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.runs.nesting import contained
-from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import DISCOVERED
+from metaplast.runs.row_files import LIVES, read_arrays, theta_of
+from metaplast.settings.names import DISCOVERED, RULE_FILE
 from metaplast.signals import CREDIT_FIELDS
 from metaplast.training import reference_row, row_words
 from metaplast.training.judge import judge
@@ -96,7 +95,7 @@ def lives(runs: list[Path], names: list[str]) -> Lives:
     """The held-out lives of rows, in the metric that all of them have."""
     stored = {}
     for name in names:
-        stored[name] = [load_file(row_folder(run, name) / "lives.safetensors") for run in runs]
+        stored[name] = [read_arrays(row_folder(run, name) / LIVES) for run in runs]
     metrics = []
     for of_row in stored.values():
         metrics += [set(arrays) for arrays in of_row]
@@ -136,7 +135,7 @@ def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
     theta = theta_of(row_folder(run, name), problem)
     reads = sorted(frozenset().union(*problem.lifetime.reads().values()))
     has_credit = CREDIT_FIELDS & {field.rpartition(".")[2] for field in reads}
-    heldout = load_file(row_folder(run, name) / "lives.safetensors")
+    heldout = read_arrays(row_folder(run, name) / LIVES)
     means = {key: round(float(values.mean()), 4) for key, values in heldout.items()}
     record = read_record(row_folder(run, name))
     return TrainedRow(
@@ -202,7 +201,7 @@ def _write_rule(run: Path, config: Config, scores: list[RowScore]) -> RuleCard:
         provenance=provenance,
         scores=[score_to_json(score) for score in scores],
     )
-    save_rule(run / "rule.safetensors", document, tensors)
+    save_rule(run / RULE_FILE, document, tensors)
     return rule_card(document, tensors)
 
 

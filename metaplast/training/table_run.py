@@ -7,11 +7,11 @@ from pathlib import Path
 
 import jax
 
-from metaplast.runs import folder
+from metaplast.runs import folder, row_files
 from metaplast.runs.follower import followed
 from metaplast.runs.job import Run
 from metaplast.runs.lifecycle import Means
-from metaplast.runs.metrics import count
+from metaplast.runs.metrics import METRICS, count
 from metaplast.runs.workers import Workers, work_through
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import group_result
@@ -80,7 +80,7 @@ class _Table:
         steps = {}
         for run in self.runs:
             row = folder.row_folder(run.folder, name)
-            steps[row] = count(row / "metrics.jsonl")
+            steps[row] = count(row / METRICS)
         return steps
 
     def _show(self, name: str, steps: int) -> None:
@@ -105,7 +105,7 @@ class _Table:
         self.announcer.look()
 
     def _is_judged(self, run: Run) -> bool:
-        files = [folder.row_folder(run.folder, name) / "row.json" for name in self.names]
+        files = [folder.row_folder(run.folder, name) / row_files.RECORD for name in self.names]
         return all(file.is_file() for file in files)
 
 

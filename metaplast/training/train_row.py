@@ -21,11 +21,11 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results import evaluate, halving
 from metaplast.results.summary import SearchRecord
-from metaplast.runs import nesting, preflight
+from metaplast.runs import nesting, preflight, row_files
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Run
-from metaplast.runs.metrics import read
+from metaplast.runs.metrics import METRICS, read
 from metaplast.runs.row_files import publish, save_arrays, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
@@ -94,7 +94,7 @@ def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> N
 
 
 def _is_finished(run: Run, name: str) -> bool:
-    return (row_folder(run.folder, name) / "row.json").is_file()
+    return (row_folder(run.folder, name) / row_files.RECORD).is_file()
 
 
 def program_of(run: Run, name: str) -> tuple[MetaProblem, AbstractOuterLoop]:
@@ -171,7 +171,7 @@ def _judge(problem: MetaProblem, name: str, chosen: Chosen, wall_s: float) -> No
         record = replace(record, halving=measured)
         level = logging.WARNING if halving.too_long(measured) else logging.INFO
         log.log(level, halving.line(measured))
-    save_arrays(chosen.folder / "validation.safetensors", chosen.validation)
+    save_arrays(chosen.folder / row_files.VALIDATION, chosen.validation)
     publish(chosen.folder, chosen.theta, scores, to_json(record))
 
 
@@ -252,7 +252,7 @@ def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
 
 def _search_of(folder: Path) -> SearchRecord:
     """The record of a row's search by its metrics.jsonl, without the chosen step."""
-    lines = read(folder / "metrics.jsonl")
+    lines = read(folder / METRICS)
     fell_at = []
     for before, after in pairwise(lines):
         if after.get("falls", 0) > before.get("falls", 0):

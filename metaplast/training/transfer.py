@@ -15,7 +15,7 @@ from metaplast.runs.config import Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
 from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.signals import Theta
 from metaplast.training.pool import pool
 from metaplast.training.reference_row import judged_elsewhere
@@ -33,9 +33,11 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
         n: held-out lives of each run.
         only: rows that are judged beside `discovered`; empty: all rows.
 
-    Raises: BadInput for an unfinished run, words that do not compose, an unknown row, and a theta
-        that does not fit.
+    Raises: BadInput for no run, an unfinished run, words that do not compose, an unknown row, and
+        a theta that does not fit.
     """
+    if not runs:
+        raise BadInput(f"{' '.join(words)}, without a run", "RUN_DIR...", "name a finished run")
     trained = pool(list(runs))
     rows: dict[str, list[dict[str, np.ndarray]]] = {}
     for run in runs:
@@ -60,8 +62,8 @@ def _scores(
     run: Path, words: Sequence[str], n: int, only: Sequence[str]
 ) -> dict[str, dict[str, np.ndarray]]:
     """{row: {metric: values}} of one run under the changed config."""
-    old = parse(compose((), Sources(), run / "config.yaml"))
-    new = parse(compose(words, Sources(), run / "config.yaml"))
+    old = parse(compose((), Sources(), run / CONFIG))
+    new = parse(compose(words, Sources(), run / CONFIG))
     references = dict(new.main.references())
     wanted = _wanted([*dict(new.rows), *references], only)
     scores: dict[str, dict[str, np.ndarray]] = {}
