@@ -8,11 +8,11 @@ import click
 from metaplast.cli import _progress
 from metaplast.registry import BadInput
 from metaplast.runs import lifecycle
-from metaplast.runs.lifecycle import Kind, Means, Request
+from metaplast.runs.lifecycle import Means, Request, RunKind
 
 
 def start(
-    kind: Kind[Any],
+    kind: RunKind[Any],
     request: Request,
     run_dir: Path | None,
     *,

@@ -12,7 +12,7 @@ from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
 
 if TYPE_CHECKING:
-    from metaplast.runs.lifecycle import Kind
+    from metaplast.runs.lifecycle import RunKind
 
 _WORD = re.compile(r"[\w.-]+=")
 
@@ -135,7 +135,7 @@ def _refuse(options: list[str], expected: str, where: str = "") -> None:
         raise BadInput(f"{options[0]}{where}", expected, "leave it out")
 
 
-def _kind_of_all(paths: list[Path]) -> "Kind[Any]":
+def _kind_of_all(paths: list[Path]) -> "RunKind[Any]":
     """The kind of several runs. Raises: BadInput for no folder, and for runs of several kinds."""
     for path in paths:
         if not path.is_dir():

@@ -36,7 +36,7 @@ class Mark(NamedTuple):
         return self.lives if budget == "lives" else self.cpu_s
 
 
-class Course(NamedTuple):
+class BudgetedTraining(NamedTuple):
     """A whole training, which went on until every budget was spent.
 
     marks: {budget: the last theta within every fraction of it}.
@@ -74,7 +74,7 @@ def spend(
     hyper: dict[str, Array],
     limits: Mapping[str, list[float]],
     tick: Callable[[float], None] = lambda _: None,
-) -> Course:
+) -> BudgetedTraining:
     """Train until every limit is passed.
 
     A step that would pass a limit (by more than a rounding error) is not within it. CPU seconds are
@@ -110,7 +110,7 @@ def spend(
         tick(_share(now, limits))
         if all(len(marks[budget]) == len(amounts) for budget, amounts in limits.items()):
             break
-    return Course(
+    return BudgetedTraining(
         marks=marks,
         steps=now.steps,
         lives=now.lives,

@@ -28,7 +28,7 @@ from metaplast.spec import encode
 TUNING = 10_000  # added to the experiment's seed: the settings are tried on another seed
 
 
-class Entry(NamedTuple):
+class NamedLoop(NamedTuple):
     """An outer loop that was named.
 
     config: the problem with this loop.
@@ -62,7 +62,7 @@ def contest_config(plain: Plain) -> Config:
     return config
 
 
-def entries(config: Config, only: Sequence[str]) -> dict[str, Entry]:
+def entries(config: Config, only: Sequence[str]) -> dict[str, NamedLoop]:
     """Every outer loop that is named, with the reason where it cannot take part.
 
     Raises: BadInput of the first loop, where none can take part.
@@ -78,13 +78,13 @@ def entries(config: Config, only: Sequence[str]) -> dict[str, Entry]:
         except BadInput as error:
             errors.append(BadInput(f"{name}: {error.what}", error.expected, error.fix))
             refused = f"{error.what} - expected {error.expected}"
-        named[name] = Entry(replace(config, outer=outer), refused)
+        named[name] = NamedLoop(replace(config, outer=outer), refused)
     if errors and len(errors) == len(named):
         raise errors[0]
     return named
 
 
-def contest(run: Path, config: Config, named: dict[str, Entry], means: Means) -> None:
+def contest(run: Path, config: Config, named: dict[str, NamedLoop], means: Means) -> None:
     """Tune every loop, train it with every seed, write compare.json and its figure.
 
     Finished trainings are kept. A training that was interrupted begins again.
@@ -141,7 +141,7 @@ def _check(
 
 
 def _comparison(
-    config: Config, named: dict[str, Entry], contestants: dict[str, Contestant]
+    config: Config, named: dict[str, NamedLoop], contestants: dict[str, Contestant]
 ) -> LoopComparison:
     """The comparison of the trained loops, with the refused ones."""
     records = {}

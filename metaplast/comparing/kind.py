@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 
-from metaplast.comparing.contest import Entry, contest, contest_config, entries
+from metaplast.comparing.contest import NamedLoop, contest, contest_config, entries
 from metaplast.comparing.files import PICTURE, read_comparison
 from metaplast.registry import BadInput
 from metaplast.results import loops
@@ -16,7 +16,7 @@ from metaplast.results.loop_comparison import FILE, to_json
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Config, Job
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.spans import duration
 from metaplast.settings.compare import Compare
 from metaplast.settings.names import DISCOVERED
@@ -34,10 +34,10 @@ class ComparingPlan(NamedTuple):
 
     folder: Path
     config: Config
-    entries: dict[str, Entry]
+    entries: dict[str, NamedLoop]
 
 
-class Comparing(Kind[ComparingPlan]):
+class Comparing(RunKind[ComparingPlan]):
     """A comparison of outer loops.
 
     The option `only` of a request holds the names of the loops that take part; []: all.

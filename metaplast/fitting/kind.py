@@ -12,11 +12,11 @@ from metaplast.registry import BadInput
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import parse
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.settings.names import REPORT
 
 
-class Fitting(Kind[FitPlan]):
+class Fitting(RunKind[FitPlan]):
     """A fit.
 
     Option `recover`: the rule that simulates the data; null: the recording's own values.

@@ -1,6 +1,6 @@
 """One protocol for every kind of run: check, create, lock, log, execute, resume, render.
 
-A kind of run is a folder of this package with a `kind.py`, which holds one `Kind` named KIND.
+A kind of run is a folder of this package with a `kind.py`, which holds one `RunKind` named KIND.
 `metaplast resume` and `metaplast compare` find the kind of a run folder by its marker file.
 """
 
@@ -83,7 +83,7 @@ class Checked(Protocol):
 Plan = TypeVar("Plan", bound=Checked)
 
 
-class Kind(ABC, Generic[Plan]):
+class RunKind(ABC, Generic[Plan]):
     """A kind of run.
 
     marker: name of the file that marks a folder of this kind from its first moment. A kind with ""
@@ -146,7 +146,7 @@ class Kind(ABC, Generic[Plan]):
         """
 
 
-def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -> Path:
+def start(kind: RunKind[Plan], request: Request, path: Path | None, means: Means) -> Path:
     """Begin a run and carry it out. Nothing on disk changes where the request is wrong.
 
     Args:
@@ -188,7 +188,7 @@ def resume(run: Path, means: Means) -> Path:
 
 
 @contextmanager
-def opened(kind: Kind[Any], request: Request, run: Path) -> Iterator[None]:
+def opened(kind: RunKind[Any], request: Request, run: Path) -> Iterator[None]:
     """Hold the lock of a run folder, in which the files of the request stand.
 
     A new folder is made, and gets them. A folder that has them all stays as it is.
@@ -212,7 +212,7 @@ def opened(kind: Kind[Any], request: Request, run: Path) -> Iterator[None]:
         yield
 
 
-def kind_of(run: Path) -> Kind[Any]:
+def kind_of(run: Path) -> RunKind[Any]:
     """The kind of a run folder: the kind whose marker it holds, else the kind without a marker."""
     unmarked = []
     for kind in kinds():
@@ -223,7 +223,7 @@ def kind_of(run: Path) -> Kind[Any]:
     return unmarked[0]
 
 
-def kinds() -> list[Kind[Any]]:
+def kinds() -> list[RunKind[Any]]:
     """All kinds of run: the KIND of each folder of this package that has a kind.py."""
     every_kind = []
     for module in pkgutil.iter_modules(metaplast.__path__, "metaplast."):
@@ -233,7 +233,7 @@ def kinds() -> list[Kind[Any]]:
     return every_kind
 
 
-def _recorded(kind: Kind[Any], run: Path) -> Request:
+def _recorded(kind: RunKind[Any], run: Path) -> Request:
     """The request with which a run began.
 
     Raises: BadInput where its config was changed, and for a damaged marker.
@@ -254,7 +254,7 @@ def _recorded(kind: Kind[Any], run: Path) -> Request:
     return Request(plain, options)
 
 
-def _execute(kind: Kind[Plan], plan: Plan, means: Means) -> None:
+def _execute(kind: RunKind[Plan], plan: Plan, means: Means) -> None:
     saver.SAVER.renew()
     with stoppable(plan.folder, saver.SAVER.end) as stop:
         kind.execute(plan, replace(means, stop=stop))

@@ -31,7 +31,7 @@ MAX_SEEDS = 1000
 
 
 @spec
-class Group:
+class RunGroup:
     """Several runs of one command.
 
     seeds: runs that differ in their seed, from `seed` on.
@@ -103,12 +103,12 @@ class Group:
         return str(seed) if self.seeds == 1 else f"{seed}-{seed + self.seeds - 1}"
 
 
-def split(plain: Plain) -> tuple[Group, Plain]:
+def split(plain: Plain) -> tuple[RunGroup, Plain]:
     """(the group in a config, the config of its first run). Raises: BadInput for a wrong group."""
-    group_class: Any = Group
+    group_class: Any = RunGroup
     names = [field.name for field in fields(group_class)]
     try:
-        group = build(Group, {key: value for key, value in plain.items() if key in names})
+        group = build(RunGroup, {key: value for key, value in plain.items() if key in names})
     except pydantic.ValidationError as error:
         raise explain(error) from None
     return group, {key: value for key, value in plain.items() if key not in names}

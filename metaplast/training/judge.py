@@ -204,7 +204,7 @@ def _remedy(name: str, config: Config, state: str, against: str) -> str:
     return f"{remedy}, or rows: {{{name}: {{from: {against}}}}}"
 
 
-class _Lives(NamedTuple):
+class _StoredLives(NamedTuple):
     """The stored values of a row, {metric: values}, one per life.
 
     validation: on validation lives; `start_...` for theta at the start.
@@ -215,12 +215,14 @@ class _Lives(NamedTuple):
     heldout: dict[str, np.ndarray]
 
 
-def _stored(folder: Path) -> _Lives | None:
+def _stored(folder: Path) -> _StoredLives | None:
     """The stored values of a row; None in a run of a version that stored no validation lives."""
     file = folder / row_files.VALIDATION
     if not file.is_file():
         return None
-    return _Lives(row_files.read_arrays(file), row_files.read_arrays(folder / row_files.LIVES))
+    return _StoredLives(
+        row_files.read_arrays(file), row_files.read_arrays(folder / row_files.LIVES)
+    )
 
 
 def _learns(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from metaplast.runs import folder, lifecycle, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Run, check_job, parse
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.workers import Workers
 from metaplast.settings.names import REPORT
 from metaplast.training import group, group_result, side_by_side
@@ -31,7 +31,7 @@ class TrainingPlan(NamedTuple):
     jobs: int
 
 
-class Training(Kind[TrainingPlan]):
+class Training(RunKind[TrainingPlan]):
     """A run of a table, or a group of runs (`seeds`, `vary`) in one folder."""
 
     marker = ""

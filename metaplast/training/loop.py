@@ -179,7 +179,7 @@ def _advance(
         wall_s = (time.monotonic() - clock) / len(together)
         for trainee, numbers_of_step in zip(together, values, strict=True):
             theta = listed(outer.theta(trainee.state.outer))
-            finished = saver.Step(step, trainee.state, numbers_of_step, wall_s, theta)
+            finished = saver.FinishedStep(step, trainee.state, numbers_of_step, wall_s, theta)
             saver.SAVER.finish(trainee.folder, finished)
         first = together[0]
         if step == 1 and first.watched:

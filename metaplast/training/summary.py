@@ -80,7 +80,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
     return summary
 
 
-class Lives(NamedTuple):
+class HeldoutLives(NamedTuple):
     """Per-life values of rows on held-out lives.
 
     rows: {row: values [n_lives], one array per run}.
@@ -91,7 +91,7 @@ class Lives(NamedTuple):
     metric: str
 
 
-def lives(runs: list[Path], names: list[str]) -> Lives:
+def lives(runs: list[Path], names: list[str]) -> HeldoutLives:
     """The held-out lives of rows, in the metric that all of them have."""
     stored = {}
     for name in names:
@@ -105,7 +105,7 @@ def lives(runs: list[Path], names: list[str]) -> Lives:
     rows = {}
     for name, of_row in stored.items():
         rows[name] = [np.asarray(arrays[metric], np.float64) for arrays in of_row]
-    return Lives(rows, metric)
+    return HeldoutLives(rows, metric)
 
 
 def _rows(run: Path, job: Job) -> dict[str, Row]:
@@ -158,7 +158,7 @@ def _idle_units(means: Mapping[str, float]) -> dict[str, float]:
     return {key: value for key, value in sorted(means.items()) if key.startswith(prefixes)}
 
 
-def gap_closed(job: Job, values: Lives, rows: Mapping[str, Row]) -> GapClosed | None:
+def gap_closed(job: Job, values: HeldoutLives, rows: Mapping[str, Row]) -> GapClosed | None:
     """The share that the discovered row closes of the gap between two other rows.
 
     The gap goes from feedback alignment to the best backprop row of the same network. Where the

@@ -37,10 +37,10 @@ def train_and_judge(path: Path, runs: Sequence[Run], workers: Workers, means: Me
         for run in runs:
             logger = run.job.main.logging
             stack.enter_context(followed(run.folder, logger, workers.modules))
-        _Table(path, runs, workers, means).carry_out()
+        _TableRun(path, runs, workers, means).carry_out()
 
 
-class _Table:
+class _TableRun:
     """The rows of all runs of a folder, and their progress."""
 
     def __init__(self, path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:

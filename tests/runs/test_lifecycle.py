@@ -16,7 +16,7 @@ from metaplast.runs import folder, lifecycle
 from metaplast.runs.counted import Counted
 from metaplast.runs.environment import environment
 from metaplast.runs.folder import Busy, fresh_path
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.stopping import Interrupted, Stop
 
 
@@ -25,7 +25,7 @@ class CountingPlan(NamedTuple):
     up_to: int
 
 
-class Counting(Kind[CountingPlan]):
+class Counting(RunKind[CountingPlan]):
     """A run that writes one file for each number. It halts at 3 in its first attempt."""
 
     marker = "counting_request.json"
