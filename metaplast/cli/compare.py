@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaplast.cli import _setup
+from metaplast.cli import _options, _setup
 from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
@@ -29,16 +29,10 @@ _WORD = re.compile(r"[\w.-]+=")
     type=Given("folder"),
     help="Folder of the comparison (default: runs/<date>-compare-...).",
 )
-@click.option(
-    "--config-dir",
-    type=Given("folder"),
-    help="Your own config groups, looked up before the shipped ones.",
-)
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
+@_options.config_dir
+@_options.modules
 @click.option("--json", "as_json", is_flag=True, help="Print compare.json instead of the tables.")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@_options.quiet
 @click.option(
     "--row",
     help="For training runs: the row whose differences to the reference are shown. For fits: the "
@@ -80,8 +74,14 @@ def command(
     exact gradient.
     Fits are laid side by side too, with one line for every setting over its seeds.
     """
-    words = [text for text in what if _WORD.match(text)]
-    others = [text for text in what if text not in words]
+    words = []
+    for text in what:
+        if _WORD.match(text):
+            words.append(text)
+    others = []
+    for text in what:
+        if text not in words:
+            others.append(text)
     of_loops = {
         "--loops": loops is not None,
         "--run-dir": run_dir is not None,
@@ -93,10 +93,15 @@ def command(
     if not words:
         _refuse(_given(of_loops), "this option with words only, such as experiment=oja")
         _setup.import_plugins(modules)
-        paths = [Path(text) for text in what]
+        paths = []
+        for text in what:
+            paths.append(Path(text))
         kind = _kind_of_all(paths)
         used = [f"--{name}" for name in kind.compare_options]
-        unused = [option for option in _given(of_runs) if option not in used]
+        unused = []
+        for option in _given(of_runs):
+            if option not in used:
+                unused.append(option)
         _refuse(unused, " or ".join(used) or "no such option", f" with {kind.noun}")
         from metaplast.runs.lifecycle import CompareOptions
         from metaplast.settings.names import DISCOVERED
@@ -119,7 +124,10 @@ def command(
     from metaplast.runs.config import Sources, compose
     from metaplast.runs.lifecycle import Request
 
-    only = [name.strip() for name in loops.split(",")] if loops is not None else []
+    only: list[str] = []
+    if loops is not None:
+        for name in loops.split(","):
+            only.append(name.strip())
     request = Request(compose(words, Sources(config_dir)), {"only": only})
     _run.start(KIND, request, run_dir, as_json=as_json, quiet=quiet)
 

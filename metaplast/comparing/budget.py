@@ -104,11 +104,14 @@ def spend(
         diverged += int(metrics["diverged"])
         skipped = int(metrics["skipped"])
         for budget, amounts in limits.items():
-            passed = sum(after.spent(budget) > amount * (1 + ROUNDING) for amount in amounts)
-            marks[budget] += [now] * (passed - len(marks[budget]))
+            spent = after.spent(budget)
+            while len(marks[budget]) < len(amounts):
+                if spent <= amounts[len(marks[budget])] * (1 + ROUNDING):
+                    break
+                marks[budget].append(now)
         now = after
         tick(_share(now, limits))
-        if all(len(marks[budget]) == len(amounts) for budget, amounts in limits.items()):
+        if _is_over(marks, limits):
             break
     return BudgetedTraining(
         marks=marks,
@@ -121,9 +124,17 @@ def spend(
     )
 
 
+def _is_over(marks: Mapping[str, list[Mark]], limits: Mapping[str, list[float]]) -> bool:
+    """Whether every limit of every budget was passed."""
+    return all(len(marks[budget]) == len(amounts) for budget, amounts in limits.items())
+
+
 def _share(now: Mark, limits: Mapping[str, list[float]]) -> float:
     """The spent share of the budget that is furthest behind, at most 1."""
-    return min(min(1.0, now.spent(budget) / amounts[-1]) for budget, amounts in limits.items())
+    share = 1.0
+    for budget, amounts in limits.items():
+        share = min(share, now.spent(budget) / amounts[-1])
+    return share
 
 
 def _differ(one: Theta, other: Theta) -> bool:

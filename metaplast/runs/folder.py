@@ -59,7 +59,10 @@ def check_free(path: Path) -> None:
         raise BadInput(where, "a name without control characters", "choose another path")
     try:
         parts = [path, *path.parents]
-        broken_links = [part for part in parts if part.is_symlink() and not part.exists()]
+        broken_links = []
+        for part in parts:
+            if part.is_symlink() and not part.exists():
+                broken_links.append(part)
         occupied = path.is_dir() and any(path.iterdir())
         above = next(parent for parent in path.absolute().parents if parent.exists())
     except (ValueError, OSError) as error:

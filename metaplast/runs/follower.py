@@ -107,7 +107,10 @@ def hide(text: str) -> str:
     for name, value in os.environ.items():
         if len(value) > 3 and _SECRET.search(name):
             text = text.replace(value, "***")
-    return "".join(c if c.isprintable() else " " for c in text)[:300]
+    characters = []
+    for character in text:
+        characters.append(character if character.isprintable() else " ")
+    return "".join(characters)[:300]
 
 
 def main(run: Path, modules: Sequence[str] = ()) -> None:
@@ -129,7 +132,10 @@ def main(run: Path, modules: Sequence[str] = ()) -> None:
         _hand_over(run, logger.every, sink, positions)
     _hand_over(run, logger.every, sink, positions)
     file = run / summary.FILE
-    sink.finish(run, json.loads(file.read_text()) if file.is_file() else None)
+    result = None
+    if file.is_file():
+        result = json.loads(file.read_text())
+    sink.finish(run, result)
 
 
 class Position(NamedTuple):

@@ -46,7 +46,9 @@ class MetricsFile:
             if getattr(value, "ndim", 0) == 0:
                 line[name] = plain_number(value)
         for name, values in (vectors or {}).items():
-            line[name] = [plain_number(float(f"{value:.6g}")) for value in values]
+            line[name] = []
+            for value in values:
+                line[name].append(plain_number(float(f"{value:.6g}")))
         with naming_errors(Path(self._handle.name)):
             self._handle.write(json.dumps(line, allow_nan=False) + "\n")
             self._handle.flush()
@@ -111,11 +113,14 @@ def count(path: Path) -> int:
 def plain_number(value: Any) -> int | float | str:
     """A number for JSON; `nan`, `inf` and `-inf` become text."""
     number = value.item() if hasattr(value, "item") else value
-    return number if isinstance(number, int) or math.isfinite(number) else str(number)
+    if isinstance(number, int) or math.isfinite(number):
+        return number
+    return str(number)
 
 
 def _whole_lines(path: Path) -> list[str]:
     if not path.is_file():
         return []
     text = path.read_text(errors="replace")
-    return [line for line in text[: text.rfind("\n") + 1].splitlines() if line]
+    whole = text[: text.rfind("\n") + 1]
+    return [line for line in whole.splitlines() if line]

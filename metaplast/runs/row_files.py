@@ -46,6 +46,11 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
     return jax.tree_util.tree_map_with_path(stored, like)
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether the row of a folder is finished."""
+    return (folder / RECORD).is_file()
+
+
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
     """{name: array} of a file that `save_arrays` wrote.
 
@@ -76,7 +81,9 @@ def publish(
         facts: the content of row.json.
     """
     leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
-    arrays = {dotted(path): np.asarray(leaf) for path, leaf in leaves}
+    arrays = {}
+    for path, leaf in leaves:
+        arrays[dotted(path)] = np.asarray(leaf)
     save_arrays(folder / THETA, arrays)
     save_arrays(folder / LIVES, scores)
     write_json(folder / RECORD, facts)
@@ -84,7 +91,10 @@ def publish(
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write {name: array} as a safetensors file, whole or not at all."""
-    write_bytes(path, save({key: np.asarray(x, order="C") for key, x in arrays.items()}))
+    ordered = {}
+    for name, values in arrays.items():
+        ordered[name] = np.asarray(values, order="C")
+    write_bytes(path, save(ordered))
 
 
 def dotted(path: Any) -> str:

@@ -111,7 +111,9 @@ def stoppable(
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {}
+    for number in SIGNALS:
+        handlers[number] = signal.getsignal(number)
     listener = listen(stop, patience)
     try:
         yield stop

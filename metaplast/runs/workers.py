@@ -83,8 +83,11 @@ def work_through(
         finished: set[str] = set()
         try:
             while pending or waiting:
-                ready = [name for name in waiting if origins.get(name, name) in {name, *finished}]
-                waiting = [name for name in waiting if name not in ready]
+                ready = []
+                for name in list(waiting):
+                    if name not in origins or origins[name] in finished:
+                        ready.append(name)
+                        waiting.remove(name)
                 # A signal would end a worker that is just starting with a traceback.
                 with stopping.held():
                     for name in ready:

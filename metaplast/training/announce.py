@@ -30,20 +30,25 @@ class Announcer:
         """
         self.runs = runs
         self.say = say
-        self.waiting = [name for name in names if not self._done(name)]
+        self.waiting = list(names)
+        for name in self._done():
+            self.waiting.remove(name)
 
     def look(self) -> None:
         """Announce the rows that were done since the last look."""
-        done = [name for name in self.waiting if self._done(name)]
-        for name in done:
+        for name in self._done():
             self.waiting.remove(name)
             self.say(self._line(name))
             if name == DISCOVERED and len(self.runs) == 1:
                 self._say_rule()
 
-    def _done(self, name: str) -> bool:
-        files = [row_folder(run.folder, name) / row_files.RECORD for run in self.runs]
-        return all(file.is_file() for file in files)
+    def _done(self) -> list[str]:
+        """The waiting rows that all runs have."""
+        done = []
+        for name in self.waiting:
+            if all(row_files.is_finished(row_folder(run.folder, name)) for run in self.runs):
+                done.append(name)
+        return done
 
     def _line(self, name: str) -> str:
         """The score of a row in one line."""

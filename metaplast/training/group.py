@@ -70,10 +70,11 @@ class RunGroup:
 
     def settings(self) -> list[dict[str, float]]:
         """Every combination of the values of `vary`."""
-        names = [name for name, _ in self.vary]
-        values_of = [values for _, values in self.vary]
-        combinations = itertools.product(*values_of)
-        return [dict(zip(names, values, strict=True)) for values in combinations]
+        settings = []
+        values_of = dict(self.vary)
+        for values in itertools.product(*values_of.values()):
+            settings.append(dict(zip(values_of, values, strict=True)))
+        return settings
 
     def runs(self, job: Job, folder: Path) -> list[Run]:
         """Every run, setting by setting, seed by seed.
@@ -106,12 +107,16 @@ class RunGroup:
 def split(plain: Plain) -> tuple[RunGroup, Plain]:
     """(the group in a config, the config of its first run). Raises: BadInput for a wrong group."""
     group_class: Any = RunGroup
-    names = [field.name for field in fields(group_class)]
+    rest = dict(plain)
+    of_group = {}
+    for field in fields(group_class):
+        if field.name in rest:
+            of_group[field.name] = rest.pop(field.name)
     try:
-        group = build(RunGroup, {key: value for key, value in plain.items() if key in names})
+        group = build(RunGroup, of_group)
     except pydantic.ValidationError as error:
         raise explain(error) from None
-    return group, {key: value for key, value in plain.items() if key not in names}
+    return group, rest
 
 
 def members(folder: Path) -> list[Run]:

@@ -72,7 +72,7 @@ class Training(RunKind[TrainingPlan]):
             files += [run.folder / summary.FILE, run.folder / REPORT]
         if runs[0].folder != path:
             files.append(path / group_result.RESULT)
-        return all(file.is_file() for file in files)
+        return all(map(Path.is_file, files))
 
     def render(self, path: Path, as_json: bool = False) -> str:
         return group_result.as_json(path) if as_json else group_result.render(path)
@@ -108,7 +108,9 @@ def _size(plan: TrainingPlan) -> str:
     """The size of a run in words."""
     job = plan.runs[0].job
     n_rows = len(job.rows) + len(job.main.references())
-    words = f"{n_rows} row{'s' if n_rows > 1 else ''}"
+    words = "1 row"
+    if n_rows > 1:
+        words = f"{n_rows} rows"
     if len(plan.runs) > 1:
         words = f"{len(plan.runs)} runs of {words}"
     if n_rows > 1:

@@ -25,12 +25,16 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
     Raises: BadInput for a folder without metrics, for a metric that a run does not have, and for
         folders of one name.
     """
-    names = [run.resolve().name for run in runs]
+    names = []
+    for run in runs:
+        names.append(run.resolve().name)
     if len(set(names)) < len(names):
         raise BadInput(
             f"runs {', '.join(names)}", "folders of distinct names", "name every run once"
         )
-    curves = {name: _values(run, metric, row) for name, run in zip(names, runs, strict=True)}
+    curves = {}
+    for name, run in zip(names, runs, strict=True):
+        curves[name] = _values(run, metric, row)
     with folder.naming_errors(out):
         training_loss.draw(curves, out, names[:1], f"{metric}, {row} (running median)")
     return out

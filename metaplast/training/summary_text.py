@@ -127,7 +127,8 @@ def _files(run: Path, has_rule: bool) -> str:
     files = [("summary", run / FILE)]
     if has_rule:
         files.append(("rule", run / RULE_FILE))
-    files += [("figure", figure) for figure in sorted((run / FIGURES).glob("*.png"))]
+    for figure in sorted((run / FIGURES).glob("*.png")):
+        files.append(("figure", figure))
     if (run / REPORT).is_file():
         files.append(("report", run / REPORT))
     return "\n".join(f"{name:8} {path}" for name, path in files)

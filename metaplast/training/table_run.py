@@ -105,8 +105,8 @@ class _TableRun:
         self.announcer.look()
 
     def _is_judged(self, run: Run) -> bool:
-        files = [folder.row_folder(run.folder, name) / row_files.RECORD for name in self.names]
-        return all(file.is_file() for file in files)
+        folders = [folder.row_folder(run.folder, name) for name in self.names]
+        return all(row_files.is_finished(row) for row in folders)
 
 
 def _work(runs: Sequence[Run], name: str) -> None:

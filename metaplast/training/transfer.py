@@ -45,11 +45,14 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
             rows.setdefault(name, []).append(scores)
     metric = "accuracy"
     for runs_of_row in rows.values():
-        if not all("accuracy" in scores for scores in runs_of_row):
-            metric = "loss"
+        for scores in runs_of_row:
+            if "accuracy" not in scores:
+                metric = "loss"
     values = {}
     for name, runs_of_row in rows.items():
-        values[name] = [np.asarray(scores[metric], np.float64) for scores in runs_of_row]
+        values[name] = []
+        for scores in runs_of_row:
+            values[name].append(np.asarray(scores[metric], np.float64))
     changes = " ".join(words) or "the setting they were trained in"
     head = f"{len(runs)} run(s), every row as it was trained, in: {changes}"
     # The effect of half of dt was measured under the old config.
@@ -102,7 +105,9 @@ def _fitting(theta: Theta, config: Config, name: str) -> Theta:
     """
     wanted: Any = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
     neutral = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), wanted["genome"])
-    genome = {edge: theta["genome"].get(edge, gain) for edge, gain in neutral.items()}
+    genome = {}
+    for edge, gain in neutral.items():
+        genome[edge] = theta["genome"].get(edge, gain)
     theta = {**theta, "genome": genome}
     if jax.tree.map(lambda x: x.shape, theta) != jax.tree.map(lambda x: x.shape, wanted):
         raise BadInput(
