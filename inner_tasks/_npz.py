@@ -130,7 +130,7 @@ def read(path: str) -> Arrays:
         kind = UNKNOWN if isinstance(error, OSError) else looks(path)
         guess = f", it is {kind.name}" if kind.name else ""
         what = f"recordings {path!r}: {why}{guess}"
-        raise BadInput(what, "an .npz file that can be read", kind.fix or AGAIN) from None
+        raise BadInput(what, "an .npz file that can be read", kind.fix or AGAIN) from error
 
 
 def _contents(file: BinaryIO, path: str) -> list[str]:
@@ -161,7 +161,7 @@ def _load(archive: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         try:
             value = archive[key]
         except Exception as error:  # damaged bytes, as above
-            raise _unreadable(key, error) from None
+            raise _unreadable(key, error) from error
         kind = value.dtype.kind if isinstance(value, np.ndarray) else "?"
         if kind not in "fiubU":
             dtype = value.dtype if isinstance(value, np.ndarray) else "no array"

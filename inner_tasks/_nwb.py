@@ -110,7 +110,7 @@ def read(
         guess = f", it is {kind.name}" if kind.name else ""
         what = f"recordings {path!r}: {type(error).__name__}{guess}"
         fix = "check it with nwbinspector" if kind in (UNKNOWN, HDF5) else kind.fix
-        raise BadInput(what, "an .nwb file that pynwb can read", fix) from None
+        raise BadInput(what, "an .nwb file that pynwb can read", fix) from error
 
 
 def _arrays(

@@ -44,13 +44,14 @@ def import_plugins(modules: Sequence[str]) -> None:
     for module in modules:
         try:
             import_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # The code of a user may raise any error, or end the process as a script does.
             raise BadInput(
                 f"--import {module}: {_reason(error)}", "an importable module", _fix_of(module)
             ) from error
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The reason why a module cannot be imported.
 
     It is the message of an error in finding the module, and the kind, message and place of an error

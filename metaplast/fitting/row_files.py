@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.judgement import Judgement
@@ -16,6 +16,7 @@ from metaplast.fitting.rows import Row
 from metaplast.fitting.support import SupportOption
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.runs import folder
+from metaplast.runs.row_files import read_arrays
 from metaplast.signals import Theta
 from metaplast.tasks import SPLITS, Split
 
@@ -82,7 +83,7 @@ def _float(value: float | None) -> float:
 def read(where: Path, problem: MetaProblem) -> Row:
     """Read the files of a finished row, whose theta the problem shapes."""
     facts = folder.read_json(where / FACTS)
-    named = load_file(where / ARRAYS)
+    named = read_arrays(where / ARRAYS)
     like = jax.eval_shape(problem.init, jax.random.key(0))
 
     def theta_at(prefix: str) -> Theta:

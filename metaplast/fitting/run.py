@@ -32,8 +32,7 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
-from metaplast.runs.lifecycle import Progress
-from metaplast.runs.stopping import stoppable
+from metaplast.runs.lifecycle import Means
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS
 
@@ -53,31 +52,30 @@ class FitPlan(NamedTuple):
     truth: Job | None = None
 
 
-def fit_all(plan: FitPlan, progress: Progress) -> None:
+def fit_all(plan: FitPlan, means: Means) -> None:
     """Fit every row, judge it, write fit.json, the rule and the page. Finished rows are kept."""
     run, job = plan.folder, plan.job
     started = time.monotonic()
     jax.config.update("jax_enable_x64", job.main.precision == "float64")
-    with stoppable(run, lambda: None) as stop:
 
-        def tick_of(stage: str) -> Tick:
-            def tick(done: int, total: int) -> None:
-                progress(stage, done, total)
-                stop.check()
+    def tick_of(stage: str) -> Tick:
+        def tick(done: int, total: int) -> None:
+            means.progress(stage, done, total)
+            means.stop.check()
 
-            return tick
+        return tick
 
-        data = _data(job.main, plan.truth)
-        rows: dict[str, Row] = {}
-        for name, config in job.rows:
-            rows[name] = _row(run, name, config, data, tick_of(name))
-        certainty = _certainty(job.main, rows[DISCOVERED], data, tick_of("bootstrap"))
-        result = result_of(job, data, rows, certainty, plan.recover)
-        result = replace(result, wall_s=round(time.monotonic() - started, 2))
-        _save_rule(run, job.main, rows[DISCOVERED], result)
-        write_result(run, result)
-        stop.check()
-        page.write(page.FinishedFit(run, job, data, rows, certainty, result))
+    data = _data(job.main, plan.truth)
+    rows: dict[str, Row] = {}
+    for name, config in job.rows:
+        rows[name] = _row(run, name, config, data, tick_of(name))
+    certainty = _certainty(job.main, rows[DISCOVERED], data, tick_of("bootstrap"))
+    result = result_of(job, data, rows, certainty, plan.recover)
+    result = replace(result, wall_s=round(time.monotonic() - started, 2))
+    _save_rule(run, job.main, rows[DISCOVERED], result)
+    write_result(run, result)
+    means.stop.check()
+    page.write(page.FinishedFit(run, job, data, rows, certainty, result))
 
 
 def _data(config: Config, truth: Job | None) -> Data:

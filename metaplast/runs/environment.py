@@ -5,7 +5,9 @@ import logging
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+FILE = "environment.json"
 log = logging.getLogger(__name__)
 
 
@@ -20,16 +22,20 @@ def environment() -> dict[str, str]:
     return machine | {name: version(name) for name in packages}
 
 
+def recorded(run: Path) -> dict[str, Any]:
+    """The versions of the start of a run; {} where the file is not there or is damaged."""
+    try:
+        return dict(json.loads((run / FILE).read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
+
+
 def warn_of_other_versions(run: Path) -> None:
     """Warn where a run goes on with other versions, since its last bits may then differ."""
-    file = run / "environment.json"
-    try:
-        recorded = dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return  # the earlier versions are unknown
+    earlier = recorded(run)
     changes = []
     for name, value in environment().items():
-        if recorded.get(name) != value:
-            changes.append(f"{name} {recorded.get(name)} -> {value}")
-    if recorded and changes:
+        if earlier.get(name) != value:
+            changes.append(f"{name} {earlier.get(name)} -> {value}")
+    if earlier and changes:
         log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(changes))

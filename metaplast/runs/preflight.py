@@ -278,7 +278,10 @@ def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
     if dataclasses.is_dataclass(part):
         fields = [field.name for field in dataclasses.fields(part)]
         members = vars(type(part)).items()
-        properties = [name for name, member in members if isinstance(member, property)]
+        properties = []
+        for name, member in members:
+            if isinstance(member, property):
+                properties.append(name)
         unused = getattr(part, "unused", ())
         for name in [*fields, *properties]:
             if not name.startswith("tau") or name in unused:
