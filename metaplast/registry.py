@@ -15,7 +15,7 @@ import importlib.util
 import pkgutil
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T", bound=type)
@@ -82,6 +82,20 @@ class BadInput(ValueError):
     def __reduce__(self) -> tuple:
         # It is pickled on its way out of a worker process.
         return type(self), (self.what, self.expected, self.fix)
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The fix of a `BadInput` for an unknown name: a question after the nearest known name.
+
+    Args:
+        name: the unknown name.
+        known: the known names.
+        otherwise: the fix where no known name is near.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return otherwise
 
 
 def register(kind: str, name: str) -> Callable[[T], T]:
@@ -207,11 +221,8 @@ def _load(kind: str, name: str) -> None:
         importlib.import_module(modules[name])
     else:
         known = names(kind)
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"see 'metaplast list {KINDS[kind].plural}'"
-        if near:
-            hint = f"did you mean {near[0]!r}?"
-        raise BadInput(f"{kind} {name!r}", f"one of {', '.join(known)}", hint)
+        fix = nearest(name, known, f"see 'metaplast list {KINDS[kind].plural}'")
+        raise BadInput(f"{kind} {name!r}", f"one of {', '.join(known)}", fix)
 
 
 def _modules(kind: str) -> dict[str, str]:

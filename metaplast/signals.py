@@ -260,9 +260,9 @@ def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
         gain: d activity / d potential [n].
     """
     zeros = jnp.zeros_like(activity)
-    known = {"activity": activity, "potential": potential, "gain": gain}
-    names = NeuronView.__annotations__
-    return NeuronView(**{name: known.get(name, zeros) for name in names})
+    fields = dict.fromkeys(NeuronView.__annotations__, zeros)
+    fields |= {"activity": activity, "potential": potential, "gain": gain}
+    return NeuronView(**fields)
 
 
 def rule_state(**sides: dict[str, Array]) -> RuleState:
@@ -277,7 +277,9 @@ def with_entries(state: RuleState, **sides: dict[str, Array]) -> RuleState:
         state: the state of a rule.
         sides: side (post, pre, synapse, scalar) -> its entries, by name.
     """
-    merged = {side: {**getattr(state, side), **entries} for side, entries in sides.items()}
+    merged = {}
+    for side, entries in sides.items():
+        merged[side] = {**getattr(state, side), **entries}
     return replace(state, **merged)
 
 

@@ -51,7 +51,9 @@ class AbstractGenome(ABC):
         Returns:
             The theta of this genome, None where there is none.
         """
-        return theta if other == self else None
+        if other == self:
+            return theta
+        return None
 
 
 def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
@@ -67,7 +69,9 @@ def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
     for edge, size in zip(wiring.edges, sizes, strict=True):
         scale = edge.gain / math.sqrt(edge.connection.fan_in)
         values = scale * flat[start : start + size].reshape(edge.connection.shape)
-        weights[edge.name] = jnp.abs(values) if wiring.magnitude(edge) else values
+        if wiring.magnitude(edge):
+            values = jnp.abs(values)
+        weights[edge.name] = values
         start += size
     return weights
 
@@ -78,5 +82,7 @@ def synapses(wiring: Wiring, weights: dict[str, Array]) -> dict[str, Synapses]:
     for edge in wiring.edges:
         mask = edge.connection.mask()
         weight = weights[edge.name]
-        born[edge.name] = Synapses(weight=weight * mask if mask.ndim else weight, mask=mask)
+        if mask.ndim:
+            weight = weight * mask
+        born[edge.name] = Synapses(weight=weight, mask=mask)
     return born

@@ -66,7 +66,7 @@ def named(theta: Theta) -> dict[str, np.ndarray]:
     """{dotted name: leaf} of theta. The name of a bare array is `""`."""
     leaves = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(theta)[0]:
-        leaves[".".join(_part(key) for key in path)] = np.asarray(leaf)
+        leaves[".".join(map(_part, path))] = np.asarray(leaf)
     return leaves
 
 
@@ -151,7 +151,10 @@ def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
         leaf: the dotted name of the leaf.
         free: the fields that may be moved.
     """
-    names = [name for name in free if _fits(bench, name, leaf)]
+    names = []
+    for name in free:
+        if _fits(bench, name, leaf):
+            names.append(name)
     if not names:
         return {}
     slope = _slope_of_leaf(bench, leaf)
@@ -172,7 +175,7 @@ def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
         candidates.append(together)
     for field_names in candidates:
         for law in LAWS:
-            moved = {name: Moved(leaf, law) for name in field_names}
+            moved = dict.fromkeys(field_names, Moved(leaf, law))
             if obeyed(bench, moved):
                 return moved
     return {}
@@ -201,7 +204,9 @@ def doubtful(
     leaf_slopes: list[np.ndarray] = []
     if sum(bench.start[leaf].size for leaf in leaves) <= TABLE:
         for leaf in leaves:
-            leaf_slopes += [slope for slope in _slopes_of_leaf(bench, leaf) if slope.any()]
+            for slope in _slopes_of_leaf(bench, leaf):
+                if slope.any():
+                    leaf_slopes.append(slope)
     acting_slopes: dict[str, np.ndarray] = {}
     hidden = []
     for name in free:
@@ -236,7 +241,7 @@ def changes(bench: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
         bench: the rule.
         theta: {dotted name: leaf}.
     """
-    leaves = [jax.numpy.asarray(leaf) for leaf in theta.values()]
+    leaves = list(map(jax.numpy.asarray, theta.values()))
     tree = jax.tree.unflatten(jax.tree.structure(bench.theta), leaves)
     state = bench.rule.init_state(tree, TINY)
     deltas = []
@@ -251,7 +256,7 @@ def _fits(bench: Bench, field: str, leaf: str) -> bool:
     value = numbers(bench.rule).get(field)
     if value is None or leaf not in bench.start:
         return False
-    return bench.start[leaf].shape == ((len(value),) if isinstance(value, tuple) else ())
+    return bench.start[leaf].shape == np.shape(value)
 
 
 def _replaced(bench: Bench, values: Mapping[str, Numbers]) -> Bench:
@@ -299,8 +304,9 @@ def _slopes_of_field(bench: Bench, field: str) -> list[np.ndarray]:
 
     def nudged(sign: float) -> Bench:
         there = size + sign * nudge
-        new_value = tuple(there.tolist()) if isinstance(value, tuple) else float(there)
-        return _replaced(bench, {field: new_value})
+        if isinstance(value, tuple):
+            return _replaced(bench, {field: tuple(there.tolist())})
+        return _replaced(bench, {field: float(there)})
 
     try:
         benches = {sign: nudged(sign) for sign in (1.0, -1.0)}
@@ -332,7 +338,8 @@ def _made_of(slope: np.ndarray, others: list[np.ndarray]) -> bool:
     """Whether a slope is a weighted sum of others."""
     if not others:
         return False
-    columns = np.stack([other / np.linalg.norm(other) for other in others], axis=1)
+    unit_slopes = [other / np.linalg.norm(other) for other in others]
+    columns = np.stack(unit_slopes, axis=1)
     weights = np.linalg.lstsq(columns, slope, rcond=1e-6)[0]
     return bool(np.linalg.norm(columns @ weights - slope) <= ALONG * np.linalg.norm(slope))
 

@@ -73,11 +73,11 @@ def _distance(actual: np.ndarray, expected: np.ndarray, name: str, size: float) 
         f"{name} has shape {actual.shape}, not {expected.shape}",
     )
     finite = np.abs(expected[np.isfinite(expected)])
-    unit = size or (finite.max() if finite.size else 0.0) or 1.0
+    unit = size or finite.max(initial=0.0) or 1.0
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     off = np.where(same, 0.0, np.abs(actual - expected) / unit)
     off = np.where(np.isnan(off), np.inf, off)
-    return float(off.max()) if off.size else 0.0
+    return float(off.max(initial=0.0))
 
 
 def demand_same_type(before: Any, after: Any, promise: str) -> None:
@@ -113,8 +113,9 @@ def like(tree: Theta, rng: np.random.Generator, low: float | None = None) -> The
     """
 
     def draw(leaf: Any) -> np.ndarray:
-        drawn = rng.normal(size=leaf.shape) if low is None else low + rng.random(leaf.shape)
-        return drawn.astype(leaf.dtype)
+        if low is None:
+            return rng.normal(size=leaf.shape).astype(leaf.dtype)
+        return (low + rng.random(leaf.shape)).astype(leaf.dtype)
 
     return jax.tree.map(draw, tree)
 
@@ -162,5 +163,5 @@ def demand_gradient(loss: Any, theta: Theta, grad: Theta) -> None:
 
 def inner(a: Theta, b: Theta) -> float:
     """The inner product of two trees."""
-    products = [jnp.sum(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
-    return float(sum(products, jnp.zeros(())))
+    products = jax.tree.map(lambda x, y: jnp.sum(x * y), a, b)
+    return float(sum(jax.tree.leaves(products), jnp.zeros(())))

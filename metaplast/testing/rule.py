@@ -176,7 +176,9 @@ def _stacked(cases: list[tuple[Any, ...]]) -> list[Any]:
 
     def stack(*leaves: Any) -> Any:
         is_key = jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
-        return jnp.stack(leaves) if is_key else np.stack(leaves)
+        if is_key:
+            return jnp.stack(leaves)
+        return np.stack(leaves)
 
     return [jax.tree.map(stack, *trees) for trees in zip(*cases, strict=True)]
 
@@ -217,17 +219,16 @@ def check_gradient(bench: Bench) -> None:
 
 def check_vectorised(bench: Bench) -> None:
     """Check that `vmap` over rules and lives is the same as a loop over them."""
-    cases = [
-        (
-            nudged(bench.theta, np.random.default_rng(seed)),
-            draw_views(seed, bench.channels),
-            draw_weights(seed, DENSE.shape),
-        )
-        for seed in range(3)
-    ]
+    cases = []
+    alone = []
+    for seed in range(3):
+        theta = nudged(bench.theta, np.random.default_rng(seed))
+        views = draw_views(seed, bench.channels)
+        weight = draw_weights(seed, DENSE.shape)
+        cases.append((theta, views, weight))
+        alone.append(bench.live(theta, views, weight)["deltas"])
     many = quick_jit(jax.vmap(lambda t, v, w: life(bench.rule, DENSE, DT, t, v, w, ONES)["deltas"]))
-    alone = np.stack([bench.live(*case)["deltas"] for case in cases])
-    demand_close(many(*_stacked(cases)), alone, "vmap is the same as a loop")
+    demand_close(many(*_stacked(cases)), np.stack(alone), "vmap is the same as a loop")
 
 
 def check_clock(bench: Bench) -> None:
@@ -258,7 +259,9 @@ def _plain(tree: Any) -> Any:
 
     def plain(leaf: Any) -> Any:
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return leaf if is_key else np.asarray(leaf)
+        if is_key:
+            return leaf
+        return np.asarray(leaf)
 
     return jax.tree.map(plain, tree)
 

@@ -77,7 +77,9 @@ class Metaplastic(Wrapper):
 
     def transparent(self) -> dict[str, float] | None:
         """In the limit power -> 0."""
-        return {"log_power": log_to_nothing(self.power)} if self.learn else None
+        if not self.learn:
+            return None
+        return {"log_power": log_to_nothing(self.power)}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)

@@ -55,7 +55,9 @@ class Sliding(Wrapper):
 
     @property
     def _biased(self) -> tuple[str, ...]:
-        return ("post", "pre") if self.sides == "both" else (self.sides,)
+        if self.sides == "both":
+            return ("post", "pre")
+        return (self.sides,)
 
     @property
     def slow(self) -> frozenset[str]:
