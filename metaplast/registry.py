@@ -24,7 +24,7 @@ Plain = dict[str, Any]
 """Plain data: text, numbers, lists and dicts, as YAML and JSON hold them."""
 
 
-class Kind(NamedTuple):
+class Room(NamedTuple):
     """The place of the plug-ins of one kind.
 
     package: the room, a package whose files, also those in its folders, are the plug-ins.
@@ -36,20 +36,20 @@ class Kind(NamedTuple):
     plural: str
 
 
-KINDS: dict[str, Kind] = {
-    "rule": Kind("metaplast.rules", "rules"),
-    "neuron": Kind("metaplast.neurons", "neurons"),
-    "connection": Kind("metaplast.connections", "connections"),
-    "transmission": Kind("metaplast.transmission", "transmissions"),
-    "network": Kind("metaplast.networks", "networks"),
-    "feedback": Kind("metaplast.feedback", "feedbacks"),
-    "genome": Kind("metaplast.genomes", "genomes"),
-    "objective": Kind("metaplast.objectives", "objectives"),
-    "likelihood": Kind("metaplast.likelihoods", "likelihoods"),
-    "task": Kind("inner_tasks", "tasks"),
-    "outer": Kind("outer_loops", "outer"),
-    "reference": Kind("metaplast.references", "references"),
-    "logging": Kind("metaplast.runs.loggers", "loggers"),
+KINDS: dict[str, Room] = {
+    "rule": Room("metaplast.rules", "rules"),
+    "neuron": Room("metaplast.neurons", "neurons"),
+    "connection": Room("metaplast.connections", "connections"),
+    "transmission": Room("metaplast.transmission", "transmissions"),
+    "network": Room("metaplast.networks", "networks"),
+    "feedback": Room("metaplast.feedback", "feedbacks"),
+    "genome": Room("metaplast.genomes", "genomes"),
+    "objective": Room("metaplast.objectives", "objectives"),
+    "likelihood": Room("metaplast.likelihoods", "likelihoods"),
+    "task": Room("inner_tasks", "tasks"),
+    "outer": Room("outer_loops", "outer"),
+    "reference": Room("metaplast.references", "references"),
+    "logging": Room("metaplast.runs.loggers", "loggers"),
 }
 
 OLD_NAMES: dict[tuple[str, str], str] = {

@@ -15,7 +15,7 @@ def prefixed(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
     return {f"{prefix}_{name}": value for name, value in hyper.items()}
 
 
-def own(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
+def of_inner(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
     """The numbers of the inner loop, under its own names.
 
     Args:

@@ -22,7 +22,7 @@ EXACT = 1e-10
 Factors = tuple[tuple[str, int], ...]
 """Signals of one side with their powers."""
 
-Signal = Callable[[str], Array]
+SignalValues = Callable[[str], Array]
 """The values [n] behind the name of a signal of one side, or a scalar."""
 
 Joint = Callable[[Factors], Array | None]
@@ -110,7 +110,7 @@ def _rows(vectors: Iterable[dict[Factors, float]]) -> dict[Factors, int]:
 
 
 def fold(
-    weighted: list[tuple[Product, Array]], signal: Signal, joint: Joint | None = None
+    weighted: list[tuple[Product, Array]], signal: SignalValues, joint: Joint | None = None
 ) -> list[Term]:
     """sum_k c_k product_k as few outer products.
 
@@ -174,7 +174,7 @@ def _summed(members: dict[Factors, Array], ones: Array, joint: Joint) -> Array:
     return jnp.stack(coefficients) @ jnp.stack(matrix)
 
 
-def multiplied(factors: Factors, signal: Signal) -> Array | None:
+def multiplied(factors: Factors, signal: SignalValues) -> Array | None:
     """The product [n] of the signals of one side to their powers.
 
     Args:

@@ -35,7 +35,7 @@ Numbers = float | tuple[float, ...]
 """A number, or a list of numbers, of a field."""
 
 
-class Bench(NamedTuple):
+class RuleBench(NamedTuple):
     """A rule on a bench, ready to be tried.
 
     rule: the rule.
@@ -50,16 +50,16 @@ class Bench(NamedTuple):
     start: dict[str, np.ndarray]
 
 
-def bench(rule: AbstractRule) -> Bench:
+def bench(rule: AbstractRule) -> RuleBench:
     """The bench of a rule, with the signals of the reference vector."""
     channels, _ = measured(rule, TINY)
     return bench_of(rule, tuple(view_at(step, channels) for step in range(N_STEPS)))
 
 
-def bench_of(rule: AbstractRule, views: tuple[SynapseView, ...]) -> Bench:
+def bench_of(rule: AbstractRule, views: tuple[SynapseView, ...]) -> RuleBench:
     """The bench of a rule, with the signals of some views."""
     theta = rule.init(jax.random.key(0), TINY)
-    return Bench(rule, views, theta, named(theta))
+    return RuleBench(rule, views, theta, named(theta))
 
 
 def named(theta: Theta) -> dict[str, np.ndarray]:
@@ -97,7 +97,7 @@ def acting(law: str, value: Numbers, leaf: np.ndarray) -> Numbers:
     return acts(float(value), float(leaf.reshape(())))
 
 
-def obeyed(bench: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
+def obeyed(bench: RuleBench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
     """Whether the fields of a rule obey a law.
 
     Two rules are compared at every probe. The first is the rule itself. The second has the acting
@@ -143,7 +143,7 @@ def obeyed(bench: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bo
     return len(compared) >= 2 and not stays
 
 
-def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
+def law_of(bench: RuleBench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
     """{field: leaf and law} of the fields that a leaf moves by a known law.
 
     Args:
@@ -187,7 +187,7 @@ def _bears_name(leaf: str, field: str) -> bool:
 
 
 def doubtful(
-    bench: Bench, unexplained: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
+    bench: RuleBench, unexplained: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
 ) -> tuple[str, ...]:
     """The fields whose value may not be the number that acts, and that obey no law in `moved`.
 
@@ -232,7 +232,7 @@ def doubtful(
     return tuple(sorted(hidden))
 
 
-def changes(bench: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
+def changes(bench: RuleBench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
     """delta_w of a few steps [n_steps, n_post, n_pre].
 
     The step runs operation by operation, so that nothing is compiled for it.
@@ -251,7 +251,7 @@ def changes(bench: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack(deltas)
 
 
-def _fits(bench: Bench, field: str, leaf: str) -> bool:
+def _fits(bench: RuleBench, field: str, leaf: str) -> bool:
     """Whether a leaf has one number for each number of a field."""
     value = numbers(bench.rule).get(field)
     if value is None or leaf not in bench.start:
@@ -259,13 +259,13 @@ def _fits(bench: Bench, field: str, leaf: str) -> bool:
     return bench.start[leaf].shape == np.shape(value)
 
 
-def _replaced(bench: Bench, values: Mapping[str, Numbers]) -> Bench:
+def _replaced(bench: RuleBench, values: Mapping[str, Numbers]) -> RuleBench:
     """The bench of the rule with other values of some fields."""
     rule: Any = bench.rule
     return bench_of(replace(rule, **values), bench.views)
 
 
-def _slopes_of_leaf(bench: Bench, leaf: str) -> list[np.ndarray]:
+def _slopes_of_leaf(bench: RuleBench, leaf: str) -> list[np.ndarray]:
     """The slopes of the changes of weight along each number of a leaf."""
     slopes = []
     for index in np.ndindex(bench.start[leaf].shape):
@@ -275,12 +275,12 @@ def _slopes_of_leaf(bench: Bench, leaf: str) -> list[np.ndarray]:
     return slopes
 
 
-def _slope_of_leaf(bench: Bench, leaf: str) -> np.ndarray:
+def _slope_of_leaf(bench: RuleBench, leaf: str) -> np.ndarray:
     """The slope of the changes of weight along a leaf. Its numbers move by different amounts."""
     return _slope_along(bench, leaf, spread(NUDGE, bench.start[leaf].shape))
 
 
-def _slope_along(bench: Bench, leaf: str, nudge: np.ndarray) -> np.ndarray:
+def _slope_along(bench: RuleBench, leaf: str, nudge: np.ndarray) -> np.ndarray:
     """The slope of the changes of weight along a nudge of a leaf."""
 
     def nudged(sign: float) -> np.ndarray:
@@ -289,7 +289,7 @@ def _slope_along(bench: Bench, leaf: str, nudge: np.ndarray) -> np.ndarray:
     return _slope(nudged)
 
 
-def _slopes_of_field(bench: Bench, field: str) -> list[np.ndarray]:
+def _slopes_of_field(bench: RuleBench, field: str) -> list[np.ndarray]:
     """The slopes of the changes of weight along a field.
 
     The first slope is with the same theta, the second with the new theta at the start of such a
@@ -302,7 +302,7 @@ def _slopes_of_field(bench: Bench, field: str) -> list[np.ndarray]:
     size = np.asarray(value, np.float64)
     nudge = NUDGE * np.maximum(np.abs(size), NUDGE) * spread(1.0, size.shape)
 
-    def nudged(sign: float) -> Bench:
+    def nudged(sign: float) -> RuleBench:
         there = size + sign * nudge
         if isinstance(value, tuple):
             return _replaced(bench, {field: tuple(there.tolist())})

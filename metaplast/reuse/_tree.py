@@ -16,10 +16,10 @@ class Formula(NamedTuple):
 
     rate: float
     tree: Tree
-    trace: "Trace | None"
+    trace: "EligibilityTrace | None"
 
 
-class Trace(NamedTuple):
+class EligibilityTrace(NamedTuple):
     """A decaying trace of an expression.
 
     tree: the expression.

@@ -196,7 +196,7 @@ def _confirmed(rule: AbstractRule, account: Account) -> Account:
     return replace(account, moved=visible, hidden=hidden)
 
 
-def _leaves_of(part: Part, bench: _laws.Bench) -> list[str]:
+def _leaves_of(part: Part, bench: _laws.RuleBench) -> list[str]:
     """The dotted names of the leaves of theta that belong to a part."""
     prefix = ".".join(part.leaves)
     if not prefix:

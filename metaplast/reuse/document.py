@@ -51,7 +51,7 @@ _NAME = re.compile(r"\w[\w-]{0,63}")
 _FIX = "write it again with save_rule"
 
 
-class Entry(NamedTuple):
+class RuleEntry(NamedTuple):
     """One theta of a rule file.
 
     key: `slot`, or `slot/edge` for one edge of a slot that does not share its theta.
@@ -66,17 +66,17 @@ class Entry(NamedTuple):
     prefix: str
 
 
-def entries(document: Plain) -> dict[str, Entry]:
+def entries(document: Plain) -> dict[str, RuleEntry]:
     """{key: entry} of every theta of a document. A key is `slot` or `slot/edge`."""
     by_key = {}
     for name, slot in document["slots"].items():
         edges = tuple(slot["connections"])
         if slot["shared"]:
-            by_key[name] = Entry(name, slot, edges, name)
+            by_key[name] = RuleEntry(name, slot, edges, name)
             continue
         for edge in edges:
             key = f"{name}/{edge}"
-            by_key[key] = Entry(key, slot, (edge,), f"{name}.{edge}")
+            by_key[key] = RuleEntry(key, slot, (edge,), f"{name}.{edge}")
     return by_key
 
 
@@ -304,7 +304,7 @@ def _check_positive(mapping: Plain, field: str, where: str) -> None:
     _must(_is_number(value) and value > 0, f"{where}: {field}", value, "a positive number")
 
 
-def _check_reference(reference: Any, by_key: dict[str, Entry], where: str) -> None:
+def _check_reference(reference: Any, by_key: dict[str, RuleEntry], where: str) -> None:
     """Every entry has a reference vector."""
     _check_keys(reference, set(by_key), f"{where}: reference")
     for key, values in reference.items():
@@ -317,7 +317,9 @@ def _check_reference(reference: Any, by_key: dict[str, Entry], where: str) -> No
         _must(is_sane, f"{where}: reference of {key}", values, expected)
 
 
-def _check_tensors(by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str) -> None:
+def _check_tensors(
+    by_key: dict[str, RuleEntry], tensors: Mapping[str, np.ndarray], where: str
+) -> None:
     """The tensors have names of entries, and the shapes that the accounts demand."""
     trees = _trees(by_key, tensors, f"{where}: tensor")
     for entry in by_key.values():
@@ -328,7 +330,7 @@ def _check_tensors(by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], 
 
 
 def _trees(
-    by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str
+    by_key: dict[str, RuleEntry], tensors: Mapping[str, np.ndarray], where: str
 ) -> dict[str, Any]:
     """{prefix of an entry: its tensors as nested dicts}."""
     trees: dict[str, Any] = {}

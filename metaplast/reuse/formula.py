@@ -1,7 +1,7 @@
 """A rule as a formula, computed from the document and the tensors of a rule file; without JAX.
 
-An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
-wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
+An expression is a `TermSum` of products (a polynomial), a `Formula` (an expression tree), a `Call`
+of a wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
 between the brackets of a sum follows the term grammar.
 """
 
@@ -17,7 +17,7 @@ from metaplast.language.grammar import TRACES, Product, field_of, parse, show_fa
 from metaplast.registry import Plain
 from metaplast.reuse import _tree
 from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, symbol
-from metaplast.reuse._tree import Formula, Trace
+from metaplast.reuse._tree import EligibilityTrace, Formula
 from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
 
@@ -28,7 +28,7 @@ _CONVENTIONS = ("pairing", "at_post_spike", "at_pre_spike")
 Tensors = Mapping[str, np.ndarray]
 
 
-class Sum(NamedTuple):
+class TermSum(NamedTuple):
     """The formula rate * (sum of products).
 
     rate: factor in front.
@@ -71,7 +71,7 @@ class Card(NamedTuple):
     constants: tuple[tuple[str, Number], ...]
 
 
-Expression = Sum | Formula | Call | Card
+Expression = TermSum | Formula | Call | Card
 
 
 def formula(document: Plain, tensors: Tensors) -> str:
@@ -140,7 +140,7 @@ def text(expression: Expression) -> str:
     Examples are `0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)` and
     `mlp(337 numbers: ...; ...)`.
     """
-    if isinstance(expression, Sum):
+    if isinstance(expression, TermSum):
         return _sum_text(expression)
     if isinstance(expression, Formula):
         return _tree.text(expression)
@@ -153,7 +153,7 @@ def text(expression: Expression) -> str:
     return f"{expression.name}({arguments})"
 
 
-def _sum_text(expression: Sum) -> str:
+def _sum_text(expression: TermSum) -> str:
     if not expression.products:
         return "0"
     line = f"{short(expression.rate)} * ({_joined(expression.products, _product_text)})"
@@ -179,7 +179,7 @@ def _card_text(card: Card) -> str:
 
 def latex(expression: Expression) -> str:
     """The right-hand side of Delta w_ji in LaTeX's mathematics."""
-    if isinstance(expression, Sum):
+    if isinstance(expression, TermSum):
         return _sum_latex(expression)
     if isinstance(expression, Formula):
         return _tree.latex(expression)
@@ -192,7 +192,7 @@ def latex(expression: Expression) -> str:
     return rf"\operatorname{{{escape(expression.name)}}}\left({arguments}\right)"
 
 
-def _sum_latex(expression: Sum) -> str:
+def _sum_latex(expression: TermSum) -> str:
     if not expression.products:
         return "0"
     body = _joined(expression.products, _product_latex)
@@ -208,7 +208,7 @@ def _constants_latex(constants: Iterable[tuple[str, Number]]) -> str:
     return r",\; ".join(_equation(name, value) for name, value in constants)
 
 
-def _sum(rule: Node) -> Sum:
+def _sum(rule: Node) -> TermSum:
     """The terms of a rule as a sum. Equal products are merged, and negligible ones are counted."""
     merged = _merged(rule)
     largest = max(map(abs, _coefficients_in(merged)))
@@ -219,7 +219,7 @@ def _sum(rule: Node) -> Sum:
             products.append(Product(number, factors))
     products.sort(key=lambda product: -abs(product.scale))
     dropped = len(merged) - len(products)
-    return Sum(rate(rule), tuple(products), dropped, _trace_constants(rule, products))
+    return TermSum(rate(rule), tuple(products), dropped, _trace_constants(rule, products))
 
 
 class _Share(NamedTuple):
@@ -289,7 +289,7 @@ def _trace_constants(rule: Node, products: list[Product]) -> tuple[tuple[str, Nu
 def _formula(rule: Node) -> Formula:
     trace = None
     if rule.spec["eligibility"]:
-        trace = Trace(tree_of(rule.spec["eligibility"]), float(rule.spec["tau"]))
+        trace = EligibilityTrace(tree_of(rule.spec["eligibility"]), float(rule.spec["tau"]))
     return Formula(rate(rule), tree(rule), trace)
 
 

@@ -23,11 +23,11 @@ def shipped_configs() -> Traversable:
 
 def known_rules() -> tuple[str, ...]:
     """The names of all known rules."""
-    found = []
+    names = []
     for file in _folder().iterdir():
         if file.name.endswith(".yaml"):
-            found.append(file.name.removesuffix(".yaml"))
-    return tuple(sorted(found))
+            names.append(file.name.removesuffix(".yaml"))
+    return tuple(sorted(names))
 
 
 def known_rule(name: str) -> dict[str, Any]:

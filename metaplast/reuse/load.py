@@ -20,7 +20,7 @@ from metaplast.locality.reads import measured
 from metaplast.registry import BadInput, Plain, nearest
 from metaplast.reuse import formula as formulas
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
-from metaplast.reuse.document import Entry, entries
+from metaplast.reuse.document import RuleEntry, entries
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
 from metaplast.reuse.rule_file import read_rule
@@ -180,7 +180,7 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     )
 
 
-def _check_account(entry: Entry, spec: AbstractRule, where: str) -> None:
+def _check_account(entry: RuleEntry, spec: AbstractRule, where: str) -> None:
     """The account in a file is an account of the rule's code. Raises: BadInput where it is not."""
     if "account" not in entry.slot:
         return
@@ -228,7 +228,7 @@ def known(name: str) -> Rule:
     )
 
 
-def _choose(by_key: dict[str, Entry], edge: str | None, where: str) -> Entry:
+def _choose(by_key: dict[str, RuleEntry], edge: str | None, where: str) -> RuleEntry:
     """The entry of an edge, or the only entry. Raises: BadInput where it must be named."""
     if edge is None and len(by_key) == 1:
         return next(iter(by_key.values()))
@@ -269,7 +269,9 @@ def _decode_connection(facts: Plain, where: str) -> AbstractConnection:
     return connection
 
 
-def _theta(spec: AbstractRule, entry: Entry, tensors: dict[str, np.ndarray], where: str) -> Theta:
+def _theta(
+    spec: AbstractRule, entry: RuleEntry, tensors: dict[str, np.ndarray], where: str
+) -> Theta:
     """The tensors of an entry as theta of its rule.
 
     The tree is the tree that `init` of the rule gives. Shapes are checked on every edge.

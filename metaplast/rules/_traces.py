@@ -43,7 +43,7 @@ def jumped(
     return trace * (1.0 - on) + size * on
 
 
-def seen(before: Array, after: Array, order: Order) -> Array:
+def coincident(before: Array, after: Array, order: Order) -> Array:
     """The trace that a spike of the other neuron meets, where this neuron spikes too.
 
     Args:

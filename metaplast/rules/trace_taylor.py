@@ -11,9 +11,9 @@ from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.account import Account, grown
 from metaplast.language.constants import start, value
 from metaplast.language.grammar import TRACES, Product, field_of, read
-from metaplast.language.terms import Factors, Signal, Terms, fold, multiplied, signals_of
+from metaplast.language.terms import Factors, SignalValues, Terms, fold, multiplied, signals_of
 from metaplast.registry import register
-from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
+from metaplast.rules._traces import Order, Pairing, among, coincident, faded, jumped
 from metaplast.rules.base import TermList
 from metaplast.signals import CREDIT_FIELDS, Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
@@ -182,9 +182,9 @@ class TraceTaylor(TermList):
         if side in spiking:
             return trace.before
         order = self.at_post_spike if side == "pre" else self.at_pre_spike
-        return seen(trace.before, trace.after, order)
+        return coincident(trace.before, trace.after, order)
 
-    def _joint(self, factors: Factors, signal: Signal) -> Array | None:
+    def _joint(self, factors: Factors, signal: SignalValues) -> Array | None:
         """The product of the factors of one side.
 
         Each of several own spikes in one step finds its own traces anew.

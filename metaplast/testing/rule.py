@@ -284,7 +284,7 @@ def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) 
         check_layouts(bench)
         check_gradient(bench)
         account.check(
-            rule, bench.theta, account.World(bench.views, bench.weight, DENSE), bench.fields
+            rule, bench.theta, account.Surroundings(bench.views, bench.weight, DENSE), bench.fields
         )
         check_vectorised(bench)
         check_oracle(bench, oracle)
