@@ -44,7 +44,7 @@ def _measured(arrays: Arrays, rows: FileRows) -> Iterator[ColumnNote]:
     if "recorded" in arrays:
         noun = "values" if rows.shown.ndim == 2 else "units"
         masked = counted(np.sum(~rows.shown), rows.shown.size, noun)
-        yield ColumnNote("array 'recorded'", f"what does not count: {masked}")
+        yield ColumnNote("array 'recorded'", f"not counted: {masked}")
     if rows.reward is not None:
         outcomes = counted(np.sum(~np.isnan(rows.reward)), len(rows.stimulus))
         text = f"an outcome in {outcomes}, {_range(rows.reward)}; in the others none was shown"

@@ -166,7 +166,7 @@ def _missed(
     negative = values.dtype.kind in "fi" and np.any(values[none] < 0)
     if negative and not chosen:
         field = f"{FIELD}={_yaml(_options(values))}"
-        warning += f"; if they are options, say {field}, without what is no choice"
+        warning += f"; if they are options, say {field}, without the values that are no choice"
     yield warning
 
 

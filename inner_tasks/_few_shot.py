@@ -194,8 +194,8 @@ def answer(task: Labelled, t: Array, output: NeuronView, blocks: int = 1) -> tup
 
     Modulators: `surprise`, the loss of this step; `reward`, 1 where the answer is right, else 0.
     Metric `accuracy`: as `reward`. With several blocks, `accuracy_new` is the accuracy on the
-    classes of the last block, and `accuracy_old` on those before. They are scaled such that their
-    mean over equally frequent classes is the accuracy on the classes that they are about.
+    classes of the last block, and `accuracy_old` on the classes before it. Both are 0 at the other
+    classes. They are scaled such that their mean over equally frequent classes is that accuracy.
 
     Args:
         task: the labels of the life.

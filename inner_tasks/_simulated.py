@@ -1,4 +1,4 @@
-"""Simulated recordings: every session is the only one of its subject, and has one trial a step."""
+"""Simulated recordings, in which every session has its own subject and every step is a trial."""
 
 from typing import Any, NamedTuple
 

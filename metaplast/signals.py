@@ -211,7 +211,7 @@ class TaskShape(NamedTuple):
             subject). `weights` are initial ones.
         differentiable: whether gradients pass through `step`.
         watched: (population, size) of populations inside the network. Their activity stands before
-            that of the output in the view that `step` gets.
+            the activity of the output in the view that `step` gets.
         rests: whether a gate of 0 lets rules rest altogether, as in a phase that is not plastic:
             the memory of rules and feedback stays too, not only the weights.
         classes: whether the target of every step is 1 at the right class and 0 elsewhere, and the

@@ -71,7 +71,7 @@ class Wiring:
     """A graph: populations in the order of their update, and the edges between them.
 
     The same wiring runs rate or spiking neurons. An edge whose `pre` stands before its `post`
-    transmits the output of this step. Any other edge transmits that of the last step.
+    transmits the output of this step. Any other edge transmits the output of the last step.
 
     Args:
         populations: in the order of their update; the last is the output.

@@ -61,6 +61,10 @@ def init(wiring: Wiring, key: Key) -> Theta:
     """Learned parameters of the neurons, {population: theta}.
 
     Populations that learn none are absent.
+
+    Args:
+        wiring: the graph.
+        key: the key of the draw.
     """
     thetas = {}
     for index, population in enumerate(wiring.populations):

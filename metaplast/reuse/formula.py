@@ -116,7 +116,7 @@ def rule_terms(rule: Node) -> dict[str, float]:
 def fields(rule: Node) -> frozenset[str] | None:
     """The fields of the view that the terms of a rule read.
 
-    None for a rule that shows only in a run what it reads.
+    None for a rule whose fields only a run shows.
     """
     if not rule.account.silent:
         return None

@@ -218,17 +218,17 @@ class Wrapper(AbstractRule):
 
     @property
     def spike_timing(self) -> bool:
-        """The one of the inner rule."""
+        """Whether the inner rule pairs spikes of the two neurons by their times."""
         return self.rule.spike_timing
 
     @property
     def mixes(self) -> Mixes:
-        """The one of the inner rule."""
+        """The mixing of the inner rule."""
         return self.rule.mixes
 
     @property
     def clock(self) -> Clock:
-        """The one of the inner rule."""
+        """The clock of the inner rule."""
         return self.rule.clock
 
     @property

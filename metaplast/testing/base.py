@@ -127,14 +127,27 @@ def keys(seed: int, *shape: int) -> Array:
 
 
 def nudged(tree: Theta, rng: np.random.Generator, size: float = 0.1) -> Theta:
-    """The tree plus `size` times normal noise: theta's leaves are in units in which 0.1 matters."""
+    """The tree plus `size` times normal noise: theta's leaves are in units in which 0.1 matters.
+
+    Args:
+        tree: a tree of arrays.
+        rng: the source of randomness.
+        size: the standard deviation of the noise.
+    """
     return jax.tree.map(
         lambda x, noise: (np.asarray(x) + size * noise).astype(x.dtype), tree, like(tree, rng)
     )
 
 
 def finite_difference(loss: Any, theta: Theta, direction: Theta, step: float = 1e-5) -> float:
-    """The slope of loss(theta) along `direction`, by a central difference of this step."""
+    """The slope of loss(theta) along `direction`, by a central difference of this step.
+
+    Args:
+        loss: theta -> a number.
+        theta: the point.
+        direction: a tree like theta.
+        step: the length of the step to either side, in units of `direction`.
+    """
     ahead = loss(jax.tree.map(lambda t, d: t + step * d, theta, direction))
     behind = loss(jax.tree.map(lambda t, d: t - step * d, theta, direction))
     return float(ahead - behind) / (2 * step)
@@ -144,6 +157,11 @@ def demand_gradient(loss: Any, theta: Theta, grad: Theta) -> None:
     """Demand that `grad` is the gradient of loss(theta), and that every leaf of theta matters.
 
     It is compared with central differences along three directions.
+
+    Args:
+        loss: theta -> a number.
+        theta: the point.
+        grad: the gradient there, a tree like theta.
 
     Raises:
         ContractBroken: with the leaf without effect, or with the distance.
@@ -162,6 +180,11 @@ def demand_gradient(loss: Any, theta: Theta, grad: Theta) -> None:
 
 
 def inner(a: Theta, b: Theta) -> float:
-    """The inner product of two trees."""
+    """The inner product of two trees.
+
+    Args:
+        a: a tree of arrays.
+        b: a tree of the same shapes.
+    """
     products = jax.tree.map(lambda x, y: jnp.sum(x * y), a, b)
     return float(sum(jax.tree.leaves(products), jnp.zeros(())))

@@ -73,7 +73,17 @@ class Bench:
         weight: Any = None,
         dt: float = DT,
     ) -> Any:
-        """The life, with some of its circumstances changed, in NumPy (see `worlds.life`)."""
+        """The life, with some of its circumstances changed, in NumPy (see `worlds.life`).
+
+        Args:
+            theta: another theta of the rule.
+            views: other moments of the edge.
+            weight: other weights at birth.
+            dt: seconds per step.
+
+        Returns:
+            {"state", "weight"} at the end, and the changes "deltas" of every step.
+        """
         theta = self.theta if theta is None else theta
         views = self.views if views is None else views
         weight = self.weight if weight is None else weight
@@ -201,7 +211,7 @@ def check_layouts(bench: Bench) -> None:
 
 
 def check_gradient(bench: Bench) -> None:
-    """Check that the gradient is the one of central differences, and that all of theta matters."""
+    """Check the gradient against central differences, and that all of theta matters."""
     if not jax.tree.leaves(bench.theta):
         return
     readout = np.random.default_rng(4).normal(size=bench.base["deltas"].shape)

@@ -87,12 +87,21 @@ def draw_weights(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     """Random weights well inside the bounds 0 and 1.
 
     Rules for signed and for unsigned weights both accept them.
+
+    Args:
+        seed: the seed of the weights.
+        shape: their shape.
     """
     return np.random.default_rng(seed).uniform(0.2, 0.8, shape)
 
 
 def moment(views: SynapseView, t: int | slice) -> SynapseView:
-    """The moment at step t, or the moments of some steps."""
+    """The moment at step t, or the moments of some steps.
+
+    Args:
+        views: moments of an edge, stacked.
+        t: one step, or a slice of steps.
+    """
     return jax.tree.map(lambda x: x[t], views)
 
 

@@ -48,7 +48,7 @@ class Consolidating(Wrapper):
         return "trial"
 
     def transparent(self) -> dict[str, float] | None:
-        """In the limit pull -> 0."""
+        """The leaf at which pull vanishes: there the inner rule is left."""
         if not self.learn:
             return None
         return {"log_pull": log_to_nothing(self.pull)}

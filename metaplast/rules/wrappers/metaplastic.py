@@ -76,7 +76,7 @@ class Metaplastic(Wrapper):
         return self.rule.slow
 
     def transparent(self) -> dict[str, float] | None:
-        """In the limit power -> 0."""
+        """The leaf at which power vanishes: there the inner rule is left."""
         if not self.learn:
             return None
         return {"log_power": log_to_nothing(self.power)}

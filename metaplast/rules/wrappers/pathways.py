@@ -24,9 +24,9 @@ class Pathways(Wrapper):
         `vogels`.
 
     Each of the two is a statement `w = clip(...)` of its own. The inner rule alone is bounded once,
-    on the sum. The two differ only where both neurons of a synapse spike in one step. There the
-    first change alone may pass a bound. Or a change depends on a power of w: the second change then
-    sees the weight after the first.
+    on the sum. The two differ only where both neurons of a synapse spike in one step, in two cases.
+    The first change alone may pass a bound. A change may depend on a power of w: the second change
+    then sees the weight after the first.
     State, theta, reach and clock are those of the inner rule. It acts where it is outermost: a rule
     around it sees the plain sum.
     Limits: one of the two changes alone, or both within the bounds and mu = 0, is the inner rule.
