@@ -227,6 +227,7 @@ def _placed(time: np.ndarray, by_trial: TrialTable, name: str, notes: ReadingNot
         notes.warn(f"trials: no sample of {name!r} in {empty_trials}, which are left out")
     arrays: Arrays = {"trial": trial_of_row}
     for kind, value in by_trial.outcomes.items():
-        arrays[kind] = np.full(len(time), -1 if kind == "choice" else np.nan, value.dtype)
+        missing = -1 if kind == "choice" else np.nan
+        arrays[kind] = np.full(len(time), missing, value.dtype)
         arrays[kind][last] = value
     return arrays

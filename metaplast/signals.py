@@ -211,7 +211,7 @@ class TaskShape(NamedTuple):
             subject). `weights` are initial ones.
         differentiable: whether gradients pass through `step`.
         watched: (population, size) of populations inside the network. Their activity stands before
-            that of the output in the view that `step` gets.
+            the activity of the output in the view that `step` gets.
         rests: whether a gate of 0 lets rules rest altogether, as in a phase that is not plastic:
             the memory of rules and feedback stays too, not only the weights.
         classes: whether the target of every step is 1 at the right class and 0 elsewhere, and the
@@ -260,9 +260,9 @@ def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
         gain: d activity / d potential [n].
     """
     zeros = jnp.zeros_like(activity)
-    known = {"activity": activity, "potential": potential, "gain": gain}
-    names = NeuronView.__annotations__
-    return NeuronView(**{name: known.get(name, zeros) for name in names})
+    fields = dict.fromkeys(NeuronView.__annotations__, zeros)
+    fields |= {"activity": activity, "potential": potential, "gain": gain}
+    return NeuronView(**fields)
 
 
 def rule_state(**sides: dict[str, Array]) -> RuleState:
@@ -277,7 +277,9 @@ def with_entries(state: RuleState, **sides: dict[str, Array]) -> RuleState:
         state: the state of a rule.
         sides: side (post, pre, synapse, scalar) -> its entries, by name.
     """
-    merged = {side: {**getattr(state, side), **entries} for side, entries in sides.items()}
+    merged = {}
+    for side, entries in sides.items():
+        merged[side] = {**getattr(state, side), **entries}
     return replace(state, **merged)
 
 

@@ -46,6 +46,12 @@ def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
 
     They are compiled apart from the lives, once per family: they cost as much to compile as the
     lives do. The fixed tasks of a finite family are taken as by `draw_tasks`.
+
+    Args:
+        family: the family of tasks.
+        key: the key of the batch.
+        n: the number of tasks.
+        split: the split.
     """
     tasks = family.whole(split)
     return _sample(family, key, n, split) if tasks is None else draw_tasks(tasks, key, n)
@@ -61,6 +67,11 @@ def draw_tasks(tasks: Any, key: Key, n: int) -> Batch:
     """`n` of the stacked tasks, each at most once; all of them, in their order, where n is larger.
 
     Life i of the whole has the key `fold_in(key, i)`, whichever lives are drawn.
+
+    Args:
+        tasks: the tasks of a finite family, stacked.
+        key: the key of the batch.
+        n: the number of tasks.
     """
     tasks = jax.tree.map(
         lambda x: x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x, tasks
@@ -99,7 +110,16 @@ def _step(
 
 @program("problem")
 def evaluate(problem: Problem, thetas: Theta, batch: Batch) -> tuple[Array, Metrics]:
-    """`Problem.losses` of whole lives, compiled; thetas have a leading member axis."""
+    """`Problem.losses` of whole lives, compiled; thetas have a leading member axis.
+
+    Args:
+        problem: the problem.
+        thetas: a tree whose leaves have a leading member axis.
+        batch: the tasks and the keys of their lives.
+
+    Returns:
+        (losses [n_members], metrics).
+    """
     return problem.whole().losses(thetas, batch)
 
 

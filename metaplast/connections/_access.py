@@ -73,7 +73,7 @@ def one(values: Array, neuron: Array) -> Array:
     return values.at[neuron].get(mode="clip")
 
 
-class Rows(NamedTuple):
+class MatrixRows(NamedTuple):
     """A matrix [n_post, n_pre]: the synapses of a neuron are a row (post) or a column (pre)."""
 
     n_post: int

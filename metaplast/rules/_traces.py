@@ -43,7 +43,7 @@ def jumped(
     return trace * (1.0 - on) + size * on
 
 
-def seen(before: Array, after: Array, order: Order) -> Array:
+def coincident(before: Array, after: Array, order: Order) -> Array:
     """The trace that a spike of the other neuron meets, where this neuron spikes too.
 
     Args:
@@ -52,7 +52,9 @@ def seen(before: Array, after: Array, order: Order) -> Array:
         order: `after` or `before` the jump; `none` is another name for `before`. Before it, the
             coincident pair is left out, and pairs with earlier spikes count.
     """
-    return after if order == "after" else before
+    if order == "after":
+        return after
+    return before
 
 
 def among(
@@ -75,7 +77,9 @@ def among(
     """
     first = spikes**power if power > 1 else spikes
     for trace, exponent in traces:
-        first = first * (trace**exponent if exponent > 1 else trace)
+        if exponent > 1:
+            trace = trace**exponent
+        first = first * trace
     if not traces and power == 1:
         return first
     if pairing == "nearest":
