@@ -75,7 +75,7 @@ class MetaProblem:
                 f"one that it offers: {offered}",
                 "change one of the two",
             )
-        task = jax.eval_shape(lambda key: some_task(self.lifetime.task, key), jax.random.key(0))
+        task = jax.eval_shape(lambda: some_task(self.lifetime.task, jax.random.key(0)))
         self.objective.check(task, self.lifetime.wiring())
         check_unroll(self.unroll, self.curriculum, shape.n_steps)
         is_cut = min(self.lengths()) < shape.n_steps

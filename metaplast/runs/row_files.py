@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file, save
 
@@ -15,9 +14,12 @@ from metaplast.signals import Theta
 
 def theta_of(folder: Path, problem: MetaProblem) -> Theta:
     """The chosen theta of a finished row."""
-    like = jax.eval_shape(problem.init, jax.random.key(0))
+    like = jax.eval_shape(lambda: problem.init(jax.random.key(0)))
     arrays = load_file(folder / "theta.safetensors")
-    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(arrays[dotted(path)]), like)
+    # `jnp.asarray` would compile a program for each shape.
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jax.device_put(arrays[dotted(path)]), like
+    )
 
 
 def publish(
