@@ -68,7 +68,7 @@ def _sample_any(family: AbstractTaskFamily, key: Key, n: int, split: int) -> Bat
     return sample_any(family, key, n, split, common_task(family))
 
 
-@program("n")
+@program("n", small=True)
 def _first(batch: Batch, n: int) -> Batch:
     return jax.tree.map(lambda x: x[:n], batch)
 

@@ -119,7 +119,7 @@ def held_at(field: str) -> float:
     return 1.0 if field.startswith("modulators.") else _HELD.get(field, 0.0)
 
 
-@program("spec", "dt")
+@program("spec", "dt", small=True)
 def _deltas(
     spec: AbstractRule,
     dt: float,

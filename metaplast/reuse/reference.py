@@ -64,7 +64,7 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
     return values
 
 
-@program("rule", "dt")
+@program("rule", "dt", small=True)
 def _change(
     rule: AbstractRule, dt: float, theta: Theta, state: RuleState, signals: SynapseView, step: int
 ) -> tuple[RuleState, jax.Array]:
