@@ -4,12 +4,11 @@ A new signal is a new field. [n] is one value per neuron of a population, [] a s
 values are [post, pre], or in the connection's own layout. Units are SI units.
 """
 
-from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar, cast, dataclass_transform
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
-import chex
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, tree_util
 
 Theta = Any  # a pytree of float arrays
 Key = Array
@@ -20,8 +19,14 @@ T = TypeVar("T")
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def pytree(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen, keyword-only dataclass of arrays that JAX maps over."""
-    return cast(type[T], chex.dataclass(cls, frozen=True, mappable_dataclass=False))
+    """Make `cls` a frozen, keyword-only dataclass of arrays that JAX maps over.
+
+    Its leaves come in the order of their names. It gets a method `replace`.
+    """
+    made = dataclass(frozen=True, kw_only=True)(cls)
+    names = sorted(field.name for field in fields(made))
+    made.replace = replace
+    return tree_util.register_dataclass(made, data_fields=names, meta_fields=[])
 
 
 @pytree

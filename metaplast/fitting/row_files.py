@@ -84,7 +84,7 @@ def read(where: Path, problem: MetaProblem) -> Row:
     """Read the files of a finished row, whose theta the problem shapes."""
     facts = folder.read_json(where / FACTS)
     named = read_arrays(where / ARRAYS)
-    like = jax.eval_shape(problem.init, jax.random.key(0))
+    like = jax.eval_shape(lambda: problem.init(jax.random.key(0)))
 
     def theta_at(prefix: str) -> Theta:
         def leaf(path: Any, _: Any) -> np.ndarray:

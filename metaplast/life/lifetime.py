@@ -166,7 +166,7 @@ class Lifetime:
         self._check_genome()
         jax.eval_shape(
             lambda key: self.begin(self._init(key), some_task(self.task, key), key),
-            jax.random.key(0),
+            jax.eval_shape(jax.random.key, 0),
         )
 
     def _check_genome(self) -> None:

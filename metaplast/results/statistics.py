@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 RESAMPLES = 2000
 FEW = 10  # values; a percentile bootstrap over fewer is too narrow
@@ -72,4 +71,6 @@ def student(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Estima
 
 def t_quantile(df: int, level: float = 0.95) -> float:
     """The bound within which Student's t lies with probability `level`; df: degrees of freedom."""
+    from scipy.special import stdtrit  # 0.14 s, and few runs need it
+
     return float(stdtrit(df, 0.5 + level / 2))

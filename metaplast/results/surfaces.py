@@ -93,7 +93,7 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
             held[field] = held_at(field)
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
     dt = 1e-3 if rule.dt is None else rule.dt
-    held_arrays = {field: jnp.asarray(value) for field, value in held.items()}
+    held_arrays = {field: jax.device_put(value) for field, value in held.items()}
     delta = _deltas(rule.spec, dt, theta, points, held_arrays)
     has_state = jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))
     return Surface(
@@ -119,7 +119,7 @@ def held_at(field: str) -> float:
     return 1.0 if field.startswith("modulators.") else _HELD.get(field, 0.0)
 
 
-@program("spec", "dt")
+@program("spec", "dt", small=True)
 def _deltas(
     spec: AbstractRule,
     dt: float,

@@ -175,5 +175,5 @@ def _each(wide: Slot, slots: dict[str, Slot | None], theta: Theta, start: Theta)
 @lru_cache(maxsize=256)
 def _blank(config: Config) -> Theta:
     """A theta of zeros. Its numbers do not decide whether a family contains another."""
-    shapes = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
+    shapes = jax.eval_shape(lambda: config.meta_problem().init(jax.random.key(0)))
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -29,7 +28,7 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
 
     Raises: BadInput where the file is not there, is damaged or holds another theta.
     """
-    like = jax.eval_shape(problem.init, jax.random.key(0))
+    like = jax.eval_shape(lambda: problem.init(jax.random.key(0)))
     file = folder / THETA
     arrays = read_arrays(file)
 
@@ -41,7 +40,8 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
                 f"{name} of shape {form.shape}",
                 "restore the file, or run again",
             )
-        return jnp.asarray(arrays[name])
+        # `jnp.asarray` would compile a program for each shape.
+        return jax.device_put(arrays[name])
 
     return jax.tree_util.tree_map_with_path(stored, like)
 

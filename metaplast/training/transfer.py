@@ -103,7 +103,7 @@ def _fitting(theta: Theta, config: Config, name: str) -> Theta:
 
     Raises: BadInput where a rule or the neurons need other numbers than they learned.
     """
-    wanted: Any = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
+    wanted: Any = jax.eval_shape(lambda: config.meta_problem().init(jax.random.key(0)))
     neutral = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), wanted["genome"])
     genome = {}
     for edge, gain in neutral.items():
