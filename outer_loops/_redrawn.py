@@ -26,9 +26,6 @@ LARGE = 2**21
 8 MiB in float32: below, a population fits the cache and a second draw saves nothing.
 """
 
-GROUP = 2**19
-"""The numbers of a group of members that are held at once, 2 MiB in float32."""
-
 
 class Cloud(NamedTuple):
     """A population around a mean, given by a key.
@@ -99,11 +96,12 @@ class Redrawn(NamedTuple):
     ) -> tuple[Array, Metrics]:
         """The losses of all members, and metrics. See `Problem.losses`.
 
-        Groups live one after the other. Their size is a multiple of the lives that the problem
-        runs at once. Draws are repeated to fill the last group.
+        Groups live one after the other, each as many members as the problem runs lives at once.
+        The last draw is repeated to fill the last group.
         """
         cloud = self.cloud
-        size = _group_size(cloud, problem.chunk_size() * problem.n_devices)
+        at_once = problem.chunk_size() * problem.n_devices
+        size = min(cloud.n_draws, -(-at_once // len(cloud.signs)))
         n_groups = -(-cloud.n_draws // size)
         draws = jnp.minimum(jnp.arange(n_groups * size), cloud.n_draws - 1)
 
@@ -184,17 +182,6 @@ def ask(name: str, state: Any, n_members: int, key: Key) -> Redrawn:
         scale = state.std * deviations
     signs = (1, -1) if name in _MIRRORED else (1,)
     return Redrawn(name, state, Cloud(state.mean, scale, key, n_members // len(signs), signs))
-
-
-def _group_size(cloud: Cloud, at_once: int) -> int:
-    """The draws of a group: a multiple of the lives at once, the one with the least to fill up.
-
-    at_once: the number of lives that run at once on all devices.
-    """
-    unit = -(-at_once // len(cloud.signs))
-    limit = max(1, GROUP // (unit * len(cloud.signs) * cloud.mean.size))
-    sizes = [unit * k for k in range(limit, 0, -1)]
-    return min(sizes, key=lambda size: -cloud.n_draws % size)
 
 
 # The updates of evosax, from sums over draws. utilities [n_members]: the shaped fitness, small is
