@@ -56,8 +56,8 @@ class Cloud(NamedTuple):
 
     def group(self, draws: Array) -> Array:
         """The members of some draws [n_signs * n_draws, n]."""
-        steps = self.scale * lax.map(self.noise, draws)
-        return jnp.concatenate([self.mean + sign * steps for sign in self.signs])
+        steps = self.scale[None] * lax.map(self.noise, draws)
+        return jnp.concatenate([self.mean[None] + sign * steps for sign in self.signs])
 
     def moments(self, *factors: Array) -> list[Array]:
         """The sums over draws of  factors[k - 1] z^k,  each [n].
