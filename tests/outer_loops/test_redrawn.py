@@ -202,7 +202,7 @@ def test_the_best_member_is_found_again_by_its_key_in_the_coordinates_of_a_searc
     after, metrics = _step(es, PROBLEM, state, batch, jax.random.key(5))
     best = decode(space, ravel_pytree(start)[1](after.strategy.best_solution))
     losses, _ = PROBLEM.losses(jax.tree.map(lambda x: x[None], best), batch)
-    assert losses[0] == pytest.approx(metrics["best_loss"], rel=1e-5)
+    assert float(losses[0]) == pytest.approx(float(metrics["best_loss"]), rel=1e-5)
 
 
 def test_small_populations_and_other_strategies_keep_the_draw_of_evosax(monkeypatch):
