@@ -11,7 +11,7 @@ from scipy.special import fdtrc
 
 from metaplast.fitting.data import recording_of
 from metaplast.fitting.judgement import only_columns
-from metaplast.fitting.result import Advice
+from metaplast.fitting.result import ModelAdvice
 from metaplast.genomes.given import Given
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.life.lifetime import Lifetime
@@ -42,7 +42,7 @@ class Rows(NamedTuple):
     step: np.ndarray
 
 
-def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list[Advice]:
+def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list[ModelAdvice]:
     """The changes that the training residuals of a fitted row ask for, the largest share first.
 
     Each change is a linear regression of the residuals r = y - E y, pooled over recorded units. It
@@ -69,7 +69,7 @@ def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list
             gain = _pooled([test(unit) for unit in units])
             if gain.share > SHARE and gain.p < CHANCE:
                 words = _words(change, gain.share, part, units)
-                changes.append(Advice(change, gain.share, words))
+                changes.append(ModelAdvice(change, gain.share, words))
     return sorted(changes, key=lambda change: -(change.share or 0.0))
 
 

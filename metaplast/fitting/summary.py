@@ -19,27 +19,24 @@ from metaplast.fitting.predict import activity, weights_explained
 from metaplast.fitting.recovery import recovered
 from metaplast.fitting.result import (
     NO_PLASTICITY,
-    Advice,
-    Bounds,
     Comparison,
     DataSummary,
     FitResult,
+    FitScore,
+    ModelAdvice,
     Noise,
     NullResult,
     PartComparison,
     PathPoint,
     Plain,
     RowResult,
-    Score,
-    Share,
     TrueNumber,
     WeightScore,
 )
 from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import Row, agreement
 from metaplast.fitting.verdict import verdict
-from metaplast.results.numbers import json_number
-from metaplast.results.statistics import Estimate
+from metaplast.results.numbers import RoundedEstimate, json_number, rounded
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -149,26 +146,20 @@ def compare_with_nulls(
 
 def _explained(
     model: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
-) -> dict[str, Share]:
+) -> dict[str, RoundedEstimate]:
     """{null: share of its deviance that the model explains}."""
     shares = {}
     for name, null in nulls.items():
-        shares[name] = share_of(explained_ci(model.deviance, null.deviance, subject))
+        shares[name] = rounded(explained_ci(model.deviance, null.deviance, subject))
     return shares
 
 
 def _lead(
     model: Judgement, main: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
-) -> Share:
+) -> RoundedEstimate:
     """The explained deviance of the model minus that of the main row, against the first null."""
     first = next(iter(nulls.values()))
-    return share_of(difference_ci(model.deviance, main.deviance, first.deviance, subject))
-
-
-def share_of(estimate: Estimate) -> Share:
-    """An estimate of a share of the deviance, for fit.json."""
-    bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
-    return Share(json_number(estimate.mean), bounds, estimate.n)
+    return rounded(difference_ci(model.deviance, main.deviance, first.deviance, subject))
 
 
 def data_summary(data: Data) -> DataSummary:
@@ -184,16 +175,16 @@ def data_summary(data: Data) -> DataSummary:
     )
 
 
-def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, Score]:
+def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, FitScore]:
     """The scores of every split, for fit.json."""
     return {split: _score(judgement) for split, judgement in judgements.items()}
 
 
-def _score(judgement: Judgement) -> Score:
+def _score(judgement: Judgement) -> FitScore:
     """A judgement summed over sessions, for fit.json."""
     deviance = json_number(float(judgement.deviance.sum()))
     parts = {name: _score(part) for name, part in judgement.parts.items()}
-    return Score(deviance, json_number(judgement.r2), parts)
+    return FitScore(deviance, json_number(judgement.r2), parts)
 
 
 def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
@@ -267,7 +258,7 @@ def _noise(config: Config, row: Row) -> Noise | None:
     return Noise(sd, json_number(row.residual_sd)) if sd is not None else None
 
 
-def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
+def _advice(config: Config, row: Row, data: Data) -> list[ModelAdvice]:
     """The changes that the residuals of a row ask for; none where measured weights are judged."""
     if getattr(config.task, "clamp", False):
         return []
