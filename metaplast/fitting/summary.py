@@ -34,7 +34,7 @@ from metaplast.fitting.result import (
     WeightScore,
 )
 from metaplast.fitting.row_problem import problem_of
-from metaplast.fitting.rows import Row, agreement
+from metaplast.fitting.rows import FittedRow, agreement
 from metaplast.fitting.verdict import verdict
 from metaplast.results.numbers import RoundedEstimate, json_number, rounded
 from metaplast.runs.job import Config, Job
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def result_of(
-    job: Job, data: Data, rows: dict[str, Row], certainty: Certainty, recover: Plain | None
+    job: Job, data: Data, rows: dict[str, FittedRow], certainty: Certainty, recover: Plain | None
 ) -> FitResult:
     """The result of a fit. Its warnings of meaningless numbers are logged too.
 
@@ -192,7 +192,7 @@ def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
     return NullResult(null.note, scores_of(null.judgements), comparison)
 
 
-def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) -> RowResult:
+def _row_result(config: Config, row: FittedRow, data: Data, comparison: Comparison) -> RowResult:
     """The result of one row."""
     problem = problem_of(config)
     values = numbers(problem.lifetime, row.theta) if problem.lifetime.slots else {}
@@ -219,7 +219,7 @@ def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) ->
     )
 
 
-def _path(row: Row) -> list[PathPoint]:
+def _path(row: FittedRow) -> list[PathPoint]:
     """The sets of terms that were tried."""
     points = []
     for index, option in enumerate(row.path):
@@ -235,7 +235,7 @@ def _path(row: Row) -> list[PathPoint]:
     return points
 
 
-def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScore]:
+def _weight_scores(config: Config, row: FittedRow, data: Data) -> dict[str, WeightScore]:
     """{edge: R2 of its held-out weights} where the data are simulated."""
     lifetime = problem_of(config).lifetime
     if data.source is None or not lifetime.slots:
@@ -249,7 +249,7 @@ def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScor
     return scores
 
 
-def _noise(config: Config, row: Row) -> Noise | None:
+def _noise(config: Config, row: FittedRow) -> Noise | None:
     """The noise of activity where it is judged beside choices, and its likelihood has an sd."""
     if not row.judgements["train"].parts:
         return None
@@ -258,7 +258,7 @@ def _noise(config: Config, row: Row) -> Noise | None:
     return Noise(sd, json_number(row.residual_sd)) if sd is not None else None
 
 
-def _advice(config: Config, row: Row, data: Data) -> list[ModelAdvice]:
+def _advice(config: Config, row: FittedRow, data: Data) -> list[ModelAdvice]:
     """The changes that the residuals of a row ask for; none where measured weights are judged."""
     if getattr(config.task, "clamp", False):
         return []
