@@ -8,13 +8,12 @@ from metaplast.fitting.geometry import Direction
 from metaplast.fitting.intervals import NumberIntervals
 from metaplast.fitting.result import (
     BootstrapResult,
-    Bounds,
     DirectionResult,
     IntervalsResult,
     SettledResult,
     Weights,
 )
-from metaplast.results.numbers import json_number
+from metaplast.results.numbers import Bounds, json_number
 
 SHOWN = 5  # directions, and combinations that are open
 
@@ -82,9 +81,14 @@ def bootstrap_result(
         ci95 = _refit_bounds(refits)
         directions = directions_result(refits.directions)
     if refits is None:
-        return BootstrapResult(0, 0, 0, ci95, directions)
-    n = len(refits.values) + refits.failed
-    return BootstrapResult(n, refits.failed, refits.unsettled, ci95, directions)
+        return BootstrapResult(refits=0, ci95=ci95, directions=directions)
+    return BootstrapResult(
+        refits=len(refits.values) + refits.failed,
+        failed=refits.failed,
+        unsettled=refits.unsettled,
+        ci95=ci95,
+        directions=directions,
+    )
 
 
 def directions_result(directions: list[Direction]) -> list[DirectionResult]:

@@ -9,9 +9,9 @@ from metaplast.fitting.result import (
     PathPoint,
     RowResult,
     SettledResult,
-    Share,
     Weights,
 )
+from metaplast.results.numbers import RoundedEstimate
 from metaplast.results.statistics import FEW
 from metaplast.settings.names import DISCOVERED
 
@@ -88,7 +88,7 @@ def without_scale(fit: FitResult, null: str) -> str:
     )
 
 
-def null_not_beaten(null: str, share: Share) -> str | None:
+def null_not_beaten(null: str, share: RoundedEstimate) -> str | None:
     """The interval against a null is missing, or reaches 0."""
     low, high = share.ci95
     if low is None and share.n >= 2:

@@ -1,6 +1,5 @@
 """The page of a fit, report.html, with its figures."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -14,7 +13,7 @@ from metaplast.fitting.data import Data
 from metaplast.fitting.predict import activity
 from metaplast.fitting.result import NO_PLASTICITY, FitResult
 from metaplast.fitting.row_problem import problem_of
-from metaplast.fitting.rows import Row
+from metaplast.fitting.rows import FittedRow
 from metaplast.fitting.spread import spike_window, surface_of
 from metaplast.fitting.tables import (
     comparison_of,
@@ -63,7 +62,7 @@ class FinishedFit(NamedTuple):
     run: Path
     job: Job
     data: Data
-    rows: dict[str, Row]
+    rows: dict[str, FittedRow]
     certainty: Certainty
     result: FitResult
 
@@ -132,9 +131,8 @@ def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
     bars = {}
     texts = []
     for name, model in models(fit.result).items():
-        by_null = comparison_of(model, part).explained
-        bars[name] = {null: asdict(share) for null, share in by_null.items()}
-        shares = [f"{share_text(share)} against {null}" for null, share in by_null.items()]
+        bars[name] = comparison_of(model, part).explained
+        shares = [f"{share_text(share)} against {null}" for null, share in bars[name].items()]
         texts.append(f"{name}: {', '.join(shares)}")
     path = fit.figures / ("explained.png" if part is None else f"explained_{part}.png")
     explained.draw(bars, path, DISCOVERED, part or "values")

@@ -36,7 +36,7 @@ def final_weights(
     return {edge: np.asarray(weights) for edge, weights in lives.final.items()}
 
 
-class Lives(NamedTuple):
+class LivedSessions(NamedTuple):
     """Lives through sessions.
 
     activity [n_sessions, n_steps, n_seen].
@@ -48,20 +48,20 @@ class Lives(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="lifetime")
-def _predicted(lifetime: Lifetime, theta: Theta, sessions: Session, key: Key) -> Lives:
+def _predicted(lifetime: Lifetime, theta: Theta, sessions: Session, key: Key) -> LivedSessions:
     """Live through every session, one after the other."""
     recording = replace(lifetime, record=("activity",))
     wiring = lifetime.wiring()
     shape = lifetime.task.shape()
     n_sessions, n_steps = sessions.target.shape[:2]
 
-    def live(pair: tuple[Session, Key]) -> Lives:
+    def live(pair: tuple[Session, Key]) -> LivedSessions:
         session, key = pair
         life = recording.begin(theta, session, key)
         life, trace = recording.advance(theta, session, life, n_steps, start=0)
         seen = network.seen(wiring, shape, trace.recorded["activity"])
         final = {name: synapses.weight for name, synapses in life.synapses.items()}
-        return Lives(seen, final)
+        return LivedSessions(seen, final)
 
     return lax.map(live, (sessions, jax.random.split(key, n_sessions)))
 

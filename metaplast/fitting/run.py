@@ -23,7 +23,7 @@ from metaplast.fitting.numbers import FittedRule
 from metaplast.fitting.predict import drawn
 from metaplast.fitting.result import FitResult, write_result
 from metaplast.fitting.row_problem import problem_of
-from metaplast.fitting.rows import Row, fit_row, residual_sd
+from metaplast.fitting.rows import FittedRow, fit_row, residual_sd
 from metaplast.fitting.summary import result_of
 from metaplast.fitting.tables import RULE_FILE
 from metaplast.recording import AbstractRecording
@@ -66,7 +66,7 @@ def fit_all(plan: FitPlan, means: Means) -> None:
         return tick
 
     data = _data(job.main, plan.truth)
-    rows: dict[str, Row] = {}
+    rows: dict[str, FittedRow] = {}
     for name, config in job.rows:
         rows[name] = _row(run, name, config, data, tick_of(name))
     certainty = _certainty(job.main, rows[DISCOVERED], data, tick_of("bootstrap"))
@@ -104,7 +104,7 @@ def _noise_of_recording(family: AbstractRecording, data: Data, lags: int) -> flo
     return residual_sd(family, glm.judgements["train"], data.sessions["train"])
 
 
-def _row(run: Path, name: str, config: Config, data: Data, tick: Tick) -> Row:
+def _row(run: Path, name: str, config: Config, data: Data, tick: Tick) -> FittedRow:
     """One family fitted, or read back where it is finished."""
     where = row_folder(run, name)
     problem = problem_of(config)
@@ -115,7 +115,7 @@ def _row(run: Path, name: str, config: Config, data: Data, tick: Tick) -> Row:
     return row_files.read(where, problem)
 
 
-def _certainty(config: Config, row: Row, data: Data, tick: Tick) -> Certainty:
+def _certainty(config: Config, row: FittedRow, data: Data, tick: Tick) -> Certainty:
     """The refits of the discovered row, and the intervals of its numbers."""
     problem = problem_of(config)
     fitted = FittedRule(row.theta, row.mask)
@@ -132,7 +132,7 @@ def _certainty(config: Config, row: Row, data: Data, tick: Tick) -> Certainty:
     return Certainty(intervals(problem.lifetime, data, fitted, config.seed), refits)
 
 
-def _save_rule(run: Path, config: Config, row: Row, result: FitResult) -> None:
+def _save_rule(run: Path, config: Config, row: FittedRow, result: FitResult) -> None:
     """Write the discovered rule with its scores; a row without rules has no file."""
     lifetime = problem_of(config).lifetime
     if not lifetime.slots:

@@ -42,7 +42,7 @@ class Surface(NamedTuple):
     held: str
 
 
-class Curve(NamedTuple):
+class WindowCurve(NamedTuple):
     """The change of one weight by one pair of spikes.
 
     lag [n]: post time minus pre time, in ms.
@@ -69,7 +69,7 @@ class FittedWindow(NamedTuple):
     gated: names of the curves whose changes become eligible, for a modulator to apply.
     """
 
-    curves: dict[str, Curve]
+    curves: dict[str, WindowCurve]
     band: Band | None
     gated: tuple[str, ...]
 
@@ -165,10 +165,10 @@ def spike_window(
         return None
     lag = LAGS * lifetime.dt * 1e3
     lifetimes = {"fitted": lifetime}
-    curves = {"fitted": Curve(lag, _pair_changes(lifetime, theta))}
+    curves = {"fitted": WindowCurve(lag, _pair_changes(lifetime, theta))}
     if source is not None and _is_timed(source.lifetime):
         lifetimes["true"] = source.lifetime
-        curves["true"] = Curve(lag, _pair_changes(source.lifetime, source.theta))
+        curves["true"] = WindowCurve(lag, _pair_changes(source.lifetime, source.theta))
     by_modulator = [name for name, each in lifetimes.items() if gated(each.slots[0].rule)]
     half = half_width(theta, certainty, lambda theta: _pair_changes(lifetime, theta))
     fitted = curves["fitted"].change

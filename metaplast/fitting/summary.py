@@ -19,27 +19,24 @@ from metaplast.fitting.predict import activity, weights_explained
 from metaplast.fitting.recovery import recovered
 from metaplast.fitting.result import (
     NO_PLASTICITY,
-    Advice,
-    Bounds,
     Comparison,
     DataSummary,
     FitResult,
+    FitScore,
+    ModelAdvice,
     Noise,
     NullResult,
     PartComparison,
     PathPoint,
     Plain,
     RowResult,
-    Score,
-    Share,
     TrueNumber,
     WeightScore,
 )
 from metaplast.fitting.row_problem import problem_of
-from metaplast.fitting.rows import Row, agreement
+from metaplast.fitting.rows import FittedRow, agreement
 from metaplast.fitting.verdict import verdict
-from metaplast.results.numbers import json_number
-from metaplast.results.statistics import Estimate
+from metaplast.results.numbers import RoundedEstimate, json_number, rounded
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -48,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def result_of(
-    job: Job, data: Data, rows: dict[str, Row], certainty: Certainty, recover: Plain | None
+    job: Job, data: Data, rows: dict[str, FittedRow], certainty: Certainty, recover: Plain | None
 ) -> FitResult:
     """The result of a fit. Its warnings of meaningless numbers are logged too.
 
@@ -149,26 +146,20 @@ def compare_with_nulls(
 
 def _explained(
     model: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
-) -> dict[str, Share]:
+) -> dict[str, RoundedEstimate]:
     """{null: share of its deviance that the model explains}."""
     shares = {}
     for name, null in nulls.items():
-        shares[name] = share_of(explained_ci(model.deviance, null.deviance, subject))
+        shares[name] = rounded(explained_ci(model.deviance, null.deviance, subject))
     return shares
 
 
 def _lead(
     model: Judgement, main: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
-) -> Share:
+) -> RoundedEstimate:
     """The explained deviance of the model minus that of the main row, against the first null."""
     first = next(iter(nulls.values()))
-    return share_of(difference_ci(model.deviance, main.deviance, first.deviance, subject))
-
-
-def share_of(estimate: Estimate) -> Share:
-    """An estimate of a share of the deviance, for fit.json."""
-    bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
-    return Share(json_number(estimate.mean), bounds, estimate.n)
+    return rounded(difference_ci(model.deviance, main.deviance, first.deviance, subject))
 
 
 def data_summary(data: Data) -> DataSummary:
@@ -184,16 +175,16 @@ def data_summary(data: Data) -> DataSummary:
     )
 
 
-def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, Score]:
+def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, FitScore]:
     """The scores of every split, for fit.json."""
     return {split: _score(judgement) for split, judgement in judgements.items()}
 
 
-def _score(judgement: Judgement) -> Score:
+def _score(judgement: Judgement) -> FitScore:
     """A judgement summed over sessions, for fit.json."""
     deviance = json_number(float(judgement.deviance.sum()))
     parts = {name: _score(part) for name, part in judgement.parts.items()}
-    return Score(deviance, json_number(judgement.r2), parts)
+    return FitScore(deviance, json_number(judgement.r2), parts)
 
 
 def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
@@ -201,7 +192,7 @@ def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
     return NullResult(null.note, scores_of(null.judgements), comparison)
 
 
-def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) -> RowResult:
+def _row_result(config: Config, row: FittedRow, data: Data, comparison: Comparison) -> RowResult:
     """The result of one row."""
     problem = problem_of(config)
     values = numbers(problem.lifetime, row.theta) if problem.lifetime.slots else {}
@@ -228,7 +219,7 @@ def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) ->
     )
 
 
-def _path(row: Row) -> list[PathPoint]:
+def _path(row: FittedRow) -> list[PathPoint]:
     """The sets of terms that were tried."""
     points = []
     for index, option in enumerate(row.path):
@@ -244,7 +235,7 @@ def _path(row: Row) -> list[PathPoint]:
     return points
 
 
-def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScore]:
+def _weight_scores(config: Config, row: FittedRow, data: Data) -> dict[str, WeightScore]:
     """{edge: R2 of its held-out weights} where the data are simulated."""
     lifetime = problem_of(config).lifetime
     if data.source is None or not lifetime.slots:
@@ -258,7 +249,7 @@ def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScor
     return scores
 
 
-def _noise(config: Config, row: Row) -> Noise | None:
+def _noise(config: Config, row: FittedRow) -> Noise | None:
     """The noise of activity where it is judged beside choices, and its likelihood has an sd."""
     if not row.judgements["train"].parts:
         return None
@@ -267,7 +258,7 @@ def _noise(config: Config, row: Row) -> Noise | None:
     return Noise(sd, json_number(row.residual_sd)) if sd is not None else None
 
 
-def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
+def _advice(config: Config, row: FittedRow, data: Data) -> list[ModelAdvice]:
     """The changes that the residuals of a row ask for; none where measured weights are judged."""
     if getattr(config.task, "clamp", False):
         return []

@@ -3,15 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from metaplast.fitting.result import (
-    Comparison,
-    FitResult,
-    NullResult,
-    PartComparison,
-    RowResult,
-    Share,
-)
-from metaplast.results.numbers import interval, number
+from metaplast.fitting.result import Comparison, FitResult, NullResult, PartComparison, RowResult
+from metaplast.results.numbers import RoundedEstimate, interval, number
 from metaplast.reuse.ask import whole
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import read_rule
@@ -90,7 +83,7 @@ def _model_cells(model: RowResult | NullResult, edges: list[str]) -> list[str]:
     return [*cells, str(model.learned)]
 
 
-def share_text(share: Share | None) -> str:
+def share_text(share: RoundedEstimate | None) -> str:
     """A share with its interval as `0.5000 [0.4000, 0.6000]`."""
     if share is None or share.mean is None:
         return "-"

@@ -13,7 +13,7 @@ from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity, weights_explained
 from metaplast.fitting.result import StartAgreement
-from metaplast.fitting.rows import Row, agreement, fit_row
+from metaplast.fitting.rows import FittedRow, agreement, fit_row
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.gaussian import Gaussian
@@ -51,12 +51,12 @@ def data() -> Data:
 
 
 @pytest.fixture(scope="module")
-def short(data) -> Row:
+def short(data) -> FittedRow:
     return fit_row(PROBLEM, OUTER, data, SHORT, SEED)
 
 
 @pytest.fixture(scope="module")
-def long(data) -> Row:
+def long(data) -> FittedRow:
     return fit_row(PROBLEM, OUTER, data, LONG, SEED)
 
 
@@ -147,7 +147,7 @@ def test_the_spread_is_the_standard_deviation_of_the_residuals_whatever_the_unit
     assert agreement(problem, row) == StartAgreement(n=0, same=0, spread=0.0)
 
 
-def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
+def row_of(row: FittedRow, *ends: tuple[float, list[float]]) -> FittedRow:
     """A row whose starts ended with these (loss, coefficients)."""
     made = []
     for loss, values in ends:
