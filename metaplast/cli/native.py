@@ -1,6 +1,14 @@
 """metaplast native: the native step of spiking networks."""
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from metaplast.native.library import Built
+
+COLUMN = 10
+"""The column in which the words begin."""
 
 
 @click.group("native")
@@ -27,11 +35,9 @@ def status() -> None:
 
     built = library.found()
     if built is None:
-        click.echo(f"step: jax (no native step is built: {library.BUILD})")
-        return
-    if library.is_off():
-        click.echo(f"step: jax ({library.OFF}=0)")
-    _print(built)
+        _line("step", f"jax; no native step is built (run {library.BUILD})")
+    else:
+        _print(built)
 
 
 @command.command("remove")
@@ -41,16 +47,22 @@ def remove() -> None:
 
     gone = library.remove()
     for path in gone:
-        click.echo(f"removed: {path}")
+        _line("removed", str(path))
     if not gone:
-        click.echo("there was no native step")
+        _line("removed", "nothing, as no native step was built")
 
 
-def _print(built) -> None:
+def _print(built: "Built") -> None:
+    """Print the facts of a library, and the step that runs use."""
     from metaplast.native import library
 
-    if not library.is_off():
-        click.echo(f"step: native {built.digest}")
-    click.echo(f"library: {built.path}")
-    click.echo(f"compiler: {built.compiler}")
-    click.echo(f"flags: {built.flags}")
+    _line("step", f"jax; {library.OFF} is 0" if library.is_off() else f"native {built.digest}")
+    _line("library", str(built.path))
+    _line("compiler", built.compiler)
+    _line("flags", built.flags)
+
+
+def _line(label: str, words: str) -> None:
+    from metaplast.cli._listed import entry
+
+    click.echo(entry(label, words, COLUMN))

@@ -4,7 +4,6 @@ Both are equal to the walks from spike to spike of metaplast/connections/_events
 number of leading axes of lives, and work through the lives one after the other.
 """
 
-import ctypes
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -119,7 +118,7 @@ def _registered() -> str | None:
     built = library.available()
     if built is None:
         return None
-    handlers = ctypes.CDLL(str(built.path))
+    handlers = library.load(built.path)
     for call in ("Send", "Change"):
         handler = jax.ffi.pycapsule(getattr(handlers, f"Metaplast{call}"))
         jax.ffi.register_ffi_target(f"metaplast_{call}_{built.digest}", handler, platform="cpu")

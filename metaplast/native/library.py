@@ -76,24 +76,19 @@ def path() -> Path:
 def build() -> Built:
     """Compile the library into the cache folder, in place of an earlier one.
 
-    Returns: the library, loaded once.
+    Returns: the library.
 
     Raises:
-        BadInput: where no compiler is found, or the compiler or the loading of the result fails.
+        BadInput: where no compiler is found, it fails, or its library cannot be loaded.
         OSError: where the folder cannot be written.
     """
     compiler = _compiler()
     target = path()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as place:
         file = Path(place) / target.name
         _compile(compiler, file)
-        try:
-            ctypes.CDLL(str(file))
-        except OSError as error:
-            raise BadInput(
-                f"the library of {compiler}: {error}", "one that can be loaded", "set CXX"
-            ) from None
+        load(file)
         facts = {
             "sha256": _digest(file),
             "compiler": _version_of(compiler),
@@ -148,17 +143,33 @@ def found() -> Built | None:
 
 @lru_cache(maxsize=1)
 def available() -> Built | None:
-    """The library that this process uses. None where it is off, not built or damaged.
+    """The library that this process uses. None where it is off or not built.
 
-    A damaged one gives one warning.
+    A library that is damaged or cannot be loaded gives one warning, and None.
     """
     if is_off():
         return None
     try:
-        return found()
+        built = found()
+        if built is not None:
+            load(built.path)
+        return built
     except BadInput as error:
         log.warning("%s; going on without it", error)
-        return None
+    except (OSError, RuntimeError):
+        pass  # no cache folder that can be read
+    return None
+
+
+def load(file: Path) -> ctypes.CDLL:
+    """The library of a file.
+
+    Raises: BadInput where the system does not load it.
+    """
+    try:
+        return ctypes.CDLL(str(file))
+    except OSError as error:
+        raise BadInput(f"native step: {error}", "a library that loads", f"run {BUILD}") from None
 
 
 def is_off() -> bool:
