@@ -47,7 +47,7 @@ def _starts(neurons: np.ndarray, n: int) -> np.ndarray:
 
 def fits(*arrays: Array) -> bool:
     """Whether the native step is there, and works in the precision of these arrays."""
-    return all(array.dtype == jnp.float32 for array in arrays) and _registered() is not None
+    return all(array.dtype == jnp.float32 for array in arrays) and registered() is not None
 
 
 def takes(powers: Sequence[int]) -> bool:
@@ -113,7 +113,7 @@ def _over_lives(call: Callable[..., Array]) -> Callable[..., Array]:
 
 
 @lru_cache(maxsize=1)
-def _registered() -> str | None:
+def registered() -> str | None:
     """The hash of the library, whose calls XLA knows from here on; None where there is none."""
     built = library.available()
     if built is None:
@@ -127,4 +127,4 @@ def _registered() -> str | None:
 
 def _target(call: str) -> str:
     """The name of a call in programs. It holds the hash: a stored program keeps its library."""
-    return f"metaplast_{call}_{_registered()}"
+    return f"metaplast_{call}_{registered()}"
