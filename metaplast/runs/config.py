@@ -57,7 +57,7 @@ class Sources:
             raise BadInput(f"--config-dir {extra}", "an existing folder", "correct the path")
         self.roots = [shipped_configs()]
         if extra is not None:
-            self.roots.insert(0, extra)
+            self.roots = [extra, *self.roots]
 
     def names(self, group: str) -> tuple[str, ...]:
         """The YAML files of a group, without their ending."""
@@ -88,7 +88,7 @@ class Sources:
         for root in self.roots:
             file = root / group / f"{name}.yaml"
             if file.is_file():
-                return headline(file.read_text(encoding="utf-8", errors="replace"))
+                return headline(file.read_bytes().decode(errors="replace"))
         return ""
 
 

@@ -128,7 +128,7 @@ def _gaps(settings: Sequence[_Setting], row: str, against: Sequence[str]) -> lis
         "n",
         "each run",
     )
-    lines = [head]
+    lines: list[Line] = [head]
     for setting in settings:
         lines.append(_gap(setting, row, against))
     return lines
