@@ -95,10 +95,8 @@ class Sum(AbstractRule):
 
     @property
     def mixes(self) -> Mixes:
-        widest: Mixes = ""
-        for _, rule in self.rules:
-            widest = max(widest, rule.mixes, key=WIDER.index)
-        return widest
+        mixing = [rule.mixes for _, rule in self.rules]
+        return max(mixing, key=WIDER.index)
 
     def account(self) -> Account:
         parts = {}
