@@ -75,7 +75,7 @@ def init(wiring: Wiring, key: Key) -> Theta:
 
 
 def begin(wiring: Wiring, theta: Theta, dt: float, key: Key) -> NetworkState:
-    """The first state of a life or of a trial: at rest, but for potentials that a neuron draws.
+    """The first state of a life or of a trial: at rest, except for potentials that a neuron draws.
 
     Args:
         wiring: the graph.
@@ -188,7 +188,7 @@ def _not_below_0(neuron: AbstractNeuron, drive: Mapping[str, Array]) -> dict[str
 def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:
     """The values that the task looks at, joined along their last axis.
 
-    They are those of the populations that it watches, then those of the output.
+    The populations that it watches come first, then the output.
 
     Args:
         wiring: the graph.

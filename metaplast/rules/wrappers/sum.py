@@ -18,8 +18,6 @@ from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import decode, named, spec
 
 SIDES = ("post", "pre", "synapse", "scalar")
-WIDER: tuple[Mixes, ...] = ("", "neuron", "layer")
-"""The values of `mixes`, from the narrowest to the widest."""
 HEBB = Polynomial(terms=("post*pre",), initial=(1.0,))
 DECAY = Polynomial(terms=("weight",), initial=(-1.0,), rate=0.01)
 _LABEL = re.compile(r"[A-Za-z]\w{0,31}")
@@ -95,10 +93,12 @@ class Sum(AbstractRule):
 
     @property
     def mixes(self) -> Mixes:
-        widest: Mixes = ""
-        for _, rule in self.rules:
-            widest = max(widest, rule.mixes, key=WIDER.index)
-        return widest
+        mixing = {rule.mixes for _, rule in self.rules}
+        if "layer" in mixing:
+            return "layer"
+        if "neuron" in mixing:
+            return "neuron"
+        return ""
 
     def account(self) -> Account:
         parts = {}
