@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from metaplast.life.lifetime import Life, Lifetime
 from metaplast.life.units import faults, idle
