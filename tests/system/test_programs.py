@@ -48,6 +48,7 @@ for _, state, metrics in train.steps(problem, outer, 0, train.begin(problem, out
 
 
 COUNT = """
+import atexit
 import sys
 from jax import monitoring
 from metaplast.cli.main import main
@@ -57,8 +58,8 @@ def listen(event, seconds, fun_name="", **_):
     if event.endswith("backend_compile_duration"):
         names.append(fun_name)
 monitoring.register_event_duration_secs_listener(listen)
-main(["train", "experiment=oja", "outer.steps=2", "--run-dir", sys.argv[1]], standalone_mode=False)
-print("compiled:", *names, sep="\\n")
+atexit.register(lambda: print("compiled:", *names, sep="\\n"))
+main(["train", "experiment=oja", "outer.steps=2", "--run-dir", sys.argv[1]])
 """
 
 
