@@ -23,7 +23,7 @@ def pytree(cls: type[T]) -> type[T]:
 
     Its leaves come in the order of their names. It gets a method `replace`.
     """
-    made = dataclass(frozen=True, kw_only=True)(cls)
+    made: Any = dataclass(frozen=True, kw_only=True)(cls)
     names = sorted(field.name for field in fields(made))
     made.replace = replace
     return tree_util.register_dataclass(made, data_fields=names, meta_fields=[])

@@ -61,8 +61,10 @@ def _measured(program: Any, inputs: Inputs, connection: AbstractConnection) -> s
     if unfollowed(program.jaxpr):
         return MIXING["layer"]
     # NumPy: each operation on an array of JAX compiles a program of its own.
-    posts = _at_synapses(connection.at_post(np.arange(connection.n_post)), connection)
-    pres = _at_synapses(connection.at_pre(np.arange(connection.n_pre)), connection)
+    numbers_of_post: Any = np.arange(connection.n_post)
+    numbers_of_pre: Any = np.arange(connection.n_pre)
+    posts = _at_synapses(connection.at_post(numbers_of_post), connection)
+    pres = _at_synapses(connection.at_pre(numbers_of_pre), connection)
     of_post = _codes(connection.n_post)
     of_pre = _codes(connection.n_pre)
 
