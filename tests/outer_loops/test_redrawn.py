@@ -152,11 +152,10 @@ def test_a_member_depends_on_its_index_alone_and_not_on_the_group_that_it_lives_
     es = _es("SNES", 9)
     redrawn = _redrawn.ask("SNES", _begin(es).strategy, 9, jax.random.key(4))
     losses = []
-    for chunk in (1, 2, 4, 16):
+    for chunk in (1, 4):
         problem = replace(PROBLEM, chunk=chunk)
         losses.append(quick_jit(lambda p=problem: redrawn.losses(p, batch, unravel)[0])())
-    for other in losses[1:]:
-        np.testing.assert_allclose(other, losses[0], rtol=1e-6)
+    np.testing.assert_allclose(*losses, rtol=1e-6)
 
 
 @pytest.mark.system  # one compilation of every contract for each strategy
@@ -187,10 +186,10 @@ def test_runs_in_lockstep_are_the_runs_one_by_one():
     keys = jax.random.split(jax.random.key(8), 3)
     together = jax.tree.map(lambda *x: jnp.stack(x), *states)
     step = lambda state, key: es.step(PROBLEM, state, batch, key)
-    after, metrics = jax.jit(jax.vmap(step))(together, keys)
+    after, metrics = quick_jit(jax.vmap(step))(together, keys)
+    alone = quick_jit(step)
     for i, state in enumerate(states):
-        alone = _step(es, PROBLEM, state, batch, keys[i])
-        _agree(jax.tree.map(lambda x, i=i: x[i], (after, metrics)), alone)
+        _agree(jax.tree.map(lambda x, i=i: x[i], (after, metrics)), alone(state, keys[i]))
 
 
 def test_the_best_member_is_found_again_by_its_key_in_the_coordinates_of_a_search():
