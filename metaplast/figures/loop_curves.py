@@ -64,7 +64,7 @@ def _line(axes: Any, points: Sequence[CurvePoint], budget: str, colour: str, nam
 
 
 def _floats(values: list[float | None]) -> np.ndarray:
-    return np.array([np.nan if value is None else value for value in values], float)
+    return np.array(values, float)  # None becomes NaN
 
 
 def _any_spent(entered: Mapping[str, EnteredLoop], budget: str) -> bool:
@@ -80,7 +80,9 @@ def _set_logarithmic_range(axes: Any, entered: Mapping[str, EnteredLoop]) -> Non
     means = []
     for loop in entered.values():
         for points in loop.curves.values():
-            means += [point.mean for point in points if point.mean]
+            for point in points:
+                if point.mean:
+                    means.append(point.mean)
     axes.set_yscale("log")
     axes.set_ylim(min(means, default=0.5) / 2, 2 * max(means, default=0.5))
 

@@ -92,8 +92,13 @@ def bootstrap(
 
 def _summary(problem: MetaProblem, theta: Theta, refits: list[SearchResult]) -> Bootstrap:
     """Refits summed up. Numbers that a mask holds at 0 in all of them are left out."""
-    each = [numbers(problem.lifetime, refit.theta) for refit in refits]
-    names = [name for name in each[0] if any(values[name] != 0 for values in each)]
+    each = []
+    for refit in refits:
+        each.append(numbers(problem.lifetime, refit.theta))
+    names = []
+    for name in each[0]:
+        if any(values[name] != 0 for values in each):
+            names.append(name)
     values = np.stack([vector(refit_values, names) for refit_values in each])
     fine = np.isfinite(values).all(axis=1)
     values = values[fine]

@@ -39,7 +39,9 @@ class Data(NamedTuple):
 
     def with_targets(self, targets: dict[Split, dict[str, Any]], source: Source | None) -> "Data":
         """The same design with other recorded values: `target`, `observed` and `final`."""
-        sessions = {split: replace(s, **targets[split]) for split, s in self.sessions.items()}
+        sessions = {}
+        for split, s in self.sessions.items():
+            sessions[split] = replace(s, **targets[split])
         return self._replace(sessions=sessions, source=source)
 
 

@@ -271,7 +271,9 @@ def echelon(rows: np.ndarray) -> list[np.ndarray]:
             if other != pivot:
                 left[other] -= left[other, column] * left[pivot]
         done.append(pivot)
-    basis = [left[i] / np.linalg.norm(left[i]) for i in sorted(done)]
+    basis = []
+    for i in sorted(done):
+        basis.append(left[i] / np.linalg.norm(left[i]))
     return [np.where(np.abs(row) > 1e-4, row, 0.0) for row in basis]
 
 

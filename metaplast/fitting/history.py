@@ -75,8 +75,10 @@ def shared_features(
     m = _modulators(session)
     n_sessions, n_steps = x.shape[:2]
     parts = [x]
-    parts += [past(x, lag) for lag in range(1, lags + 1)]
-    parts += [past(m, lag) for lag in range(1, lags + 1)]
+    for lag in range(1, lags + 1):
+        parts.append(past(x, lag))
+    for lag in range(1, lags + 1):
+        parts.append(past(m, lag))
     parts.append(_products(x, past(m, 1)))
     time = np.arange(n_steps, dtype=np.float64)[None, :, None]
     parts.append(np.broadcast_to(time, (n_sessions, n_steps, 1)))
@@ -120,7 +122,8 @@ def own_features(
     lagged = np.stack([past(y, lag) for lag in range(1, lags + 1)], axis=3)
     parts = [lagged, lagged[..., :1] * past(m, 1)[:, :, None, :]]
     if gaps:
-        parts += [past(missed(units_seen), lag)[..., None] for lag in range(1, lags + 1)]
+        for lag in range(1, lags + 1):
+            parts.append(past(missed(units_seen), lag)[..., None])
         for lag in range(1, lags + 1):
             step = last_seen(units_seen, lag)
             parts.append((_at(y, step) - lagged[..., lag - 1])[..., None])

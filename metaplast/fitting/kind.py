@@ -8,6 +8,7 @@ from metaplast.fitting import compare, data_reading, terminal
 from metaplast.fitting.checks import check_fit, warn_of_minibatches
 from metaplast.fitting.result import FILE
 from metaplast.fitting.run import FitPlan, fit_all
+from metaplast.report.page import REPORT_FILE
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import parse
@@ -36,7 +37,7 @@ class Fitting(Kind[FitPlan]):
         fit_all(plan, means.progress)
 
     def finished(self, path: Path) -> bool:
-        return (path / "report.html").is_file()
+        return (path / REPORT_FILE).is_file()
 
     def render(self, path: Path, as_json: bool = False) -> str:
         if as_json:

@@ -197,7 +197,9 @@ class _Glm(NamedTuple):
             chosen: places of the strengths in STRENGTHS.
         """
         features = self.past.shared(session, seen)
-        activities = [np.tile(self.mean, (*features.shape[:2], 1)) for _ in chosen]
+        activities = []
+        for _ in chosen:
+            activities.append(np.tile(self.mean, (*features.shape[:2], 1)))
         for group in self.groups:
             own = group.own(self.past.own(session, seen, group.units))
             design = _Design(group.shared(features), own)
@@ -440,7 +442,9 @@ def _check(
         raise BadInput(
             f"lags={lags}", "at least one past step", "use the mean where the past must not count"
         )
-    shapes = [np.shape(a) for a in (train.target, validation.target, seen)]
+    shapes = []
+    for a in (train.target, validation.target, seen):
+        shapes.append(np.shape(a))
     if len(set(shapes)) > 1:
         raise BadInput(
             f"sessions of shapes {shapes}",

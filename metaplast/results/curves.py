@@ -58,7 +58,10 @@ def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str,
         values[name] = np.concatenate([np.asarray(piece[name], np.float64) for piece in pieces])
     weight = np.concatenate([np.asarray(score.weight, np.float64) for score in scores])
     weight = weight * np.cumprod(np.isfinite(values["loss"]), axis=1)
-    return {name: Steps(each, weight) for name, each in values.items()}
+    steps = {}
+    for name, each in values.items():
+        steps[name] = Steps(each, weight)
+    return steps
 
 
 def n_blown(steps: Steps) -> int:
@@ -87,7 +90,9 @@ def band(
         h: half width of the window, steps.
         seed: of the bootstrap.
     """
-    smooth = [_smooth(group, phases, h) for group in groups]
+    smooth = []
+    for group in groups:
+        smooth.append(_smooth(group, phases, h))
     means = np.stack([_ratio(lives.top.sum(axis=0), lives.bottom.sum(axis=0)) for lives in smooth])
     mean = means.mean(axis=0)
     n_groups = len(groups)

@@ -45,7 +45,9 @@ class ScoredMark:
     @property
     def whole_loss(self) -> float:
         """The mean loss; infinite where one of the lives blew up."""
-        return math.inf if self.not_finite or math.isnan(self.loss) else self.loss
+        if self.not_finite or math.isnan(self.loss):
+            return math.inf
+        return self.loss
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ class ContestSettings:
 
     def budget(self, name: str) -> float:
         """The size of the budget `lives` or `cpu_s`."""
-        return self.lives if name == "lives" else self.cpu_s
+        if name == "lives":
+            return self.lives
+        return self.cpu_s
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,9 @@ class CurvePoint:
 
     def spent(self, budget: str) -> float:
         """The lives, or the CPU seconds, so far."""
-        return self.lives if budget == "lives" else self.cpu_s
+        if budget == "lives":
+            return self.lives
+        return self.cpu_s
 
 
 @dataclass(frozen=True)
@@ -222,12 +228,20 @@ class LoopComparison:
     @property
     def entered(self) -> dict[str, EnteredLoop]:
         """The loops that take part."""
-        return {name: loop for name, loop in self.loops.items() if isinstance(loop, EnteredLoop)}
+        entered = {}
+        for name, loop in self.loops.items():
+            if isinstance(loop, EnteredLoop):
+                entered[name] = loop
+        return entered
 
     @property
     def refused(self) -> dict[str, RefusedLoop]:
         """The loops that take no part."""
-        return {name: loop for name, loop in self.loops.items() if isinstance(loop, RefusedLoop)}
+        refused = {}
+        for name, loop in self.loops.items():
+            if isinstance(loop, RefusedLoop):
+                refused[name] = loop
+        return refused
 
     @property
     def is_ratio(self) -> bool:

@@ -76,10 +76,14 @@ def compared(
     for name, record in records.items():
         if record.trainings is not None:
             entered[name] = record.trainings
-    losses = {budget: _losses(entered, budget) for budget in budgets}
+    losses = {}
+    for budget in budgets:
+        losses[budget] = _losses(entered, budget)
     ratio = _all_positive(entered, losses)
     over = _over_seeds(ratio)
-    best = {budget: _best(losses[budget], over) for budget in budgets}
+    best = {}
+    for budget in budgets:
+        best[budget] = _best(losses[budget], over)
     loops: dict[str, EnteredLoop | RefusedLoop] = {}
     for name, record in records.items():
         if record.trainings is None:
@@ -164,7 +168,9 @@ def _costs(trainings: LoopTrainings, budgets: Sequence[str]) -> _Costs:
 def _best(losses: Losses, over: Over) -> str | None:
     means = {name: over(values).mean for name, values in losses.items()}
     name = min(means, key=lambda name: means[name])
-    return name if math.isfinite(means[name]) else None
+    if math.isfinite(means[name]):
+        return name
+    return None
 
 
 def _gap(losses: Sequence[float], reference: Sequence[float], ratio: bool) -> list[float]:
@@ -173,8 +179,10 @@ def _gap(losses: Sequence[float], reference: Sequence[float], ratio: bool) -> li
     for x, y in zip(losses, reference, strict=True):
         if not (math.isfinite(x) and math.isfinite(y)):
             gaps.append(math.inf)
+        elif ratio:
+            gaps.append(x / y)
         else:
-            gaps.append(x / y if ratio else x - y)
+            gaps.append(x - y)
     return gaps
 
 
@@ -198,7 +206,10 @@ def _over_seeds(ratio: bool) -> Over:
 def _score(trainings: LoopTrainings, losses: list[float], budget: str, over: Over) -> LoopScore:
     ends = trainings.at_ends(budget)
     loss = rounded(over(losses))
-    accuracies = [end.accuracy for end in ends if end.accuracy is not None]
+    accuracies = []
+    for end in ends:
+        if end.accuracy is not None:
+            accuracies.append(end.accuracy)
     return LoopScore(
         hyper=trainings.tries[trainings.chosen[budget]].hyper,
         mean=loss.mean,
@@ -235,7 +246,9 @@ def render(comparison: LoopComparison) -> str:
     One table per budget, best first; a table of costs and of what went wrong; the loops that take
     no part; how losses are judged.
     """
-    parts = [_table(comparison, budget) for budget in comparison.best]
+    parts = []
+    for budget in comparison.best:
+        parts.append(_table(comparison, budget))
     parts.append(_cost_table(comparison.entered))
     for name, loop in comparison.refused.items():
         parts.append(f"{name} takes no part: {loop.refused}")
@@ -247,7 +260,9 @@ def _cost_table(entered: Mapping[str, EnteredLoop]) -> str:
     head = ("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")
     lines: list[tuple[str, ...]] = [head]
     for name, loop in entered.items():
-        notes = [] if loop.moved else ["theta never moved"]
+        notes = ["theta never moved"]
+        if loop.moved:
+            notes = []
         for budget, score in loop.scores.items():
             if not score.steps:
                 notes.append(f"no step within the {UNITS[budget]}")
@@ -263,8 +278,12 @@ def _method(comparison: LoopComparison) -> str:
     first_budget = next(iter(comparison.best))
     first_loop = next(iter(comparison.entered.values()))
     judged = first_loop.scores[first_budget].lives_judged
-    how = "geometric means and ratios" if comparison.is_ratio else "means and differences"
-    logarithms = " of logarithms" if comparison.is_ratio else ""
+    how = "means and differences"
+    if comparison.is_ratio:
+        how = "geometric means and ratios"
+    logarithms = ""
+    if comparison.is_ratio:
+        logarithms = " of logarithms"
     return (
         f"Loss: the objective on the same {judged} held-out lives; {how}, paired, over {n} "
         f"training seeds, with 95 % intervals of Student's t{logarithms}. Every loop was tuned: "
@@ -276,7 +295,9 @@ def _method(comparison: LoopComparison) -> str:
 
 def _table(comparison: LoopComparison, budget: str) -> str:
     best = comparison.best[budget]
-    form = ".4g" if comparison.is_ratio else "+.4g"
+    form = "+.4g"
+    if comparison.is_ratio:
+        form = ".4g"
     head = f"after {comparison.settings.budget(budget):g} {UNITS[budget]}"
     against = "nobody is finite"
     if best is not None:
@@ -287,15 +308,22 @@ def _table(comparison: LoopComparison, budget: str) -> str:
     scores = {name: loop.scores[budget] for name, loop in comparison.entered.items()}
     for name in sorted(scores, key=lambda name: _sortable(scores[name].mean)):
         score = scores[name]
-        gap = score.to_best if name != best else None
+        gap = None
+        if name != best:
+            gap = score.to_best
         setting = [f"{key}={value:.3g}" for key, value in score.hyper.items()]
+        over_best = ""
+        over_best_interval = ""
+        if gap is not None:
+            over_best = number(gap.mean, form)
+            over_best_interval = _interval(gap.ci95, form)
         lines.append(
             (
                 name,
                 number(score.mean),
                 _interval(score.ci95),
-                number(gap.mean, form) if gap else "",
-                _interval(gap.ci95, form) if gap else "",
+                over_best,
+                over_best_interval,
                 f"{score.steps:g}",
                 str(score.not_finite),
                 " ".join(setting),
@@ -305,8 +333,12 @@ def _table(comparison: LoopComparison, budget: str) -> str:
 
 
 def _sortable(mean: float | None) -> float:
-    return math.inf if mean is None else mean
+    if mean is None:
+        return math.inf
+    return mean
 
 
 def _interval(bounds: Sequence[float | None], form: str = ".4g") -> str:
-    return "-" if None in bounds else interval(bounds, form)
+    if None in bounds:
+        return "-"
+    return interval(bounds, form)

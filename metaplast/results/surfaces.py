@@ -77,10 +77,18 @@ def surfaces(rule: Rule) -> list[Surface]:
     read = sorted(_SHORT.get(field, field) for field in rule.reads - _NO_SIGNALS)
     if len(read) < 2:
         return []
-    x = "pre" if "pre" in read else read[0]
+    x = "pre"
+    if "pre" not in read:
+        x = read[0]
     seconds = [name for name in _SECOND if name in read and name != x][:2]
-    rest = [name for name in ("weight", *read) if name in read and name != x]
-    return [_surface(rule, x, y) for y in seconds or rest[:1]]
+    rest = []
+    for name in ("weight", *read):
+        if name in read and name != x:
+            rest.append(name)
+    of_pairs = []
+    for y in seconds or rest[:1]:
+        of_pairs.append(_surface(rule, x, y))
+    return of_pairs
 
 
 def _surface(rule: Rule, x: str, y: str) -> Surface:
@@ -92,8 +100,12 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
         if field not in points:
             held[field] = held_at(field)
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
-    dt = 1e-3 if rule.dt is None else rule.dt
-    held_arrays = {field: jnp.asarray(value) for field, value in held.items()}
+    dt = 1e-3
+    if rule.dt is not None:
+        dt = rule.dt
+    held_arrays = {}
+    for field, value in held.items():
+        held_arrays[field] = jnp.asarray(value)
     delta = _deltas(rule.spec, dt, theta, points, held_arrays)
     has_state = jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))
     return Surface(
@@ -116,7 +128,9 @@ def _short(field: str) -> str:
 
 def held_at(field: str) -> float:
     """The value at which a signal is held: modulators at 1, see _HELD, everything else at 0."""
-    return 1.0 if field.startswith("modulators.") else _HELD.get(field, 0.0)
+    if field.startswith("modulators."):
+        return 1.0
+    return _HELD.get(field, 0.0)
 
 
 @program("spec", "dt")
@@ -180,4 +194,6 @@ def for_one_synapse(spec: AbstractRule, theta: Theta) -> OneSynapse:
 
 
 def _field(name: str) -> str:
-    return field_of(name) if name in SIGNALS or name.startswith("modulator.") else name
+    if name in SIGNALS or name.startswith("modulator."):
+        return field_of(name)
+    return name
