@@ -66,8 +66,8 @@ def shared_features(
         session: stacked sessions.
         seen: > 0 where a value was recorded [n_sessions, n_steps, n_out].
         lags: steps of the past.
-        everyone: whether the past of all units is added, as `own_features`.
-        gaps: as of `own_features`.
+        everyone: whether the past of all units is added, as `unit_features`.
+        gaps: as of `unit_features`.
 
     Returns: [n_sessions, n_steps, n_features].
     """
@@ -83,12 +83,12 @@ def shared_features(
     time = np.arange(n_steps, dtype=np.float64)[None, :, None]
     parts.append(np.broadcast_to(time, (n_sessions, n_steps, 1)))
     if everyone:
-        own = own_features(session, seen, lags, np.arange(seen.shape[2]), gaps)
-        parts.append(own.reshape(n_sessions, n_steps, -1))
+        of_units = unit_features(session, seen, lags, np.arange(seen.shape[2]), gaps)
+        parts.append(of_units.reshape(n_sessions, n_steps, -1))
     return np.concatenate(parts, axis=2)
 
 
-def own_features(
+def unit_features(
     session: Session, seen: np.ndarray, lags: int, units: np.ndarray, gaps: bool = False
 ) -> np.ndarray:
     """Features of the past of single units.
