@@ -104,17 +104,15 @@ def test_values_that_level_off_ask_for_a_bounded_output(rng):
 def test_subjects_that_begin_apart_ask_for_first_weights_of_their_own(rng):
     """Subject s has the weights w + v_s: shared weights leave |v_s|^2 and the noise."""
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
-    first_difference = rng.normal(size=(N_SESSIONS, N_IN))
-    first_difference -= first_difference.mean(axis=0)
+    beyond = rng.normal(size=(N_SESSIONS, N_IN))
+    beyond -= beyond.mean(axis=0)
     expected = stimulus @ [1.0, -1.0, 0.5]
     target = (
-        expected
-        + np.einsum("sti,si->st", stimulus, first_difference)
-        + 0.5 * rng.normal(size=expected.shape)
+        expected + np.einsum("sti,si->st", stimulus, beyond) + 0.5 * rng.normal(size=expected.shape)
     )
     shares = _advised(_lifetime(), expected, target, stimulus)
     assert list(shares) == ["first_weights"]
-    left = (first_difference**2).sum(axis=1).mean()
+    left = (beyond**2).sum(axis=1).mean()
     assert shares["first_weights"] == pytest.approx(left / (left + 0.25), abs=0.1)
     assert (
         _advised(_lifetime(genome=PerSubject(n_subjects=N_SESSIONS)), expected, target, stimulus)

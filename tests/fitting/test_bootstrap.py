@@ -180,10 +180,10 @@ def test_directions_are_the_eigenvectors_of_the_covariance():
     names = list("abcd")
     centre = np.asarray([5.0, 0.0, -2.0, 1.0])
     variances, vectors = np.linalg.eigh(np.cov(values.T))
-    refitted = directions(names, values, centre)
-    np.testing.assert_allclose([d.sd for d in refitted], np.sqrt(variances[::-1]), rtol=1e-9)
+    loosest = directions(names, values, centre)
+    np.testing.assert_allclose([d.sd for d in loosest], np.sqrt(variances[::-1]), rtol=1e-9)
     for direction, vector, sd in zip(
-        refitted, vectors.T[::-1], np.sqrt(variances[::-1]), strict=True
+        loosest, vectors.T[::-1], np.sqrt(variances[::-1]), strict=True
     ):
         large = {name: x for name, x in zip(names, vector, strict=True) if abs(x) >= 0.1}
         assert set(direction.weights) == set(large)
