@@ -1,6 +1,7 @@
 """The figure of coefficients: a grid of one rule's terms, or means with intervals over seeds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from metaplast.figures import coefficient_intervals
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section, Table
 from metaplast.figures.style import plt, save
 from metaplast.results.coefficients import Numbers, acting, over_seeds
-from metaplast.results.numbers import interval, json_estimate, number
+from metaplast.results.numbers import interval, number, rounded
 from metaplast.results.statistics import Estimate
 
 Panels = Mapping[str, Mapping[str, Estimate]]  # slot or edge -> number -> estimate over seeds
@@ -146,5 +147,7 @@ def _cell(estimate: Estimate | None, n: int) -> str:
 def _plain(panels: Panels) -> dict[str, dict[str, object]]:
     plain: dict[str, dict[str, object]] = {}
     for entry, values in panels.items():
-        plain[entry] = {name: json_estimate(estimate) for name, estimate in values.items()}
+        plain[entry] = {}
+        for name, estimate in values.items():
+            plain[entry][name] = asdict(rounded(estimate))
     return plain

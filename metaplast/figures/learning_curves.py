@@ -82,13 +82,11 @@ def part(
     for metric, rows in bands.items():
         numbers[metric] = {}
         for row, band in rows.items():
-            fields = band._asdict().items()
-            numbers[metric][row] = {field: json_list(values) for field, values in fields}
-    plain = {
-        **facts._asdict(),
-        "phases": [{"steps": length, "plastic": plastic} for length, plastic in phases],
-        "bands": numbers,
-    }
+            numbers[metric][row] = {}
+            for field, values in band._asdict().items():
+                numbers[metric][row][field] = json_list(values)
+    lengths = [{"steps": length, "plastic": plastic} for length, plastic in phases]
+    plain = {**facts._asdict(), "phases": lengths, "bands": numbers}
     return PagePart(Section("Learning within a life", paragraphs, figures=pictures), plain)
 
 
@@ -153,7 +151,8 @@ def _wants_logarithm(bands: Mapping[str, Band]) -> bool:
     """Whether all bounds are positive and the means span more than a factor of 30."""
     low = np.concatenate([band.low for band in bands.values()])
     low = low[np.isfinite(low)]
-    means = np.concatenate([band.mean[np.isfinite(band.mean)] for band in bands.values()])
+    means = np.concatenate([band.mean for band in bands.values()])
+    means = means[np.isfinite(means)]
     return bool(low.size and low.min() > 0 and means.max() > 30 * means.min())
 
 

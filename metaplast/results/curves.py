@@ -47,16 +47,18 @@ def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str,
         n: number of lives, the first of those that `evaluate.lives` scores.
     """
     stacked = jax.tree.map(lambda x: x[None], theta)
-    scores = []
+    pieces = []
+    weights = []
     for piece, batch in enumerate(batches(problem, seed, "heldout", n)):
         wanted = n - piece * PIECE
         first = jax.tree.map(lambda x, wanted=wanted: x[:wanted], batch)
-        scores.append(_scores(problem, stacked, first))
-    pieces = [{"loss": score.loss, **score.metrics} for score in scores]
+        score = _scores(problem, stacked, first)
+        pieces.append({"loss": score.loss, **score.metrics})
+        weights.append(np.asarray(score.weight, np.float64))
     values = {}
     for name in pieces[0]:
-        values[name] = np.concatenate([np.asarray(piece[name], np.float64) for piece in pieces])
-    weight = np.concatenate([np.asarray(score.weight, np.float64) for score in scores])
+        values[name] = np.concatenate([piece[name] for piece in pieces], dtype=np.float64)
+    weight = np.concatenate(weights)
     weight = weight * np.cumprod(np.isfinite(values["loss"]), axis=1)
     steps = {}
     for name, each in values.items():

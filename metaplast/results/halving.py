@@ -121,10 +121,16 @@ def over_runs(results: Mapping[int, HalvingResult]) -> list[str]:
             measured[seed] = result
     if not measured:
         return [line(next(iter(results.values())))]
-    changed = {seed: result.changed for seed, result in measured.items()}
-    untold = {seed: result.untold for seed, result in measured.items()}
-    ends = [_seeds("dt is too long for", changed), _seeds("not told for", untold)]
-    end = "; ".join(words for words in ends if words) or "no change beyond chance in any"
+    changed = {}
+    untold = {}
+    for seed, result in measured.items():
+        changed[seed] = result.changed
+        untold[seed] = result.untold
+    ends = []
+    for words in (_seeds("dt is too long for", changed), _seeds("not told for", untold)):
+        if words:
+            ends.append(words)
+    end = "; ".join(ends) or "no change beyond chance in any"
     first = next(iter(measured.values()))
     runs = f"{first.lives} lives in each of {len(measured)} runs"
     return [f"Half of dt={first.dt:g} s, {runs}: {end}."]

@@ -251,12 +251,15 @@ class LoopComparison:
 
 def to_json(comparison: LoopComparison) -> Plain:
     """The comparison as compare.json holds it."""
+    loops = {}
+    for name, loop in comparison.loops.items():
+        loops[name] = _loop_to_json(loop)
     return {
         "schema": SCHEMA,
         "experiment": comparison.experiment,
         "seed": comparison.seed,
         "compare": asdict(comparison.settings),
-        "loops": {name: _loop_to_json(loop) for name, loop in comparison.loops.items()},
+        "loops": loops,
         "best": comparison.best,
         "scale": comparison.scale,
     }
@@ -280,7 +283,8 @@ def training_to_json(training: LoopTraining) -> Plain:
     plain = asdict(training)
     for budget, marks in training.curve.items():
         plain["curve"][budget] = [_mark_to_json(mark) for mark in marks]
-    plain["heldout"] = {budget: _mark_to_json(mark) for budget, mark in training.heldout.items()}
+    for budget, mark in training.heldout.items():
+        plain["heldout"][budget] = _mark_to_json(mark)
     return plain
 
 
@@ -302,20 +306,12 @@ def _mark_to_json(mark: ScoredMark) -> Plain:
 def _loop_to_json(loop: EnteredLoop | RefusedLoop) -> Plain:
     if isinstance(loop, RefusedLoop):
         return asdict(loop)
-    curves = {}
-    for budget, points in loop.curves.items():
-        curves[budget] = [asdict(point) for point in points]
-    return {
-        "outer": loop.outer,
-        "refused": None,
-        "cpu_s_per_1000_lives": loop.cpu_s_per_1000_lives,
-        "diverged": loop.diverged,
-        "skipped": loop.skipped,
-        "moved": loop.moved,
-        "scores": {budget: _score_to_json(score) for budget, score in loop.scores.items()},
-        "curves": curves,
-        "tries": [training_to_json(training) for training in loop.tries],
-    }
+    whole = asdict(loop)
+    plain: Plain = {"outer": whole.pop("outer"), "refused": None, **whole}
+    for budget, score in loop.scores.items():
+        plain["scores"][budget] = _score_to_json(score)
+    plain["tries"] = [training_to_json(training) for training in loop.tries]
+    return plain
 
 
 def _score_to_json(score: LoopScore) -> Plain:

@@ -17,7 +17,7 @@ from metaplast.results.loop_comparison import (
     RefusedLoop,
     ScoredMark,
 )
-from metaplast.results.numbers import interval, json_number, number, rounded
+from metaplast.results.numbers import interval, json_list, number, rounded
 from metaplast.results.statistics import Estimate, student
 from metaplast.results.table import INTERVAL, aligned
 from metaplast.results.typed_json import Plain
@@ -92,7 +92,9 @@ def compared(
         trainings = record.trainings
         costs = _costs(trainings, budgets)
         scores = {}
+        curves = {}
         for budget in budgets:
+            curves[budget] = _curve(trainings.curves(budget), over)
             score = _score(trainings, losses[budget][name], budget, over)
             reference = best[budget]
             if reference is not None:
@@ -106,7 +108,7 @@ def compared(
             skipped=costs.skipped,
             moved=costs.moved,
             scores=scores,
-            curves={budget: _curve(trainings.curves(budget), over) for budget in budgets},
+            curves=curves,
             tries=trainings.tries,
         )
     return LoopComparison(
@@ -210,16 +212,19 @@ def _score(trainings: LoopTrainings, losses: list[float], budget: str, over: Ove
     for end in ends:
         if end.accuracy is not None:
             accuracies.append(end.accuracy)
+    accuracy = None
+    if accuracies:
+        accuracy = rounded(student(accuracies))
     return LoopScore(
         hyper=trainings.tries[trainings.chosen[budget]].hyper,
         mean=loss.mean,
         ci95=loss.ci95,
         n=loss.n,
-        values=[json_number(x) for x in losses],
+        values=json_list(losses),
         lives_judged=ends[0].n,
         steps=statistics.median(end.steps for end in ends),
         not_finite=sum(end.not_finite for end in ends),
-        accuracy=rounded(student(accuracies)) if accuracies else None,
+        accuracy=accuracy,
     )
 
 
@@ -227,11 +232,18 @@ def _curve(curves: Sequence[Sequence[ScoredMark]], over: Over) -> list[CurvePoin
     """The marks of a curve, averaged over seeds."""
     points = []
     for marks in zip(*curves, strict=True):
-        loss = rounded(over([mark.whole_loss for mark in marks]))
+        losses = []
+        lives = []
+        cpu_s = []
+        for mark in marks:
+            losses.append(mark.whole_loss)
+            lives.append(mark.lives)
+            cpu_s.append(mark.cpu_s)
+        loss = rounded(over(losses))
         points.append(
             CurvePoint(
-                lives=sum(mark.lives for mark in marks) / len(marks),
-                cpu_s=sum(mark.cpu_s for mark in marks) / len(marks),
+                lives=sum(lives) / len(marks),
+                cpu_s=sum(cpu_s) / len(marks),
                 mean=loss.mean,
                 ci95=loss.ci95,
                 n=loss.n,

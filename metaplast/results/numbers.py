@@ -156,12 +156,3 @@ def rounded(estimate: Estimate) -> RoundedEstimate:
     """The estimate with `json_number` of every number."""
     bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
     return RoundedEstimate(json_number(estimate.mean), bounds, estimate.n)
-
-
-def json_estimate(estimate: Estimate) -> dict[str, Any]:
-    """{mean, ci95: [low, high], n} of an estimate."""
-    return {
-        "mean": json_number(estimate.mean),
-        "ci95": [json_number(estimate.low), json_number(estimate.high)],
-        "n": estimate.n,
-    }

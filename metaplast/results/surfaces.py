@@ -104,8 +104,10 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     if rule.dt is not None:
         dt = rule.dt
     held_arrays = {}
+    held_by_name = {}
     for field, value in held.items():
         held_arrays[field] = jnp.asarray(value)
+        held_by_name[_short(field)] = value
     delta = _deltas(rule.spec, dt, theta, points, held_arrays)
     has_state = jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))
     return Surface(
@@ -114,7 +116,7 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
         x_values=values,
         y_values=values,
         delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
-        held={_short(field): value for field, value in held.items()},
+        held=held_by_name,
         stateful=bool(has_state),
         averaged=averaged,
         dt=dt,
@@ -145,10 +147,11 @@ def _deltas(
 
     def one(point: Mapping[str, Array]) -> Array:
         signals = {**held, **point}
-        channels = tuple(
-            name.partition(".")[2] for name in signals if name.startswith("modulators.")
-        )
-        view = blank_view(ONE, channels)
+        modulators = {}
+        for name, value in signals.items():
+            if name.startswith("modulators."):
+                modulators[name.partition(".")[2]] = value
+        view = blank_view(ONE, tuple(modulators))
         sides = {}
         for side in ("pre", "post"):
             fields = {}
@@ -161,7 +164,6 @@ def _deltas(
             if name in signals:
                 plain[name] = signals[name][None, None]
         limit = {"weight_max": signals.get("weight_max", jnp.ones(()))}
-        modulators = {name: signals[f"modulators.{name}"] for name in channels}
         whole = replace(view, **sides, **plain, **limit, modulators=modulators)
         return spec.step(theta, state, ONE, whole, dt)[1][0, 0]
 

@@ -69,8 +69,12 @@ def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str
     row_scores = []
     for name, groups in rows.items():
         mean = rounded(estimate(groups))
-        pairs = zip(groups, rows[reference], strict=True)
-        difference = rounded(estimate([values - others for values, others in pairs]))
+        differences = []
+        not_finite = 0
+        for values, others in zip(groups, rows[reference], strict=True):
+            differences.append(values - others)
+            not_finite += int((~np.isfinite(values)).sum())
+        difference = rounded(estimate(differences))
         row_scores.append(
             RowScore(
                 name=name,
@@ -79,7 +83,7 @@ def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str
                 mean=mean.mean,
                 ci95=mean.ci95,
                 n=mean.n,
-                not_finite=int(sum((~np.isfinite(group)).sum() for group in groups)),
+                not_finite=not_finite,
                 difference=Difference(difference.mean, difference.ci95),
             )
         )

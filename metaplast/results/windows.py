@@ -128,17 +128,13 @@ def _changes(
 ) -> np.ndarray:
     """The whole delta_w [n] by the spikes pre [n_steps] and post [n_steps, n]."""
     rule, theta = _eligible(rule, theta)
-    modulators = []
-    for name in reads:
+    modulators = {}
+    for name in sorted(reads):
         if name.startswith("modulators."):
-            modulators.append(name)
-    channels = tuple(sorted(name.partition(".")[2] for name in modulators))
+            modulators[name.partition(".")[2]] = jnp.ones(())
     connection = Dense(post.shape[1], 1)
-    blank = blank_view(connection, channels)
-    held = {
-        "weight": jnp.full(connection.shape, WEIGHT),
-        "modulators": {name: jnp.ones(()) for name in channels},
-    }
+    blank = blank_view(connection, tuple(modulators))
+    held = {"weight": jnp.full(connection.shape, WEIGHT), "modulators": modulators}
 
     def step(state: Any, spikes: _Spikes) -> tuple[Any, Array]:
         pre_side = replace(blank.pre, activity=spikes.pre)

@@ -179,14 +179,14 @@ def test_several_seeds_have_intervals_and_a_folder_of_their_own(runs: list[Path]
     assert {path: path.read_bytes() for path in before} == before
     check_page(written[0].read_text())
     numbers = json.loads(written[1].read_text())
-    page_read = numbers["coefficients"]["terms"]["rule"][TERMS[0]]
+    coefficient = numbers["coefficients"]["terms"]["rule"][TERMS[0]]
     values = [
         json.loads((r / "summary.json").read_text())["rule"]["terms"]["rule"][TERMS[0]]
         for r in runs
     ]
     half = 12.7062 * abs(values[0] - values[1]) / 2
-    assert page_read["mean"] == pytest.approx(np.mean(values), rel=1e-5)
-    assert page_read["ci95"] == pytest.approx(
+    assert coefficient["mean"] == pytest.approx(np.mean(values), rel=1e-5)
+    assert coefficient["ci95"] == pytest.approx(
         [np.mean(values) - half, np.mean(values) + half], rel=1e-4
     )
 
