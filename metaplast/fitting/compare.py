@@ -38,13 +38,12 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     Raises: BadInput for a folder that holds no finished fit, or an unknown row.
     """
     values = {}
+    names = {}  # in the order of the columns
     for run in runs:
         values[run] = _values(_read(run, row), row)
-    configs = {}
-    for run in runs:
-        configs[run] = _whole_config(run)
+        names |= dict.fromkeys(values[run])
+    configs = {run: _whole_config(run) for run in runs}
     groups = group_by_setting(list(configs.items()), SEEDS)
-    names = list(dict.fromkeys(name for columns in values.values() for name in columns))
     lines: list[tuple[str, ...]] = [("setting", "fits", *names)]
     for label, members in groups.items():
         cells = []
@@ -68,7 +67,10 @@ def _draw(
 
     first: the config of the first fit, whose value stands in no label.
     """
-    keys = {label.partition("=")[0] for label in groups if label}
+    keys = set()
+    for label in groups:
+        if label:
+            keys.add(label.partition("=")[0])
     if len(keys) != 1 or " " in "".join(groups):
         raise BadInput(
             f"--out with settings {', '.join(sorted(keys)) or 'all alike'}",

@@ -42,11 +42,7 @@ def doubts(fit: FitResult) -> list[str]:
         for direction in _loose(fit.bootstrap):
             reasons.append(direction_loose(direction))
     reasons.append(lives_diverged(row))
-    sentences = []
-    for sentence in reasons:
-        if sentence is not None:
-            sentences.append(sentence)
-    return sentences
+    return [sentence for sentence in reasons if sentence is not None]
 
 
 def still_moving(row: RowResult) -> str | None:

@@ -111,11 +111,7 @@ def _sections(fit: FinishedFit) -> list[Section]:
         advice = [change.words for change in result.advice]
         sections.append(Section("What would help, by the residuals", advice))
     sections.append(Section("What this page does not show", LIMITS))
-    sections_shown = []
-    for section in sections:
-        if section is not None:
-            sections_shown.append(section)
-    return sections_shown
+    return [section for section in sections if section is not None]
 
 
 def _explained_section(fit: FinishedFit) -> Section:
@@ -126,13 +122,15 @@ def _explained_section(fit: FinishedFit) -> Section:
     for name, row in result.rows.items():
         if row.note:
             notes.append(f"{name}: {row.note}.")
-    notes += [f"null {name}: {null.note}" for name, null in result.nulls.items()]
-    return Section(
-        "What is explained",
-        [data_sentence(result), *notes],
-        figures=[_explained_figure(fit, part) for part in parts],
-        tables=[_explained_table(result, part) for part in parts],
-    )
+    for name, null in result.nulls.items():
+        notes.append(f"null {name}: {null.note}")
+    figures = []
+    tables = []
+    for part in parts:
+        figures.append(_explained_figure(fit, part))
+        tables.append(_explained_table(result, part))
+    paragraphs = [data_sentence(result), *notes]
+    return Section("What is explained", paragraphs, figures=figures, tables=tables)
 
 
 def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from metaplast.results.numbers import Bounds, RoundedEstimate
-from metaplast.results.typed_json import Plain, check_schema, from_plain
+from metaplast.results.typed_json import Plain, of_schema
 from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -438,13 +438,5 @@ def _lead_to_json(comparison: Comparison | PartComparison) -> Plain:
 
 
 def from_json(plain: Plain, where: str) -> FitResult:
-    """The inverse of `to_json`. Keys that an earlier version did not write have their defaults.
-
-    Args:
-        plain: as read from the file.
-        where: the file, for the error.
-
-    Raises: BadInput for another schema, or data of another form.
-    """
-    check_schema(plain, SCHEMA, where)
-    return from_plain(FitResult, plain, where)
+    """The inverse of `to_json`, by `of_schema`. A key that is missing has its default."""
+    return of_schema(FitResult, SCHEMA, plain, where)

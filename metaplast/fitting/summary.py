@@ -168,14 +168,21 @@ def _lead(
 
 def data_summary(data: Data) -> DataSummary:
     """The amount of data, and which of them are held out."""
-    trained = {int(subject) for subject in data.subject["train"]}
-    heldout = sorted({int(subject) for subject in data.subject["heldout"]} - trained)
+    sessions = {}
+    values = {}
+    for split in SPLITS:
+        sessions[split] = len(data.subject[split])
+        values[split] = round(n_values(data.sessions[split]), 3)
+    heldout = np.setdiff1d(data.subject["heldout"], data.subject["train"])
+    by = "trials"
+    if len(heldout):
+        by = "subjects"
     return DataSummary(
         subjects=len(data.names),
-        sessions={split: len(data.subject[split]) for split in SPLITS},
-        values={split: round(n_values(data.sessions[split]), 3) for split in SPLITS},
-        heldout_subjects=[data.names[index] for index in heldout],
-        heldout_by="subjects" if heldout else "trials",
+        sessions=sessions,
+        values=values,
+        heldout_subjects=[data.names[int(index)] for index in heldout],
+        heldout_by=by,
     )
 
 

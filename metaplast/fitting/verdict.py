@@ -20,11 +20,7 @@ def verdict(fit: FitResult) -> list[str]:
         read_as_meant(fit),
         next_step(fit),
     ]
-    verdict_sentences = []
-    for sentence in sentences:
-        if sentence is not None:
-            verdict_sentences.append(sentence)
-    return verdict_sentences
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 def success(fit: FitResult) -> str:

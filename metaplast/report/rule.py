@@ -80,8 +80,11 @@ def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
     data = target / "inspect.json"
     folder.write_text(report, html(page))
     folder.write_json(data, {"schema": SCHEMA, **numbers})
-    used = [figure.path for section in page.sections for figure in section.figures]
-    return [report, data, *used]
+    paths = [report, data]
+    for section in page.sections:
+        for figure in section.figures:
+            paths.append(figure.path)
+    return paths
 
 
 def _rule_section(file: RuleFile) -> Section:

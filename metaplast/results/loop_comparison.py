@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from metaplast.results.numbers import Bounds, RoundedEstimate
-from metaplast.results.typed_json import Number, Plain, check_schema, from_plain, number_or_null
+from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null, of_schema
 
 SCHEMA = "metaplast.compare/1"
 FILE = "compare.json"
@@ -266,16 +266,8 @@ def to_json(comparison: LoopComparison) -> Plain:
 
 
 def from_json(plain: Plain, where: str) -> LoopComparison:
-    """The inverse of `to_json`.
-
-    Args:
-        plain: as read from the file.
-        where: the file, for the error.
-
-    Raises: BadInput for another schema, or data of another form.
-    """
-    check_schema(plain, SCHEMA, where)
-    return from_plain(LoopComparison, plain, where)
+    """The inverse of `to_json`, by `of_schema`. A key that is missing has its default."""
+    return of_schema(LoopComparison, SCHEMA, plain, where)
 
 
 def training_to_json(training: LoopTraining) -> Plain:

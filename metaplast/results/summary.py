@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from metaplast.results.numbers import Bounds
-from metaplast.results.typed_json import Number, Plain, check_schema, from_plain, number_or_null
+from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null, of_schema
 
 SCHEMA = "metaplast.summary/1"
 FILE = "summary.json"
@@ -286,16 +286,8 @@ def to_json(summary: RunSummary) -> Plain:
 
 
 def from_json(plain: Plain, where: str) -> RunSummary:
-    """The inverse of `to_json`. Keys that an earlier version did not write have their defaults.
-
-    Args:
-        plain: as read from the file.
-        where: the file, for the error.
-
-    Raises: BadInput for another schema, or data of another form.
-    """
-    check_schema(plain, SCHEMA, where)
-    return from_plain(RunSummary, plain, where)
+    """The inverse of `to_json`, by `of_schema`. A key that is missing has its default."""
+    return of_schema(RunSummary, SCHEMA, plain, where)
 
 
 def row_to_json(row: Row) -> Plain:

@@ -42,6 +42,21 @@ def from_plain(kind: type[T], plain: Any, where: str) -> T:
         ) from None
 
 
+def of_schema(kind: type[T], schema: str, plain: Any, where: str) -> T:
+    """Make a dataclass of the content of a file that may name its schema, as `from_plain` does.
+
+    Args:
+        kind: the dataclass.
+        schema: the name of its schema.
+        plain: as read from the file.
+        where: the file, for the error.
+
+    Raises: BadInput for another schema, or data of another form.
+    """
+    check_schema(plain, schema, where)
+    return from_plain(kind, plain, where)
+
+
 def check_schema(plain: Plain, schema: str, where: str) -> None:
     """Raises: BadInput for a file that says it is of another schema."""
     if not isinstance(plain, dict) or plain.get("schema", schema) != schema:
