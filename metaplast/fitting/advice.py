@@ -214,7 +214,9 @@ def _left(x: np.ndarray, y: np.ndarray) -> float:
 
 def _words(change: str, share: float, part: Part, units: list[UnitRows]) -> str:
     """An advised change as a sentence."""
-    of = "" if part.name == "unit" else f" of {part.name}"
+    of = ""
+    if part.name != "unit":
+        of = f" of {part.name}"
     part_of = f"{100 * share:.0f} % of the residual variance{of}"
     if change == "constant":
         return (
@@ -232,7 +234,9 @@ def _words(change: str, share: float, part: Part, units: list[UnitRows]) -> str:
     highest = max(float(unit.value.max()) for unit in units)
     output = "a saturating output neuron"
     if lowest >= -1 and highest <= 1:
-        neuron = "sigmoid" if lowest >= 0 else "tanh"
+        neuron = "tanh"
+        if lowest >= 0:
+            neuron = "sigmoid"
         output = f"network.output.name={neuron}"
     return (
         f"A bounded output would explain {part_of}: recorded values lie between {lowest:.3g} and "

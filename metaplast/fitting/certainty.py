@@ -40,10 +40,15 @@ def intervals_result(certainty: Certainty) -> IntervalsResult | None:
         return None
     ci95 = {}
     if not numbers.why:
-        ci95 = {name: _hull(name, numbers, refits) for name in numbers.names}
+        ci95 = {}
+        for name in numbers.names:
+            ci95[name] = _hull(name, numbers, refits)
     elif refits is not None:
         ci95 = _refit_bounds(refits)
-    opened = [weights for weights in numbers.open if not _is_separated(weights, numbers)]
+    opened = []
+    for combination in numbers.open:
+        if not _is_separated(combination, numbers):
+            opened.append(_weights(combination))
     settled = []
     for combination in numbers.settled[:SHOWN]:
         bounds = _bounds(combination.low, combination.high)
@@ -53,7 +58,7 @@ def intervals_result(certainty: Certainty) -> IntervalsResult | None:
         over=numbers.over,
         n=numbers.n,
         ci95=ci95,
-        open=[_weights(weights) for weights in opened[:SHOWN]],
+        open=opened[:SHOWN],
         settled=settled,
         separated=numbers.separated,
         alone=list(numbers.alone),
@@ -93,9 +98,10 @@ def bootstrap_result(
 
 def directions_result(directions: list[Direction]) -> list[DirectionResult]:
     """The loosest directions, for fit.json."""
-    return [
-        DirectionResult(json_number(d.sd), d.loose, _weights(d.weights)) for d in directions[:SHOWN]
-    ]
+    results = []
+    for d in directions[:SHOWN]:
+        results.append(DirectionResult(json_number(d.sd), d.loose, _weights(d.weights)))
+    return results
 
 
 def _is_separated(weights: dict[str, float], numbers: NumberIntervals) -> bool:
@@ -108,13 +114,19 @@ def _hull(name: str, numbers: NumberIntervals, refits: Bootstrap | None) -> Boun
     low, high = numbers.interval[name]
     if refits is None or name not in refits.interval or not math.isfinite(low):
         return _bounds(low, high)
-    ends = [end for end in (low, high, *refits.interval[name]) if math.isfinite(end)]
+    ends = []
+    for end in (low, high, *refits.interval[name]):
+        if math.isfinite(end):
+            ends.append(end)
     return _bounds(min(ends), max(ends))
 
 
 def _refit_bounds(refits: Bootstrap) -> dict[str, Bounds]:
     """The intervals of the refits, for fit.json."""
-    return {name: _bounds(low, high) for name, (low, high) in refits.interval.items()}
+    bounds = {}
+    for name, (low, high) in refits.interval.items():
+        bounds[name] = _bounds(low, high)
+    return bounds
 
 
 def _bounds(low: float, high: float) -> Bounds:
@@ -122,4 +134,7 @@ def _bounds(low: float, high: float) -> Bounds:
 
 
 def _weights(weights: dict[str, float]) -> Weights:
-    return {name: json_number(value) for name, value in weights.items()}
+    rounded = {}
+    for name, value in weights.items():
+        rounded[name] = json_number(value)
+    return rounded

@@ -33,7 +33,10 @@ def final_weights(
 ) -> dict[str, np.ndarray]:
     """{edge: weights at the end of a life [n_sessions, its layout]}."""
     lives = _predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))
-    return {edge: np.asarray(weights) for edge, weights in lives.final.items()}
+    final = {}
+    for edge, weights in lives.final.items():
+        final[edge] = np.asarray(weights)
+    return final
 
 
 class LivedSessions(NamedTuple):
@@ -133,7 +136,10 @@ def weights_explained(
         arrays(sessions),
         jax.random.key(seed),
     )
-    return {edge: WeightR2(_r2(of.weights), _r2(of.changes)) for edge, of in sums.items()}
+    explained = {}
+    for edge, of in sums.items():
+        explained[edge] = WeightR2(_r2(of.weights), _r2(of.changes))
+    return explained
 
 
 class Sums(NamedTuple):
@@ -229,4 +235,6 @@ def _r2(sums: Sums) -> float:
     """R2 from the sums of all sessions; NaN where the true values do not vary."""
     n, total, squares, error = (float(np.sum(np.asarray(x, np.float64))) for x in sums)
     variance = squares - total**2 / n  # times n
-    return 1.0 - error / variance if variance > 0 else float("nan")
+    if variance > 0:
+        return 1.0 - error / variance
+    return float("nan")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from metaplast.results.numbers import Bounds, RoundedEstimate
-from metaplast.results.typed_json import Plain, check_schema, from_plain
+from metaplast.results.typed_json import Plain, of_schema
 from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -40,7 +40,9 @@ class FitScore:
 
 def _of_every_split(plain: Any) -> Any:
     """The scores of all splits. A split that is missing is None, which is no score."""
-    return {split: plain.get(split) for split in SPLITS} if isinstance(plain, dict) else plain
+    if isinstance(plain, dict):
+        return {split: plain.get(split) for split in SPLITS}
+    return plain
 
 
 Scores = Annotated[dict[Split, FitScore], BeforeValidator(_of_every_split)]
@@ -189,7 +191,9 @@ def _row_parts(plain: Any) -> Any:
 
 def _null_parts(plain: Any) -> Any:
     """A null as JSON holds it: the keys of its splits and comparison stand beside its own."""
-    return plain | {"splits": plain, "comparison": plain} if isinstance(plain, dict) else plain
+    if isinstance(plain, dict):
+        return plain | {"splits": plain, "comparison": plain}
+    return plain
 
 
 @dataclass(frozen=True)
@@ -356,7 +360,9 @@ class FitResult:
     @property
     def number_bounds(self) -> dict[str, Bounds]:
         """{name: interval} of the numbers of the discovered rule."""
-        return self.bootstrap.ci95 if self.bootstrap is not None else {}
+        if self.bootstrap is not None:
+            return self.bootstrap.ci95
+        return {}
 
 
 def write_result(run: Path, result: FitResult) -> None:
@@ -432,13 +438,5 @@ def _lead_to_json(comparison: Comparison | PartComparison) -> Plain:
 
 
 def from_json(plain: Plain, where: str) -> FitResult:
-    """The inverse of `to_json`. Keys that an earlier version did not write have their defaults.
-
-    Args:
-        plain: as read from the file.
-        where: the file, for the error.
-
-    Raises: BadInput for another schema, or data of another form.
-    """
-    check_schema(plain, SCHEMA, where)
-    return from_plain(FitResult, plain, where)
+    """The inverse of `to_json`, by `of_schema`. A key that is missing has its default."""
+    return of_schema(FitResult, SCHEMA, plain, where)

@@ -95,7 +95,9 @@ def _facts(row: FittedRow) -> Plain:
 
 def _fits(row: FittedRow) -> list[SearchResult]:
     """The fits of all starts, then the last one."""
-    return [*row.starts, row.last] if row.last is not None else row.starts
+    if row.last is not None:
+        return [*row.starts, row.last]
+    return row.starts
 
 
 def _by_part(judgement: Judgement) -> dict[str, Judgement]:

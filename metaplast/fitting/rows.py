@@ -142,7 +142,9 @@ class _Fitter(NamedTuple):
 
     def _starts(self, thetas: list[Theta], strength: float) -> list[SearchResult]:
         """The fits from every start, the best first."""
-        members = [Member(theta, everything(theta), strength) for theta in thetas]
+        members = []
+        for theta in thetas:
+            members.append(Member(theta, everything(theta), strength))
         return sorted(self._fits(members), key=_order)
 
     def _fits(self, members: list[Member]) -> list[SearchResult]:
@@ -208,7 +210,10 @@ def agreement(problem: MetaProblem, row: FittedRow) -> StartAgreement:
         return StartAgreement(n=0, same=0, spread=0.0)
     best = row.starts[0].loss
     limit = best + AS_GOOD * abs(best)
-    same = [start for start in row.starts if np.isfinite(start.loss) and start.loss <= limit]
+    same = []
+    for start in row.starts:
+        if np.isfinite(start.loss) and start.loss <= limit:
+            same.append(start)
     values = np.asarray([list(numbers(problem.lifetime, s.theta).values()) for s in same])
     largest = np.abs(values).max(initial=0.0)
     spread = 0.0

@@ -13,6 +13,7 @@ from metaplast.fitting.tables import (
     rule_formula,
     score_table,
 )
+from metaplast.report.page import REPORT_FILE
 from metaplast.results.table import aligned
 
 
@@ -54,6 +55,6 @@ def _listed(title: str, sentences: list[str]) -> str:
 
 def _files(run: Path) -> str:
     """The files of the run, one a line."""
-    files = [("fit", run / FILE), ("rule", run / RULE_FILE), ("report", run / "report.html")]
+    files = [("fit", run / FILE), ("rule", run / RULE_FILE), ("report", run / REPORT_FILE)]
     files += [("figure", path) for path in sorted((run / "figures").glob("*.png"))]
     return "\n".join(f"{kind:8} {path}" for kind, path in files if path.is_file())

@@ -31,9 +31,13 @@ def estimate(groups: Sequence[np.ndarray], seed: int = 0) -> Estimate:
         groups: one array of per-life values per split.
         seed: of the bootstrap.
     """
-    values = [np.asarray(group, np.float64) for group in groups]
+    values = []
+    for group in groups:
+        values.append(np.asarray(group, np.float64))
     if len(values) == 1:
-        return bootstrap(values[0], seed) if len(values[0]) >= FEW else student(values[0])
+        if len(values[0]) >= FEW:
+            return bootstrap(values[0], seed)
+        return student(values[0])
     return student([float(np.mean(each)) for each in values])._replace(n=sum(map(len, values)))
 
 

@@ -162,8 +162,8 @@ def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
         (1.009, [1.0, 0.0, 0.5, 0.1]),
         (1.02, [9.0, 9.0, 9.0, 9.0]),
     ]
-    found = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
-    assert found == StartAgreement(4, 2, spread=pytest.approx(0.5))
+    agreed = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
+    assert agreed == StartAgreement(4, 2, spread=pytest.approx(0.5))
     assert agreement(PROBLEM, row_of(short, ends[0])) == StartAgreement(n=1, same=1, spread=0.0)
     broken = agreement(PROBLEM, row_of(short, (float("nan"), [np.nan] * 4)))
     assert broken == StartAgreement(n=1, same=0, spread=0.0)
@@ -172,8 +172,8 @@ def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
 
 
 def test_agreement_is_in_what_acts_on_weights(short):
-    found = agreement(PROBLEM, short)
+    agreed = agreement(PROBLEM, short)
     ends = np.asarray([list(numbers(PROBLEM.lifetime, s.theta).values()) for s in short.starts])
-    if found.same == 2:
-        assert found.spread == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
-    assert found.n == 2
+    if agreed.same == 2:
+        assert agreed.spread == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
+    assert agreed.n == 2
