@@ -40,7 +40,7 @@ TERMS = {
     "with oja": ("error*pre", "error*pre_error", "post*pre - post^2*weight"),
     "without w": ("error*pre",),
 }
-COEFFICIENTS = {"with oja": (-1e-3, -1e-3, 1e-4), "without w": (-1e-3,)}
+COEFFICIENTS = {"with oja": (-1e-4, -1e-4, 1e-5), "without w": (-1e-4,)}
 
 
 @pytree
