@@ -14,6 +14,7 @@ if __name__ == "__main__":
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -104,7 +105,7 @@ def edges(sizes: tuple[int, ...]) -> list[str]:
     """The names of the edges from the first layer on."""
     hidden = [f"hidden_{i}" for i in range(1, len(sizes) - 1)]
     names = ["input", *hidden, "output"]
-    return [f"{pre}_to_{post}" for pre, post in zip(names[:-1], names[1:], strict=True)]
+    return [f"{pre}_to_{post}" for pre, post in pairwise(names)]
 
 
 def problem(kind: str, sizes: tuple[int, ...] = SIZES, n_steps: int = STEPS) -> MetaProblem:

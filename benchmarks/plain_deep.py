@@ -108,8 +108,7 @@ def gradient_of_products(theta: Array, work: Work) -> tuple[Array, Array]:
         posts = sides.error[1:]
         pres = sides.activity[:-1]
         after = [
-            w + (theta[0] * e)[:, None] * x
-            for w, e, x in zip(weights, posts, pres, strict=True)
+            w + (theta[0] * e)[:, None] * x for w, e, x in zip(weights, posts, pres, strict=True)
         ]
         return tuple(after), (loss, (posts, pres))
 

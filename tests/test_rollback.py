@@ -16,7 +16,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
 
-SIZES = (12, 9, 7, 3)
+SIZES = (40, 30, 20, 5)
 PRODUCTS = deep.problem("without w", SIZES, 30).lifetime
 
 

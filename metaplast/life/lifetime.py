@@ -348,9 +348,7 @@ class Lifetime:
                 sizes.append(jax.ShapeDtypeStruct((n,), life.synapses[name].weight.dtype))
         return sizes
 
-    def _rolled_back(
-        self, theta: Theta, task: Any, life: Life, n_steps: int
-    ) -> tuple[Life, Trace]:
+    def _rolled_back(self, theta: Theta, task: Any, life: Life, n_steps: int) -> tuple[Life, Trace]:
         """The next steps, with a backward pass that takes changes back (life/rollback.py)."""
         names = list(self.plastic())
 
@@ -424,7 +422,9 @@ class Lifetime:
         def ordinary(constants: Any, weights: list[Array], moving: list[Array]) -> Any:
             theta, task, fixed = constants
             life = with_weights(joined(fixed, moving), weights)
-            life, trace = scan(lambda life: self._step(theta, task, life, True), life, n_steps, True)
+            life, trace = scan(
+                lambda life: self._step(theta, task, life, True), life, n_steps, True
+            )
             return weights_of(life), moving_of(life), trace
 
         steps = Steps(step(True), step(False), changes, touched, ordinary)
