@@ -21,7 +21,7 @@ from metaplast.runs.config import Plain, Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
 from metaplast.runs.lifecycle import CONFIG
-from metaplast.runs.row_files import theta_of
+from metaplast.runs.row_files import is_finished, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
 from metaplast.space import SearchedProblem, encode
@@ -127,7 +127,7 @@ def _run_folder(words: Sequence[str]) -> _Words:
             folders.append(Path(word))
     if len(folders) > 1:
         raise BadInput(f"{folders[1]}, a second run", "one run folder", "diagnose them one by one")
-    if folders and not (row_folder(folders[0], DISCOVERED) / "row.json").is_file():
+    if folders and not is_finished(row_folder(folders[0], DISCOVERED)):
         raise BadInput(
             f"{folders[0]}",
             "a finished run",

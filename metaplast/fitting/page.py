@@ -29,11 +29,11 @@ from metaplast.fitting.tables import (
 )
 from metaplast.life.lifetime import Lifetime
 from metaplast.recording import AbstractRecording
-from metaplast.report.page import REPORT_FILE, Figure, Page, Section, Table, html
+from metaplast.report.page import Figure, Page, Section, Table, html
 from metaplast.results.statistics import FEW
 from metaplast.runs import folder
 from metaplast.runs.job import Job
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, REPORT
 
 UNITS_SHOWN = 3  # of every part, in the picture of one session
 SHARE_INTERVAL = f"Student's t over fewer than {FEW} of them, else bootstrap over them"
@@ -90,7 +90,7 @@ def write(fit: FinishedFit) -> None:
     if result.recover is not None:
         title = "Simulated and recovered"
     page = Page(f"{title}: {result.experiment}", facts, _sections(fit))
-    folder.write_text(fit.run / REPORT_FILE, html(page))
+    folder.write_text(fit.run / REPORT, html(page))
 
 
 def _sections(fit: FinishedFit) -> list[Section]:

@@ -19,12 +19,11 @@ from metaplast.fitting.support import SupportOption
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null
 from metaplast.runs import folder
-from metaplast.runs.row_files import read_arrays
+from metaplast.runs.row_files import RECORD, read_arrays
 from metaplast.signals import Theta
 from metaplast.tasks import SPLITS, Split
 
 ARRAYS = "row.safetensors"
-FACTS = "row.json"
 WHOLE = ""  # the key of a judgement that is of no part
 
 
@@ -57,18 +56,13 @@ class FittedRowRecord:
     residual_sd: Annotated[Number, Field(alias="spread")]
 
 
-def is_finished(where: Path) -> bool:
-    """Whether the folder holds a finished row."""
-    return (where / FACTS).is_file()
-
-
 def write(where: Path, row: FittedRow) -> None:
     """Write the files of a row, row.json last."""
     named = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(_arrays(row))[0]:
         named[jax.tree_util.keystr(path)] = np.ascontiguousarray(leaf).reshape(np.shape(leaf))
     folder.write_bytes(where / ARRAYS, save(named))
-    folder.write_json(where / FACTS, _facts(row))
+    folder.write_json(where / RECORD, _facts(row))
 
 
 def _facts(row: FittedRow) -> Plain:
@@ -125,7 +119,7 @@ def read(where: Path, problem: MetaProblem) -> FittedRow:
 
     Raises: BadInput for a row.json of another form.
     """
-    file = where / FACTS
+    file = where / RECORD
     record = from_plain(FittedRowRecord, folder.read_json(file), f"{file}")
     named = read_arrays(where / ARRAYS)
     like = jax.eval_shape(lambda: problem.init(jax.random.key(0)))

@@ -25,7 +25,6 @@ from metaplast.fitting.result import FitResult, write_result
 from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import FittedRow, fit_row, residual_sd
 from metaplast.fitting.summary import result_of
-from metaplast.fitting.tables import RULE_FILE
 from metaplast.recording import AbstractRecording
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
@@ -33,7 +32,8 @@ from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.runs.lifecycle import Means
-from metaplast.settings.names import DISCOVERED
+from metaplast.runs.row_files import is_finished
+from metaplast.settings.names import DISCOVERED, RULE_FILE
 from metaplast.tasks import SPLITS
 
 
@@ -108,7 +108,7 @@ def _row(run: Path, name: str, config: Config, data: Data, tick: Tick) -> Fitted
     """One family fitted, or read back where it is finished."""
     where = row_folder(run, name)
     problem = problem_of(config)
-    if not row_files.is_finished(where):
+    if not is_finished(where):
         where.mkdir(parents=True, exist_ok=True)
         row = fit_row(problem, config.outer, data, config.fit, config.seed, tick)
         row_files.write(where, row)

@@ -8,10 +8,10 @@ from metaplast.results.numbers import RoundedEstimate, interval, number
 from metaplast.reuse.ask import whole
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import read_rule
+from metaplast.settings.names import RULE_FILE
 from metaplast.tasks import Split
 
 SHOWN = 40  # numbers of a rule in a table
-RULE_FILE = "rule.safetensors"
 
 
 def data_sentence(fit: FitResult) -> str:

@@ -10,9 +10,8 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from metaplast.figures.section import Figure, Section, Table
 
-__all__ = ["REPORT_FILE", "Figure", "Page", "Section", "Table", "html"]
+__all__ = ["Figure", "Page", "Section", "Table", "html"]
 
-REPORT_FILE = "report.html"
 _NUMBER = re.compile(r"[-+−]?\d[\d.]*(e[-+]?\d+)?|\[[^\[\]]*\d[^\[\]]*\]|not finite", re.IGNORECASE)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
 from metaplast.registry import Plain
-from metaplast.report.page import REPORT_FILE, Page, Section, Table, html
+from metaplast.report.page import Page, Section, Table, html
 from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
@@ -14,6 +14,7 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.runs import folder
+from metaplast.settings.names import REPORT
 
 SCHEMA = "metaplast.inspect/1"
 SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")
@@ -76,7 +77,7 @@ def rule_parts(
 
 def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
     """Write report.html and inspect.json; the paths of both and of the page's pictures."""
-    report = target / REPORT_FILE
+    report = target / REPORT
     data = target / "inspect.json"
     folder.write_text(report, html(page))
     folder.write_json(data, {"schema": SCHEMA, **numbers})
