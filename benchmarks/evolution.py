@@ -2,7 +2,7 @@
 
 W4 is a generation of SNES over the per-synapse A, B, C, D of a network 4-128-64-2 that lives 200
 steps. Times are CPU seconds of a pinned core. The two sides of a comparison run in turn. Quote the
-median of the pairwise ratios.
+median of the pairwise ratios. Scratch is the temporary memory of a compiled generation.
 """
 
 from benchmarks._pin import pin
@@ -14,7 +14,7 @@ import statistics
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,7 @@ from metaplast.rules.abcd import Abcd
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback
 from metaplast.spec import Count, spec
 from metaplast.tasks import AbstractTaskFamily, Split
+from outer_loops import _redrawn
 from outer_loops.es import Es
 
 SIZES = (4, 128, 64, 2)
@@ -43,6 +44,8 @@ STEPS = 200
 MEMBERS = 256
 FEW = 64
 MANY = 1024
+MOST = 4096
+POPULATIONS = (FEW, MEMBERS, MANY, MOST)
 REPEATS = 9
 CHUNKS = (1, 2, 4, 8, 16)
 
@@ -120,7 +123,13 @@ def plainly(flat: jax.Array, like: Any, sizes: tuple[int, ...]) -> jax.Array:
     return jnp.concatenate(layers, axis=1)
 
 
-def ratio(name: str, one: Callable[[], Any], other: Callable[[], Any], scale: float = 1.0) -> None:
+def ratio(
+    name: str,
+    one: Callable[[], Any],
+    other: Callable[[], Any],
+    scale: float = 1.0,
+    repeats: int = REPEATS,
+) -> None:
     """Print the seconds of `other` per second of `one`, times scale, pair by pair.
 
     Each run follows a run of the same side that is not timed: so neither pays for the memory that
@@ -131,12 +140,28 @@ def ratio(name: str, one: Callable[[], Any], other: Callable[[], Any], scale: fl
         jax.block_until_ready(run())
         return cpu_seconds(run)
 
-    pairs = [(timed(one), timed(other)) for _ in range(REPEATS + 1)][1:]
+    pairs = [(timed(one), timed(other)) for _ in range(repeats + 1)][1:]
     ratios = sorted(scale * b / a for a, b in pairs)
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
     middle = statistics.median(ratios)
     print(f"{name}: {1e3 * a:.0f} ms, {1e3 * b:.0f} ms; ratio {middle:.3f}", end=" ")
     print(f"({ratios[0]:.3f} to {ratios[-1]:.3f})", flush=True)
+
+
+class Generation(NamedTuple):
+    """A compiled generation of the framework.
+
+    run: one generation from the start
+    scratch: its temporary memory, MB
+    """
+
+    run: Callable[[], Any]
+    scratch: float
+
+
+def scratch(program: Any) -> float:
+    """The temporary memory of a compiled program, MB."""
+    return program.memory_analysis().temp_size_in_bytes / 1e6
 
 
 def main() -> None:
@@ -146,7 +171,6 @@ def main() -> None:
     theta = world.init(key)
     task = jax.tree.map(lambda x: x[0], batch.tasks)
     weights = [task.weights[e] for e in edges(SIZES)]
-    step = jax.jit(lambda es, s, k: es.step(world, s, batch, k), static_argnums=0)
 
     members = 3e-3 * jax.random.normal(key, (FEW, ravel_pytree(theta)[0].size))
     ours = jax.jit(lambda m: world.losses(m, batch, unravel=ravel_pytree(theta)[1])[0])
@@ -161,10 +185,15 @@ def main() -> None:
     chunk, dot = min(speed, key=speed.__getitem__)
     print(f"plain: chunk {chunk}, dot {dot}; framework: chunk {world.chunk_size()}; losses agree")
 
-    def framework(population: int) -> Callable[[], Any]:
+    def framework(population: int, large: int = _redrawn.LARGE) -> Generation:
+        """A generation, where members are held up to `large` numbers and else drawn again."""
         es = Es(population=population, std=3e-3)
         state = jax.jit(lambda t: es.init(world, t, key, es.hyper()))(theta)
-        return lambda: step(es, state, key)
+        usual = _redrawn.LARGE
+        _redrawn.LARGE = large
+        step = jax.jit(lambda s, k: es.step(world, s, batch, k)).lower(state, key).compile()
+        _redrawn.LARGE = usual
+        return Generation(lambda: step(state, key), scratch(step))
 
     of = partial(
         plain_evolution.losses,
@@ -179,10 +208,12 @@ def main() -> None:
     begun = snes.init(key, zero, snes.default_params.replace(std_init=3e-3))
     with_evosax = jax.jit(lambda s, k: plain_evolution.with_evosax(snes, s, k, of))
     by_hand = jax.jit(lambda s, k: plain_evolution.by_hand(s, k, MEMBERS, of))
-    many = 3e-3 * jax.random.normal(key, (MEMBERS, members.shape[1]))
-    same = plainly(many, theta, SIZES)
-    ratio(f"W4, {MEMBERS} lives: framework, plain", lambda: ours(many), lambda: of(same))
-    ours_whole = framework(MEMBERS)
+    middle = 3e-3 * jax.random.normal(key, (MEMBERS, members.shape[1]))
+    same = plainly(middle, theta, SIZES)
+    ratio(f"W4, {MEMBERS} lives: framework, plain", lambda: ours(middle), lambda: of(same))
+    generations = {population: framework(population) for population in POPULATIONS}
+    held = {population: framework(population, large=2**60) for population in POPULATIONS}
+    ours_whole = generations[MEMBERS].run
     wide = zero + 3e-3
     ratio(
         f"W4, a generation of {MEMBERS}: framework, plain with evosax",
@@ -195,19 +226,30 @@ def main() -> None:
         lambda: by_hand((zero, wide), key),
     )
     few = 3e-3 * jax.random.normal(key, (FEW, zero.size))
-    most = 3e-3 * jax.random.normal(key, (MANY, zero.size))
+    many = 3e-3 * jax.random.normal(key, (MANY, zero.size))
     ratio(
         f"lives/s, lives alone, {MANY} members to {FEW}",
-        lambda: ours(most),
+        lambda: ours(many),
         lambda: ours(few),
         MANY / FEW,
     )
     ratio(
-        f"lives/s, whole generations, {MANY} members to {FEW}",
-        framework(MANY),
-        framework(FEW),
-        MANY / FEW,
+        f"W4, a generation of {MEMBERS}: members drawn again, held",
+        ours_whole,
+        held[MEMBERS].run,
     )
+    for population in POPULATIONS[1:]:
+        ratio(
+            f"lives/s, whole generations, {population} members to {FEW}",
+            generations[population].run,
+            generations[FEW].run,
+            population / FEW,
+            repeats=REPEATS if population < MOST else 3,
+        )
+    for population in POPULATIONS:
+        ours_mb = generations[population].scratch
+        held_mb = held[population].scratch
+        print(f"scratch of {population} members: drawn again {ours_mb:.2f} MB, held {held_mb:.0f}")
 
 
 if __name__ == "__main__":

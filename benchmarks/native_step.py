@@ -1,9 +1,9 @@
-"""Print the speed that a native step would give: python -m benchmarks.native_step
+"""Print the speed of the native step: python -m benchmarks.native_step [LOW HIGH]
 
-The network is the one of benchmarks/spiking.py. Its whole step (membranes, spikes, traces, weights)
-is one C++ function of XLA's foreign function interface. It is called inside `lax.scan`, and changes
-the weights in place. The framework and Brian2 run beside it. g++ compiles the function in a
-temporary folder. Nothing of the package needs it.
+The networks are those of benchmarks/spiking.py. The framework runs them with its JAX step and with
+its native step (metaplast/native/), which is built in a temporary folder. Beside it stand Brian2's
+programs, and a bound: the whole step (membranes, spikes, traces, weights) as one C++ function of
+XLA's foreign function interface, inside `lax.scan`. g++ compiles that function.
 """
 
 from benchmarks._pin import pin
@@ -13,8 +13,10 @@ if __name__ == "__main__":
 
 import ctypes
 import math
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,32 +29,35 @@ from jax import Array, lax
 
 from benchmarks import spiking, spiking_brian2
 from benchmarks.run import cpu_seconds
-from benchmarks.spiking import COUPLING, DRIVE, DT, PLASTIC, STEPS, TAU, Result, Side, Start, Work
+from benchmarks.spiking import (
+    COUPLING,
+    CURRENTS,
+    DRIVE,
+    DT,
+    PLASTIC,
+    STEPS,
+    TAU,
+    Result,
+    Side,
+    Start,
+    Work,
+)
+from metaplast.native import calls, library
 
-TARGET = "metaplast_native_step"
+TARGET = "metaplast_whole_step"
 UNROLL = 1
 CHECKED = 300  # steps; later a rounding error may move a spike by one
-# Not -ffast-math: a library built with it makes the whole process flush small numbers to zero.
-FLAGS = [
-    "-O3",
-    "-march=native",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-std=c++17",
-    "-shared",
-    "-fPIC",
-    "-w",
-]
 
 
 def compile_into(folder: Path) -> None:
-    """Build and register the step. The library stays loaded."""
-    library = folder / "native_step.so"
+    """Build and register the whole step. Its library stays loaded."""
+    target = folder / "whole_step.so"
     source = Path(__file__).with_suffix(".cc")
     subprocess.run(
-        ["g++", *FLAGS, f"-I{jax.ffi.include_dir()}", str(source), "-o", str(library)], check=True
+        ["g++", *library.FLAGS, f"-I{jax.ffi.include_dir()}", str(source), "-o", str(target)],
+        check=True,
     )
-    handler = ctypes.CDLL(str(library)).NativeStep
+    handler = ctypes.CDLL(str(target)).NativeStep
     jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handler), platform="cpu")
 
 
@@ -110,8 +115,8 @@ def check(work: Work, start: Start) -> None:
     )
 
 
-def native(work: Work, start: Start, n_steps: int = STEPS) -> Side:
-    """The side of the native step."""
+def whole_step(work: Work, start: Start, n_steps: int = STEPS) -> Side:
+    """The side of the whole step as one function."""
     run = program(work, n_steps)
 
     def result() -> Result:
@@ -121,22 +126,48 @@ def native(work: Work, start: Start, n_steps: int = STEPS) -> Side:
             float(jnp.mean(count)) / work.connection.n_post / DT, float(jnp.mean(weights)) / largest
         )
 
-    return Side("native step", lambda: cpu_seconds(lambda: run(start)), result)
+    return Side("whole step in one function", lambda: cpu_seconds(lambda: run(start)), result)
+
+
+def use(native: bool) -> None:
+    """Let the programs that are traced from here on have the native step, or the JAX step."""
+    os.environ[library.OFF] = "1" if native else "0"
+    library.available.cache_clear()
+    calls.registered.cache_clear()
+
+
+def both_steps(work: Work) -> tuple[list[Side], Start]:
+    """The framework's sides, JAX step and native step, compiled; and the first task."""
+    sides = []
+    for native in (False, True):
+        use(native)
+        side, start = spiking.framework(work)
+        side.seconds()
+        sides.append(side._replace(name=f"framework, {'native' if native else 'JAX'} step"))
+    use(False)
+    return sides, start
 
 
 def main() -> None:
     if shutil.which("g++") is None:
         print("no native step: no g++")
         return
+    currents = CURRENTS
+    if len(sys.argv) > 2:
+        currents = float(sys.argv[1]), float(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        library.build()
         compile_into(Path(folder))
-        for work in spiking.works()[:2]:
-            ours, start = spiking.framework(work)
-            check(work, start)
-            sides = [ours, native(work, start)]
-            if not spiking_brian2.missing():
+        for work in spiking.works(currents=currents):
+            sides, start = both_steps(work)
+            if work.networks == 1:
+                check(work, start)
+                sides.append(whole_step(work, start))
+            if work.networks == 1 and not spiking_brian2.missing():
                 sides += spiking.peers(work, start, Path(folder) / str(work.n_synapses))
-            spiking.compare(f"W3, {work.name}", sides, work.n_synapses * STEPS)
+            updates = work.n_synapses * STEPS * work.networks
+            spiking.compare(f"W3, {work.name}", sides, updates)
 
 
 if __name__ == "__main__":

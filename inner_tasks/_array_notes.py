@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inner_tasks._notes import ColumnNote, ReadingNotes, counted, listed
-from inner_tasks._npz import Arrays, Rows
+from inner_tasks._notes import ColumnNote, ReadingNotes, counted, listed, several
+from inner_tasks._npz import Arrays, FileRows
 
 FAR = 10  # times the range of all others: a number so far off may stand for a missing value
 ABSENT = {  # the meaning of an array that is not there
@@ -18,7 +18,7 @@ ABSENT = {  # the meaning of an array that is not there
 }
 
 
-def note_arrays(arrays: Arrays, rows: Rows, notes: ReadingNotes) -> None:
+def note_arrays(arrays: Arrays, rows: FileRows, notes: ReadingNotes) -> None:
     """Add a note for every array, and for every array that is missing.
 
     `choice` is left out here: it is noted where it is coded (_coding.py).
@@ -35,7 +35,7 @@ def note_arrays(arrays: Arrays, rows: Rows, notes: ReadingNotes) -> None:
     notes.warnings.extend(_doubts(rows))
 
 
-def _measured(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
+def _measured(arrays: Arrays, rows: FileRows) -> Iterator[ColumnNote]:
     """Notes on the measurements: activity, its mask, rewards."""
     if rows.activity is not None:
         size = _size(rows.activity, "units")
@@ -44,7 +44,7 @@ def _measured(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
     if "recorded" in arrays:
         noun = "values" if rows.shown.ndim == 2 else "units"
         masked = counted(np.sum(~rows.shown), rows.shown.size, noun)
-        yield ColumnNote("array 'recorded'", f"what does not count: {masked}")
+        yield ColumnNote("array 'recorded'", f"not counted: {masked}")
     if rows.reward is not None:
         outcomes = counted(np.sum(~np.isnan(rows.reward)), len(rows.stimulus))
         text = f"an outcome in {outcomes}, {_range(rows.reward)}; in the others none was shown"
@@ -53,7 +53,7 @@ def _measured(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
         yield ColumnNote("array 'reward'", text)
 
 
-def _placed(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
+def _placed(arrays: Arrays, rows: FileRows) -> Iterator[ColumnNote]:
     """Notes on the order of rows: gate, sessions, trials, subjects, weights, time."""
     if "plastic" in arrays:
         closed = counted(np.sum(rows.plastic == 0), len(rows.stimulus))
@@ -66,8 +66,7 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
         extent = f"from {rows.trial.min()} to {rows.trial.max()}"
         yield ColumnNote("array 'trial'", f"neurons are at rest where it changes, {extent}")
     if "subject" in arrays:
-        plural = "" if len(rows.names) == 1 else "s"
-        yield ColumnNote("array 'subject'", f"{len(rows.names)} subject{plural}")
+        yield ColumnNote("array 'subject'", several(len(rows.names), "subject"))
     for kind, weights in (("weights", rows.weights), ("final_weights", rows.final)):
         for edge in sorted(weights):
             array = f"{kind}.{edge}"
@@ -78,7 +77,7 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
         yield ColumnNote("array 'dt'", f"{rows.dt:g} s per row")
 
 
-def _doubts(rows: Rows) -> Iterator[str]:
+def _doubts(rows: FileRows) -> Iterator[str]:
     """Warnings for arrays that may mean something else than was understood."""
     yield from _subjects_alike(rows)
     yield from _one_reward(rows)
@@ -90,7 +89,7 @@ def _doubts(rows: Rows) -> Iterator[str]:
     yield from _falling_trials(rows)
 
 
-def _subjects_alike(rows: Rows) -> Iterator[str]:
+def _subjects_alike(rows: FileRows) -> Iterator[str]:
     """A warning for subjects whose names differ in capitals or blanks alone."""
     spellings: dict[str, list[str]] = {}
     for name in rows.names:
@@ -101,7 +100,7 @@ def _subjects_alike(rows: Rows) -> Iterator[str]:
             yield f"array 'subject': {written} count as {len(names)} subjects; is it one?"
 
 
-def _one_reward(rows: Rows) -> Iterator[str]:
+def _one_reward(rows: FileRows) -> Iterator[str]:
     """A warning for rewards that are all the same."""
     if rows.reward is None:
         return
@@ -110,7 +109,7 @@ def _one_reward(rows: Rows) -> Iterator[str]:
         yield f"array 'reward': {rewards[0]:g} in all {len(rewards)} rows that have an outcome"
 
 
-def _markers(rows: Rows) -> Iterator[str]:
+def _markers(rows: FileRows) -> Iterator[str]:
     """Warnings for numbers that may stand for missing values.
 
     Such a number lies far from all others, and stands there again and again.
@@ -142,13 +141,13 @@ def _markers_of(name: str, known: np.ndarray) -> Iterator[str]:
             )
 
 
-def _several_sessions(rows: Rows) -> Iterator[str]:
+def _several_sessions(rows: FileRows) -> Iterator[str]:
     """A warning for subjects with more than one session: these may be days of one learning."""
-    several = np.bincount(rows.subject, minlength=len(rows.names)) > 1
-    if not several.any():
+    subjects = np.flatnonzero(np.bincount(rows.subject, minlength=len(rows.names)) > 1)
+    if not subjects.size:
         return
-    names = [name for name, more in zip(rows.names, several, strict=True) if more]
-    affected = np.isin(rows.subject, np.flatnonzero(several))
+    names = [rows.names[subject] for subject in subjects]
+    affected = np.isin(rows.subject, subjects)
     sessions = counted(affected.sum(), len(affected), "sessions")
     yield (
         f"weights begin anew in each session, and {sessions} are of subjects "
@@ -158,7 +157,7 @@ def _several_sessions(rows: Rows) -> Iterator[str]:
     )
 
 
-def _falling_trials(rows: Rows) -> Iterator[str]:
+def _falling_trials(rows: FileRows) -> Iterator[str]:
     """A warning for trial numbers that fall inside a session."""
     if rows.trial is None:
         return
@@ -177,4 +176,6 @@ def _size(values: np.ndarray, noun: str) -> str:
 
 def _range(values: np.ndarray) -> str:
     known = values[np.isfinite(values)]
-    return f"from {known.min():g} to {known.max():g}" if known.size else "no value"
+    if not known.size:
+        return "no value"
+    return f"from {known.min():g} to {known.max():g}"

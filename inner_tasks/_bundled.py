@@ -13,7 +13,7 @@ import numpy as np
 from metaplast.registry import BadInput
 
 
-class Table(NamedTuple):
+class Examples(NamedTuple):
     """Examples of some classes.
 
     features [n, n_features]: one row for each example.
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def table(file: str, skip: int = 0) -> Table:
+def table(file: str, skip: int = 0) -> Examples:
     """The table in a file of scikit-learn.
 
     The last column of the file is the class.
@@ -38,11 +38,11 @@ def table(file: str, skip: int = 0) -> Table:
     assert folder is not None, "scikit-learn is a dependency of metaplast"
     path = f"{folder}/datasets/data/{file}"
     values = np.loadtxt(path, delimiter=",", dtype=np.float32, skiprows=skip)
-    return Table(values[:, :-1], values[:, -1].astype(np.int32))
+    return Examples(values[:, :-1], values[:, -1].astype(np.int32))
 
 
 @lru_cache(maxsize=1)
-def image_segments() -> Table:
+def image_segments() -> Examples:
     """The table of 2,310 image segments with 18 features, `ImageSegments` of the package river.
 
     Each row is a region of 3 x 3 pixels of an outdoor image. Labels are numbered by the alphabet.
@@ -63,7 +63,7 @@ def image_segments() -> Table:
         ) from None
     *features, names = zip(*(line.split(",") for line in lines), strict=True)
     labels = np.unique(names, return_inverse=True)[1]
-    return Table(np.asarray(features, np.float32).T, labels.astype(np.int32))
+    return Examples(np.asarray(features, np.float32).T, labels.astype(np.int32))
 
 
 def _folder(package: str) -> str | None:

@@ -41,11 +41,11 @@ def coded(
         return values  # refused later, as any array of another shape
     if options:
         codes = _named(where, values, options)
-        names = [plain(option) for option in options]
+        names = list(map(plain, options))
     else:
         codes = _numbered(where, values)
         n_options = max(int(codes.max(initial=-1)) + 1, 2)
-        names = [str(k) for k in range(min(n_options, 2 * MANY))]
+        names = list(map(str, range(min(n_options, 2 * MANY))))
     paid = _paid(values, reward)
     notes.add_column(where, f"{_kind(values)}; {_meaning(codes, names)}")
     notes.warnings.extend(_missed(where, values, codes, paid, bool(options)))
@@ -86,13 +86,14 @@ def _numbered(where: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "U":
         fix = f"set {FIELD}={_yaml(_options(values))}, without those that stand for no choice"
         raise BadInput(f"{where}: text: {tally(values)}", f"{FIELD}, the options in order", fix)
-    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    missing = np.isnan(values.astype(np.float64))
     codes = integers("choice", np.where(missing, -1, values), len(values))
     made = np.unique(codes[codes >= 0])
     if len(made) == 1 and np.any(codes[~missing] < 0):
         option = made.item()
         every = _yaml(_options(values))
-        positive = _yaml((0, 1) if option == 1 else (option, 1))
+        other = 0 if option == 1 else option
+        positive = _yaml((other, 1))
         what = f"{where}: {tally(values)}: negative numbers beside one option"
         fix = f"set {FIELD}={every}, the options in order, or {positive} where negative ones are"
         raise BadInput(what, "two options", f"{fix} no choice")
@@ -109,7 +110,7 @@ def _options(values: np.ndarray) -> tuple[Option, ...]:
 
 
 def _yaml(options: tuple[Option, ...]) -> str:
-    return f"[{','.join(_item(option) for option in options[:MANY])}]"
+    return f"[{','.join(map(_item, options[:MANY]))}]"
 
 
 def _item(option: Option) -> str:
@@ -117,7 +118,9 @@ def _item(option: Option) -> str:
     if not isinstance(option, str):
         return plain(option)
     is_word = re.fullmatch(r"[A-Za-z_]\w*", option) and option.lower() not in RESERVED
-    return plain(option) if is_word else json.dumps(option)
+    if not is_word:
+        return json.dumps(option)
+    return plain(option)
 
 
 def _paid(values: np.ndarray, reward: np.ndarray | None) -> np.ndarray | None:
@@ -149,23 +152,27 @@ def _missed(
     if not none.any():
         return
     warning = f"{where}: no choice made in {counted(none.sum(), len(codes))}: {tally(values[none])}"
-    n_paid = 0 if paid is None else int(np.isfinite(paid[none]).sum())
-    if paid is not None and n_paid:
+    if paid is not None and np.isfinite(paid[none]).any():
+        n_paid = int(np.isfinite(paid[none]).sum())
         others = int(np.sum(np.nan_to_num(paid[none]) != 0))
         warning += (
             f"; {n_paid} of these rows have a reward, {others} another than 0, "
             "and it counts as an outcome"
         )
     if values.dtype.kind == "U":
-        options = {name.strip().lower() for name in np.unique(values[~none]).tolist()}
-        near = int(np.isin(np.char.lower(np.char.strip(values[none])), list(options)).sum())
+        near = int(np.isin(_bare(values[none]), _bare(values[~none])).sum())
         if near:
             warning += f"; {near} of these rows differ from an option in capitals or blanks only"
     negative = values.dtype.kind in "fi" and np.any(values[none] < 0)
     if negative and not chosen:
         field = f"{FIELD}={_yaml(_options(values))}"
-        warning += f"; if they are options, say {field}, without what is no choice"
+        warning += f"; if they are options, say {field}, without the values that are no choice"
     yield warning
+
+
+def _bare(words: np.ndarray) -> np.ndarray:
+    """The words in small letters, without blanks at their ends."""
+    return np.char.lower(np.char.strip(words))
 
 
 def _unused(
@@ -180,8 +187,10 @@ def _unused(
         if chosen:
             fix = f"correct {FIELD} if it is misspelt"
         n_never = n_options - len(made)
-        which = ", ".join(never[:MANY]) + (" ..." if n_never > MANY else "")
-        yield f"{where}: {n_never} of {n_options} options never chosen: {which}; {fix}"
+        unused = ", ".join(never[:MANY])
+        if n_never > MANY:
+            unused += " ..."
+        yield f"{where}: {n_never} of {n_options} options never chosen: {unused}; {fix}"
 
 
 def _unpaid(

@@ -67,7 +67,7 @@ def affine(angle: Array, zoom: Array, shift: Array) -> Array:
     return (hat_y[:, :, None] * hat_x[:, None, :]).reshape(SIDE * SIDE, SIDE * SIDE)
 
 
-def digits() -> _bundled.Table:
+def digits() -> _bundled.Examples:
     """The images as features [1797, 64] in [0, 1], and the digits as labels."""
     table = _bundled.table("digits.csv.gz")
     return table._replace(features=table.features / np.float32(16.0))

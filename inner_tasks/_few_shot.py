@@ -12,6 +12,7 @@ from jax import Array
 
 from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.tasks import AbstractTaskFamily
 
 
 @pytree
@@ -82,7 +83,7 @@ class Padded(NamedTuple):
 
 def padded(rows: list[np.ndarray]) -> Padded:
     """The rows of each class as one table."""
-    counts = np.asarray([len(row) for row in rows])
+    counts = np.asarray(list(map(len, rows)))
     table = np.zeros((len(rows), max(counts)), np.int32)
     for i, row in enumerate(rows):
         table[i, : len(row)] = row
@@ -178,8 +179,12 @@ def pieces(flat: Array, *sizes: int) -> list[Array]:
 
     Each separate draw would cost about 0.3 s of compilation.
     """
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return [flat[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    cut = []
+    start = 0
+    for size in sizes:
+        cut.append(flat[start : start + size])
+        start += size
+    return cut
 
 
 def answer(task: Labelled, t: Array, output: NeuronView, blocks: int = 1) -> tuple[Array, Outcome]:
@@ -189,8 +194,8 @@ def answer(task: Labelled, t: Array, output: NeuronView, blocks: int = 1) -> tup
 
     Modulators: `surprise`, the loss of this step; `reward`, 1 where the answer is right, else 0.
     Metric `accuracy`: as `reward`. With several blocks, `accuracy_new` is the accuracy on the
-    classes of the last block, and `accuracy_old` on those before. They are scaled such that their
-    mean over equally frequent classes is the accuracy on the classes that they are about.
+    classes of the last block, and `accuracy_old` on the classes before it. Both are 0 at the other
+    classes. They are scaled such that their mean over equally frequent classes is that accuracy.
 
     Args:
         task: the labels of the life.
@@ -218,3 +223,23 @@ def answer(task: Labelled, t: Array, output: NeuronView, blocks: int = 1) -> tup
         modulators={"surprise": score.loss, "reward": correct},
     )
     return t + 1, Outcome(feedback=signals, score=score)
+
+
+class FewShot(AbstractTaskFamily):
+    """A family whose tasks are streams of examples and queries."""
+
+    @property
+    def difficulty(self) -> Difficulty:
+        """The settings that make the streams harder."""
+        return Difficulty()
+
+    def begin(self, task: Stream, key: Key, dt: float) -> Array:
+        return jnp.zeros((), jnp.int32)
+
+    def stimulus(self, task: Stream, state: Array, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": task.inputs[state]}
+
+    def step(
+        self, task: Stream, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Array, Outcome]:
+        return answer(task, state, output, self.difficulty.blocks)

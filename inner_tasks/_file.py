@@ -9,34 +9,34 @@ from inner_tasks._notes import listed
 from metaplast.registry import BadInput
 
 
-class Kind(NamedTuple):
+class FileKind(NamedTuple):
     """The kind that a file seems to be, and the way to mend it; empty where neither is known."""
 
     name: str
     fix: str
 
 
-UNKNOWN = Kind("", "")
-EMPTY = Kind("an empty file", "write it again")
-TEXT = Kind("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
-ZIP = Kind(
+UNKNOWN = FileKind("", "")
+EMPTY = FileKind("an empty file", "write it again")
+TEXT = FileKind("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
+ZIP = FileKind(
     "a zip archive, as .npz files are",
     "name it .npz if it is one; else save its arrays with numpy.savez",
 )
-DAMAGED = Kind(
+DAMAGED = FileKind(
     "a zip archive, but no whole one", "write it again with numpy.savez, or copy it again"
 )
-HDF5 = Kind(
+HDF5 = FileKind(
     "an HDF5 file, as .nwb files are",
     "name it .nwb if it is one; else save its arrays with numpy.savez",
 )
-ARRAY = Kind(
+ARRAY = FileKind(
     "one array (.npy)", "save all arrays in one file: numpy.savez(path, stimulus=..., choice=...)"
 )
-MATLAB = Kind("a MATLAB file", "scipy.io.loadmat reads it; save its arrays with numpy.savez")
+MATLAB = FileKind("a MATLAB file", "scipy.io.loadmat reads it; save its arrays with numpy.savez")
 KINDS = {  # by the first bytes of a file
     b"PK": ZIP,
-    b"\x1f\x8b": Kind("a gzip file", "unpack it first: gunzip FILE"),
+    b"\x1f\x8b": FileKind("a gzip file", "unpack it first: gunzip FILE"),
     b"\xff\xfe": TEXT,  # UTF-16, as Excel writes it
     b"\xfe\xff": TEXT,
     b"\x89HDF": HDF5,
@@ -71,11 +71,16 @@ def _inside(path: str) -> str:
         names = os.listdir(path)
     except OSError:
         return ""
-    files = [os.path.join(path, name) for name in names if name.lower().endswith(ENDS)]
-    return f": it holds {listed(sorted(files))}" if files else ""
+    files = []
+    for name in sorted(names):
+        if name.lower().endswith(ENDS):
+            files.append(os.path.join(path, name))
+    if not files:
+        return ""
+    return f": it holds {listed(files)}"
 
 
-def looks(path: str) -> Kind:
+def looks(path: str) -> FileKind:
     """The kind of a file by its first bytes."""
     with open(path, "rb") as file:
         start = file.read(512)
@@ -83,11 +88,14 @@ def looks(path: str) -> Kind:
         return EMPTY
     for magic, kind in KINDS.items():
         if start.startswith(magic):
-            damaged = kind == ZIP and path.lower().endswith(".npz")
-            return DAMAGED if damaged else kind
+            if kind == ZIP and path.lower().endswith(".npz"):
+                return DAMAGED
+            return kind
     # Umlauts and a byte order mark are text too.
     signs = set(start) - set(b"\t\n\f\r")
-    return TEXT if min(signs, default=32) >= 32 else UNKNOWN
+    if min(signs, default=32) < 32:
+        return UNKNOWN
+    return TEXT
 
 
 def fingerprint(path: str) -> str:

@@ -201,6 +201,12 @@ def of_split(n_classes: int, n_groups: int, split_seed: int, split: Split) -> np
     """The groupings of a split [n, n_classes]; an entry is the group of a class.
 
     `split_seed` draws half of all groupings for training, a quarter for each other split.
+
+    Args:
+        n_classes: the number of classes.
+        n_groups: the number of groups.
+        split_seed: draws the halves and quarters.
+        split: the split whose groupings are asked for.
     """
     every = every_grouping(n_classes, n_groups)
     order = np.random.default_rng(split_seed).permutation(len(every))
@@ -215,6 +221,10 @@ def every_grouping(n_classes: int, n_groups: int) -> np.ndarray:
 
     Groups are numbered in the order in which they first appear. So no two rows are the same
     grouping.
+
+    Args:
+        n_classes: the number of classes.
+        n_groups: the number of groups.
     """
     small, n_large = divmod(n_classes, n_groups)
     sizes = [small] * (n_groups - n_large) + [small + 1] * n_large

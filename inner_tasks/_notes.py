@@ -57,20 +57,29 @@ def counted(part: Any, whole: int, noun: str = "rows") -> str:
     return f"{int(part)} of {whole} {noun} ({percent(part, whole)})"
 
 
+def several(n: int, noun: str) -> str:
+    """`1 subject`, `2 subjects`."""
+    if n == 1:
+        return f"{n} {noun}"
+    return f"{n} {noun}s"
+
+
 def listed(names: Iterable[str]) -> str:
     """The first names, and the number of the others."""
     all_names = list(names)
-    rest = len(all_names) - MANY
-    ending = f", and {rest} more" if rest > 0 else ""
-    return ", ".join(all_names[:MANY]) + ending
+    line = ", ".join(all_names[:MANY])
+    if len(all_names) > MANY:
+        line += f", and {len(all_names) - MANY} more"
+    return line
 
 
 def tally(values: np.ndarray) -> str:
     """`-1 (283 rows), 0 (26), 1 (331)`: every distinct value with its number of rows, NaN last."""
     distinct, counts = np.unique(values, return_counts=True)
-    entries = [f"{plain(value)} ({n})" for value, n in zip(distinct, counts, strict=True)]
-    if entries:
-        entries[0] = entries[0].removesuffix(")") + " rows)"
+    entries = []
+    for value, n_rows in zip(distinct, counts, strict=True):
+        noun = "" if entries else " rows"
+        entries.append(f"{plain(value)} ({n_rows}{noun})")
     return listed(entries)
 
 
@@ -82,5 +91,7 @@ def plain(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
     if isinstance(value, str):
-        return str(value) if value and value == value.strip() else repr(str(value))
+        if not value or value != value.strip():
+            return repr(str(value))
+        return str(value)
     return f"{float(value):g}"

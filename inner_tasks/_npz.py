@@ -80,7 +80,7 @@ AGAIN = "write the file again with numpy.savez(path, stimulus=..., activity=...)
 Arrays = dict[str, np.ndarray]
 
 
-class Rows(NamedTuple):
+class FileRows(NamedTuple):
     """One checked file, row by row. None stands for an array that is not there.
 
     shown [], [n_units] or [N, n_units]: whether each value of `activity` counts.
@@ -130,7 +130,7 @@ def read(path: str) -> Arrays:
         kind = UNKNOWN if isinstance(error, OSError) else looks(path)
         guess = f", it is {kind.name}" if kind.name else ""
         what = f"recordings {path!r}: {why}{guess}"
-        raise BadInput(what, "an .npz file that can be read", kind.fix or AGAIN) from None
+        raise BadInput(what, "an .npz file that can be read", kind.fix or AGAIN) from error
 
 
 def _contents(file: BinaryIO, path: str) -> list[str]:
@@ -161,12 +161,14 @@ def _load(archive: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         try:
             value = archive[key]
         except Exception as error:  # damaged bytes, as above
-            raise _unreadable(key, error) from None
-        kind = value.dtype.kind if isinstance(value, np.ndarray) else "?"
-        if kind not in "fiubU":
-            dtype = value.dtype if isinstance(value, np.ndarray) else "no array"
-            fix = f"convert it with .astype({'str' if kind == 'S' else 'float'})"
-            raise BadInput(f"array {key!r}: {dtype}", "real numbers or text (str)", fix)
+            raise _unreadable(key, error) from error
+        expected = "real numbers or text (str)"
+        if not isinstance(value, np.ndarray):
+            raise BadInput(f"array {key!r}: no array", expected, "convert it with .astype(float)")
+        if value.dtype.kind not in "fiubU":
+            wanted = "str" if value.dtype.kind == "S" else "float"
+            fix = f"convert it with .astype({wanted})"
+            raise BadInput(f"array {key!r}: {value.dtype}", expected, fix)
         yield key, value
 
 
@@ -180,7 +182,7 @@ def _unreadable(key: str, error: Exception) -> BadInput:
     return BadInput(what, "an undamaged array of numbers or text, no objects", AGAIN)
 
 
-def check(arrays: Arrays) -> Rows:
+def check(arrays: Arrays) -> FileRows:
     """The rows, after every check of the schema; an array that is missing gets its default."""
     for key in arrays:
         _known(key)
@@ -214,7 +216,7 @@ def check(arrays: Arrays) -> Rows:
     for name, value in channels.items():
         modulators[name] = numbers(f"modulator.{name}", value, (n,))
     plastic = numbers("plastic", arrays.get("plastic", np.ones(n)), (n,))
-    return Rows(
+    return FileRows(
         stimulus=stimulus,
         activity=activity,
         choice=whole.get("choice"),
@@ -229,7 +231,7 @@ def check(arrays: Arrays) -> Rows:
         names=subjects.names,
         weights=weights,
         final=final,
-        dt=_dt(arrays["dt"]) if "dt" in arrays else None,
+        dt=_dt(arrays.get("dt")),
     )
 
 
@@ -262,13 +264,14 @@ def _known(key: str) -> None:
         letters = "a-z, 0-9 and _" if first == "modulator" else "letters, digits, _ and -"
         expected = f"{first}.NAME, a name of {letters}, at most 64"
         raise BadInput(f"array {key!r}", expected, "rename it")
-    near = difflib.get_close_matches(first, [*PLAIN, *NAMED], n=1)
-    known = [*PLAIN, *(f"{name}.NAME" for name in NAMED)]
-    hint = "remove it"
+    shown = {name: name for name in PLAIN}
+    for name in NAMED:
+        shown[name] = f"{name}.NAME"
+    fix = "remove it"
+    near = difflib.get_close_matches(first, list(shown), n=1)
     if near:
-        suggestion = f"{near[0]}.NAME" if near[0] in NAMED else near[0]
-        hint = f"did you mean {suggestion!r}?"
-    raise BadInput(f"unknown array {key!r}", f"one of {', '.join(known)}", hint)
+        fix = f"did you mean {shown[near[0]]!r}?"
+    raise BadInput(f"unknown array {key!r}", f"one of {', '.join(shown.values())}", fix)
 
 
 def numbers(
@@ -287,10 +290,10 @@ def numbers(
         fix = "convert it: .astype(float), or (array == WORD) where it says WORD or not"
         raise BadInput(f"array {name!r}: text", "numbers", fix)
     if not _fits(value.shape, shape):
-        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        sizes = ["any" if size is None else str(size) for size in shape]
         what = f"array {name!r}: shape {list(value.shape)}"
         fix = fix_of_shape(name, value.shape, shape)
-        raise BadInput(what, f"[{sizes}], none of them 0", fix)
+        raise BadInput(what, f"[{', '.join(sizes)}], none of them 0", fix)
     with np.errstate(over="ignore", invalid="ignore"):
         single = value.astype(np.float32)
     bad = np.isinf(single) if nan else ~np.isfinite(single)
@@ -374,7 +377,10 @@ def _subjects(subject: np.ndarray | None, sessions: _Sessions) -> _Subjects:
         raise BadInput(what, expected, "give one subject per row of 'stimulus'")
     if subject.dtype.kind != "U":
         subject = integers("subject", subject, len(session))
-    missing = [name for name in subject.tolist() if str(name).strip().lower() in NO_NAME]
+    missing = []
+    for name in subject.tolist():
+        if str(name).strip().lower() in NO_NAME:
+            missing.append(name)
     if missing:
         what = f"array 'subject': {tally(np.asarray(missing))} where a name should stand"
         raise BadInput(what, "a subject in every row", "name it, or leave out these rows")
@@ -383,10 +389,11 @@ def _subjects(subject: np.ndarray | None, sessions: _Sessions) -> _Subjects:
         what = f"array 'subject': changes inside a session, in row {changed[0]}"
         fix = "give the sessions of two subjects two numbers in 'session'"
         raise BadInput(what, "one subject per session", fix)
-    by_session = [str(name) for name in subject[starts].tolist()]
-    names = tuple(dict.fromkeys(by_session))
-    place = {name: index for index, name in enumerate(names)}
-    return _Subjects(np.asarray([place[name] for name in by_session]), names)
+    places: dict[str, int] = {}
+    of_session = []
+    for name in map(str, subject[starts].tolist()):
+        of_session.append(places.setdefault(name, len(places)))
+    return _Subjects(np.asarray(of_session), tuple(places))
 
 
 def _shown(recorded: np.ndarray | None, activity: np.ndarray | None) -> np.ndarray:
@@ -426,8 +433,10 @@ def _layouts(kind: str, by_edge: Arrays, n_sessions: int) -> Arrays:
     return layouts
 
 
-def _dt(array: np.ndarray) -> float:
+def _dt(array: np.ndarray | None) -> float | None:
     """The seconds per row, to six digits: single precision in a file is no other dt."""
+    if array is None:
+        return None
     value = array.reshape(-1)
     if value.dtype.kind == "U" or value.size != 1 or not np.isfinite(value[0]) or value[0] <= 0:
         actual = plain(value.tolist()[0]) if value.size == 1 else f"shape {list(array.shape)}"

@@ -110,7 +110,7 @@ def read(
         guess = f", it is {kind.name}" if kind.name else ""
         what = f"recordings {path!r}: {type(error).__name__}{guess}"
         fix = "check it with nwbinspector" if kind in (UNKNOWN, HDF5) else kind.fix
-        raise BadInput(what, "an .nwb file that pynwb can read", fix) from None
+        raise BadInput(what, "an .nwb file that pynwb can read", fix) from error
 
 
 def _arrays(
@@ -227,6 +227,7 @@ def _placed(time: np.ndarray, by_trial: TrialTable, name: str, notes: ReadingNot
         notes.warn(f"trials: no sample of {name!r} in {empty_trials}, which are left out")
     arrays: Arrays = {"trial": trial_of_row}
     for kind, value in by_trial.outcomes.items():
-        arrays[kind] = np.full(len(time), -1 if kind == "choice" else np.nan, value.dtype)
+        missing = -1 if kind == "choice" else np.nan
+        arrays[kind] = np.full(len(time), missing, value.dtype)
         arrays[kind][last] = value
     return arrays

@@ -92,7 +92,10 @@ def known_series(file: Any) -> str:
     names = [path.rpartition("/")[2] for path in paths]
     shown = []
     for path, name in zip(paths, names, strict=True):
-        shown.append(path if names.count(name) > 1 else name)
+        if names.count(name) > 1:
+            shown.append(path)
+        else:
+            shown.append(name)
     return ", ".join(sorted(map(repr, shown))) or "none"
 
 
@@ -100,7 +103,11 @@ def _paths(file: Any) -> dict[str, Any]:
     """Every time series of a file by its path, as in `processing/ophys/DfOverF/cells`."""
     from pynwb import TimeSeries
 
-    return {_path(file, one): one for one in file.objects.values() if isinstance(one, TimeSeries)}
+    series = {}
+    for one in file.objects.values():
+        if isinstance(one, TimeSeries):
+            series[_path(file, one)] = one
+    return series
 
 
 def _path(file: Any, one: Any) -> str:
@@ -209,12 +216,14 @@ def spike_counts(file: Any, begin: np.ndarray, end: np.ndarray, notes: ReadingNo
         notes: takes the counts of missing values and of spikes outside all rows.
     Raises: BadInput where there are no units, or none has a spike in a row.
     """
-    trains = [np.sort(train) for train in _ragged(file.units, "spike_times")]
-    n_spikes = sum(len(train) for train in trains)
+    trains = list(map(np.sort, _ragged(file.units, "spike_times")))
+    n_spikes = sum(map(len, trains))
     whole = np.isfinite(begin) & np.isfinite(end)
     first = np.where(whole, begin, 0.0)
     last = np.where(whole, end, 0.0)
-    per_unit = [np.searchsorted(t, last) - np.searchsorted(t, first) for t in trains]
+    per_unit = []
+    for train in trains:
+        per_unit.append(np.searchsorted(train, last) - np.searchsorted(train, first))
     counts = np.stack(per_unit, axis=1).astype(np.float64)
     inside = int(counts.sum())
     every = np.concatenate(trains) if n_spikes else np.zeros(1)
@@ -251,10 +260,10 @@ def _observed(
 ) -> np.ndarray:
     """Whether a row lies wholly in the time in which a unit was recorded: [n, n_units]."""
     if "obs_intervals" in units.colnames:
-        intervals = [value.reshape(-1, 2) for value in _ragged(units, "obs_intervals")]
         by_unit = []
-        for each in intervals:
-            inside = (each[:, 0] <= begin[:, None]) & (end[:, None] <= each[:, 1])
+        for intervals in _ragged(units, "obs_intervals"):
+            first, last = intervals.reshape(-1, 2).T
+            inside = (first <= begin[:, None]) & (end[:, None] <= last)
             by_unit.append(inside.any(axis=1))
         return np.stack(by_unit, axis=1)
     every = np.concatenate(trains)

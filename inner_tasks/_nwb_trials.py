@@ -95,7 +95,8 @@ def inputs(names: tuple[str, ...], table: Arrays, notes: ReadingNotes) -> np.nda
 
     Raises: BadInput for a column that is not there, or is none of these.
     """
-    return np.concatenate([_input(name, table, notes) for name in names], axis=1)
+    columns = [_input(name, table, notes) for name in names]
+    return np.concatenate(columns, axis=1)
 
 
 def _input(name: str, table: Arrays, notes: ReadingNotes) -> np.ndarray:
@@ -183,12 +184,13 @@ def demand_choice(table: Arrays) -> None:
 
 def columns_of(table: Arrays) -> str:
     """The names of the columns, without the times."""
-    return listed([repr(name) for name in table if name not in TIMES]) or "none"
+    names = [repr(name) for name in table if name not in TIMES]
+    return listed(names) or "none"
 
 
 def _named(name: str, table: Arrays, field: str) -> np.ndarray:
     if name not in table:
-        known = ", ".join(repr(column) for column in table) or "none"
+        known = ", ".join(map(repr, table)) or "none"
         raise BadInput(f"column {name!r} of trials", f"one of {known}", f"correct {field}")
     return table[name]
 
@@ -203,8 +205,10 @@ def numbers(name: str, table: Arrays) -> np.ndarray:
 
 
 def _kind(value: np.ndarray) -> str:
-    shape = "" if value.ndim == 1 else f", {list(value.shape[1:])} per trial"
-    return ("text" if value.dtype.kind == "U" else str(value.dtype)) + shape
+    kind = "text" if value.dtype.kind == "U" else str(value.dtype)
+    if value.ndim > 1:
+        kind += f", {list(value.shape[1:])} per trial"
+    return kind
 
 
 def _text(value: np.ndarray) -> np.ndarray:
@@ -215,7 +219,9 @@ def _text(value: np.ndarray) -> np.ndarray:
         return value
     words = []
     for word in value.flat:
-        words.append(word.decode("utf-8", "replace") if isinstance(word, bytes) else word)
+        if isinstance(word, bytes):
+            word = word.decode("utf-8", "replace")
+        words.append(word)
     return np.asarray(words)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inner_tasks._notes import MANY, ColumnNote, counted, listed, percent
+from inner_tasks._notes import MANY, ColumnNote, counted, listed, percent, several
 from metaplast.recording import HeldOut, Recorded, split_sessions, trials_of
 from metaplast.reuse.text import printable
 from metaplast.tasks import SPLITS
@@ -55,14 +55,14 @@ def summary(recorded: Recorded, facts: RecordingFacts) -> str:
     lines: list[str] = []
     for part in (_extent, _inputs, _outputs, _signals, _weights, _split):
         lines.extend(part(recorded, facts))
-    lines.extend(f"warning: {line}" for line in doubts(recorded, facts))
-    return "\n".join(printable(line) for line in lines)
+    for doubt in doubts(recorded, facts):
+        lines.append(f"warning: {doubt}")
+    return "\n".join(map(printable, lines))
 
 
 def doubts(recorded: Recorded, facts: RecordingFacts) -> tuple[str, ...]:
     """The changes that were made to the file when it was read, and its oddities."""
-    lines = (*facts.warnings, *_warnings(recorded, facts))
-    return tuple(printable(line) for line in lines)
+    return tuple(map(printable, (*facts.warnings, *_warnings(recorded, facts))))
 
 
 def _extent(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _extent(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
     yield f"recordings: {facts.source or 'the built-in example'}"
     for note in facts.columns:
         yield f"  {note}"
-    subjects = _count(len(recorded.names), "subject")
+    subjects = several(len(recorded.names), "subject")
     yield f"sessions: {len(length)} of {subjects}: {listed(recorded.names)}"
     spread = f"{length.min()} / {np.median(length):g} / {length.max()} (least / median / most)"
     dt = "not told" if facts.dt is None else f"{facts.dt:g} s"
@@ -88,8 +88,10 @@ def _inputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
     """The line on the inputs."""
     x = recorded.sessions.stimulus[recorded.trial >= 0]
     n_constant = len(_constant(recorded))
-    ending = f"; {n_constant} constant" if n_constant else ""
-    yield f"inputs: {x.shape[1]}, from {x.min():g} to {x.max():g}{ending}"
+    line = f"inputs: {x.shape[1]}, from {x.min():g} to {x.max():g}"
+    if n_constant:
+        line += f"; {n_constant} constant"
+    yield line
 
 
 def _outputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
@@ -170,8 +172,8 @@ def _split(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
             trials.add((row, recorded.trial[sessions[split][row], step]))
         ending = ""
         if split == "heldout" and len(held_out) < len(recorded.subject):
-            names = dict.fromkeys(recorded.names[i] for i in recorded.subject[held_out])
-            ending = f" of {listed(names)}"
+            names = [recorded.names[subject] for subject in recorded.subject[held_out]]
+            ending = f" of {listed(dict.fromkeys(names))}"
         yield f"split {split}: {len(trials)} trials, {in_split.sum()} rows{ending}"
 
 
@@ -179,11 +181,11 @@ def _warnings(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
     """The warnings on constant inputs, missing values and the like."""
     constant = _constant(recorded)
     if constant:
-        yield f"constant inputs: {listed([str(i) for i in constant])}"
+        yield f"constant inputs: {listed(map(str, constant))}"
     units = _units(recorded, facts)
-    silent = [str(i) for i in np.flatnonzero(~units.known.any(axis=0))]
+    silent = np.flatnonzero(~units.known.any(axis=0)).tolist()
     if silent:
-        yield f"units without a value: {listed(silent)}"
+        yield f"units without a value: {listed(map(str, silent))}"
     yield from _without_values(recorded)
     steady = _steady(units)
     if steady:
@@ -218,9 +220,11 @@ def _without_values(recorded: Recorded) -> Iterator[str]:
         return
     n_sessions = np.bincount(recorded.subject[has_values], minlength=len(recorded.names))
     subjects = [recorded.names[i] for i in np.flatnonzero(n_sessions == 0)]
-    ending = f": all of {listed(subjects)}" if subjects else ""
     sessions = counted(np.sum(~has_values), len(observed), "sessions")
-    yield f"nothing recorded in {sessions}, which settle nothing{ending}"
+    line = f"nothing recorded in {sessions}, which settle nothing"
+    if subjects:
+        line += f": all of {listed(subjects)}"
+    yield line
 
 
 def _values(recorded: Recorded) -> Values:
@@ -251,7 +255,7 @@ def _counts(recorded: Recorded, facts: RecordingFacts) -> list[int]:
     One column stands for two choices, 0 and 1.
     """
     choices = _choices(recorded, facts)
-    ones = [int(n) for n in (choices.target * choices.known).sum(axis=0)]
+    ones = list(map(int, (choices.target * choices.known).sum(axis=0)))
     if len(ones) > 1:
         return ones
     return [int(choices.known.sum()) - ones[0], ones[0]]
@@ -261,7 +265,3 @@ def _constant(recorded: Recorded) -> list[int]:
     """The inputs that never change."""
     x = recorded.sessions.stimulus[recorded.trial >= 0]
     return np.flatnonzero(x.min(axis=0) == x.max(axis=0)).tolist()
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" + ("" if n == 1 else "s")

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from inner_tasks._npz import Rows
+from inner_tasks._npz import FileRows
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -28,7 +28,7 @@ class Columns(NamedTuple):
     observed: np.ndarray
 
 
-def arrays_of(rows: Rows, target: Target) -> tuple[str, ...]:
+def arrays_of(rows: FileRows, target: Target) -> tuple[str, ...]:
     """The arrays that are fitted: `activity`, `choice`, or both in this order.
 
     Raises: BadInput where the file has both and none was picked, or lacks one.
@@ -47,11 +47,11 @@ def arrays_of(rows: Rows, target: Target) -> tuple[str, ...]:
     return fitted
 
 
-def _only(rows: Rows) -> str:
+def _only(rows: FileRows) -> str:
     return "choice" if rows.activity is None else "activity"
 
 
-def likelihoods(rows: Rows, target: Target, likelihood: AbstractLikelihood) -> Likelihoods:
+def likelihoods(rows: FileRows, target: Target, likelihood: AbstractLikelihood) -> Likelihoods:
     """The likelihood of every array that is fitted.
 
     Raises: BadInput as `arrays_of`, and for a likelihood that does not suit its array.
@@ -63,15 +63,17 @@ def likelihoods(rows: Rows, target: Target, likelihood: AbstractLikelihood) -> L
         by_array = {"activity": likelihood.units, "choice": likelihood.choices}
     else:
         by_array = {fitted[0]: likelihood}
-    fields = {"activity": "task.likelihood.units", "choice": "task.likelihood.choices"}
+    fields = dict.fromkeys(fitted, "task.likelihood")
+    if both:
+        fields = {"activity": "task.likelihood.units", "choice": "task.likelihood.choices"}
     for name, each in by_array.items():
-        _check_suits(rows, name, each, fields[name] if both else "task.likelihood")
+        _check_suits(rows, name, each, fields[name])
     if isinstance(likelihood, Joint):
         _check_n_choices(rows, likelihood)
     return by_array
 
 
-def _check_joint(rows: Rows, fitted: tuple[str, ...], likelihood: AbstractLikelihood) -> None:
+def _check_joint(rows: FileRows, fitted: tuple[str, ...], likelihood: AbstractLikelihood) -> None:
     """Raises: BadInput unless likelihood joint and two arrays come together."""
     both = len(fitted) == 2
     if both and not isinstance(likelihood, Joint):
@@ -85,7 +87,7 @@ def _check_joint(rows: Rows, fitted: tuple[str, ...], likelihood: AbstractLikeli
         raise BadInput(what, "task.target=both", "set it, or a likelihood")
 
 
-def _check_suits(rows: Rows, name: str, likelihood: AbstractLikelihood, field: str) -> None:
+def _check_suits(rows: FileRows, name: str, likelihood: AbstractLikelihood, field: str) -> None:
     """Raises: BadInput for choices judged as numbers, and for activity judged as choices."""
     if name == "choice" and isinstance(likelihood, Gaussian | Poisson):
         what = "array 'choice' with a likelihood of numbers"
@@ -95,7 +97,7 @@ def _check_suits(rows: Rows, name: str, likelihood: AbstractLikelihood, field: s
         raise BadInput(what, "integers in an array 'choice'", f"set {field}=bernoulli")
 
 
-def _check_n_choices(rows: Rows, likelihood: Joint) -> None:
+def _check_n_choices(rows: FileRows, likelihood: Joint) -> None:
     """Raises: BadInput for a number of output units that the choices do not fit."""
     needed = n_choices(rows, likelihood.choices)
     exact = isinstance(likelihood.choices, Bernoulli)
@@ -105,32 +107,42 @@ def _check_n_choices(rows: Rows, likelihood: Joint) -> None:
         raise BadInput(what, expected, f"set task.likelihood.n_choices={needed}")
 
 
-def choice_kind(rows: Rows) -> str:
+def choice_kind(rows: FileRows) -> str:
     """The name of the likelihood that suits the choices of a file."""
-    largest = 1 if rows.choice is None else int(rows.choice.max())
-    return "bernoulli" if max(largest + 1, len(rows.options)) <= 2 else "categorical"
+    if n_options(rows) <= 2:
+        return "bernoulli"
+    return "categorical"
 
 
-def n_choices(rows: Rows, likelihood: AbstractLikelihood) -> int:
+def n_options(rows: FileRows) -> int:
+    """The number of options: those that were named or chosen, and at least two."""
+    n_chosen = 0
+    if rows.choice is not None:
+        n_chosen = int(rows.choice.max()) + 1
+    return max(2, n_chosen, len(rows.options))
+
+
+def n_choices(rows: FileRows, likelihood: AbstractLikelihood) -> int:
     """The output units that stand for a choice: one for 0 or 1, else one per option."""
     if isinstance(likelihood, Bernoulli):
         return 1
-    largest = 0 if rows.choice is None else int(rows.choice.max())
-    return max(2, largest + 1, len(rows.options))
+    return n_options(rows)
 
 
-def sizes(rows: Rows, likelihood: AbstractLikelihood, by_array: Likelihoods) -> dict[str, int]:
+def sizes(rows: FileRows, likelihood: AbstractLikelihood, by_array: Likelihoods) -> dict[str, int]:
     """{array: its number of columns}."""
     if isinstance(likelihood, Joint):
         n_choice_units = likelihood.n_choices
     else:
         n_choice_units = n_choices(rows, likelihood)
-    n_units = 0 if rows.activity is None else rows.activity.shape[1]
+    n_units = 0
+    if rows.activity is not None:
+        n_units = rows.activity.shape[1]
     n_columns = {"activity": n_units, "choice": n_choice_units}
     return {name: n_columns[name] for name in by_array}
 
 
-def columns(rows: Rows, by_array: Likelihoods, n_columns: dict[str, int]) -> Columns:
+def columns(rows: FileRows, by_array: Likelihoods, n_columns: dict[str, int]) -> Columns:
     """The columns of all arrays, side by side.
 
     Raises: BadInput for an array without a value, or with one that its likelihood rules out.
@@ -158,14 +170,14 @@ def _check_values(name: str, part: Columns, likelihood: AbstractLikelihood) -> N
         raise BadInput(f"array {name!r}: {error.what}", error.expected, error.fix) from None
 
 
-def _activity(rows: Rows) -> Columns:
+def _activity(rows: FileRows) -> Columns:
     """The columns of `activity`; observed is true or false."""
     assert rows.activity is not None
     known = np.isfinite(rows.activity) & rows.shown
     return Columns(np.where(known, rows.activity, np.float32(0)), known)
 
 
-def _choice(rows: Rows, likelihood: AbstractLikelihood, n: int) -> Columns:
+def _choice(rows: FileRows, likelihood: AbstractLikelihood, n: int) -> Columns:
     """The `n` columns of `choice`; observed is true or false."""
     assert rows.choice is not None
     made = rows.choice >= 0
@@ -177,7 +189,7 @@ def _choice(rows: Rows, likelihood: AbstractLikelihood, n: int) -> Columns:
     return Columns(target, np.repeat(made[:, None], n, axis=1))
 
 
-def implied(rows: Rows, target: Target) -> dict[str, Any]:
+def implied(rows: FileRows, target: Target) -> dict[str, Any]:
     """The plain data of the likelihood that suits the fitted arrays; gaussians have sd 1."""
     fitted = arrays_of(rows, target)
     kind = choice_kind(rows)
@@ -189,7 +201,7 @@ def implied(rows: Rows, target: Target) -> dict[str, Any]:
         "name": "joint",
         "units": {"name": "gaussian", "sd": 1.0},
         "choices": {"name": kind},
-        "n_choices": n_choices(rows, Bernoulli() if kind == "bernoulli" else Categorical()),
+        "n_choices": 1 if kind == "bernoulli" else n_options(rows),
     }
 
 

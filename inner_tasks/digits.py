@@ -1,18 +1,16 @@
 """Few-shot learning on real handwritten digits."""
 
 from functools import lru_cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from inner_tasks import _digit_images, _few_shot, _groups
 from metaplast.registry import BadInput, register
-from metaplast.signals import Key, NeuronView, Outcome, TaskShape
+from metaplast.signals import Key, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
-from metaplast.tasks import AbstractTaskFamily, Split
+from metaplast.tasks import Split
 
 N_HELD_OUT = 4
 VALIDATION_SHARE = 0.3
@@ -20,7 +18,7 @@ VALIDATION_SHARE = 0.3
 
 @register("task", "digits")
 @spec
-class Digits(AbstractTaskFamily):
+class Digits(_few_shot.FewShot):
     """Each life shows `n_classes` of scikit-learn's ten digits, `shots` images of each.
 
     split_seed: draws six digits for training and four that only `heldout` lives show. 30 % of the
@@ -71,7 +69,7 @@ class Digits(AbstractTaskFamily):
         pixels = jnp.asarray(images.features, float)[index]
         inputs = self._variation.applied(2.0 * u_warp - 1.0, pixels)
         stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks)
-        return _few_shot.harder(key, stream, n_classes * self.shots, n_classes, self._difficulty)
+        return _few_shot.harder(key, stream, n_classes * self.shots, n_classes, self.difficulty)
 
     def _check_images(self, counts: np.ndarray, split: Split) -> None:
         """Raises: BadInput for more classes, or more images of one, than a split has."""
@@ -96,21 +94,8 @@ class Digits(AbstractTaskFamily):
         )
 
     @property
-    def _difficulty(self) -> _few_shot.Difficulty:
+    def difficulty(self) -> _few_shot.Difficulty:
         return _few_shot.Difficulty(self.blocks, self.label_noise, self.input_noise)
-
-    def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
-        return jnp.zeros((), jnp.int32)
-
-    def stimulus(
-        self, task: _few_shot.Stream, state: Array, key: Key, dt: float
-    ) -> dict[str, Array]:
-        return {"input": task.inputs[state]}
-
-    def step(
-        self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float
-    ) -> tuple[Any, Outcome]:
-        return _few_shot.answer(task, state, output, self.blocks)
 
 
 @lru_cache(maxsize=64)

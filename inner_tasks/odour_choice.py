@@ -100,8 +100,10 @@ def simulate(task: OdourChoice) -> tuple[Recorded, np.ndarray]:
     n_hidden = task.n_hidden
     rng = np.random.default_rng(task.data_seed)
     first = (task.weight_sd * rng.normal(size=(n, n_hidden, N_ODOURS))).astype(np.float32)
-    columns = zip(*_live(task, first, rng), strict=True)
-    rows = _Row(*(np.stack(values, axis=1) for values in columns))
+    columns = []
+    for values in zip(*_live(task, first, rng), strict=True):
+        columns.append(np.stack(values, axis=1))
+    rows = _Row(*columns)
     fields: dict[str, Any] = {
         "stimulus": rows.stimulus,
         "target": rows.accepted[:, :, None].astype(np.float32),

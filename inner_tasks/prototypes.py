@@ -1,21 +1,18 @@
 """Few-shot learning on synthetic classes."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
-from jax import Array
 
 from inner_tasks import _few_shot
 from metaplast.registry import register
-from metaplast.signals import Key, NeuronView, Outcome, TaskShape
+from metaplast.signals import Key, TaskShape
 from metaplast.spec import Count, NonNegative, Probability, spec
-from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
+from metaplast.tasks import SPLITS, Split
 
 
 @register("task", "prototypes")
 @spec
-class Prototypes(AbstractTaskFamily):
+class Prototypes(_few_shot.FewShot):
     """Each class is a mixture of `n_prototypes` points; an example is one of them plus noise.
 
         x = prototype + N(0, noise^2)
@@ -61,22 +58,9 @@ class Prototypes(AbstractTaskFamily):
         u_order = jax.random.uniform(k_order, (self.n_classes * n_each,))
         stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks)
         return _few_shot.harder(
-            key, stream, self.n_classes * self.shots, self.n_classes, self._difficulty
+            key, stream, self.n_classes * self.shots, self.n_classes, self.difficulty
         )
 
     @property
-    def _difficulty(self) -> _few_shot.Difficulty:
+    def difficulty(self) -> _few_shot.Difficulty:
         return _few_shot.Difficulty(self.blocks, self.label_noise, self.input_noise)
-
-    def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
-        return jnp.zeros((), jnp.int32)
-
-    def stimulus(
-        self, task: _few_shot.Stream, state: Array, key: Key, dt: float
-    ) -> dict[str, Array]:
-        return {"input": task.inputs[state]}
-
-    def step(
-        self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float
-    ) -> tuple[Any, Outcome]:
-        return _few_shot.answer(task, state, output, self.blocks)

@@ -12,7 +12,7 @@ from inner_tasks._coding import FIELD, Option, coded
 from inner_tasks._example import example
 from inner_tasks._file import fingerprint, stamp
 from inner_tasks._notes import ReadingNotes, no_notes, plain
-from inner_tasks._npz import Arrays, Rows
+from inner_tasks._npz import Arrays, FileRows
 from inner_tasks._summary import RecordingFacts, doubts, summary
 from inner_tasks._targets import Likelihoods, Target
 from metaplast.likelihoods.base import AbstractLikelihood
@@ -87,7 +87,7 @@ class Recordings(AbstractRecording):
 
     def _check_choice_values(self) -> None:
         """Raises: BadInput for a single option, or one that stands twice."""
-        distinct = {str(option) for option in self.choice_values}
+        distinct = set(map(str, self.choice_values))
         if self.choice_values and len(distinct) < max(2, len(self.choice_values)):
             what = f"{FIELD}={list(self.choice_values)}"
             fix = "leave it out where choices are 0, 1 ..."
@@ -95,7 +95,9 @@ class Recordings(AbstractRecording):
 
     def recorded(self) -> Recorded:
         recorded = _understood(self._source(), self._reading()).recorded
-        return _clamped(recorded) if self.clamp else recorded
+        if self.clamp:
+            return _clamped(recorded)
+        return recorded
 
     def truth(self) -> Truth | None:
         return None
@@ -104,8 +106,12 @@ class Recordings(AbstractRecording):
         return self._source().stamp
 
     def watched(self) -> tuple[tuple[str, int], ...]:
-        activity = _rows(self._source()).activity if self.units else None
-        return () if activity is None else ((self.units, activity.shape[1]),)
+        if not self.units:
+            return ()
+        activity = _rows(self._source()).activity
+        if activity is None:
+            return ()
+        return ((self.units, activity.shape[1]),)
 
     def seconds(self) -> float | None:
         return _rows(self._source()).dt
@@ -151,12 +157,11 @@ class Recordings(AbstractRecording):
             "dt": rows.dt,
         }
 
-    def _source(self) -> "Source":
+    def _source(self) -> "FileParts":
         """The file, and the parts of it that these fields ask for."""
-        if isinstance(self.nwb_reward, str):
-            reward = (self.nwb_reward,) if self.nwb_reward else ()
-        else:
-            reward = tuple(self.nwb_reward)
+        reward = self.nwb_reward
+        if isinstance(reward, str):
+            reward = (reward,) if reward else ()
         wanted = _nwb.Wanted(
             columns=self.nwb_stimulus,
             stimulus=self.nwb_stimulus_series,
@@ -168,13 +173,15 @@ class Recordings(AbstractRecording):
             what = f"task.nwb_... with task.path={self.path!r}"
             raise BadInput(what, "an .nwb file", "leave task.nwb_... out")
         file_stamp = stamp(self.path) if self.path else (0, 0)
-        return Source(self.path, self.sha256, file_stamp, wanted, self.choice_values, self.target)
+        return FileParts(
+            self.path, self.sha256, file_stamp, wanted, self.choice_values, self.target
+        )
 
     def _reading(self) -> "Reading":
         return Reading(self.target, self.reward_window, self.likelihood, self.tell_choice)
 
 
-class Source(NamedTuple):
+class FileParts(NamedTuple):
     """The file, and the parts of it that are needed.
 
     stamp: changes when the file does.
@@ -208,7 +215,7 @@ class Understood(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _rows(source: Source) -> Rows:
+def _rows(source: FileParts) -> FileRows:
     """The checked rows of a file, with the notes on it."""
     _check_hash(source)
     notes = no_notes()
@@ -230,13 +237,13 @@ def _rows(source: Source) -> Rows:
         raise BadInput(what, "an array 'choice'", f"leave {FIELD} out")
     note_arrays(arrays, rows, notes)
     return rows._replace(
-        options=tuple(plain(option) for option in source.options),
+        options=tuple(map(plain, source.options)),
         columns=tuple(notes.columns),
         warnings=tuple(notes.warnings),
     )
 
 
-def _check_hash(source: Source) -> None:
+def _check_hash(source: FileParts) -> None:
     """Raises: BadInput where the file is not the one that `sha256` names."""
     if not source.path and source.sha256:
         raise BadInput("task.sha256 without task.path", "the file it belongs to", "set task.path")
@@ -255,7 +262,8 @@ def _with_coded_choices(
     """The arrays of an .npz file, with coded choices; without them where they are not read."""
     if "choice" not in arrays:
         return arrays
-    others = {name: value for name, value in arrays.items() if name != "choice"}
+    others = dict(arrays)
+    del others["choice"]
     if not choices_read:
         notes.add_column("array 'choice'", "not read, as task.target=activity")
         return others
@@ -268,19 +276,22 @@ def _is_nwb(path: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _understood(source: Source, reading: Reading) -> Understood:
+def _understood(source: FileParts, reading: Reading) -> Understood:
     """The sessions of a file under some settings, and the facts about it."""
     rows = _rows(source)
     likelihoods = _targets.likelihoods(rows, reading.target, reading.likelihood)
     n_columns = _targets.sizes(rows, reading.likelihood, likelihoods)
     rewards = np.zeros(0)
+    mean_reward = 0.0
     if rows.reward is not None:
         rewards = rows.reward[np.isfinite(rows.reward)].astype(np.float64)
+    if len(rewards):
+        mean_reward = float(rewards.mean())
     facts = RecordingFacts(
         source=source.path,
         n_choices=n_columns.get("choice", 0),
         n_rewards=len(rewards),
-        mean_reward=float(rewards.mean()) if len(rewards) else 0.0,
+        mean_reward=mean_reward,
         has_trials=rows.trial is not None,
         dt=rows.dt,
         options=rows.options,
@@ -317,7 +328,7 @@ def _with_told_choice(recorded: Recorded, n_choice: int) -> Recorded:
 
 
 def _assemble(
-    rows: Rows, likelihoods: Likelihoods, n_columns: dict[str, int], window: int
+    rows: FileRows, likelihoods: Likelihoods, n_columns: dict[str, int], window: int
 ) -> Recorded:
     """The rows, cut into sessions and padded to the longest.
 
@@ -362,11 +373,12 @@ def _assemble(
     return Recorded(Session(**padded), pad(trial, -1), rows.subject, rows.names)
 
 
-def _check_size(rows: Rows, n_steps: int, n_out: int, n_channels: int) -> None:
+def _check_size(rows: FileRows, n_steps: int, n_out: int, n_channels: int) -> None:
     """Raises: BadInput where the padded sessions have more than MAX_PADDED bytes."""
     n_sessions = len(rows.starts)
     n_numbers = n_sessions * n_steps * (rows.stimulus.shape[1] + 2 * n_out + n_channels + 3)
-    n_numbers += sum(value.size for value in (*rows.weights.values(), *rows.final.values()))
+    for weights in (*rows.weights.values(), *rows.final.values()):
+        n_numbers += weights.size
     size = 4 * n_numbers
     if size > MAX_PADDED:
         what = f"{n_sessions} sessions padded to {n_steps} rows and {n_out} outputs: {size} bytes"

@@ -2,11 +2,12 @@
 
 import math
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jax import Array
 
+from inner_tasks._simulated import Simulated, recorded
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.networks.clamped import Clamped
@@ -69,7 +70,9 @@ class SpikePairing(AbstractRecording):
 
     def truth(self) -> Truth | None:
         rule = Stdp(self.potentiation, self.depression, self.tau_pre, self.tau_post)
-        return Truth(Clamped(bounds=BOUNDS), {"*": rule}) if self.clamp else None
+        if not self.clamp:
+            return None
+        return Truth(Clamped(bounds=BOUNDS), {"*": rule})
 
     def seconds(self) -> float:
         return self.dt_s
@@ -85,29 +88,23 @@ class SpikePairing(AbstractRecording):
 def _recorded(task: SpikePairing) -> Recorded:
     """All sessions."""
     n = task.n_sessions
-    n_steps = task.n_steps
     rng = np.random.default_rng(task.data_seed)
     first = rng.uniform(*BEFORE, size=(n, task.n_out, task.n_in)).astype(np.float32)
     spikes = _spikes(task, rng)
-    last = np.stack([_plastic(task, first[i], spikes.pre[i], spikes.post[i]) for i in range(n)])
+    weights = []
+    for i in range(n):
+        weights.append(_plastic(task, first[i], spikes.pre[i], spikes.post[i]))
+    last = np.stack(weights)
     last = last + task.measurement_sd * rng.normal(size=last.shape)
     edge = "input_to_recorded" if task.clamp else "input_to_output"
-    zeros = np.zeros((n, n_steps), np.float32)
-    fields: dict[str, Any] = {
-        "stimulus": spikes.pre,
-        "target": spikes.post,
-        "observed": np.full(spikes.post.shape, 0.0 if task.clamp else 1.0, np.float32),
-        "gate": zeros + 1.0,
-        "reset": zeros,
-        "modulators": {},
-        "weights": {edge: first},
-        "final": {edge: last.astype(np.float32)},
-        "subject": np.arange(n, dtype=np.int32),
-        "share": np.ones(n, np.float32),
-    }
-    trial = np.broadcast_to(np.arange(n_steps), (n, n_steps))
-    names = tuple(f"dish {i}" for i in range(n))
-    return Recorded(Session(**fields), trial, np.arange(n), names)
+    simulated = Simulated(
+        stimulus=spikes.pre,
+        target=spikes.post,
+        observed=np.full(spikes.post.shape, float(not task.clamp), np.float32),
+        weights={edge: first},
+        final={edge: last.astype(np.float32)},
+    )
+    return recorded(simulated, "dish")
 
 
 class _Spikes(NamedTuple):

@@ -1,18 +1,17 @@
 """Streams of small real data sets: wine, breast cancer, iris."""
 
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from inner_tasks import _bundled, _few_shot
 from metaplast.registry import BadInput, register
-from metaplast.signals import Key, NeuronView, Outcome, TaskShape
+from metaplast.signals import Key, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
-from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
+from metaplast.tasks import SPLITS, Split
 
 
 class _File(NamedTuple):
@@ -33,7 +32,7 @@ SHARES = {"train": 0.5, "validation": 0.2, "heldout": 0.3}  # of the rows of eve
 
 @register("task", "tabular")
 @spec
-class Tabular(AbstractTaskFamily):
+class Tabular(_few_shot.FewShot):
     """`shown` rows of a small table one at a time, then `queries` other rows with plasticity off.
 
     data: a table of scikit-learn: `wine` (178 rows, 13 features, 3 classes), `breast_cancer` (569,
@@ -85,22 +84,9 @@ class Tabular(AbstractTaskFamily):
         inputs = scale[None, :] * jnp.asarray(features, float)[rows]
         return _few_shot.Stream(inputs=inputs, labels=renamed)
 
-    def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
-        return jnp.zeros((), jnp.int32)
-
-    def stimulus(
-        self, task: _few_shot.Stream, state: Array, key: Key, dt: float
-    ) -> dict[str, Array]:
-        return {"input": task.inputs[state]}
-
-    def step(
-        self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float
-    ) -> tuple[Any, Outcome]:
-        return _few_shot.answer(task, state, output)
-
 
 @lru_cache(maxsize=64)
-def _part(data: str, split_seed: int, split: Split) -> _bundled.Table:
+def _part(data: str, split_seed: int, split: Split) -> _bundled.Examples:
     """The rows that belong to a split, with standardised features."""
     features, labels = _bundled.table(FILES[data].name, skip=1)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
@@ -114,4 +100,4 @@ def _part(data: str, split_seed: int, split: Split) -> _bundled.Table:
     of_split = np.concatenate(rows[split])
     mean = features[train].mean(axis=0)
     spread = features[train].std(axis=0)
-    return _bundled.Table((features[of_split] - mean) / spread, labels[of_split])
+    return _bundled.Examples((features[of_split] - mean) / spread, labels[of_split])

@@ -6,12 +6,13 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import numpy as np
 
+from inner_tasks._simulated import Simulated, recorded
 from inner_tasks.teacher_student import OJA, TeacherStudent
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.sigmoid import Sigmoid
-from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
+from metaplast.recording import AbstractRecording, HeldOut, Recorded, Truth
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import neuron_view
@@ -70,29 +71,20 @@ def _recorded(task: Taught) -> Recorded:
         teacher=task.teacher,
     )
     n = task.n_sessions
-    n_steps = task.n_steps
     n_out = task.n_out
     taught = jax.tree.map(np.asarray, _lessons(lesson, n, task.data_seed))
     rng = np.random.default_rng([task.data_seed, 2])
     shown = np.zeros(n_out, np.float32)
     shown[rng.permutation(n_out)[: max(1, round(task.recorded_share * n_out))]] = 1.0
     noisy = taught.activity + task.noise * rng.normal(size=taught.activity.shape)
-    zeros = np.zeros((n, n_steps), np.float32)
-    fields: dict[str, Any] = {
-        "stimulus": taught.inputs,
-        "target": (noisy * shown).astype(np.float32),
-        "observed": np.broadcast_to(shown, taught.activity.shape),
-        "gate": zeros + 1.0,
-        "reset": zeros,
-        "modulators": {},
-        "weights": {"input_to_output": taught.weights},
-        "final": {},
-        "subject": np.arange(n, dtype=np.int32),
-        "share": np.ones(n, np.float32),
-    }
-    trial = np.broadcast_to(np.arange(n_steps), (n, n_steps))
-    names = tuple(f"session {i}" for i in range(n))
-    return Recorded(Session(**fields), trial, np.arange(n), names)
+    simulated = Simulated(
+        stimulus=taught.inputs,
+        target=(noisy * shown).astype(np.float32),
+        observed=np.broadcast_to(shown, taught.activity.shape),
+        weights={"input_to_output": taught.weights},
+        final={},
+    )
+    return recorded(simulated, "session")
 
 
 class _Lessons(NamedTuple):

@@ -73,6 +73,10 @@ class AbstractOuterLoop(ABC):
 
         It is the same object where the search goes on. The call comes on the host after every step,
         outside any compilation. A state of other shapes compiles `step` again.
+
+        Args:
+            state: the state after a step.
+            key: the randomness of a new search.
         """
         return state
 
@@ -81,6 +85,10 @@ class AbstractOuterLoop(ABC):
 
         A search that got lost begins there again (metaplast/watch.py). A loop without a size of
         step returns the state itself.
+
+        Args:
+            state: the state of the search.
+            factor: the ratio of the new steps to the old ones, below 1.
         """
         return state
 
@@ -97,6 +105,10 @@ def path_of(outer: AbstractOuterLoop, name: str) -> tuple[str, ...]:
 
     `std` leads to the loop's own field. `first_std` leads to the field `std` of the loop in the
     field `first`.
+
+    Args:
+        outer: the outer loop.
+        name: the name of the number in `hyper`.
     """
     names = tuple(getattr(outer, "__dataclass_fields__", ()))
     if name in names:

@@ -350,12 +350,20 @@ def split_sessions(recorded: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
 
 
 def measured_of(recorded: Recorded, held: HeldOut, split: Split) -> np.ndarray:
-    """Whether a split judges a session [n_sessions] by its last weights; no two splits do."""
+    """Whether a split judges a session [n_sessions] by its last weights; no two splits do.
+
+    Args:
+        recorded: all sessions.
+        held: the data that training does not see.
+        split: the split.
+    """
     splits = split_sessions(recorded, held)
     if recorded.sessions.observed.any():
-        heldout = splits["heldout"]
-        whole_subjects = len(heldout) < len(recorded.subject)
-        splits = _shared_out(held, splits["train"], heldout if whole_subjects else heldout[:0])
+        away = splits["heldout"]
+        if len(away) == len(recorded.subject):
+            # Trials are held out, and no subject is.
+            away = away[:0]
+        splits = _shared_out(held, splits["train"], away)
     return np.isin(np.arange(len(recorded.subject)), splits[split])
 
 
@@ -369,18 +377,29 @@ def _shared_out(held: HeldOut, rest: np.ndarray, away: np.ndarray) -> dict[str, 
     """
     order = np.random.default_rng([held.seed, 2]).permutation(rest)
     n = _n(held.trials, len(rest))
-    end = n if len(away) else 2 * n
-    heldout = away if len(away) else np.sort(order[n:end])
+    end = n
+    heldout = away
+    if not len(away):
+        end = 2 * n
+        heldout = np.sort(order[n:end])
     return {"train": np.sort(order[end:]), "validation": np.sort(order[:n]), "heldout": heldout}
 
 
 def _n(share: float, n: int) -> int:
     """The share of n, rounded; at least 1 where the share is not 0 and others are left."""
-    return max(round(share * n), 1) if share > 0 and n > 2 else 0
+    if share <= 0 or n <= 2:
+        return 0
+    return max(round(share * n), 1)
 
 
 def trials_of(recorded: Recorded, held: HeldOut, split: Split) -> np.ndarray:
-    """1 where a step [n_sessions, n_steps] belongs to a trial that the split looks at, else 0."""
+    """1 where a step [n_sessions, n_steps] belongs to a trial that the split looks at, else 0.
+
+    Args:
+        recorded: all sessions.
+        held: the data that training does not see.
+        split: the split.
+    """
     splits = split_sessions(recorded, held)
     whole_subjects = len(splits["heldout"]) < len(recorded.subject)
     is_real = recorded.trial >= 0

@@ -15,7 +15,7 @@ import importlib.util
 import pkgutil
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T", bound=type)
@@ -24,7 +24,7 @@ Plain = dict[str, Any]
 """Plain data: text, numbers, lists and dicts, as YAML and JSON hold them."""
 
 
-class Kind(NamedTuple):
+class Room(NamedTuple):
     """The place of the plug-ins of one kind.
 
     package: the room, a package whose files, also those in its folders, are the plug-ins.
@@ -36,20 +36,20 @@ class Kind(NamedTuple):
     plural: str
 
 
-KINDS: dict[str, Kind] = {
-    "rule": Kind("metaplast.rules", "rules"),
-    "neuron": Kind("metaplast.neurons", "neurons"),
-    "connection": Kind("metaplast.connections", "connections"),
-    "transmission": Kind("metaplast.transmission", "transmissions"),
-    "network": Kind("metaplast.networks", "networks"),
-    "feedback": Kind("metaplast.feedback", "feedbacks"),
-    "genome": Kind("metaplast.genomes", "genomes"),
-    "objective": Kind("metaplast.objectives", "objectives"),
-    "likelihood": Kind("metaplast.likelihoods", "likelihoods"),
-    "task": Kind("inner_tasks", "tasks"),
-    "outer": Kind("outer_loops", "outer"),
-    "reference": Kind("metaplast.references", "references"),
-    "logging": Kind("metaplast.runs.loggers", "loggers"),
+KINDS: dict[str, Room] = {
+    "rule": Room("metaplast.rules", "rules"),
+    "neuron": Room("metaplast.neurons", "neurons"),
+    "connection": Room("metaplast.connections", "connections"),
+    "transmission": Room("metaplast.transmission", "transmissions"),
+    "network": Room("metaplast.networks", "networks"),
+    "feedback": Room("metaplast.feedback", "feedbacks"),
+    "genome": Room("metaplast.genomes", "genomes"),
+    "objective": Room("metaplast.objectives", "objectives"),
+    "likelihood": Room("metaplast.likelihoods", "likelihoods"),
+    "task": Room("inner_tasks", "tasks"),
+    "outer": Room("outer_loops", "outer"),
+    "reference": Room("metaplast.references", "references"),
+    "logging": Room("metaplast.runs.loggers", "loggers"),
 }
 
 OLD_NAMES: dict[tuple[str, str], str] = {
@@ -82,6 +82,20 @@ class BadInput(ValueError):
     def __reduce__(self) -> tuple:
         # It is pickled on its way out of a worker process.
         return type(self), (self.what, self.expected, self.fix)
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The fix of a `BadInput` for an unknown name: a question after the nearest known name.
+
+    Args:
+        name: the unknown name.
+        known: the known names.
+        otherwise: the fix where no known name is near.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return otherwise
 
 
 def register(kind: str, name: str) -> Callable[[T], T]:
@@ -207,11 +221,8 @@ def _load(kind: str, name: str) -> None:
         importlib.import_module(modules[name])
     else:
         known = names(kind)
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"see 'metaplast list {KINDS[kind].plural}'"
-        if near:
-            hint = f"did you mean {near[0]!r}?"
-        raise BadInput(f"{kind} {name!r}", f"one of {', '.join(known)}", hint)
+        fix = nearest(name, known, f"see 'metaplast list {KINDS[kind].plural}'")
+        raise BadInput(f"{kind} {name!r}", f"one of {', '.join(known)}", fix)
 
 
 def _modules(kind: str) -> dict[str, str]:

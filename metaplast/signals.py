@@ -4,12 +4,11 @@ A new signal is a new field. [n] is one value per neuron of a population, [] a s
 values are [post, pre], or in the connection's own layout. Units are SI units.
 """
 
-from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar, cast, dataclass_transform
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
-import chex
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, tree_util
 
 Theta = Any  # a pytree of float arrays
 Key = Array
@@ -20,8 +19,14 @@ T = TypeVar("T")
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def pytree(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen, keyword-only dataclass of arrays that JAX maps over."""
-    return cast(type[T], chex.dataclass(cls, frozen=True, mappable_dataclass=False))
+    """Make `cls` a frozen, keyword-only dataclass of arrays that JAX maps over.
+
+    Its leaves come in the order of their names. It gets a method `replace`.
+    """
+    made: Any = dataclass(frozen=True, kw_only=True)(cls)
+    names = sorted(field.name for field in fields(made))
+    made.replace = replace
+    return tree_util.register_dataclass(made, data_fields=names, meta_fields=[])
 
 
 @pytree
@@ -211,7 +216,7 @@ class TaskShape(NamedTuple):
             subject). `weights` are initial ones.
         differentiable: whether gradients pass through `step`.
         watched: (population, size) of populations inside the network. Their activity stands before
-            that of the output in the view that `step` gets.
+            the activity of the output in the view that `step` gets.
         rests: whether a gate of 0 lets rules rest altogether, as in a phase that is not plastic:
             the memory of rules and feedback stays too, not only the weights.
         classes: whether the target of every step is 1 at the right class and 0 elsewhere, and the
@@ -260,9 +265,9 @@ def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
         gain: d activity / d potential [n].
     """
     zeros = jnp.zeros_like(activity)
-    known = {"activity": activity, "potential": potential, "gain": gain}
-    names = NeuronView.__annotations__
-    return NeuronView(**{name: known.get(name, zeros) for name in names})
+    fields = dict.fromkeys(NeuronView.__annotations__, zeros)
+    fields |= {"activity": activity, "potential": potential, "gain": gain}
+    return NeuronView(**fields)
 
 
 def rule_state(**sides: dict[str, Array]) -> RuleState:
@@ -277,7 +282,9 @@ def with_entries(state: RuleState, **sides: dict[str, Array]) -> RuleState:
         state: the state of a rule.
         sides: side (post, pre, synapse, scalar) -> its entries, by name.
     """
-    merged = {side: {**getattr(state, side), **entries} for side, entries in sides.items()}
+    merged = {}
+    for side, entries in sides.items():
+        merged[side] = {**getattr(state, side), **entries}
     return replace(state, **merged)
 
 

@@ -28,6 +28,10 @@ def within(outer: AbstractOuterLoop, space: Space) -> AbstractOuterLoop:
     """The outer loop, searching in the coordinates of `space`.
 
     Where the space is empty this is `outer` itself.
+
+    Args:
+        outer: the outer loop.
+        space: the coordinates of theta.
     """
     return SearchedOuterLoop(outer, space) if space else outer
 

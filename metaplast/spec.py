@@ -5,7 +5,6 @@ plug-in has a default, so that `find(kind, name)()` always works.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
@@ -14,7 +13,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BeforeValidator, PlainValidator
 
 from metaplast import registry
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, nearest
 
 T = TypeVar("T")
 
@@ -54,7 +53,7 @@ def spec(cls: type[T]) -> type[T]:
 def frozen(value: Any) -> Any:
     """Lists, as YAML gives them, become tuples, to any depth; everything else passes through."""
     if isinstance(value, list | tuple):
-        return tuple(frozen(item) for item in value)
+        return tuple(map(frozen, value))
     return value
 
 
@@ -73,10 +72,8 @@ def build(cls: type[T], fields: Mapping[str, Any]) -> T:
     known = tuple(field.name for field in dataclasses.fields(any_class))
     for key in fields:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
             expected = f"one of {', '.join(known)}" if known else "no field at all"
-            fix = f"did you mean {near[0]!r}?" if near else "remove it"
-            raise BadInput(f"unknown field {key!r}", expected, fix)
+            raise BadInput(f"unknown field {key!r}", expected, nearest(key, known, "remove it"))
     return cls(**{key: frozen(value) for key, value in fields.items()})
 
 
@@ -170,8 +167,10 @@ def named(decode_value: Callable[[Any], Any]) -> Any:
             raise BadInput(f"{name}: {error.what}", error.expected, error.fix) from None
 
     def read(value: Any) -> Any:
-        pairs = tuple(value.items()) if isinstance(value, Mapping) else value
-        if not isinstance(pairs, tuple) or not all(_is_pair(item) for item in pairs):
+        pairs = value
+        if isinstance(value, Mapping):
+            pairs = tuple(value.items())
+        if not isinstance(pairs, tuple) or not all(map(_is_pair, pairs)):
             raise BadInput(f"{value!r}", "a mapping of names", "write name: value pairs")
         return tuple(pair(str(key), item) for key, item in pairs)
 
@@ -194,10 +193,15 @@ def encode(value: Any) -> Any:
             plain[field.name] = encode(getattr(value, field.name))
         return {"name": name, **plain} if name else plain
     if isinstance(value, tuple):
-        if value and all(_is_pair(item) and isinstance(item[0], str) for item in value):
+        if value and all(map(_is_named, value)):
             return {key: encode(item) for key, item in value}
-        return [encode(item) for item in value]
+        return list(map(encode, value))
     return value
+
+
+def _is_named(item: Any) -> bool:
+    """Whether an item is a pair of a name and a value."""
+    return _is_pair(item) and isinstance(item[0], str)
 
 
 def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
@@ -208,12 +212,13 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
         where: the path of the spec that holds the field.
     """
     first = error.errors(include_url=False)[0]
-    path = ".".join([where, *(str(part) for part in first["loc"])]).strip(".")
+    path = ".".join([where, *map(str, first["loc"])]).strip(".")
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, pydantic.ValidationError):
         return explain(cause, path)
     if isinstance(cause, BadInput):
-        return BadInput(f"{path}: {cause.what}" if path else cause.what, cause.expected, cause.fix)
+        what = f"{path}: {cause.what}" if path else cause.what
+        return BadInput(what, cause.expected, cause.fix)
     value = first.get("input")
     if first["type"] == "tuple_type":
         item = value if isinstance(value, bool | int | float | str) else "ITEM"

@@ -15,11 +15,11 @@ from metaplast import watch
 from metaplast.numerics.compiler import program
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.lives import Batch
-from metaplast.problem.meta_problem import sample_batch
 from metaplast.problem.protocol import Problem
+from metaplast.problem.sampling import ROOM, common_task, sample_any, sample_batch
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Metrics, Theta
-from metaplast.tasks import AbstractTaskFamily, Split
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 from metaplast.watch import Watch
 
 _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout", "diagnosis")
@@ -45,10 +45,23 @@ def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
     """`n` tasks of a split and the keys of their lives, as `Problem.sample` gives them.
 
     They are compiled apart from the lives, once per family: they cost as much to compile as the
-    lives do. The fixed tasks of a finite family are taken as by `draw_tasks`.
+    lives do. One program serves all splits and sizes of batches, as long as it costs steps little.
+    The fixed tasks of a finite family are taken as by `draw_tasks`.
+
+    Args:
+        family: the family of tasks.
+        key: the key of the batch.
+        n: the number of tasks.
+        split: the split.
     """
     tasks = family.whole(split)
-    return _sample(family, key, n, split) if tasks is None else draw_tasks(tasks, key, n)
+    if tasks is not None:
+        return draw_tasks(tasks, key, n)
+    task = common_task(family) if n <= ROOM else None
+    if task is None:
+        return _sample(family, key, n, split)
+    batch = _sample_any(family, key, n, SPLITS.index(split))
+    return batch if n == ROOM else _first(batch, n)
 
 
 @program("family", "n", "split")
@@ -56,11 +69,26 @@ def _sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch
     return sample_batch(family, key, n, split)
 
 
+@program("family")
+def _sample_any(family: AbstractTaskFamily, key: Key, n: int, split: int) -> Batch:
+    return sample_any(family, key, n, split, common_task(family))
+
+
+@program("n", small=True)
+def _first(batch: Batch, n: int) -> Batch:
+    return jax.tree.map(lambda x: x[:n], batch)
+
+
 @program("n")
 def draw_tasks(tasks: Any, key: Key, n: int) -> Batch:
     """`n` of the stacked tasks, each at most once; all of them, in their order, where n is larger.
 
     Life i of the whole has the key `fold_in(key, i)`, whichever lives are drawn.
+
+    Args:
+        tasks: the tasks of a finite family, stacked.
+        key: the key of the batch.
+        n: the number of tasks.
     """
     tasks = jax.tree.map(
         lambda x: x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x, tasks
@@ -99,7 +127,16 @@ def _step(
 
 @program("problem")
 def evaluate(problem: Problem, thetas: Theta, batch: Batch) -> tuple[Array, Metrics]:
-    """`Problem.losses` of whole lives, compiled; thetas have a leading member axis."""
+    """`Problem.losses` of whole lives, compiled; thetas have a leading member axis.
+
+    Args:
+        problem: the problem.
+        thetas: a tree whose leaves have a leading member axis.
+        batch: the tasks and the keys of their lives.
+
+    Returns:
+        (losses [n_members], metrics).
+    """
     return problem.whole().losses(thetas, batch)
 
 
@@ -318,7 +355,13 @@ def _steps_in_lockstep(
 
 @program("family", "n")
 def _sample_many(family: AbstractTaskFamily, seeds: Array, index: Array, n: int) -> Batch:
-    return jax.vmap(lambda seed: sample(family, stream(seed, "tasks", index), n, "train"))(seeds)
+    tasks = family.whole("train")
+
+    def of_run(seed: Array) -> Batch:
+        key = stream(seed, "tasks", index)
+        return sample_batch(family, key, n, "train") if tasks is None else draw_tasks(tasks, key, n)
+
+    return jax.vmap(of_run)(seeds)
 
 
 @program("problem", "outer")

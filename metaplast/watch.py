@@ -10,7 +10,7 @@ training lives. It works between outer steps, and for all outer loops alike, fro
 from dataclasses import replace
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jax import Array
 
@@ -155,7 +155,7 @@ def after(
 
 def metrics_of(watch: Watch) -> Metrics:
     """The metrics `falls` and `step_scale` of a step."""
-    return {"falls": jnp.asarray(watch.falls), "step_scale": jnp.asarray(watch.scale)}
+    return {"falls": jax.device_put(watch.falls), "step_scale": jax.device_put(watch.scale)}
 
 
 def _observed(metrics: Metrics) -> float:

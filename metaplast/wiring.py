@@ -71,7 +71,7 @@ class Wiring:
     """A graph: populations in the order of their update, and the edges between them.
 
     The same wiring runs rate or spiking neurons. An edge whose `pre` stands before its `post`
-    transmits the output of this step. Any other edge transmits that of the last step.
+    transmits the output of this step. Any other edge transmits the output of the last step.
 
     Args:
         populations: in the order of their update; the last is the output.
@@ -86,11 +86,15 @@ class Wiring:
     edges: tuple[Edge, ...] = ()
 
     def __post_init__(self) -> None:
-        order = [p.name for p in self.populations]
+        order = self._order()
         _distinct("population", order)
         _distinct("edge", [e.name for e in self.edges])
         for edge in self.edges:
             self._check(edge, order)
+
+    def _order(self) -> list[str]:
+        """The names of the populations."""
+        return [p.name for p in self.populations]
 
     def _check(self, edge: Edge, order: list[str]) -> None:
         """Refuse an edge that does not fit the populations, whose names are `order`."""
@@ -128,7 +132,9 @@ class Wiring:
     def bounds(self, edge: Edge) -> tuple[float, float]:
         """The lower and upper bound of the weights of an edge; a magnitude is never negative."""
         low, high = edge.bounds
-        return (max(0.0, low), high) if self.magnitude(edge) else (low, high)
+        if self.magnitude(edge):
+            low = max(0.0, low)
+        return low, high
 
     def magnitude(self, edge: Edge) -> bool:
         """Whether the weights of an edge are magnitudes.
@@ -142,7 +148,9 @@ class Wiring:
     def sign(self, edge: Edge) -> float:
         """The factor that a soma applies to the signals that arrive over an edge."""
         sign = self.population(edge.pre).sign
-        return float(sign) if sign and edge.port == "soma" else 1.0
+        if sign == 0 or edge.port != "soma":
+            return 1.0
+        return float(sign)
 
     def effect(self, edge: Edge) -> float:
         """The sign with which an edge acts on the postsynaptic potential; credit returns with it.
@@ -151,7 +159,9 @@ class Wiring:
         threshold (`AbstractNeuron.lowering`).
         """
         lowers = edge.port in self.population(edge.post).neuron.lowering
-        return -self.sign(edge) if lowers else self.sign(edge)
+        if lowers:
+            return -self.sign(edge)
+        return self.sign(edge)
 
     def spiking(self, edge: Edge) -> frozenset[str]:
         """The sides of an edge, of `pre` and `post`, whose signal is spikes: 0 at most neurons.
@@ -167,7 +177,7 @@ class Wiring:
 
     def backwards(self, edge: Edge) -> bool:
         """Whether the edge transmits the output of the last step."""
-        order = [p.name for p in self.populations]
+        order = self._order()
         return order.index(edge.pre) >= order.index(edge.post)
 
     @property

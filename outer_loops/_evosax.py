@@ -110,7 +110,7 @@ def begin(name: str, population: int, theta: Array, std: Array, key: Key) -> Any
         std: the standard deviation of the members [].
         key: the randomness of the start.
     """
-    strategy, params = _with_std(name, population, theta, std)
+    strategy, params = with_std(name, population, theta, std)
     with relaxed():
         if _by_distribution(name):
             state = strategy.init(key, theta, params)
@@ -136,7 +136,7 @@ def ask(name: str, state: Any, population: int, std: Array, key: Key) -> tuple[A
         std: the standard deviation of the members at the start [].
         key: the randomness of the generation.
     """
-    strategy, params = _with_std(name, population, state.best_solution, std)
+    strategy, params = with_std(name, population, state.best_solution, std)
     with relaxed():
         members, asked = strategy.ask(key, state, params)
     if hasattr(asked, "grad"):
@@ -161,14 +161,26 @@ def tell(
         hyper: the numbers `std` and `learning_rate`.
         key: the randomness of the update.
     """
-    strategy, params = _with_std(name, len(fitness), state.best_solution, hyper["std"])
+    strategy, params = with_std(name, len(fitness), state.best_solution, hyper["std"])
     with relaxed():
         after, _ = strategy.tell(key, members, fitness, state, params)
+    return concluded(name, state, after, hyper)
+
+
+def concluded(name: str, state: Any, after: Any, hyper: dict[str, Array]) -> tuple[Any, Array]:
+    """The results of `tell`.
+
+    Args:
+        name: the strategy.
+        state: the state before the update.
+        after: the state after the update, with a learning rate of 1.
+        hyper: the numbers `std` and `learning_rate`.
+    """
     if _by_distribution(name):
         centre = state.mean + hyper["learning_rate"] * (after.mean - state.mean)
         after = replace(after, mean=centre)
     else:
-        n_elite = max(1, int(ELITE * len(fitness)))
+        n_elite = max(1, int(ELITE * len(after.fitness)))
         best = jnp.argsort(after.fitness)[:n_elite]
         centre = jnp.mean(after.population[best], axis=0)
     return strong(_pinned(name, after, hyper["std"])), centre
@@ -232,7 +244,7 @@ def _with_defaults(name: str, population: int, n: int, dtype: Any) -> tuple[Any,
         return strategy, params
 
 
-def _with_std(name: str, population: int, theta: Array, std: Array) -> tuple[Any, Any]:
+def with_std(name: str, population: int, theta: Array, std: Array) -> tuple[Any, Any]:
     """evosax's object, and its parameters with the width `std`."""
     strategy, params = _with_defaults(name, population, theta.size, theta.dtype)
     if hasattr(params, "std_init"):

@@ -15,7 +15,7 @@ def prefixed(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
     return {f"{prefix}_{name}": value for name, value in hyper.items()}
 
 
-def own(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
+def of_inner(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
     """The numbers of the inner loop, under its own names.
 
     Args:
@@ -30,7 +30,13 @@ def own(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
 
 
 def scaled(state: Any, name: str, factor: float) -> Any:
-    """The state with one of its numbers (`hyper`) `factor` as large."""
+    """The state with one of its numbers (`hyper`) `factor` as large.
+
+    Args:
+        state: the state of an outer loop.
+        name: the name of the number in `hyper`.
+        factor: the factor.
+    """
     return replace(state, hyper={**state.hyper, name: state.hyper[name] * factor})
 
 

@@ -26,7 +26,7 @@ class Parents:
     flat [mu, n]: their thetas
     loss [mu]: the running mean over the lives of several outer steps
     count [mu]: the number of evaluations in that mean
-    key [mu, 2], form [mu, 2], size [mu], n_nodes [mu]: the facts of each (see `_trees.Facts`)
+    key [mu, 2], form [mu, 2], size [mu], n_nodes [mu]: the facts of each (see `_trees.TreeFacts`)
     """
 
     flat: Array
@@ -43,7 +43,7 @@ class Offspring:
     """The proposals of one outer step.
 
     flat [n_proposals, n]: their thetas
-    key, form, size, n_nodes: the facts of each (see `_trees.Facts`)
+    key, form, size, n_nodes: the facts of each (see `_trees.TreeFacts`)
     twin [n_proposals]: the parent that does the same; -1 where none does
     examined [n_proposals]: whether the proposal is one of those up to the last chosen one
     chosen [lambda]: the first proposals with a function that no member had before
@@ -88,7 +88,7 @@ def equal(a: Array, b: Array) -> Array:
     return jnp.all(a[:, None] == b[None, :], axis=2)
 
 
-def harder(parents: Parents, own: Array) -> Array:
+def harder(parents: Parents, losses: Array) -> Array:
     """The difference [] between the losses of the present lives and of the earlier ones.
 
     It is the median over the parents that have lived before, so that losses of different outer
@@ -96,15 +96,15 @@ def harder(parents: Parents, own: Array) -> Array:
 
     Args:
         parents: the parents, with their losses on earlier lives.
-        own: their losses on these lives [mu].
+        losses: their losses on these lives [mu].
     """
-    lived = (parents.count > 0) & (parents.loss < LARGEST) & (own < LARGEST)
-    median = jnp.nanmedian(jnp.where(lived, own - parents.loss, jnp.nan))
+    lived = (parents.count > 0) & (parents.loss < LARGEST) & (losses < LARGEST)
+    median = jnp.nanmedian(jnp.where(lived, losses - parents.loss, jnp.nan))
     return jnp.where(jnp.any(lived), median, 0.0)
 
 
 def updated(
-    where: _trees.Places, parents: Parents, own: Array, moves: Array, moved: Array
+    where: _trees.Places, parents: Parents, losses: Array, moves: Array, moved: Array
 ) -> Parents:
     """The parents after they lived once more.
 
@@ -113,12 +113,12 @@ def updated(
     Args:
         where: the places of the genes and numbers.
         parents: the parents before these lives.
-        own: the losses of the parents on these lives [mu], less `harder`.
+        losses: the losses of the parents on these lives [mu], less `harder`.
         moves: the moved parents [n_refined, n_lengths, n].
         moved: the losses of the moved parents [n_refined, n_lengths], less `harder`.
     """
     count = jnp.minimum(parents.count + 1.0, float(MEMORY))
-    loss = ((count - 1.0) * parents.loss + own) / count
+    loss = ((count - 1.0) * parents.loss + losses) / count
     flat = parents.flat
     n = len(moves)
     if n:
@@ -126,7 +126,7 @@ def updated(
         candidate = moves[jnp.arange(n), best]
         candidate_loss = jnp.min(moved, axis=1)
         valid = jax.vmap(lambda x: _trees.facts(where, x).valid)(candidate)
-        better = (candidate_loss < own[:n]) & valid
+        better = (candidate_loss < losses[:n]) & valid
         flat = flat.at[:n].set(jnp.where(better[:, None], candidate, flat[:n]))
         loss = loss.at[:n].set(jnp.where(better, candidate_loss, loss[:n]))
         count = count.at[:n].set(jnp.where(better, 1.0, count[:n]))

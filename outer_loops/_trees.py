@@ -65,7 +65,7 @@ class Places(NamedTuple):
         return np.concatenate([self.constants, self.rest])
 
 
-class Facts(NamedTuple):
+class TreeFacts(NamedTuple):
     """The facts of one member.
 
     key [2]: equal for members that do the same up to the rate
@@ -146,7 +146,7 @@ def _kind(keys: list[str], slot: str) -> str:
     return "rest"
 
 
-def facts(where: Places, flat: Array) -> Facts:
+def facts(where: Places, flat: Array) -> TreeFacts:
     """The facts of one member [n].
 
     Members do the same that have equal other numbers and equal outputs on fixed probes. Probes are
@@ -157,12 +157,12 @@ def facts(where: Places, flat: Array) -> Facts:
     one = jnp.ones(())
     if where.rule is None:
         key = _hashed(rest)
-        return Facts(key=key, form=key, size=one, n_nodes=one, valid=jnp.ones((), bool))
+        return TreeFacts(key=key, form=key, size=one, n_nodes=one, valid=jnp.ones((), bool))
     outputs, size = _outputs(where, flat)
     outputs_at_start, _ = _outputs(where, flat.at[where.constants].set(0.0))
     n_nodes = _machine.n_nodes(flat[where.code], len(where.leaves)) if where.code.size else one
     valid = jnp.isfinite(size)
-    return Facts(
+    return TreeFacts(
         key=_hashed(jnp.concatenate([outputs, rest])),
         form=_hashed(jnp.concatenate([outputs_at_start, rest])),
         size=jnp.where(valid, jnp.maximum(size, LEAST), 1.0),

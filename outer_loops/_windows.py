@@ -273,6 +273,10 @@ class AbstractPairs(AbstractDescent):
     of pair i is i n_windows / n_pairs windows short, so that early windows weigh more for the first
     n_windows steps. Where a life is not finite, its pair is left out, counted in `diverged`, and
     born anew at the next step.
+
+    Memory grows with the population, unlike in `es`: the weights and rule states of every life go
+    on from one step to the next, and so does the noise. The noise of `pes` is a sum over windows,
+    which one draw cannot give again.
     """
 
     sigma: Positive = 0.1

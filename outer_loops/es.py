@@ -1,6 +1,7 @@
 """Evolution strategies: theta's distribution moves towards members whose lives went well."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
-from outer_loops import _evosax, _restarts
+from outer_loops import _evosax, _redrawn, _restarts
 from outer_loops._descent import demand_floats
 from outer_loops._evosax import LARGEST
 from outer_loops._foreign import strong
@@ -91,6 +92,11 @@ class Es(AbstractOuterLoop):
 
     Without a healthy member only counters change.
 
+    Where members times theta exceed 2^20 numbers, SNES, Sep_CMA_ES, Open_ES and PGPE hold no
+    population: a member is drawn from its own key when it lives, and drawn again for the update.
+    Memory then does not grow with the population (`_redrawn`). All other strategies, and smaller
+    populations, are drawn and held by evosax.
+
     Raises:
         BadInput: an unknown strategy, or a theta with nothing to learn or with other numbers than
             floats.
@@ -158,18 +164,14 @@ class Es(AbstractOuterLoop):
         mean, unravel = ravel_pytree(state.theta)
         n_members = len(state.fitness)
         k_ask, k_tell = jax.random.split(key)
-        members, asked = _evosax.ask(
-            self.strategy, state.strategy, n_members, state.hyper["std"], k_ask
-        )
-        losses, metrics = problem.losses(members, batch, unravel=unravel)
+        generation = self._ask(state, n_members, k_ask)
+        losses, metrics = generation.losses(problem, batch, unravel)
         grades = graded(losses, jnp.mean(metrics["survived"], axis=1), state.worst)
-        strategy, centre = _evosax.tell(
-            self.strategy, asked, members, grades.fitness, state.hyper, k_tell
-        )
+        strategy, centre = generation.tell(grades.fitness, state.hyper, k_tell)
         if not _evosax.moves_mean(self.strategy):
             centre = mean + state.hyper["learning_rate"] * (centre - mean)
         summary = _summary(losses, grades.healthy, metrics)
-        width = _evosax.width(strategy, members)
+        width = generation.width(strategy)
         after = EsState(
             theta=unravel(centre),
             strategy=strategy,
@@ -196,6 +198,13 @@ class Es(AbstractOuterLoop):
             own_metrics["population"] = jnp.asarray(n_members)
             own_metrics["restarts"] = state.course.restarts
         return after, {**summary, **own_metrics}
+
+    def _ask(self, state: EsState, n_members: int, key: Key) -> "_Held | _redrawn.Redrawn":
+        if _redrawn.serves(self.strategy, n_members, state.course.start.size):
+            return _redrawn.ask(self.strategy, state.strategy, n_members, key)
+        std = state.hyper["std"]
+        members, asked = _evosax.ask(self.strategy, state.strategy, n_members, std, key)
+        return _Held(self.strategy, asked, members)
 
     def slower(self, state: EsState, factor: float) -> EsState:
         return scaled(state, "learning_rate", factor)
@@ -250,6 +259,33 @@ class Es(AbstractOuterLoop):
             return replace(state, **self._search(state.theta, n_members, state.hyper, key))
 
         return jax.eval_shape(fresh, state, jax.random.key(0))
+
+
+class _Held(NamedTuple):
+    """A generation that is held as a whole between its birth and its update.
+
+    name: the strategy
+    asked: its state
+    members [n_members, n]: the thetas
+    """
+
+    name: str
+    asked: Any
+    members: Array
+
+    def losses(
+        self, problem: Problem, batch: Batch, unravel: Callable[[Any], Theta]
+    ) -> tuple[Array, Metrics]:
+        """The losses of all members, and metrics. See `Problem.losses`."""
+        return problem.losses(self.members, batch, unravel=unravel)
+
+    def tell(self, fitness: Array, hyper: dict[str, Array], key: Key) -> tuple[Any, Array]:
+        """The state after the generation, and its centre [n]. See `_evosax.tell`."""
+        return _evosax.tell(self.name, self.asked, self.members, fitness, hyper, key)
+
+    def width(self, strategy: Any) -> Array:
+        """The standard deviation [] of the members, mean over theta. See `_evosax.width`."""
+        return _evosax.width(strategy, self.members)
 
 
 class Grades(NamedTuple):

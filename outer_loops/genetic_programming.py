@@ -198,10 +198,10 @@ class GeneticProgramming(AbstractOuterLoop):
         ranked = _ranked(losses, metrics)
         ranked = ranked - _selection.harder(state.parents, ranked[: self.mu])
         ends = np.cumsum([len(group) for group in groups[:-1]])
-        own, moved, new = jnp.split(ranked, ends)
+        of_parents, moved, new = jnp.split(ranked, ends)
 
         moved = moved.reshape(moves.flat.shape[:2])
-        parents = _selection.updated(where, state.parents, own, moves.flat, moved)
+        parents = _selection.updated(where, state.parents, of_parents, moves.flat, moved)
         new = new.reshape(tried.shape[:2])
         best_rate = jnp.argmin(new, axis=1)
         entrants = _selection.Entrants(

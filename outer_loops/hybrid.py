@@ -15,7 +15,7 @@ from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import plugin, spec
 from outer_loops._foreign import strong
-from outer_loops._nested import in_form, own, prefixed
+from outer_loops._nested import in_form, of_inner, prefixed
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 
@@ -76,8 +76,8 @@ class Hybrid(AbstractOuterLoop):
         self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> HybridState:
         zero = jnp.zeros((), jnp.int32)
-        hyper_then = strong(own("then", hyper))
-        first = self.first.init(problem, theta, key, own("first", hyper))
+        hyper_then = strong(of_inner("then", hyper))
+        first = self.first.init(problem, theta, key, of_inner("first", hyper))
         then = self.then.init(problem, theta, key, hyper_then)  # a place for the state to come
         return HybridState(first=first, then=then, hyper=hyper_then, step=zero, skipped=zero)
 

@@ -15,7 +15,7 @@ from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput, name_of, register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, NonNegative, plugin, spec
-from outer_loops._nested import own, prefixed
+from outer_loops._nested import of_inner, prefixed
 from outer_loops.bptt import Bptt
 
 
@@ -80,7 +80,7 @@ class MultiStart(AbstractOuterLoop):
     def init(
         self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> MultiStartState:
-        hyper_inner = own("inner", hyper)
+        hyper_inner = of_inner("inner", hyper)
         flat, unravel = ravel_pytree(theta)
 
         def start(i: Array) -> Any:

@@ -14,7 +14,7 @@ from metaplast.feedback.symmetric import Symmetric
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.networks.recurrent import Recurrent
-from metaplast.problem.meta_problem import sample_batch
+from metaplast.problem.sampling import sample_batch
 from metaplast.rules.polynomial import Polynomial
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse

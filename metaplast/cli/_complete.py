@@ -25,7 +25,10 @@ class Word(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        before = [word for word in ctx.params.get(param.name or "") or () if word != "="]
+        before = []
+        for word in ctx.params.get(param.name or "") or ():
+            if word != "=":
+                before.append(word)
         return words(before, incomplete) or [CompletionItem(incomplete, type="file")]
 
 

@@ -63,7 +63,10 @@ class Pace:
         A stage without a pace has the mean pace of the others. As many stages run at a time as now.
         """
         stages = list(self.stages.values())
-        paces = [stage.pace for stage in stages if stage.pace is not None]
+        paces = []
+        for stage in stages:
+            if stage.pace is not None:
+                paces.append(stage.pace)
         if not paces:
             return None
         mean = sum(paces) / len(paces)

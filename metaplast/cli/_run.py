@@ -6,12 +6,13 @@ from typing import Any
 import click
 
 from metaplast.cli import _progress
+from metaplast.registry import BadInput
 from metaplast.runs import lifecycle
-from metaplast.runs.lifecycle import Kind, Means, Request
+from metaplast.runs.lifecycle import Means, Request, RunKind
 
 
 def start(
-    kind: Kind[Any],
+    kind: RunKind[Any],
     request: Request,
     run_dir: Path | None,
     *,
@@ -40,8 +41,13 @@ def start(
 def resume(
     run_dir: Path, *, jobs: int | None = None, modules: tuple[str, ...] = (), quiet: bool = False
 ) -> None:
-    """Go on with a run of any kind and print its result. The arguments are as in `start`."""
+    """Go on with a run of any kind and print its result. The arguments are as in `start`.
+
+    Raises: BadInput where `jobs` is given and the kind does one row after the other.
+    """
     kind = lifecycle.kind_of(run_dir)
+    if jobs is not None and not kind.rows_at_a_time:
+        raise BadInput(f"--jobs with {kind.noun}", "this option with training runs", "leave it out")
     with _progress.progress(quiet, kind.counted) as show:
         lifecycle.resume(run_dir, Means(show, show.say, jobs, modules))
     click.echo(kind.render(run_dir))

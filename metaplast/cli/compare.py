@@ -2,18 +2,17 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaplast.cli import _setup
+from metaplast.cli import _options, _setup
 from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
 
-OF_LOOPS = ("--loops", "--run-dir", "--config-dir", "--json", "--quiet")
-"""Options of a comparison of outer loops."""
-OF_RUNS = ("--row", "--against", "--out")
-"""Options of a comparison of finished runs."""
+if TYPE_CHECKING:
+    from metaplast.runs.lifecycle import RunKind
 
 _WORD = re.compile(r"[\w.-]+=")
 
@@ -30,22 +29,20 @@ _WORD = re.compile(r"[\w.-]+=")
     type=Given("folder"),
     help="Folder of the comparison (default: runs/<date>-compare-...).",
 )
-@click.option(
-    "--config-dir",
-    type=Given("folder"),
-    help="Your own config groups, looked up before the shipped ones.",
-)
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
+@_options.config_dir
+@_options.modules
 @click.option("--json", "as_json", is_flag=True, help="Print compare.json instead of the tables.")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@_options.quiet
 @click.option(
     "--row",
-    help="For runs: the row whose differences to the reference are shown (default: discovered).",
+    help="For training runs: the row whose differences to the reference are shown. For fits: the "
+    "row that is compared (default: discovered).",
 )
 @click.option(
-    "--against", multiple=True, metavar="NAME", help="For runs: a row that may be the reference."
+    "--against",
+    multiple=True,
+    metavar="NAME",
+    help="For training runs: a row that may be the reference.",
 )
 @click.option(
     "--out", type=Given(), help="For fits: a PNG over the one numeric setting that varies."
@@ -77,15 +74,42 @@ def command(
     exact gradient.
     Fits are laid side by side too, with one line for every setting over its seeds.
     """
-    words = [text for text in what if _WORD.match(text)]
-    others = [text for text in what if text not in words]
+    words = []
+    for text in what:
+        if _WORD.match(text):
+            words.append(text)
+    others = []
+    for text in what:
+        if text not in words:
+            others.append(text)
+    of_loops = {
+        "--loops": loops is not None,
+        "--run-dir": run_dir is not None,
+        "--config-dir": config_dir is not None,
+        "--json": as_json,
+        "--quiet": quiet,
+    }
+    of_runs = {"--row": row is not None, "--against": bool(against), "--out": out is not None}
     if not words:
-        of_loops = (loops is not None, run_dir, config_dir, as_json, quiet)
-        _refuse(OF_LOOPS, of_loops, "with words only, such as experiment=oja")
+        _refuse(_given(of_loops), "this option with words only, such as experiment=oja")
         _setup.import_plugins(modules)
-        _compare_runs([Path(text) for text in what], row or "discovered", against, out)
+        paths = []
+        for text in what:
+            paths.append(Path(text))
+        kind = _kind_of_all(paths)
+        used = [f"--{name}" for name in kind.compare_options]
+        unused = []
+        for option in _given(of_runs):
+            if option not in used:
+                unused.append(option)
+        _refuse(unused, " or ".join(used) or "no such option", f" with {kind.noun}")
+        from metaplast.runs.lifecycle import CompareOptions
+        from metaplast.settings.names import DISCOVERED
+
+        shown_row = DISCOVERED if row is None else row
+        click.echo(kind.compare(paths, CompareOptions(shown_row, against, out)))
         return
-    _refuse(OF_RUNS, (row, against, out), "with runs only")
+    _refuse(_given(of_runs), "this option with runs only")
     if others:
         raise BadInput(
             f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind"
@@ -100,24 +124,42 @@ def command(
     from metaplast.runs.config import Sources, compose
     from metaplast.runs.lifecycle import Request
 
-    only = [name.strip() for name in loops.split(",")] if loops is not None else []
+    only: list[str] = []
+    if loops is not None:
+        for name in loops.split(","):
+            only.append(name.strip())
     request = Request(compose(words, Sources(config_dir)), {"only": only})
     _run.start(KIND, request, run_dir, as_json=as_json, quiet=quiet)
 
 
-def _refuse(options: tuple[str, ...], values: tuple[object, ...], where: str) -> None:
-    """Raises: BadInput for the first option that has a value."""
-    for option, value in zip(options, values, strict=True):
-        if value:
-            raise BadInput(option, f"this option {where}", "leave it out")
+def _given(options: dict[str, bool]) -> list[str]:
+    """The options that were given."""
+    return [name for name, is_given in options.items() if is_given]
 
 
-def _compare_runs(paths: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
-    if not paths[0].is_dir():
-        from metaplast.runs.files import reader_of
+def _refuse(options: list[str], expected: str, where: str = "") -> None:
+    """Raises: BadInput for the first of some options that have no use there."""
+    if options:
+        raise BadInput(f"{options[0]}{where}", expected, "leave it out")
 
-        fix = reader_of(str(paths[0])) or f"did you mean experiment={paths[0]}?"
-        raise BadInput(f"{paths[0]}", "a run folder, or words", fix)
-    from metaplast.runs.lifecycle import CompareOptions, kind_of
 
-    click.echo(kind_of(paths[0]).compare(paths, CompareOptions(row, against, out)))
+def _kind_of_all(paths: list[Path]) -> "RunKind[Any]":
+    """The kind of several runs. Raises: BadInput for no folder, and for runs of several kinds."""
+    for path in paths:
+        if not path.is_dir():
+            from metaplast.runs.files import reader_of
+
+            fix = reader_of(str(path)) or f"did you mean experiment={path}?"
+            raise BadInput(f"{path}", "a run folder, or words", fix)
+    from metaplast.runs.lifecycle import kind_of
+
+    kind = kind_of(paths[0])
+    for path in paths:
+        other = kind_of(path)
+        if other is not kind:
+            raise BadInput(
+                f"{path} beside {paths[0]}",
+                f"runs of one kind, not {other.noun} beside {kind.noun}",
+                "compare them one by one",
+            )
+    return kind

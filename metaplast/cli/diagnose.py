@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli import _options
 from metaplast.cli._complete import Word
-from metaplast.cli._paths import Given
 
 
 @click.command("diagnose")
@@ -21,14 +21,8 @@ from metaplast.cli._paths import Given
 @click.option(
     "--json", "as_json", is_flag=True, help="Print every measurement as JSON instead of the text."
 )
-@click.option(
-    "--config-dir",
-    type=Given("folder"),
-    help="Your own config groups, looked up before the shipped ones.",
-)
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
+@_options.config_dir
+@_options.modules
 def command(
     words: tuple[str, ...],
     lives: int,

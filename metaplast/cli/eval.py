@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli import _options
 from metaplast.cli._complete import Word
 
 
@@ -25,9 +26,7 @@ from metaplast.cli._complete import Word
     metavar="NAME",
     help="Judge this row beside `discovered` (default: all).",
 )
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
+@_options.modules
 def command(
     arguments: tuple[str, ...], lives: int, rows: tuple[str, ...], modules: tuple[str, ...]
 ) -> None:

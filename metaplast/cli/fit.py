@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli import _options
 from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 
@@ -25,16 +26,10 @@ from metaplast.cli._paths import Given
 @click.option(
     "--run-dir", type=Given("folder"), help="Folder of the fit (default: runs/<date>-fit-...)."
 )
-@click.option(
-    "--config-dir",
-    type=Given("folder"),
-    help="Your own config groups, looked up before the shipped ones.",
-)
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
+@_options.config_dir
+@_options.modules
 @click.option("--json", "as_json", is_flag=True, help="Print fit.json instead of the text.")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@_options.quiet
 def command(
     words: tuple[str, ...],
     describe: bool,

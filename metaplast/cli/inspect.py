@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli import _options
 from metaplast.cli._paths import Given
 
 
@@ -23,10 +24,8 @@ from metaplast.cli._paths import Given
     show_default=True,
     help="Held-out lives per run behind the curves.",
 )
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@_options.modules
+@_options.quiet
 def command(
     run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: tuple[str, ...], quiet: bool
 ) -> None:

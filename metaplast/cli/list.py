@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from metaplast.cli import _complete
+from metaplast.cli import _complete, _options
 from metaplast.cli._paths import Given
 from metaplast.registry import KINDS, BadInput
 
@@ -19,9 +19,7 @@ SIGNALS = "signals"
 @click.command("list")
 @click.argument("kind", required=False, shell_complete=_complete.kinds)
 @click.option("--config-dir", type=Given("folder"), help="Your own config groups as well.")
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
+@_options.modules
 def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...]) -> None:
     """Print the plug-ins of a KIND with one line on each.
 
@@ -38,7 +36,9 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
     for key, (_, plural) in KINDS.items():
         kinds |= {key: key, plural: key}
     if kind is None:
-        pairs = [(plural, ", ".join(_names(key, sources))) for key, (_, plural) in KINDS.items()]
+        pairs = []
+        for name, (_, plural) in KINDS.items():
+            pairs.append((plural, ", ".join(_names(name, sources))))
         click.echo(
             listed([*pairs, (SIGNALS, "the inputs of a term of a rule: metaplast list signals")])
         )

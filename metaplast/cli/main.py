@@ -87,9 +87,13 @@ def main(arguments: list[str] | None = None) -> None:
         # is lost where it meets a callback of the garbage collector, so this block listens too. A
         # run has its own block.
         with stopping.stoppable(None, lambda: None, patience=0.0):
-            command = [word for word in words if word != "--debug"]
+            command = []
+            for word in words:
+                if word != "--debug":
+                    command.append(word)
             code = cli.main(command, prog_name="metaplast", standalone_mode=False)
     except Exception as error:
+        # `report` raises an error anew that is none of this package.
         if debug:
             raise
         code = report(error)
@@ -199,8 +203,9 @@ def _printable(text: str) -> str:
     """The text with an escape in place of every character that is not printable."""
     characters = []
     for character in text:
-        is_safe = character.isprintable()
-        characters.append(character if is_safe else character.encode("unicode_escape").decode())
+        if not character.isprintable():
+            character = character.encode("unicode_escape").decode()
+        characters.append(character)
     return "".join(characters)
 
 

@@ -4,21 +4,15 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli import _options
 from metaplast.cli._paths import Given
 
 
 @click.command("resume")
 @click.argument("run_dir", type=Given())
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    help="Rows trained at the same time (default: 2 where there are two cores and the memory for "
-    "it).",
-)
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@_options.modules
+@_options.jobs
+@_options.quiet
 def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bool) -> None:
     """Go on with a run from its newest checkpoints.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaplast.cli import _complete
+from metaplast.cli import _complete, _options
 
 if TYPE_CHECKING:
     from metaplast.reuse.node import Node
@@ -18,9 +18,7 @@ COLUMN = 15
 
 @click.command("show")
 @click.argument("rule", shell_complete=_complete.rules)
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
+@_options.modules
 def command(rule: str, modules: tuple[str, ...]) -> None:
     """Print the formula and the facts of a rule.
 
@@ -109,7 +107,9 @@ def _forms(spec: dict[str, Any]) -> list[str]:
     from metaplast.reuse.document import nested
 
     name = current_name("rule", spec["name"])
-    inner = [_forms(child) for _, child in nested(spec)]
+    inner = []
+    for _, child in nested(spec):
+        inner.append(_forms(child))
     if len(inner) == 1:
         return [name, *inner[0]]
     return [name, str(inner)] if inner else [name]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli import _options
 from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 
@@ -18,24 +19,13 @@ from metaplast.cli._paths import Given
 @click.option(
     "--config", type=Given(), help="A whole config, such as the config.yaml of another run."
 )
-@click.option(
-    "--config-dir",
-    type=Given("folder"),
-    help="Your own config groups, looked up before the shipped ones.",
-)
-@click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    help="Rows trained at the same time (default: 2 where there are two cores and the memory for "
-    "it).",
-)
+@_options.config_dir
+@_options.modules
+@_options.jobs
 @click.option(
     "--json", "as_json", is_flag=True, help="Print summary.json, or group.json of several runs."
 )
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@_options.quiet
 def command(
     words: tuple[str, ...],
     run_dir: Path | None,

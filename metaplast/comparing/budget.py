@@ -36,7 +36,7 @@ class Mark(NamedTuple):
         return self.lives if budget == "lives" else self.cpu_s
 
 
-class Course(NamedTuple):
+class BudgetedTraining(NamedTuple):
     """A whole training, which went on until every budget was spent.
 
     marks: {budget: the last theta within every fraction of it}.
@@ -74,7 +74,7 @@ def spend(
     hyper: dict[str, Array],
     limits: Mapping[str, list[float]],
     tick: Callable[[float], None] = lambda _: None,
-) -> Course:
+) -> BudgetedTraining:
     """Train until every limit is passed.
 
     A step that would pass a limit (by more than a rounding error) is not within it. CPU seconds are
@@ -104,13 +104,16 @@ def spend(
         diverged += int(metrics["diverged"])
         skipped = int(metrics["skipped"])
         for budget, amounts in limits.items():
-            passed = sum(after.spent(budget) > amount * (1 + ROUNDING) for amount in amounts)
-            marks[budget] += [now] * (passed - len(marks[budget]))
+            spent = after.spent(budget)
+            while len(marks[budget]) < len(amounts):
+                if spent <= amounts[len(marks[budget])] * (1 + ROUNDING):
+                    break
+                marks[budget].append(now)
         now = after
         tick(_share(now, limits))
-        if all(len(marks[budget]) == len(amounts) for budget, amounts in limits.items()):
+        if _is_over(marks, limits):
             break
-    return Course(
+    return BudgetedTraining(
         marks=marks,
         steps=now.steps,
         lives=now.lives,
@@ -121,9 +124,17 @@ def spend(
     )
 
 
+def _is_over(marks: Mapping[str, list[Mark]], limits: Mapping[str, list[float]]) -> bool:
+    """Whether every limit of every budget was passed."""
+    return all(len(marks[budget]) == len(amounts) for budget, amounts in limits.items())
+
+
 def _share(now: Mark, limits: Mapping[str, list[float]]) -> float:
     """The spent share of the budget that is furthest behind, at most 1."""
-    return min(min(1.0, now.spent(budget) / amounts[-1]) for budget, amounts in limits.items())
+    share = 1.0
+    for budget, amounts in limits.items():
+        share = min(share, now.spent(budget) / amounts[-1])
+    return share
 
 
 def _differ(one: Theta, other: Theta) -> bool:

@@ -11,7 +11,7 @@ import jax
 from metaplast import train
 from metaplast.comparing.budget import warm
 from metaplast.comparing.contestant import Contestant
-from metaplast.comparing.files import write_comparison
+from metaplast.comparing.files import PICTURE, write_comparison
 from metaplast.figures import loop_curves
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem import MetaProblem
@@ -21,15 +21,14 @@ from metaplast.results.loop_comparison import ContestSettings, LoopComparison
 from metaplast.results.loops import LoopRecord
 from metaplast.runs.config import Plain
 from metaplast.runs.job import Config, parse
-from metaplast.runs.lifecycle import Progress
-from metaplast.runs.stopping import stoppable
+from metaplast.runs.lifecycle import Means
 from metaplast.space import within
 from metaplast.spec import encode
 
 TUNING = 10_000  # added to the experiment's seed: the settings are tried on another seed
 
 
-class Entry(NamedTuple):
+class NamedLoop(NamedTuple):
     """An outer loop that was named.
 
     config: the problem with this loop.
@@ -63,7 +62,7 @@ def contest_config(plain: Plain) -> Config:
     return config
 
 
-def entries(config: Config, only: Sequence[str]) -> dict[str, Entry]:
+def entries(config: Config, only: Sequence[str]) -> dict[str, NamedLoop]:
     """Every outer loop that is named, with the reason where it cannot take part.
 
     Raises: BadInput of the first loop, where none can take part.
@@ -79,13 +78,13 @@ def entries(config: Config, only: Sequence[str]) -> dict[str, Entry]:
         except BadInput as error:
             errors.append(BadInput(f"{name}: {error.what}", error.expected, error.fix))
             refused = f"{error.what} - expected {error.expected}"
-        named[name] = Entry(replace(config, outer=outer), refused)
+        named[name] = NamedLoop(replace(config, outer=outer), refused)
     if errors and len(errors) == len(named):
         raise errors[0]
     return named
 
 
-def contest(run: Path, config: Config, named: dict[str, Entry], progress: Progress) -> None:
+def contest(run: Path, config: Config, named: dict[str, NamedLoop], means: Means) -> None:
     """Tune every loop, train it with every seed, write compare.json and its figure.
 
     Finished trainings are kept. A training that was interrupted begins again.
@@ -94,32 +93,31 @@ def contest(run: Path, config: Config, named: dict[str, Entry], progress: Progre
         run: the folder of the comparison.
         config: the problem, and how loops are compared on it.
         named: the outer loops.
-        progress: shows how many trainings of a loop are done.
+        means: shows how many trainings of a loop are done, and knows of signals.
     """
     jax.config.update("jax_enable_x64", config.precision == "float64")
-    with stoppable(run, lambda: None) as stop:
-        contestants: dict[str, Contestant] = {}
-        for name, entry in named.items():
-            if entry.refused:
-                continue
+    contestants: dict[str, Contestant] = {}
+    for name, entry in named.items():
+        if entry.refused:
+            continue
 
-            def tick(done: float, total: int, name: str = name) -> None:
-                progress(name, float(done), total)
-                stop.check()
+        def tick(done: float, total: int, name: str = name) -> None:
+            means.progress(name, float(done), total)
+            means.stop.check()
 
-            contestant = Contestant(run / "loops" / name, config, entry.outer, tick)
-            warm(contestant.problem, contestant.outer, config.seed + TUNING)
-            contestants[name] = contestant
-            stop.check()
+        contestant = Contestant(run / "loops" / name, config, entry.outer, tick)
+        warm(contestant.problem, contestant.outer, config.seed + TUNING)
+        contestants[name] = contestant
+        means.stop.check()
+    for contestant in contestants.values():
+        contestant.tune(config.seed + TUNING)
+    # One seed of every loop after the other: a change of the machine's load meets all of them.
+    for seed in range(config.seed, config.seed + config.compare.seeds):
         for contestant in contestants.values():
-            contestant.tune(config.seed + TUNING)
-        # One seed of every loop after the other: a change of the machine's load meets all of them.
-        for seed in range(config.seed, config.seed + config.compare.seeds):
-            for contestant in contestants.values():
-                contestant.judge(seed)
-        comparison = _comparison(config, named, contestants)
-        loop_curves.draw(comparison, run / "figures" / "loops.png")
-        write_comparison(run, comparison)
+            contestant.judge(seed)
+    comparison = _comparison(config, named, contestants)
+    loop_curves.draw(comparison, run / PICTURE)
+    write_comparison(run, comparison)
 
 
 def _check(
@@ -143,7 +141,7 @@ def _check(
 
 
 def _comparison(
-    config: Config, named: dict[str, Entry], contestants: dict[str, Contestant]
+    config: Config, named: dict[str, NamedLoop], contestants: dict[str, Contestant]
 ) -> LoopComparison:
     """The comparison of the trained loops, with the refused ones."""
     records = {}

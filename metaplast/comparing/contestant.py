@@ -92,7 +92,9 @@ class Contestant:
         The steps are equal in the logarithm.
         """
         compare = self.config.compare
-        first = {name: float(value) for name, value in self.outer.hyper().items()}
+        first = {}
+        for name, value in self.outer.hyper().items():
+            first[name] = float(value)
         free = []
         for name, value in first.items():
             if value and name.split("_")[-1] not in compare.fixed:
@@ -124,9 +126,13 @@ class Contestant:
         n_points = self.config.compare.points if judged else 1
         limits = {}
         for name, amount in budgets.items():
-            limits[name] = [amount * 2.0 ** (k - n_points + 1) for k in range(n_points)]
+            limits[name] = []
+            for k in range(n_points):
+                limits[name].append(amount * 2.0 ** (k - n_points + 1))
         types = self.outer.hyper()
-        numbers = {name: jnp.asarray(value, types[name].dtype) for name, value in hyper.items()}
+        numbers = {}
+        for name, value in hyper.items():
+            numbers[name] = jnp.asarray(value, types[name].dtype)
         ticking = lambda share: self.tick(self.done + share * len(budgets), self.total)
         course = spend(self.problem, self.outer, seed, numbers, limits, ticking)
         curve = {}
@@ -139,9 +145,9 @@ class Contestant:
                 curve[name].append(scored[mark.steps])
         heldout = {}
         if judged:
-            heldout = {
-                name: self._scored(marks[-1], "heldout") for name, marks in course.marks.items()
-            }
+            heldout = {}
+            for name, marks in course.marks.items():
+                heldout[name] = self._scored(marks[-1], "heldout")
         return LoopTraining(
             hyper=hyper,
             steps=course.steps,

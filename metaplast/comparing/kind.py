@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import jax
 
-from metaplast.comparing.contest import Entry, contest, contest_config, entries
-from metaplast.comparing.files import read_comparison
+from metaplast.comparing.contest import NamedLoop, contest, contest_config, entries
+from metaplast.comparing.files import PICTURE, read_comparison
+from metaplast.registry import BadInput
 from metaplast.results import loops
 from metaplast.results.loop_comparison import FILE, to_json
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Config, Job
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.spans import duration
 from metaplast.settings.compare import Compare
 from metaplast.settings.names import DISCOVERED
@@ -33,21 +34,25 @@ class ComparingPlan(NamedTuple):
 
     folder: Path
     config: Config
-    entries: dict[str, Entry]
+    entries: dict[str, NamedLoop]
 
 
-class Comparing(Kind[ComparingPlan]):
+class Comparing(RunKind[ComparingPlan]):
     """A comparison of outer loops.
 
     The option `only` of a request holds the names of the loops that take part; []: all.
     """
 
     marker = "compare_request.json"
+    noun = "comparisons of outer loops"
     counted = Counted("trainings", whole=False)
 
     def check(self, request: Request, path: Path | None, means: Means) -> ComparingPlan:
         config = contest_config(request.plain)
-        named = entries(config, request.options.get("only", []))
+        only = request.options.get("only", [])
+        if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
+            raise BadInput(f"only: {only!r}", "names of outer loops", "start a new comparison")
+        named = entries(config, only)
         first = next(entry for entry in named.values() if not entry.refused)
         preflight.check(Job(((DISCOVERED, first.config),)), 1)
         path = path or folder.fresh_path(f"compare-{config.experiment}", config.seed)
@@ -64,7 +69,7 @@ class Comparing(Kind[ComparingPlan]):
         means.say(f"{plan.folder}: {budget_words(compare, n_loops)}")
 
     def execute(self, plan: ComparingPlan, means: Means) -> None:
-        contest(plan.folder, plan.config, plan.entries, means.progress)
+        contest(plan.folder, plan.config, plan.entries, means)
 
     def finished(self, path: Path) -> bool:
         return (path / FILE).is_file()
@@ -73,7 +78,7 @@ class Comparing(Kind[ComparingPlan]):
         comparison = read_comparison(path)
         if as_json:
             return json.dumps(to_json(comparison))
-        files = [("json", path / FILE), ("figure", path / "figures" / "loops.png")]
+        files = [("json", path / FILE), ("figure", path / PICTURE)]
         lines = [f"{name:8} {file}" for name, file in files]
         return "\n\n".join([loops.render(comparison), "\n".join(lines)])
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast.connections._topology import Fan, Graph
+from metaplast.native import calls
 
 Of = Callable[[Array], Array]
 """A vector of one side -> its values at the synapses at hand."""
@@ -37,6 +38,10 @@ class Access(Protocol):
     @property
     def sizes(self) -> Sizes:
         """The numbers of neurons and stretches."""
+        ...
+
+    def table(self) -> np.ndarray:
+        """The synapses as the native step reads them (metaplast/native/calls.py)."""
         ...
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
@@ -73,7 +78,7 @@ def one(values: Array, neuron: Array) -> Array:
     return values.at[neuron].get(mode="clip")
 
 
-class Rows(NamedTuple):
+class MatrixRows(NamedTuple):
     """A matrix [n_post, n_pre]: the synapses of a neuron are a row (post) or a column (pre)."""
 
     n_post: int
@@ -87,6 +92,9 @@ class Rows(NamedTuple):
     @property
     def sizes(self) -> Sizes:
         return Sizes(self.n_post, self.n_pre, math.ceil(self.n_post / self._rows))
+
+    def table(self) -> np.ndarray:
+        return calls.matrix(self.n_post, self.n_pre)
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
         old = lax.dynamic_slice(weights, (FIRST, i), (self.n_post, 1))
@@ -147,6 +155,9 @@ class Lists(NamedTuple):
     def sizes(self) -> Sizes:
         n_stretches = math.ceil(self._n / min(STRETCH, self._n))
         return Sizes(len(self.fan.incoming) - 1, len(self.fan.start) - 2, n_stretches)
+
+    def table(self) -> np.ndarray:
+        return calls.graph(*self.graph, self.sizes.n_post, self.sizes.n_pre)
 
     def _span(self, i: Array) -> _Span:
         """The span around the synapses of presynaptic neuron i."""

@@ -11,6 +11,7 @@ from jax import Array
 from metaplast.connections._access import Access
 from metaplast.connections._events import Kinds, change, propagation, twin
 from metaplast.connections.base import AbstractConnection, Move, Term
+from metaplast.native import calls
 
 
 class EventDriven(AbstractConnection):
@@ -28,7 +29,7 @@ class EventDriven(AbstractConnection):
     def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
         if weights.size <= self.few:
             return self.propagate(weights, spikes)
-        return _propagation(self)(weights, spikes)
+        return _propagation(self, calls.fits(weights, spikes))(weights, spikes)
 
     def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
         by_spikes = bool(terms) and {term.sparse for term in terms} <= move.spiking
@@ -43,21 +44,26 @@ class EventDriven(AbstractConnection):
             pres.append(pre_ones if term.pre is None else term.pre)
         powers = tuple(term.power for term in terms)
         sides = tuple(term.sparse for term in terms)
-        changed = _change(self, Kinds(powers, sides), (move.low, move.high))
-        return changed(weights, move.mask * move.gate, tuple(posts), tuple(pres))
+        factor = move.mask * move.gate
+        native = calls.takes(powers) and calls.fits(weights, factor, *posts, *pres)
+        changed = _change(self, Kinds(powers, sides), (move.low, move.high), native)
+        return changed(weights, factor, tuple(posts), tuple(pres))
 
 
 @lru_cache(maxsize=64)
-def _propagation(connection: EventDriven) -> Callable[[Array, Array], Array]:
+def _propagation(connection: EventDriven, native: bool) -> Callable[[Array, Array], Array]:
     """(weights, pre) -> the drive of the postsynaptic neurons."""
-    return twin(propagation(connection.access()), connection.propagate)
+    access = connection.access()
+    fast = calls.propagation(access.table()) if native else propagation(access)
+    return twin(fast, connection.propagate)
 
 
 @lru_cache(maxsize=64)
 def _change(
-    connection: EventDriven, kinds: Kinds, bounds: tuple[float, float]
+    connection: EventDriven, kinds: Kinds, bounds: tuple[float, float], native: bool
 ) -> Callable[..., Array]:
     """(weights, factor [], posts, pres) -> weights, for terms of these kinds."""
+    access = connection.access()
 
     def plain(
         weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]
@@ -66,4 +72,6 @@ def _change(
         move = Move(factor, jnp.ones(()), *bounds)
         return AbstractConnection.changed(connection, weights, terms, move)
 
-    return twin(change(connection.access(), kinds, bounds), plain)
+    if native:
+        return twin(calls.change(access.table(), *kinds, bounds), plain)
+    return twin(change(access, kinds, bounds), plain)

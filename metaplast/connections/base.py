@@ -82,15 +82,30 @@ class AbstractConnection(ABC):
 
     @abstractmethod
     def propagate(self, weights: Array, pre: Array) -> Array:
-        """Drive of the postsynaptic neurons, sum_i w_ji x_i: [n_post]."""
+        """Drive of the postsynaptic neurons, sum_i w_ji x_i: [n_post].
+
+        Args:
+            weights: w, in the layout `shape`.
+            pre: x, the signals of the presynaptic neurons [n_pre].
+        """
 
     def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
-        """`propagate` of a signal that is 0 at most neurons."""
+        """`propagate` of a signal that is 0 at most neurons.
+
+        Args:
+            weights: in the layout `shape`.
+            spikes: the signals of the presynaptic neurons [n_pre].
+        """
         return self.propagate(weights, spikes)
 
     @abstractmethod
     def backpropagate(self, weights: Array, post: Array) -> Array:
-        """The transpose, sum_j w_ji y_j: [n_pre]."""
+        """The transpose, sum_j w_ji y_j: [n_pre].
+
+        Args:
+            weights: w, in the layout `shape`.
+            post: y, the signals of the postsynaptic neurons [n_post].
+        """
 
     @abstractmethod
     def at_post(self, values: Array) -> Array:

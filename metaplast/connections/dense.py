@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from metaplast.connections._access import Rows
+from metaplast.connections._access import MatrixRows
 from metaplast.connections._event_driven import EventDriven
 from metaplast.connections._matrix import MatrixConnection
 from metaplast.registry import register
@@ -24,6 +24,6 @@ class Dense(EventDriven, MatrixConnection):
     def fan_in(self) -> int:
         return self.n_pre
 
-    def access(self) -> Rows:
+    def access(self) -> MatrixRows:
         """By rows and columns."""
-        return Rows(self.n_post, self.n_pre)
+        return MatrixRows(self.n_post, self.n_pre)

@@ -141,7 +141,9 @@ def advise(diagnosis: Diagnosis, memory: float = 0.0) -> Advice:
     windows = ("truncated_bptt", "faster, but blind to what theta did in earlier windows")
     evolution = ("es", "needs no memory for a gradient")
     if diagnosis.n_numbers <= FORWARD_NUMBERS or not diagnosis.summable:
-        second = (windows, evolution) if diagnosis.summable else (evolution,)
+        second = (evolution,)
+        if diagnosis.summable:
+            second = (windows, evolution)
         return Advice("forward", "gradient", reason, second)
     return Advice("truncated_bptt", "gradient", reason, (forward, evolution))
 
@@ -156,7 +158,9 @@ def objection(diagnosis: Diagnosis) -> str:
 
 
 def _no_gradient(diagnosis: Diagnosis) -> str:
-    return "" if diagnosis.differentiable else "the task passes no gradient"
+    if diagnosis.differentiable:
+        return ""
+    return "the task passes no gradient"
 
 
 def _lives_blow_up(diagnosis: Diagnosis) -> str:
@@ -174,7 +178,9 @@ def _gradients_not_finite(diagnosis: Diagnosis) -> str:
 
 def _gradients_zero(diagnosis: Diagnosis) -> str:
     zero = diagnosis.here.zero
-    return f"the gradient of {zero:.0%} of lives is exactly zero" if zero >= ZERO_LIVES else ""
+    if zero >= ZERO_LIVES:
+        return f"the gradient of {zero:.0%} of lives is exactly zero"
+    return ""
 
 
 def _gradient_vanished(diagnosis: Diagnosis) -> str:
@@ -244,8 +250,13 @@ def growth_factor(diagnosis: Diagnosis) -> float:
 
     An unknown growth is 1.
     """
-    steps = [n for n, norm in diagnosis.lengths if np.isfinite(norm)]
-    return _power(diagnosis.growth * (steps[-1] - steps[0])) if steps else 1.0
+    steps = []
+    for n, norm in diagnosis.lengths:
+        if np.isfinite(norm):
+            steps.append(n)
+    if steps:
+        return _power(diagnosis.growth * (steps[-1] - steps[0]))
+    return 1.0
 
 
 def spread_factor(diagnosis: Diagnosis) -> float:
@@ -254,12 +265,19 @@ def spread_factor(diagnosis: Diagnosis) -> float:
     It is measured by the derivative and by two lives; the lesser counts. An unknown growth is 1.
     """
     both = (diagnosis.exponents.life, diagnosis.exponents.perturbed)
-    rates = [rate for rate in both if np.isfinite(rate)]
-    return _power(min(rates) * diagnosis.n_steps / 2) if rates else 1.0
+    rates = []
+    for rate in both:
+        if np.isfinite(rate):
+            rates.append(rate)
+    if rates:
+        return _power(min(rates) * diagnosis.n_steps / 2)
+    return 1.0
 
 
 def _power(exponent: float) -> float:
-    return float(np.exp(np.clip(exponent, -700.0, 700.0))) if np.isfinite(exponent) else 1.0
+    if np.isfinite(exponent):
+        return float(np.exp(np.clip(exponent, -700.0, 700.0)))
+    return 1.0
 
 
 def _praise(diagnosis: Diagnosis) -> str:
@@ -268,12 +286,18 @@ def _praise(diagnosis: Diagnosis) -> str:
         parts = ["nothing speaks against the gradient"]
     signal = diagnosis.here.per_step
     parts.append(f"its signal over {diagnosis.n_tasks} lives is {signal:.2g} times its noise")
-    return " and ".join(parts) + (", though more tasks a step would help" if signal < 1.0 else "")
+    words = " and ".join(parts)
+    if signal < 1.0:
+        words += ", though more tasks a step would help"
+    return words
 
 
 def _after_bptt(diagnosis: Diagnosis) -> tuple[tuple[str, str], ...]:
     has_ripples = diagnosis.agreement.along < LEAST_AGREEMENT
-    second = [("es", "if training stalls in ripples" if has_ripples else "as a check")]
+    case = "as a check"
+    if has_ripples:
+        case = "if training stalls in ripples"
+    second = [("es", case)]
     if diagnosis.summable and diagnosis.n_steps >= LONG_LIFE:
         second.append(("truncated_bptt", "if a step takes too long"))
     return tuple(second)
@@ -306,8 +330,12 @@ def kind_of(outer: AbstractOuterLoop) -> Kind | None:
         if isinstance(value, AbstractOuterLoop):
             kinds.add(kind_of(value))
     if kinds:
-        return kinds.pop() if len(kinds) == 1 else None
+        if len(kinds) == 1:
+            return kinds.pop()
+        return None
     name = name_of(type(outer))
     if name in GRADIENT:
         return "gradient"
-    return "evolution" if name in EVOLUTION else None
+    if name in EVOLUTION:
+        return "evolution"
+    return None

@@ -20,7 +20,8 @@ from metaplast.runs import preflight
 from metaplast.runs.config import Plain, Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
-from metaplast.runs.row_files import theta_of
+from metaplast.runs.lifecycle import CONFIG
+from metaplast.runs.row_files import is_finished, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
 from metaplast.space import SearchedProblem, encode
@@ -72,7 +73,10 @@ def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
         numbers.
     """
     run, config_words = _run_folder(words)
-    config = parse(compose(config_words, sources, run / "config.yaml" if run else None)).main
+    base = None
+    if run:
+        base = run / CONFIG
+    config = parse(compose(config_words, sources, base)).main
     jax.config.update("jax_enable_x64", config.precision == "float64")
     problem = config.meta_problem()
     thetas = {"birth": problem.init(train.stream(config.seed, "theta"))}
@@ -100,7 +104,9 @@ def std_of(config: Config) -> float:
     """
     hyper = config.outer.hyper()
     configured = hyper.get("std", hyper.get("sigma"))
-    return float(find("outer", "es")().std if configured is None else configured)
+    if configured is None:
+        configured = find("outer", "es")().std
+    return float(configured)
 
 
 class _Words(NamedTuple):
@@ -115,17 +121,26 @@ class _Words(NamedTuple):
 
 
 def _run_folder(words: Sequence[str]) -> _Words:
-    folders = [Path(word) for word in words if "=" not in word and Path(word).is_dir()]
+    folders = []
+    for word in words:
+        if "=" not in word and Path(word).is_dir():
+            folders.append(Path(word))
     if len(folders) > 1:
         raise BadInput(f"{folders[1]}, a second run", "one run folder", "diagnose them one by one")
-    if folders and not (row_folder(folders[0], DISCOVERED) / "row.json").is_file():
+    if folders and not is_finished(row_folder(folders[0], DISCOVERED)):
         raise BadInput(
             f"{folders[0]}",
             "a finished run",
             f"metaplast resume {folders[0]}, or give its config by words",
         )
-    config_words = [word for word in words if Path(word) not in folders]
-    return _Words(folders[0] if folders else None, config_words)
+    config_words = []
+    for word in words:
+        if Path(word) not in folders:
+            config_words.append(word)
+    run = None
+    if folders:
+        run = folders[0]
+    return _Words(run, config_words)
 
 
 def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
@@ -193,17 +208,27 @@ def _finite(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        items = {}
+        for key, item in value.items():
+            items[key] = _finite(item)
+        return items
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        items = []
+        for item in value:
+            items.append(_finite(item))
+        return items
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def render(report: Report) -> str:
     """The report as text: one table per theta with its advice, then the configured outer loop."""
     texts = []
     for name, (diagnosis, advice) in report.places.items():
-        theta = "theta of birth" if name == "birth" else "the theta that was found"
+        theta = "the theta that was found"
+        if name == "birth":
+            theta = "theta of birth"
         head = (
             f"at {theta}: {diagnosis.n_numbers} numbers, lives of {diagnosis.n_steps} steps, "
             f"measured on {diagnosis.here.n_lives} lives"
@@ -320,7 +345,10 @@ def _by_length(diagnosis: Diagnosis) -> Line:
     norms = []
     for n_steps, norm in diagnosis.lengths:
         lengths.append(str(n_steps))
-        norms.append("unscored" if math.isnan(norm) else measured(norm))
+        if math.isnan(norm):
+            norms.append("unscored")
+        else:
+            norms.append(measured(norm))
     return (
         f"gradient norm, {', '.join(lengths)} steps",
         ", ".join(norms),

@@ -73,14 +73,19 @@ def exponents(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps:
     # [n_lives, n_steps, 3]
     growths = np.asarray(_growths(lifetime, theta, batch, key, n_steps), np.float64)
     late = growths[:, int(SETTLING * n_steps) :]
-    healthy = np.isfinite(late).all(axis=(1, 2)) if late.size else np.zeros(len(growths), bool)
+    healthy = np.zeros(len(growths), bool)
+    if late.size:
+        healthy = np.isfinite(late).all(axis=(1, 2))
     if not healthy.any():
         return Exponents(np.nan, np.nan, np.nan, np.nan, 0)
     late = late[healthy]
     rates = np.log(np.maximum(late, GONE)).mean(axis=(0, 1))
+    network = np.nan
+    if late[:, :, 1].any():
+        network = float(rates[1])
     return Exponents(
         life=float(rates[0]),
-        network=float(rates[1]) if late[:, :, 1].any() else np.nan,
+        network=network,
         perturbed=float(rates[2]),
         spreading=float(np.mean(late[:, :, 2] > 1.0)),
         n_lives=int(healthy.sum()),

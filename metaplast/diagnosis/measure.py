@@ -205,7 +205,9 @@ def _gradients_at(
     if not searched.lifetime.task.shape().differentiable:
         return _Gradients([np.full((leading(batch.keys), size), np.nan)], ())
     cuts = cut_lengths(searched.problem)
-    by_z = [_as_float64(gradients(searched, z, batch, cuts)) for z in zs]
+    by_z = []
+    for z in zs:
+        by_z.append(_as_float64(gradients(searched, z, batch, cuts)))
     first_losses, first_gradients = by_z[0]
     lengths = []
     for i, n_steps in enumerate(cuts):
@@ -217,8 +219,10 @@ def _gradients_at(
 def longest(problem: MetaProblem) -> MetaProblem:
     """The problem with lives of one length: the longest that training has."""
     length = problem.lengths()[-1]
-    whole = length == problem.lifetime.task.shape().n_steps
-    return replace(problem, unroll=0 if whole else length, curriculum=())
+    unroll = length
+    if length == problem.lifetime.task.shape().n_steps:
+        unroll = 0  # the whole life
+    return replace(problem, unroll=unroll, curriculum=())
 
 
 @partial(jax.jit, static_argnames=("seen", "cuts"))
@@ -348,7 +352,9 @@ def _cosine(one: np.ndarray, other: np.ndarray) -> float:
     """The cosine of two vectors. Only elements that are finite in both count."""
     both = np.isfinite(one) & np.isfinite(other)
     size = np.sqrt(np.sum(one[both] ** 2) * np.sum(other[both] ** 2))
-    return float(np.sum(one[both] * other[both]) / size) if size > 0 else np.nan
+    if size > 0:
+        return float(np.sum(one[both] * other[both]) / size)
+    return np.nan
 
 
 def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
@@ -366,7 +372,9 @@ def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
     odd = (above - below)[finite]
     even = (above + below)[finite]
     total = np.sum(odd**2) + np.sum(even**2)
-    return float(np.sum(odd**2) / total) if total > 0 else np.nan
+    if total > 0:
+        return float(np.sum(odd**2) / total)
+    return np.nan
 
 
 def cut_lengths(problem: Problem) -> tuple[int, ...]:
@@ -375,7 +383,9 @@ def cut_lengths(problem: Problem) -> tuple[int, ...]:
     An objective that judges a life as a whole has one length: all steps.
     """
     n_steps = problem.shape().n_steps
-    parts = (1,) if "final_weights" in problem.objective.needs else (8, 4, 2, 1)
+    parts = (8, 4, 2, 1)
+    if "final_weights" in problem.objective.needs:
+        parts = (1,)
     return tuple(sorted({max(1, n_steps // part) for part in parts}))
 
 
@@ -400,7 +410,9 @@ def slope(lengths: tuple[tuple[int, float], ...]) -> float:
 def _mean(values: np.ndarray) -> float:
     """The mean of the finite values; NaN where there are none."""
     finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else np.nan
+    if len(finite):
+        return float(finite.mean())
+    return np.nan
 
 
 def _as_float64(values: Any) -> Any:

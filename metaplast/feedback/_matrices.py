@@ -18,18 +18,24 @@ def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
 
     Returns:
         {edge: B in the layout of its connection}; backward edges have none.
+
+    Args:
+        wiring: the graph.
+        key: the key of the draw.
+        gain: the scale of B.
     """
     edges = [e for e in wiring.edges if not wiring.backwards(e)]
-    n_weights = sum(math.prod(e.connection.shape) for e in edges)
-    flat = jax.random.normal(key, (n_weights,))
+    sizes = [math.prod(edge.connection.shape) for edge in edges]
+    flat = jax.random.normal(key, (sum(sizes),))
     back = {}
     start = 0
-    for edge in edges:
-        size = math.prod(edge.connection.shape)
+    for edge, size in zip(edges, sizes, strict=True):
         mask = edge.connection.mask()
         scale = gain / math.sqrt(edge.connection.fan_in)
         drawn = scale * flat[start : start + size].reshape(edge.connection.shape)
-        back[edge.name] = drawn * mask if mask.ndim else drawn
+        if mask.ndim:
+            drawn = drawn * mask
+        back[edge.name] = drawn
         start += size
     return back
 
@@ -41,10 +47,16 @@ def from_output(wiring: Wiring, key: Key, gain: float) -> Matrices:
 
     Returns:
         {population: B [n, n_out]}.
+
+    Args:
+        wiring: the graph.
+        key: the key of the draw.
+        gain: the scale of B.
     """
     n_out = wiring.output.n
     below = [p for p in wiring.populations if p != wiring.output]
-    flat = gain / math.sqrt(n_out) * jax.random.normal(key, (sum(p.n for p in below), n_out))
+    n_below = sum(p.n for p in below)
+    flat = gain / math.sqrt(n_out) * jax.random.normal(key, (n_below, n_out))
     back = {}
     start = 0
     for population in below:

@@ -27,11 +27,22 @@ class AbstractFeedback(ABC):
 
     @abstractmethod
     def init(self, key: Key, wiring: Wiring) -> Theta:
-        """Learned parameters; {} where there are none."""
+        """Learned parameters; {} where there are none.
+
+        Args:
+            key: the key of the draw.
+            wiring: the graph.
+        """
 
     @abstractmethod
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
-        """State of one life; a fixed random matrix is drawn here, so every life has its own."""
+        """State of one life; a fixed random matrix is drawn here, so every life has its own.
+
+        Args:
+            theta: learned parameters.
+            wiring: the graph.
+            key: the key of the life's feedback.
+        """
 
     @abstractmethod
     def step(

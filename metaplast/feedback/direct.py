@@ -1,16 +1,16 @@
 """Direct feedback alignment: the output's error reaches every population at once."""
 
-from metaplast.feedback._matrices import from_output, jump
-from metaplast.feedback.base import AbstractFeedback, credit
+from jax import Array
+
+from metaplast.feedback._from_output import FromOutput
 from metaplast.registry import register
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
-from metaplast.spec import NonNegative, spec
-from metaplast.wiring import Wiring
+from metaplast.signals import Feedback, NeuronView
+from metaplast.spec import spec
 
 
 @register("feedback", "direct")
 @spec
-class Direct(AbstractFeedback):
+class Direct(FromOutput):
     """The error of the output reaches every population at once, through fixed random matrices.
 
         e_output = error * f'(u_output)
@@ -28,24 +28,5 @@ class Direct(AbstractFeedback):
     Source: Nokland 2016.
     """
 
-    gain: NonNegative = 1.0
-
-    def init(self, key: Key, wiring: Wiring) -> Theta:
-        return {}
-
-    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
-        return {"back": from_output(wiring, key, self.gain)}
-
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        output = wiring.output.name
-        e = feedback.error * views[output].gain
-        return state, credit({output: feedback.error, **jump(state["back"], e)}, views, feedback)
+    def sent(self, output: NeuronView, feedback: Feedback) -> Array:
+        return feedback.error * output.gain

@@ -1,18 +1,17 @@
 """Direct feedback of nothing but the sign of each output's error."""
 
 import jax.numpy as jnp
+from jax import Array
 
-from metaplast.feedback._matrices import from_output, jump
-from metaplast.feedback.base import AbstractFeedback, credit
+from metaplast.feedback._from_output import FromOutput
 from metaplast.registry import register
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
-from metaplast.spec import NonNegative, spec
-from metaplast.wiring import Wiring
+from metaplast.signals import Feedback, NeuronView
+from metaplast.spec import spec
 
 
 @register("feedback", "direct_sign")
 @spec
-class DirectSign(AbstractFeedback):
+class DirectSign(FromOutput):
     """The sign of the output's error reaches every population at once, through random matrices.
 
         e_output = error * f'(u_output)
@@ -31,25 +30,5 @@ class DirectSign(AbstractFeedback):
     Source: Nokland 2016; Frenkel, Lefebvre & Bol 2021 (sDFA).
     """
 
-    gain: NonNegative = 1.0
-
-    def init(self, key: Key, wiring: Wiring) -> Theta:
-        return {}
-
-    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
-        return {"back": from_output(wiring, key, self.gain)}
-
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        output = wiring.output.name
-        e = feedback.error * views[output].gain
-        signals = {output: feedback.error, **jump(state["back"], jnp.sign(e))}
-        return state, credit(signals, views, feedback)
+    def sent(self, output: NeuronView, feedback: Feedback) -> Array:
+        return jnp.sign(feedback.error * output.gain)

@@ -46,7 +46,9 @@ class Learned(AbstractFeedback):
     learn: bool = False
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
-        return {"log_rate": jnp.zeros(()), "log_decay": jnp.zeros(())} if self.learn else {}
+        if not self.learn:
+            return {}
+        return {"log_rate": jnp.zeros(()), "log_decay": jnp.zeros(())}
 
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
         return {"back": along_edges(wiring, key, self.gain)}

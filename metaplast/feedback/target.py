@@ -2,17 +2,17 @@
 
 from typing import ClassVar
 
-from metaplast.feedback._matrices import from_output, jump
-from metaplast.feedback.base import AbstractFeedback, credit
+from jax import Array
+
+from metaplast.feedback._from_output import FromOutput
 from metaplast.registry import register
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
-from metaplast.spec import NonNegative, spec
-from metaplast.wiring import Wiring
+from metaplast.signals import Feedback, NeuronView
+from metaplast.spec import spec
 
 
 @register("feedback", "target")
 @spec
-class Target(AbstractFeedback):
+class Target(FromOutput):
     """The target reaches every hidden population at once, through random matrices.
 
         e_output = error * f'(u_output)
@@ -36,23 +36,5 @@ class Target(AbstractFeedback):
 
     needs: ClassVar[frozenset[str]] = frozenset({"error", "target"})
 
-    gain: NonNegative = 1.0
-
-    def init(self, key: Key, wiring: Wiring) -> Theta:
-        return {}
-
-    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
-        return {"back": from_output(wiring, key, self.gain)}
-
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        signals = {wiring.output.name: feedback.error, **jump(state["back"], -feedback.target)}
-        return state, credit(signals, views, feedback)
+    def sent(self, output: NeuronView, feedback: Feedback) -> Array:
+        return -feedback.target

@@ -26,7 +26,9 @@ def draw(points: Mapping[str, Points], setting: str, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     for (name, pairs), colour in zip(points.items(), (OURS, *PALETTE), strict=False):
         _line(left, pairs, colour, name)
-        unexplained = [(at, max(1.0 - value, LEAST)) for at, value in pairs]
+        unexplained = []
+        for at, value in pairs:
+            unexplained.append((at, max(1.0 - value, LEAST)))
         _line(right, unexplained, colour, name)
     left.set_ylabel("held-out sessions")
     right.set_ylabel("1 - R2 (at least 1e-8)")
@@ -42,7 +44,10 @@ def _line(axes: Any, pairs: Points, colour: str, name: str) -> None:
     settings = sorted({at for at, _ in pairs})
     means = []
     for setting in settings:
-        values = [value for at, value in pairs if at == setting]
+        values = []
+        for at, value in pairs:
+            if at == setting:
+                values.append(value)
         means.append(float(np.mean(values)))
     axes.plot(settings, means, "-", color=colour, lw=1.6, label=name)
     every_setting, every_value = zip(*pairs, strict=True)

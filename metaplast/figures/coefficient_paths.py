@@ -75,7 +75,9 @@ def draw(panels: Mapping[str, Sequence[Course]], label: str, path: Path) -> None
         for course in seeds:
             for name in sorted(course, key=lambda name: name in colours):
                 steps = np.arange(1, len(course[name]) + 1)
-                width = 1.4 if name in colours else 0.7
+                width = 0.7
+                if name in colours:
+                    width = 1.4
                 axes.plot(steps, course[name], color=colours.get(name, FAINT), lw=width)
         axes.set_title(entry, fontsize=9)
         axes.set_xlabel("outer step", fontsize=8)
@@ -117,7 +119,10 @@ def _by_name(panels: Mapping[str, Sequence[Plain]]) -> dict[str, list[Plain]]:
     for name in names:
         turned[name] = []
         for i in range(n_seeds):
-            courses = {entry: seeds[i] for entry, seeds in panels.items() if name in seeds[i]}
+            courses = {}
+            for entry, seeds in panels.items():
+                if name in seeds[i]:
+                    courses[entry] = seeds[i]
             turned[name].append({entry: course[name] for entry, course in courses.items()})
     return turned
 
@@ -132,5 +137,7 @@ def _figure(
     alt = (
         f"{label} at every outer step in {', '.join(panels)}. Ends of seed {seeds[0]}: {ends(last)}"
     )
-    several = f", one line per seed ({len(seeds)})." if len(seeds) > 1 else "."
+    several = "."
+    if len(seeds) > 1:
+        several = f", one line per seed ({len(seeds)})."
     return Figure(path, alt, f"{label.capitalize()} after each outer step{several}")

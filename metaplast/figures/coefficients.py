@@ -1,6 +1,7 @@
 """The figure of coefficients: a grid of one rule's terms, or means with intervals over seeds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from metaplast.figures import coefficient_intervals
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section, Table
 from metaplast.figures.style import plt, save
 from metaplast.results.coefficients import Numbers, acting, over_seeds
-from metaplast.results.numbers import interval, json_estimate, number
+from metaplast.results.numbers import interval, number, rounded
 from metaplast.results.statistics import Estimate
 
 Panels = Mapping[str, Mapping[str, Estimate]]  # slot or edge -> number -> estimate over seeds
@@ -17,7 +18,9 @@ Panels = Mapping[str, Mapping[str, Estimate]]  # slot or edge -> number -> estim
 
 def of_rules(shown: RulesShown) -> PagePart | None:
     """The coefficients and the learnt constants of the rules; None where there are neither."""
-    numbers = [acting(file.document, file.tensors) for file in shown.files]
+    numbers = []
+    for file in shown.files:
+        numbers.append(acting(file.document, file.tensors))
     first = numbers[0]
     if not any(first.terms.values()) and not any(first.constants.values()):
         return None
@@ -35,8 +38,14 @@ def part(terms: Sequence[Numbers], constants: Sequence[Numbers], folder: Path) -
         folder: of the picture.
     """
     n = len(terms)
-    mean = {entry: values for entry, values in over_seeds(terms).items() if values}
-    learnt = {entry: values for entry, values in over_seeds(constants).items() if values}
+    mean = {}
+    for entry, values in over_seeds(terms).items():
+        if values:
+            mean[entry] = values
+    learnt = {}
+    for entry, values in over_seeds(constants).items():
+        if values:
+            learnt[entry] = values
     pictures: list[Figure] = []
     tables = []
     if mean:
@@ -44,7 +53,9 @@ def part(terms: Sequence[Numbers], constants: Sequence[Numbers], folder: Path) -
         tables.append(_table("Coefficients, before the rate", mean, n))
     if learnt:
         tables.append(_table("Learnt constants, as they act", learnt, n))
-    paragraphs = [_words(n)] if mean or learnt else []
+    paragraphs = []
+    if mean or learnt:
+        paragraphs = [_words(n)]
     section = Section("Coefficients", paragraphs, figures=pictures, tables=tables)
     plain = {"seeds": n, "terms": _plain(mean), "constants": _plain(learnt)}
     return PagePart(section, plain)
@@ -65,7 +76,9 @@ def draw(terms: Mapping[str, Mapping[str, float]], path: Path) -> None:
     style = {"ha": "center", "va": "center", "fontsize": 8}
     for (i, j), value in np.ndenumerate(grid):
         if np.isfinite(value):
-            colour = "white" if abs(value) > 0.6 * limit else "black"
+            colour = "black"
+            if abs(value) > 0.6 * limit:
+                colour = "white"
             axes.text(j, i, f"{value:.3g}", color=colour, **style)
     axes.set_xticks(range(len(columns)), columns, rotation=20, ha="right", fontsize=8)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
@@ -115,7 +128,9 @@ def _table(caption: str, panels: Panels, n: int) -> Table:
     names = list(dict.fromkeys(name for values in panels.values() for name in values))
     rows = []
     for name in names:
-        cells = [_cell(values.get(name), n) for values in panels.values()]
+        cells = []
+        for values in panels.values():
+            cells.append(_cell(values.get(name), n))
         rows.append((name, *cells))
     return Table(caption, ("", *panels), rows)
 
@@ -124,11 +139,15 @@ def _cell(estimate: Estimate | None, n: int) -> str:
     if estimate is None:
         return ""
     mean = number(estimate.mean, ".3g")
-    return f"{mean} {interval([estimate.low, estimate.high], '.3g')}" if n > 1 else mean
+    if n > 1:
+        return f"{mean} {interval([estimate.low, estimate.high], '.3g')}"
+    return mean
 
 
 def _plain(panels: Panels) -> dict[str, dict[str, object]]:
     plain: dict[str, dict[str, object]] = {}
     for entry, values in panels.items():
-        plain[entry] = {name: json_estimate(estimate) for name, estimate in values.items()}
+        plain[entry] = {}
+        for name, estimate in values.items():
+            plain[entry][name] = asdict(rounded(estimate))
     return plain

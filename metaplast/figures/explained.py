@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from metaplast.figures.style import OTHERS, OURS, plt, save
+from metaplast.results.numbers import RoundedEstimate
 
 
-def draw(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str, of: str) -> None:
+def draw(rows: Mapping[str, Mapping[str, RoundedEstimate]], path: Path, main: str, of: str) -> None:
     """Draw one panel per null: deviance explained on held-out values, with 95 % intervals.
 
     Args:
-        rows: {row: {null: {mean, ci95}}}, of every fitted row and every other null.
+        rows: {row: {null: share of its deviance}}, of every fitted row and every other null.
         path: of the picture.
         main: the row in blue.
         of: the held-out values in words.
@@ -25,13 +25,14 @@ def draw(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str, of: str) 
     panels = np.atleast_1d(grid)
     for axes, null in zip(panels, nulls, strict=True):
         for y, name in enumerate(reversed(names)):
-            value = rows[name][null]
-            if value["mean"] is None:
+            share = rows[name][null]
+            if share.mean is None:
                 continue
             colour = OURS if name == main else OTHERS
-            if value["ci95"][0] is not None:
-                axes.plot(value["ci95"], [y, y], color=colour, lw=3, solid_capstyle="round")
-            axes.plot(value["mean"], y, "o", color=colour, ms=6)
+            if share.ci95.low is not None:
+                bounds = np.asarray(share.ci95, float)
+                axes.plot(bounds, [y, y], color=colour, lw=3, solid_capstyle="round")
+            axes.plot(share.mean, y, "o", color=colour, ms=6)
         axes.axvline(0.0, color="black", lw=0.8)
         axes.set_title(f"against {null}", fontsize=10)
         axes.grid(axis="x", alpha=0.3)

@@ -2,30 +2,40 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from metaplast.figures.style import OURS, TRUE, plt, save
+from metaplast.results.numbers import Bounds
 
 MOST = 40  # numbers in one picture
 
 
 def draw(
-    fitted: Mapping[str, float], interval: Mapping[str, Any], true: Mapping[str, float], path: Path
+    fitted: Mapping[str, float],
+    bounds: Mapping[str, Bounds],
+    true: Mapping[str, float],
+    path: Path,
 ) -> None:
     """Draw the numbers of the fitted rule with their 95 % intervals, at most 40 of them.
 
     Args:
         fitted: {number: value}, in the order of the picture.
-        interval: {number: [low, high]}, null where there is none.
+        bounds: {number: its interval}; a number without an interval may be missing.
         true: {number: true value}; empty where the truth is unknown.
         path: of the picture.
     """
-    names = list(dict.fromkeys([*fitted, *(name for name, value in true.items() if value)]))[:MOST]
+    names = list(fitted)
+    for name, value in true.items():
+        if value and name not in fitted:
+            names.append(name)
+    names = names[:MOST]
     figure, axes = plt.subplots(figsize=(7, 0.32 * len(names) + 1.3), layout="constrained")
     style = {"color": TRUE, "ms": 16, "mew": 2.5}
     for y, name in enumerate(reversed(names)):
-        if name in interval and interval[name][0] is not None:
-            axes.plot(interval[name], [y, y], color=OURS, lw=3, solid_capstyle="round")
+        if name in bounds and bounds[name].low is not None:
+            ends = np.asarray(bounds[name], float)
+            axes.plot(ends, [y, y], color=OURS, lw=3, solid_capstyle="round")
         if name in fitted:
             label = "fitted" if y == 0 else None
             axes.plot(fitted[name], y, "o", color=OURS, ms=6, label=label)

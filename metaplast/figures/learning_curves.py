@@ -42,7 +42,9 @@ class Facts(NamedTuple):
     @property
     def over(self) -> str:
         """The lives in words."""
-        several = f" in each of {self.n_runs} runs" if self.n_runs > 1 else ""
+        several = ""
+        if self.n_runs > 1:
+            several = f" in each of {self.n_runs} runs"
         return f"{self.n_lives} held-out lives{several}"
 
 
@@ -62,9 +64,9 @@ def part(
         folder: of the pictures.
         ours: the names of the rows with a thick line; the first is blue.
     """
-    pictures = [
-        _figure(metric, rows, phases, facts, folder, ours) for metric, rows in bands.items()
-    ]
+    pictures = []
+    for metric, rows in bands.items():
+        pictures.append(_figure(metric, rows, phases, facts, folder, ours))
     words = (
         "Every step is scored before the change of weight it gives rise to, so within a plastic "
         "phase the curve is the score as a function of the number of steps learned from so far."
@@ -80,13 +82,11 @@ def part(
     for metric, rows in bands.items():
         numbers[metric] = {}
         for row, band in rows.items():
-            fields = band._asdict().items()
-            numbers[metric][row] = {field: json_list(values) for field, values in fields}
-    plain = {
-        **facts._asdict(),
-        "phases": [{"steps": length, "plastic": plastic} for length, plastic in phases],
-        "bands": numbers,
-    }
+            numbers[metric][row] = {}
+            for field, values in band._asdict().items():
+                numbers[metric][row][field] = json_list(values)
+    lengths = [{"steps": length, "plastic": plastic} for length, plastic in phases]
+    plain = {**facts._asdict(), "phases": lengths, "bands": numbers}
     return PagePart(Section("Learning within a life", paragraphs, figures=pictures), plain)
 
 
@@ -128,8 +128,12 @@ def draw(
     for name in sorted(bands, key=lambda name: name in ours):  # our rows lie on top
         band = bands[name]
         colour = styles[name]["color"]
-        alpha = 0.22 if name in ours else 0.12
-        width = 2.4 if name in ours else 1.3
+        alpha = 0.12
+        if name in ours:
+            alpha = 0.22
+        width = 1.3
+        if name in ours:
+            width = 2.4
         axes.fill_between(steps, band.low, band.high, color=colour, alpha=alpha, lw=0)
         style = styles[name]
         axes.plot(steps, band.mean, lw=width, label=name, color=colour, ls=style["ls"])
@@ -147,7 +151,8 @@ def _wants_logarithm(bands: Mapping[str, Band]) -> bool:
     """Whether all bounds are positive and the means span more than a factor of 30."""
     low = np.concatenate([band.low for band in bands.values()])
     low = low[np.isfinite(low)]
-    means = np.concatenate([band.mean[np.isfinite(band.mean)] for band in bands.values()])
+    means = np.concatenate([band.mean for band in bands.values()])
+    means = means[np.isfinite(means)]
     return bool(low.size and low.min() > 0 and means.max() > 30 * means.min())
 
 
@@ -176,7 +181,9 @@ def _shade(axes: Any, phases: Phases) -> None:
     for length, plastic in phases:
         if plastic:
             axes.axvspan(start, start + length, color="#f3ecd8", lw=0, zorder=0)
-        word = "plastic" if plastic else "frozen"
+        word = "frozen"
+        if plastic:
+            word = "plastic"
         middle = start + length / 2
         axes.text(middle, 1.01, word, transform=axes.get_xaxis_transform(), **style)
         start += length

@@ -15,7 +15,9 @@ def of_rules(shown: RulesShown) -> PagePart | None:
     """The leaves of the first rule file; None where every rule is a list of terms."""
     file = shown.files[0]
     leaves = coefficients.leaves(file.document, file.tensors)
-    return part(leaves, shown.folder) if leaves else None
+    if leaves:
+        return part(leaves, shown.folder)
+    return None
 
 
 def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
@@ -30,7 +32,9 @@ def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
         rms = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
         least = float(values.min())
         largest = float(values.max())
-        sizes = [number(value, ".3g") for value in (rms, least, largest)]
+        sizes = []
+        for value in (rms, least, largest):
+            sizes.append(number(value, ".3g"))
         rows.append((name, shape, str(values.size), *sizes))
         described.append(f"{name} {values.size} numbers, rms {sizes[0]}")
         plain[name] = {

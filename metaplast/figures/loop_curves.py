@@ -51,20 +51,17 @@ def draw(comparison: LoopComparison, path: Path) -> None:
 
 
 def _line(axes: Any, points: Sequence[CurvePoint], budget: str, colour: str, name: str) -> None:
-    x = np.array([max(point.spent(budget), 1e-9) for point in points])
-    mean = _floats([point.mean for point in points])
-    low = _floats([point.ci95.low for point in points])
-    high = _floats([point.ci95.high for point in points])
-    moved = np.array([point.lives > 0 for point in points])
+    marks = []
+    for point in points:
+        marks.append((point.lives, point.spent(budget), point.mean, *point.ci95))
+    lives, spent, mean, low, high = np.array(marks, float).T  # None becomes NaN
+    x = np.maximum(spent, 1e-9)
+    moved = lives > 0
     axes.fill_between(x[moved], low[moved], high[moved], color=colour, alpha=0.15, lw=0)
     axes.plot(x[moved], mean[moved], "o-", ms=3, color=colour, lw=1.6, label=name)
     broken = moved & np.isnan(mean)
     top = np.ones(broken.sum())
     axes.plot(x[broken], top, "x", color=colour, transform=axes.get_xaxis_transform())
-
-
-def _floats(values: list[float | None]) -> np.ndarray:
-    return np.array([np.nan if value is None else value for value in values], float)
 
 
 def _any_spent(entered: Mapping[str, EnteredLoop], budget: str) -> bool:
@@ -80,7 +77,9 @@ def _set_logarithmic_range(axes: Any, entered: Mapping[str, EnteredLoop]) -> Non
     means = []
     for loop in entered.values():
         for points in loop.curves.values():
-            means += [point.mean for point in points if point.mean]
+            for point in points:
+                if point.mean:
+                    means.append(point.mean)
     axes.set_yscale("log")
     axes.set_ylim(min(means, default=0.5) / 2, 2 * max(means, default=0.5))
 

@@ -24,13 +24,20 @@ def draw(
         labels: {row: label}. A row under another label than its name is drawn hollow.
     """
     labels = labels or {}
-    finite = [score for score in row_scores if score.mean is not None]
+    finite = []
+    for score in row_scores:
+        if score.mean is not None:
+            finite.append(score)
     figure, axes = plt.subplots(figsize=(7, 0.45 * len(finite) + 1.2), layout="constrained")
     ticks = []
     for y, score in enumerate(reversed(finite)):
         label = labels.get(score.name, score.name)
-        colour = OURS if score.name in ours else OTHERS
-        face = colour if label == score.name else "white"
+        colour = OTHERS
+        if score.name in ours:
+            colour = OURS
+        face = "white"
+        if label == score.name:
+            face = colour
         bounds = np.asarray(score.ci95, float)  # None becomes NaN, which is not drawn
         axes.plot(bounds, [y, y], color=colour, lw=3, solid_capstyle="round")
         axes.plot(np.asarray(score.mean, float), y, "o", color=colour, ms=7, mfc=face)

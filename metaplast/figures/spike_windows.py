@@ -22,7 +22,9 @@ def of_rules(shown: RulesShown) -> PagePart | None:
         of_rule = spike_window(rule)
         if of_rule is not None:
             windows[entry] = of_rule
-    return part(windows, shown.folder) if windows else None
+    if windows:
+        return part(windows, shown.folder)
+    return None
 
 
 def part(windows: Mapping[str, SpikeWindow], folder: Path) -> PagePart:
@@ -72,7 +74,9 @@ def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
         axes.fill_between(lags, low, high, color=OURS, alpha=0.25, lw=0, label="95 % interval")
     colours = itertools.cycle((OURS, TRUE, *PALETTE))
     for (name, (lags, change)), colour in zip(curves.items(), colours, strict=False):
-        dashes = "-" if colour == OURS else "--"
+        dashes = "--"
+        if colour == OURS:
+            dashes = "-"
         axes.plot(lags, change, lw=1.6, color=colour, ls=dashes, label=name)
     axes.axhline(0.0, color="black", lw=0.8)
     axes.axvline(0.0, color="black", lw=0.8)

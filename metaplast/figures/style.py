@@ -30,7 +30,10 @@ def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str,
         ours: the rows of the searched rule; the first of them is drawn in blue.
     """
     styles: dict[str, dict[str, Any]] = {ours[0]: {"color": OURS, "ls": DASHES[0]}}
-    others = [name for name in names if name != ours[0]]
+    others = []
+    for name in names:
+        if name != ours[0]:
+            others.append(name)
     for index, name in enumerate(others):
         turn = index // len(PALETTE)
         styles[name] = {

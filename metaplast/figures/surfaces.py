@@ -25,7 +25,9 @@ _CAPTION = (
 
 def of_rules(shown: RulesShown) -> PagePart:
     """The surfaces of every rule of the first file."""
-    by_entry = {entry: surfaces.surfaces(rule) for entry, rule in shown.rules.items()}
+    by_entry = {}
+    for entry, rule in shown.rules.items():
+        by_entry[entry] = surfaces.surfaces(rule)
     return part(by_entry, shown.whose, shown.folder)
 
 
@@ -37,7 +39,10 @@ def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) ->
         whose: a sentence that says whose rule is drawn, where there are several.
         folder: of the picture.
     """
-    drawn = {entry: list(each) for entry, each in by_entry.items() if each}
+    drawn = {}
+    for entry, each in by_entry.items():
+        if each:
+            drawn[entry] = list(each)
     if not drawn:
         words = "The rule reads fewer than two signals: no surface."
         return PagePart(Section(_TITLE, [words]), {})

@@ -28,11 +28,14 @@ def draw(
     for name, values in losses.items():
         if not values:
             continue
-        width = max(1, len(values) // 20)
-        windows = np.lib.stride_tricks.sliding_window_view(np.asarray(values), width)
+        n_smooth = max(1, len(values) // 20)
+        windows = np.lib.stride_tricks.sliding_window_view(np.asarray(values), n_smooth)
         smooth = np.median(windows, axis=1)
-        steps = np.arange(width, len(values) + 1)
-        axes.plot(steps, smooth, lw=2.2 if name in ours else 1.2, label=name, **styles[name])
+        steps = np.arange(n_smooth, len(values) + 1)
+        width = 1.2
+        if name in ours:
+            width = 2.2
+        axes.plot(steps, smooth, lw=width, label=name, **styles[name])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("outer step")
     axes.set_ylabel(label)

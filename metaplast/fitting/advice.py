@@ -11,7 +11,7 @@ from scipy.special import fdtrc
 
 from metaplast.fitting.data import recording_of
 from metaplast.fitting.judgement import only_columns
-from metaplast.fitting.result import Advice
+from metaplast.fitting.result import ModelAdvice
 from metaplast.genomes.given import Given
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.life.lifetime import Lifetime
@@ -25,7 +25,7 @@ CHANCE = 1e-6  # a change whose F test gives a larger p is not advised either
 EARLY = 20  # rows, at least, of a session in which its weights are still near the first ones
 
 
-class Rows(NamedTuple):
+class UnitRows(NamedTuple):
     """The recorded rows of one unit.
 
     value [n]: recorded.
@@ -42,7 +42,7 @@ class Rows(NamedTuple):
     step: np.ndarray
 
 
-def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list[Advice]:
+def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list[ModelAdvice]:
     """The changes that the training residuals of a fitted row ask for, the largest share first.
 
     Each change is a linear regression of the residuals r = y - E y, pooled over recorded units. It
@@ -69,11 +69,11 @@ def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list
             gain = _pooled([test(unit) for unit in units])
             if gain.share > SHARE and gain.p < CHANCE:
                 words = _words(change, gain.share, part, units)
-                changes.append(Advice(change, gain.share, words))
+                changes.append(ModelAdvice(change, gain.share, words))
     return sorted(changes, key=lambda change: -(change.share or 0.0))
 
 
-def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
+def _tests(lifetime: Lifetime, part: Part, units: list[UnitRows]) -> dict[str, Any]:
     """The regressions that can be asked of this network and this data."""
     if not units:
         return {}
@@ -91,7 +91,7 @@ def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
     return tests
 
 
-def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[Rows]:
+def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[UnitRows]:
     """The recorded rows of every unit of a part."""
     seen = only_columns(sessions, part.columns)
     expected = np.asarray(
@@ -108,7 +108,7 @@ def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[Rows]:
     for unit in range(observed.shape[2]):
         here = observed[..., unit] & np.isfinite(expected[..., unit])
         if here.sum() > EARLY:
-            rows = Rows(
+            rows = UnitRows(
                 value=target[..., unit][here],
                 expected=expected[..., unit][here],
                 stimulus=stimulus[here],
@@ -153,7 +153,7 @@ def _pooled(tests: list[_Test]) -> _Gain:
     return _Gain(share, float(fdtrc(many - few, n - many, f)))
 
 
-def _constant(unit: Rows) -> _Test:
+def _constant(unit: UnitRows) -> _Test:
     """A constant beside the stimulus, for every subject.
 
     The weights of the stimulus may have taken over some of it.
@@ -174,7 +174,7 @@ def _constant(unit: Rows) -> _Test:
     return _Test(without, with_it, few, many, len(r))
 
 
-def _bounded(unit: Rows) -> _Test:
+def _bounded(unit: UnitRows) -> _Test:
     """A cubic in the expectation against a line.
 
     The expectation is standardised, so that its powers stay of one size.
@@ -189,7 +189,7 @@ def _bounded(unit: Rows) -> _Test:
     return _Test(_left(line, r), _left(cubic, r), 2, 4, len(r))
 
 
-def _first_weights(unit: Rows) -> _Test:
+def _first_weights(unit: UnitRows) -> _Test:
     """Weights for every subject against shared ones, in the first rows of every session.
 
     A constant stands beside the stimulus, so that an offset does not count.
@@ -212,9 +212,11 @@ def _left(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.sum((y - x @ np.linalg.lstsq(x, y, rcond=None)[0]) ** 2))
 
 
-def _words(change: str, share: float, part: Part, units: list[Rows]) -> str:
+def _words(change: str, share: float, part: Part, units: list[UnitRows]) -> str:
     """An advised change as a sentence."""
-    of = "" if part.name == "unit" else f" of {part.name}"
+    of = ""
+    if part.name != "unit":
+        of = f" of {part.name}"
     part_of = f"{100 * share:.0f} % of the residual variance{of}"
     if change == "constant":
         return (
@@ -232,7 +234,9 @@ def _words(change: str, share: float, part: Part, units: list[Rows]) -> str:
     highest = max(float(unit.value.max()) for unit in units)
     output = "a saturating output neuron"
     if lowest >= -1 and highest <= 1:
-        neuron = "sigmoid" if lowest >= 0 else "tanh"
+        neuron = "tanh"
+        if lowest >= 0:
+            neuron = "sigmoid"
         output = f"network.output.name={neuron}"
     return (
         f"A bounded output would explain {part_of}: recorded values lie between {lowest:.3g} and "

@@ -92,9 +92,14 @@ def bootstrap(
 
 def _summary(problem: MetaProblem, theta: Theta, refits: list[SearchResult]) -> Bootstrap:
     """Refits summed up. Numbers that a mask holds at 0 in all of them are left out."""
-    each = [numbers(problem.lifetime, refit.theta) for refit in refits]
-    names = [name for name in each[0] if any(values[name] != 0 for values in each)]
-    values = np.stack([vector(refit_values, names) for refit_values in each])
+    of_refits = []
+    for refit in refits:
+        of_refits.append(numbers(problem.lifetime, refit.theta))
+    names = []
+    for name in of_refits[0]:
+        if any(values[name] != 0 for values in of_refits):
+            names.append(name)
+    values = np.stack([vector(refit_values, names) for refit_values in of_refits])
     fine = np.isfinite(values).all(axis=1)
     values = values[fine]
     edges = _edges(values)

@@ -8,13 +8,12 @@ from metaplast.fitting.geometry import Direction
 from metaplast.fitting.intervals import NumberIntervals
 from metaplast.fitting.result import (
     BootstrapResult,
-    Bounds,
     DirectionResult,
     IntervalsResult,
     SettledResult,
     Weights,
 )
-from metaplast.results.numbers import json_number
+from metaplast.results.numbers import Bounds, json_number
 
 SHOWN = 5  # directions, and combinations that are open
 
@@ -41,10 +40,15 @@ def intervals_result(certainty: Certainty) -> IntervalsResult | None:
         return None
     ci95 = {}
     if not numbers.why:
-        ci95 = {name: _hull(name, numbers, refits) for name in numbers.names}
+        ci95 = {}
+        for name in numbers.names:
+            ci95[name] = _hull(name, numbers, refits)
     elif refits is not None:
         ci95 = _refit_bounds(refits)
-    opened = [weights for weights in numbers.open if not _is_separated(weights, numbers)]
+    opened = []
+    for combination in numbers.open:
+        if not _is_separated(combination, numbers):
+            opened.append(_weights(combination))
     settled = []
     for combination in numbers.settled[:SHOWN]:
         bounds = _bounds(combination.low, combination.high)
@@ -54,7 +58,7 @@ def intervals_result(certainty: Certainty) -> IntervalsResult | None:
         over=numbers.over,
         n=numbers.n,
         ci95=ci95,
-        open=[_weights(weights) for weights in opened[:SHOWN]],
+        open=opened[:SHOWN],
         settled=settled,
         separated=numbers.separated,
         alone=list(numbers.alone),
@@ -82,16 +86,22 @@ def bootstrap_result(
         ci95 = _refit_bounds(refits)
         directions = directions_result(refits.directions)
     if refits is None:
-        return BootstrapResult(0, 0, 0, ci95, directions)
-    n = len(refits.values) + refits.failed
-    return BootstrapResult(n, refits.failed, refits.unsettled, ci95, directions)
+        return BootstrapResult(refits=0, ci95=ci95, directions=directions)
+    return BootstrapResult(
+        refits=len(refits.values) + refits.failed,
+        failed=refits.failed,
+        unsettled=refits.unsettled,
+        ci95=ci95,
+        directions=directions,
+    )
 
 
 def directions_result(directions: list[Direction]) -> list[DirectionResult]:
     """The loosest directions, for fit.json."""
-    return [
-        DirectionResult(json_number(d.sd), d.loose, _weights(d.weights)) for d in directions[:SHOWN]
-    ]
+    results = []
+    for d in directions[:SHOWN]:
+        results.append(DirectionResult(json_number(d.sd), d.loose, _weights(d.weights)))
+    return results
 
 
 def _is_separated(weights: dict[str, float], numbers: NumberIntervals) -> bool:
@@ -104,13 +114,19 @@ def _hull(name: str, numbers: NumberIntervals, refits: Bootstrap | None) -> Boun
     low, high = numbers.interval[name]
     if refits is None or name not in refits.interval or not math.isfinite(low):
         return _bounds(low, high)
-    ends = [end for end in (low, high, *refits.interval[name]) if math.isfinite(end)]
+    ends = []
+    for end in (low, high, *refits.interval[name]):
+        if math.isfinite(end):
+            ends.append(end)
     return _bounds(min(ends), max(ends))
 
 
 def _refit_bounds(refits: Bootstrap) -> dict[str, Bounds]:
     """The intervals of the refits, for fit.json."""
-    return {name: _bounds(low, high) for name, (low, high) in refits.interval.items()}
+    bounds = {}
+    for name, (low, high) in refits.interval.items():
+        bounds[name] = _bounds(low, high)
+    return bounds
 
 
 def _bounds(low: float, high: float) -> Bounds:
@@ -118,4 +134,7 @@ def _bounds(low: float, high: float) -> Bounds:
 
 
 def _weights(weights: dict[str, float]) -> Weights:
-    return {name: json_number(value) for name, value in weights.items()}
+    rounded = {}
+    for name, value in weights.items():
+        rounded[name] = json_number(value)
+    return rounded

@@ -14,6 +14,7 @@ from metaplast.results.statistics import student
 from metaplast.results.table import aligned
 from metaplast.runs.config import Plain, read_file
 from metaplast.runs.job import parse
+from metaplast.runs.lifecycle import CONFIG
 from metaplast.runs.same_setting import group_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.spec import encode
@@ -36,10 +37,13 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
 
     Raises: BadInput for a folder that holds no finished fit, or an unknown row.
     """
-    values = {run: _values(_read(run, row), row) for run in runs}
+    values = {}
+    names = {}  # in the order of the columns
+    for run in runs:
+        values[run] = _values(_read(run, row), row)
+        names |= dict.fromkeys(values[run])
     configs = {run: _whole_config(run) for run in runs}
     groups = group_by_setting(list(configs.items()), SEEDS)
-    names = list(dict.fromkeys(name for columns in values.values() for name in columns))
     lines: list[tuple[str, ...]] = [("setting", "fits", *names)]
     for label, members in groups.items():
         cells = []
@@ -63,7 +67,10 @@ def _draw(
 
     first: the config of the first fit, whose value stands in no label.
     """
-    keys = {label.partition("=")[0] for label in groups if label}
+    keys = set()
+    for label in groups:
+        if label:
+            keys.add(label.partition("=")[0])
     if len(keys) != 1 or " " in "".join(groups):
         raise BadInput(
             f"--out with settings {', '.join(sorted(keys)) or 'all alike'}",
@@ -89,7 +96,7 @@ def _draw(
 
 def _whole_config(run: Path) -> Plain:
     """The config with all defaults: one fit may state a setting that another leaves out."""
-    plain = read_file(run / "config.yaml")
+    plain = read_file(run / CONFIG)
     return {**encode(parse(plain, check=False).main), "rows": plain.get("rows")}
 
 
@@ -147,7 +154,10 @@ def _float(value: float | None) -> float:
 
 def _cell(values: list[float]) -> str:
     """The mean of one column over the fits of a setting, with its interval where there are two."""
-    finite = [value for value in values if np.isfinite(value)]
+    finite = []
+    for value in values:
+        if np.isfinite(value):
+            finite.append(value)
     if not finite:
         return "-"
     if len(finite) == 1:

@@ -39,7 +39,9 @@ class Data(NamedTuple):
 
     def with_targets(self, targets: dict[Split, dict[str, Any]], source: Source | None) -> "Data":
         """The same design with other recorded values: `target`, `observed` and `final`."""
-        sessions = {split: replace(s, **targets[split]) for split, s in self.sessions.items()}
+        sessions = {}
+        for split, s in self.sessions.items():
+            sessions[split] = replace(s, **targets[split])
         return self._replace(sessions=sessions, source=source)
 
 
@@ -48,13 +50,12 @@ def data_of(family: AbstractRecording, lifetime: Lifetime) -> Data:
     recorded = family.recorded()
     chosen = split_sessions(recorded, family.held)
     seen = np.asarray(recorded.sessions.observed > 0, np.float32)
-    return Data(
-        sessions={split: family.whole(split) for split in SPLITS},
-        seen={split: seen[chosen[split]] for split in SPLITS},
-        subject={split: recorded.subject[chosen[split]] for split in SPLITS},
-        names=recorded.names,
-        source=_source(family, lifetime),
-    )
+    data = Data({}, {}, {}, recorded.names, _source(family, lifetime))
+    for split in SPLITS:
+        data.sessions[split] = family.whole(split)
+        data.seen[split] = seen[chosen[split]]
+        data.subject[split] = recorded.subject[chosen[split]]
+    return data
 
 
 def _source(family: AbstractRecording, lifetime: Lifetime) -> Source | None:

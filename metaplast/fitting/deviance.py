@@ -76,7 +76,9 @@ def difference_ci(
     Returns: as `explained_ci`.
     """
     _, index = np.unique(subject, return_inverse=True)
-    by_subject = [np.bincount(index, np.asarray(d, np.float64)) for d in (b, a, null)]
+    by_subject = []
+    for d in (b, a, null):
+        by_subject.append(np.bincount(index, np.asarray(d, np.float64)))
     sums = np.stack(by_subject)  # [3, n_subjects]
     sums = sums[:, np.any(sums != 0, axis=0)]
     n = sums.shape[1]

@@ -9,9 +9,9 @@ from metaplast.fitting.result import (
     PathPoint,
     RowResult,
     SettledResult,
-    Share,
     Weights,
 )
+from metaplast.results.numbers import RoundedEstimate
 from metaplast.results.statistics import FEW
 from metaplast.settings.names import DISCOVERED
 
@@ -39,7 +39,8 @@ def doubts(fit: FitResult) -> list[str]:
     reasons += interval_doubts(fit.intervals)
     if fit.bootstrap is not None:
         reasons.append(refits_still_moving(fit.bootstrap))
-        reasons += [direction_loose(direction) for direction in _loose(fit.bootstrap)]
+        for direction in _loose(fit.bootstrap):
+            reasons.append(direction_loose(direction))
     reasons.append(lives_diverged(row))
     return [sentence for sentence in reasons if sentence is not None]
 
@@ -88,7 +89,7 @@ def without_scale(fit: FitResult, null: str) -> str:
     )
 
 
-def null_not_beaten(null: str, share: Share) -> str | None:
+def null_not_beaten(null: str, share: RoundedEstimate) -> str | None:
     """The interval against a null is missing, or reaches 0."""
     low, high = share.ci95
     if low is None and share.n >= 2:
@@ -159,8 +160,14 @@ def supports_alike(path: list[PathPoint]) -> str | None:
 
     They have another size, or the same size with another deviance.
     """
-    measured = [p for p in path if p.deviance is not None and p.error is not None]
-    chosen = [point for point in measured if point.chosen]
+    measured = []
+    for p in path:
+        if p.deviance is not None and p.error is not None:
+            measured.append(p)
+    chosen = []
+    for point in measured:
+        if point.chosen:
+            chosen.append(point)
     if not chosen:
         return None
     best = min(measured, key=_deviance)
@@ -236,8 +243,10 @@ def interval_doubts(intervals: IntervalsResult | None) -> list[str]:
         ]
     reasons = number_warnings(intervals)
     if intervals.open:
-        reasons += [settled_alone(settled) for settled in intervals.settled]
-    reasons += [swap_possible(weights) for weights in intervals.swaps]
+        for settled in intervals.settled:
+            reasons.append(settled_alone(settled))
+    for weights in intervals.swaps:
+        reasons.append(swap_possible(weights))
     if intervals.alone:
         reasons.append(settled_by_one(intervals))
     if one := one_subject(intervals):

@@ -224,7 +224,9 @@ def _group(
 
 def _flat(stacked: Any, n_members: int) -> np.ndarray:
     """All the numbers of every member [n_members, n_numbers]."""
-    leaves = [np.asarray(leaf).reshape(n_members, -1) for leaf in jax.tree.leaves(stacked)]
+    leaves = []
+    for leaf in jax.tree.leaves(stacked):
+        leaves.append(np.asarray(leaf).reshape(n_members, -1))
     return np.concatenate(leaves, axis=1) if leaves else np.zeros((n_members, 0))
 
 

@@ -8,7 +8,9 @@ from metaplast.signals import Theta
 
 def flattened(theta: Theta) -> np.ndarray:
     """The numbers [n_numbers] of theta, leaf after leaf in the order of JAX."""
-    leaves = [np.asarray(leaf, np.float64).reshape(-1) for leaf in jax.tree.leaves(theta)]
+    leaves = []
+    for leaf in jax.tree.leaves(theta):
+        leaves.append(np.asarray(leaf, np.float64).reshape(-1))
     return np.concatenate(leaves) if leaves else np.zeros(0)
 
 

@@ -99,9 +99,9 @@ class Space:
 
     def __init__(self, moved: Sensitivity, groups: Groups) -> None:
         total = moved.fisher.sum(axis=0)
-        own = np.diag(total)
-        seen = own > TINY * own.max(initial=0.0)
-        self.unit = np.where(seen, np.sqrt(np.where(seen, own, 1.0)), 1.0)
+        diagonal = np.diag(total)
+        seen = diagonal > TINY * diagonal.max(initial=0.0)
+        self.unit = np.where(seen, np.sqrt(np.where(seen, diagonal, 1.0)), 1.0)
         self.fisher = np.where(np.outer(seen, seen), self._scaled(total), 0.0)
         sizes, vectors = np.linalg.eigh(self.fisher)
         firm = sizes > FLAT
@@ -111,7 +111,7 @@ class Space:
             self.condition = float(sizes.max(initial=0.0) / sizes.min())
         self.inverse = (vectors[:, firm] / sizes[firm]) @ vectors[:, firm].T
         self.model = self.inverse @ self._scaled(moved.noise) @ self.inverse
-        self.values_t = t_quantile(max(int(moved.n_values) - len(own), 1))
+        self.values_t = t_quantile(max(int(moved.n_values) - len(diagonal), 1))
         self.groups: list[_Group] = []
         self.n = int(moved.n_values)
         self.over = None
@@ -210,8 +210,10 @@ class Space:
 
         part: of the Fisher information of theta [n_free, n_free], not in these units.
         """
-        own = np.diag(part)
-        size = np.where(own > TINY * own.max(initial=0.0), np.sqrt(np.maximum(own, 0.0)), 1.0)
+        diagonal = np.diag(part)
+        size = np.where(
+            diagonal > TINY * diagonal.max(initial=0.0), np.sqrt(np.maximum(diagonal, 0.0)), 1.0
+        )
         sizes, vectors = np.linalg.eigh(part / np.outer(size, size))
         turned = vectors[:, sizes <= FLAT] * (self.unit / size)[:, None]
         return np.linalg.qr(turned)[0] if turned.size else turned
@@ -271,7 +273,9 @@ def echelon(rows: np.ndarray) -> list[np.ndarray]:
             if other != pivot:
                 left[other] -= left[other, column] * left[pivot]
         done.append(pivot)
-    basis = [left[i] / np.linalg.norm(left[i]) for i in sorted(done)]
+    basis = []
+    for i in sorted(done):
+        basis.append(left[i] / np.linalg.norm(left[i]))
     return [np.where(np.abs(row) > 1e-4, row, 0.0) for row in basis]
 
 

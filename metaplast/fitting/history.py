@@ -66,8 +66,8 @@ def shared_features(
         session: stacked sessions.
         seen: > 0 where a value was recorded [n_sessions, n_steps, n_out].
         lags: steps of the past.
-        everyone: whether the past of all units is added, as `own_features`.
-        gaps: as of `own_features`.
+        everyone: whether the past of all units is added, as `unit_features`.
+        gaps: as of `unit_features`.
 
     Returns: [n_sessions, n_steps, n_features].
     """
@@ -75,18 +75,20 @@ def shared_features(
     m = _modulators(session)
     n_sessions, n_steps = x.shape[:2]
     parts = [x]
-    parts += [past(x, lag) for lag in range(1, lags + 1)]
-    parts += [past(m, lag) for lag in range(1, lags + 1)]
+    for lag in range(1, lags + 1):
+        parts.append(past(x, lag))
+    for lag in range(1, lags + 1):
+        parts.append(past(m, lag))
     parts.append(_products(x, past(m, 1)))
     time = np.arange(n_steps, dtype=np.float64)[None, :, None]
     parts.append(np.broadcast_to(time, (n_sessions, n_steps, 1)))
     if everyone:
-        own = own_features(session, seen, lags, np.arange(seen.shape[2]), gaps)
-        parts.append(own.reshape(n_sessions, n_steps, -1))
+        of_units = unit_features(session, seen, lags, np.arange(seen.shape[2]), gaps)
+        parts.append(of_units.reshape(n_sessions, n_steps, -1))
     return np.concatenate(parts, axis=2)
 
 
-def own_features(
+def unit_features(
     session: Session, seen: np.ndarray, lags: int, units: np.ndarray, gaps: bool = False
 ) -> np.ndarray:
     """Features of the past of single units.
@@ -120,7 +122,8 @@ def own_features(
     lagged = np.stack([past(y, lag) for lag in range(1, lags + 1)], axis=3)
     parts = [lagged, lagged[..., :1] * past(m, 1)[:, :, None, :]]
     if gaps:
-        parts += [past(missed(units_seen), lag)[..., None] for lag in range(1, lags + 1)]
+        for lag in range(1, lags + 1):
+            parts.append(past(missed(units_seen), lag)[..., None])
         for lag in range(1, lags + 1):
             step = last_seen(units_seen, lag)
             parts.append((_at(y, step) - lagged[..., lag - 1])[..., None])

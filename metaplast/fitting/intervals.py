@@ -222,7 +222,10 @@ def _number_intervals(
     for index, name in enumerate(names):
         ends = (float(value[index] + low[index]), float(value[index] + high[index]))
         interval[name] = (math.nan, math.nan) if hidden[index] else ends
-    shown = [name for name, is_hidden in zip(names, hidden, strict=True) if not is_hidden]
+    shown = []
+    for name, is_hidden in zip(names, hidden, strict=True):
+        if not is_hidden:
+            shown.append(name)
     covariance = space.covariance(scaled[~hidden])
     settled = []
     if not endless:
@@ -340,5 +343,8 @@ def number_slopes(lifetime: Lifetime, theta: Theta, free: np.ndarray) -> NumberS
         down = np.asarray(list(numbers(lifetime, unflattened(theta, flat - step)).values()))
         slopes[:, column] = (up - down) / (2.0 * step[place])
     kept = np.any(slopes != 0, axis=1)
-    names = [name for name, keep in zip(value, kept, strict=True) if keep]
+    names = []
+    for name, keep in zip(value, kept, strict=True):
+        if keep:
+            names.append(name)
     return NumberSlopes(names, np.asarray(list(value.values()))[kept], slopes[kept])

@@ -55,7 +55,9 @@ def judge_activity(
     family: AbstractRecording, predicted: np.ndarray, sessions: Session
 ) -> Judgement:
     """Judge predicted activity [n_sessions, n_steps, n_seen], part by part where there are two."""
-    parts = {part.name: _judge_part(part, predicted, sessions) for part in family.parts()}
+    parts = {}
+    for part in family.parts():
+        parts[part.name] = _judge_part(part, predicted, sessions)
     first, *others = parts.values()
     if not others:
         return first
@@ -89,8 +91,12 @@ def judge_weights(sessions: Session, predicted: dict[str, np.ndarray]) -> Judgem
         error += float((away**2).sum())
         measurements.append(np.asarray(measured, np.float64)[known])
     values = np.concatenate(measurements)
-    spread = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
-    return Judgement(deviance, 1.0 - error / spread if spread > 0 else float("nan"))
+    r2 = float("nan")
+    if values.size:
+        spread = float(((values - values.mean()) ** 2).sum())
+        if spread > 0:
+            r2 = 1.0 - error / spread
+    return Judgement(deviance, r2)
 
 
 def judged_nulls(family: AbstractRecording, data: Data, lags: int) -> dict[str, JudgedNull]:
@@ -148,7 +154,9 @@ def side_by_side(parts: tuple[Part, ...], make: Callable[[Part], Null]) -> Null:
 
     Each knows nothing of the other parts, as if its part were fitted alone.
     """
-    nulls = [make(part) for part in parts]
+    nulls = []
+    for part in parts:
+        nulls.append(make(part))
     if len(nulls) == 1:
         return nulls[0]
 
@@ -170,7 +178,9 @@ def _weight_nulls(data: Data) -> dict[str, JudgedNull]:
     rates_glm: the change is linear in the rates of the two cells.
     """
     train = data.sessions["train"]
-    coefficients = {edge: _fit_rates(train, edge) for edge in train.final}
+    coefficients = {}
+    for edge in train.final:
+        coefficients[edge] = _fit_rates(train, edge)
 
     def mean(sessions: Session) -> dict[str, np.ndarray]:
         predicted = {}

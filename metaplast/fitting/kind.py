@@ -8,20 +8,24 @@ from metaplast.fitting import compare, data_reading, terminal
 from metaplast.fitting.checks import check_fit, warn_of_minibatches
 from metaplast.fitting.result import FILE
 from metaplast.fitting.run import FitPlan, fit_all
+from metaplast.registry import BadInput
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import parse
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
+from metaplast.settings.names import REPORT
 
 
-class Fitting(Kind[FitPlan]):
+class Fitting(RunKind[FitPlan]):
     """A fit.
 
     Option `recover`: the rule that simulates the data; null: the recording's own values.
     """
 
     marker = "fit_request.json"
+    noun = "fits"
     counted = Counted("outer steps", whole=False, once=False)  # after the starts, their best one
+    compare_options = ("row", "out")
 
     def check(self, request: Request, path: Path | None, means: Means) -> FitPlan:
         plan = plan_of(request, path)
@@ -33,10 +37,10 @@ class Fitting(Kind[FitPlan]):
         data_reading.warn(plan.job)
 
     def execute(self, plan: FitPlan, means: Means) -> None:
-        fit_all(plan, means.progress)
+        fit_all(plan, means)
 
     def finished(self, path: Path) -> bool:
-        return (path / "report.html").is_file()
+        return (path / FILE).is_file() and (path / REPORT).is_file()
 
     def render(self, path: Path, as_json: bool = False) -> str:
         if as_json:
@@ -55,6 +59,8 @@ def plan_of(request: Request, path: Path | None = None) -> FitPlan:
     job = parse(request.plain)
     check_fit(job)
     recover = request.options.get("recover")
+    if not isinstance(recover, dict | None):
+        raise BadInput(f"recover: {recover!r}", "the config of a rule, or null", "start a new fit")
     truth = None if recover is None else parse({**request.plain, **recover, "rows": {}})
     if path is None:
         path = folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metaplast.fitting.deviance import deviances
-from metaplast.fitting.history import FEW, Scaler, missed, own_features, scaler, shared_features
+from metaplast.fitting.history import FEW, Scaler, missed, scaler, shared_features, unit_features
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -98,7 +98,7 @@ def history_glm(
     groups = []
     shared = past.shared(train, seen)
     for units in _alike(likelihood, train):
-        design = _Design(shared, past.own(train, seen, units))
+        design = _Design(shared, past.per_unit(train, seen, units))
         groups.append(_fit(likelihood, train, units, design))
     glm = _Glm(likelihood, past, mean, groups)
     scores = []
@@ -131,11 +131,11 @@ class _Past(NamedTuple):
         gaps = self._has_gaps(np.arange(self.trained.shape[2]))
         return shared_features(session, seen, self.lags, self.everyone, gaps)
 
-    def own(self, session: Session, seen: np.ndarray, units: np.ndarray) -> np.ndarray:
+    def per_unit(self, session: Session, seen: np.ndarray, units: np.ndarray) -> np.ndarray:
         """The features of each unit, none where all units see the past of all."""
         if self.everyone:
             return np.zeros((*seen.shape[:2], len(units), 0))
-        return own_features(session, seen, self.lags, units, self._has_gaps(units))
+        return unit_features(session, seen, self.lags, units, self._has_gaps(units))
 
     def _has_gaps(self, units: np.ndarray) -> bool:
         return bool(missed(self.trained[:, :, units]).any())
@@ -145,33 +145,38 @@ class _Design(NamedTuple):
     """Features of a regression.
 
     shared [..., n_features]: of all units.
-    own [..., n_units, n]: of each unit; n is 0 where all units share all.
+    per_unit [..., n_units, n]: of each unit; n is 0 where all units share all.
     """
 
     shared: np.ndarray
-    own: np.ndarray
+    per_unit: np.ndarray
 
 
 class _Coefficients(NamedTuple):
-    """Coefficients: intercept [n_units], shared [n_features, n_units], own [n_units, n]."""
+    """Coefficients.
+
+    intercept [n_units].
+    shared [n_features, n_units].
+    per_unit [n_units, n].
+    """
 
     intercept: np.ndarray
     shared: np.ndarray
-    own: np.ndarray
+    per_unit: np.ndarray
 
 
 class _Group(NamedTuple):
     """Units whose values are observed at the same steps.
 
     units [n_units].
-    shared, own: the scalers of their features.
+    shared, per_unit: the scalers of their features.
     ceiling [n_units]: the largest eta.
     fits: one per strength.
     """
 
     units: np.ndarray
     shared: Scaler
-    own: Scaler
+    per_unit: Scaler
     ceiling: np.ndarray
     fits: list[_Coefficients]
 
@@ -197,10 +202,12 @@ class _Glm(NamedTuple):
             chosen: places of the strengths in STRENGTHS.
         """
         features = self.past.shared(session, seen)
-        activities = [np.tile(self.mean, (*features.shape[:2], 1)) for _ in chosen]
+        activities = []
+        for _ in chosen:
+            activities.append(np.tile(self.mean, (*features.shape[:2], 1)))
         for group in self.groups:
-            own = group.own(self.past.own(session, seen, group.units))
-            design = _Design(group.shared(features), own)
+            per_unit = group.per_unit(self.past.per_unit(session, seen, group.units))
+            design = _Design(group.shared(features), per_unit)
             for activity, index in zip(activities, chosen, strict=True):
                 eta = _eta(design, group.fits[index])
                 activity[:, :, group.units] = _respond(self.likelihood, group, eta)
@@ -219,10 +226,10 @@ def _fit(
     w = count[rows] / count[rows].sum()
     y = np.asarray(train.target, np.float64)[:, :, units][rows]
     shared = known.shared[rows]
-    own = known.own[rows]
+    per_unit = known.per_unit[rows]
     shared_scaler = scaler(shared, w)
-    own_scaler = scaler(own, w)
-    design = _Design(shared_scaler(shared), own_scaler(own))
+    unit_scaler = scaler(per_unit, w)
+    design = _Design(shared_scaler(shared), unit_scaler(per_unit))
     if isinstance(likelihood, Gaussian):
         fits = list(_ridge(design, y, w))
     else:
@@ -230,17 +237,17 @@ def _fit(
     ceiling = np.full(len(units), np.inf)
     if isinstance(likelihood, Poisson):
         ceiling = np.log(2.0 * np.maximum(y.max(axis=0), 1.0))
-    return _Group(units, shared_scaler, own_scaler, ceiling, fits)
+    return _Group(units, shared_scaler, unit_scaler, ceiling, fits)
 
 
 def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficients]:
     """Exact ridge of every unit, for each strength.
 
-    The shared block is diagonalised once. The own block of each unit is solved in the rest (Schur
+    The shared block is diagonalised once. The block of each unit is solved in the rest (Schur
     complement). Features have the mean 0, so that the intercept is the mean of y.
     """
     x = design.shared
-    o = design.own
+    o = design.per_unit
     xw = x * w[:, None]
     mean = w @ y
     value, vector = np.linalg.eigh(xw.T @ x)
@@ -249,13 +256,13 @@ def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficie
     aim = vector.T @ (xw.T @ (y - mean))  # [n_features, n_units]
     ow = (o * w[:, None, None]).transpose(1, 2, 0)  # [n_units, n, rows]
     square = ow @ o.transpose(1, 0, 2)
-    own_aim = ow @ (y - mean).T[:, :, None]
+    unit_aim = ow @ (y - mean).T[:, :, None]
     for strength in STRENGTHS:
         scaled = cross / (value + strength)
         left = square + strength * np.eye(o.shape[2]) - scaled @ cross.transpose(0, 2, 1)
-        own = np.linalg.solve(left, own_aim - scaled @ aim.T[:, :, None])[:, :, 0]
-        rest = aim - np.einsum("jkf,jk->fj", cross, own)
-        yield _Coefficients(mean, vector @ (rest / (value + strength)[:, None]), own)
+        per_unit = np.linalg.solve(left, unit_aim - scaled @ aim.T[:, :, None])[:, :, 0]
+        rest = aim - np.einsum("jkf,jk->fj", cross, per_unit)
+        yield _Coefficients(mean, vector @ (rest / (value + strength)[:, None]), per_unit)
 
 
 def _newton_path(
@@ -266,7 +273,7 @@ def _newton_path(
     Each strength starts from the solution of the stronger one.
     """
     x = design.shared
-    o = design.own
+    o = design.per_unit
     n_rows, n_units = y.shape
     parts = list(np.arange(n_units)[:, None])
     if isinstance(likelihood, Categorical):
@@ -274,8 +281,8 @@ def _newton_path(
     fits = []
     for _ in STRENGTHS:
         shared = np.zeros((x.shape[1], n_units))
-        own = np.zeros((n_units, o.shape[2]))
-        fits.append(_Coefficients(np.zeros(n_units), shared, own))
+        per_unit = np.zeros((n_units, o.shape[2]))
+        fits.append(_Coefficients(np.zeros(n_units), shared, per_unit))
     for part in parts:
         columns = np.concatenate([np.ones((n_rows, 1)), x, o[:, part[0]]], axis=1)
         mean = w @ y[:, part]
@@ -291,7 +298,7 @@ def _newton_path(
             b = _newton(link, columns, y[:, part], w, b, penalty, rate)
             fit.intercept[part] = b[0]
             fit.shared[:, part] = b[1 : 1 + x.shape[1]]
-            fit.own[part] = b[1 + x.shape[1] :].T
+            fit.per_unit[part] = b[1 + x.shape[1] :].T
     return fits
 
 
@@ -385,8 +392,8 @@ _LINKS: dict[type[Any], _Link] = {
 
 def _eta(design: _Design, fit: _Coefficients) -> np.ndarray:
     """The linear predictor eta [n_sessions, n_steps, n_units]."""
-    own = np.einsum("stjk,jk->stj", design.own, fit.own)
-    return fit.intercept + design.shared @ fit.shared + own
+    per_unit = np.einsum("stjk,jk->stj", design.per_unit, fit.per_unit)
+    return fit.intercept + design.shared @ fit.shared + per_unit
 
 
 def _respond(likelihood: AbstractLikelihood, group: _Group, eta: np.ndarray) -> np.ndarray:
@@ -440,7 +447,9 @@ def _check(
         raise BadInput(
             f"lags={lags}", "at least one past step", "use the mean where the past must not count"
         )
-    shapes = [np.shape(a) for a in (train.target, validation.target, seen)]
+    shapes = []
+    for a in (train.target, validation.target, seen):
+        shapes.append(np.shape(a))
     if len(set(shapes)) > 1:
         raise BadInput(
             f"sessions of shapes {shapes}",

@@ -1,6 +1,5 @@
 """The page of a fit, report.html, with its figures."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -14,7 +13,7 @@ from metaplast.fitting.data import Data
 from metaplast.fitting.predict import activity
 from metaplast.fitting.result import NO_PLASTICITY, FitResult
 from metaplast.fitting.row_problem import problem_of
-from metaplast.fitting.rows import Row
+from metaplast.fitting.rows import FittedRow
 from metaplast.fitting.spread import spike_window, surface_of
 from metaplast.fitting.tables import (
     comparison_of,
@@ -34,7 +33,7 @@ from metaplast.report.page import Figure, Page, Section, Table, html
 from metaplast.results.statistics import FEW
 from metaplast.runs import folder
 from metaplast.runs.job import Job
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, REPORT
 
 UNITS_SHOWN = 3  # of every part, in the picture of one session
 SHARE_INTERVAL = f"Student's t over fewer than {FEW} of them, else bootstrap over them"
@@ -63,7 +62,7 @@ class FinishedFit(NamedTuple):
     run: Path
     job: Job
     data: Data
-    rows: dict[str, Row]
+    rows: dict[str, FittedRow]
     certainty: Certainty
     result: FitResult
 
@@ -87,9 +86,11 @@ def write(fit: FinishedFit) -> None:
         ("seed", str(result.seed)),
         ("time", f"{result.wall_s:.0f} s"),
     ]
-    title = "Simulated and recovered" if result.recover is not None else "Fit"
+    title = "Fit"
+    if result.recover is not None:
+        title = "Simulated and recovered"
     page = Page(f"{title}: {result.experiment}", facts, _sections(fit))
-    folder.write_text(fit.run / "report.html", html(page))
+    folder.write_text(fit.run / REPORT, html(page))
 
 
 def _sections(fit: FinishedFit) -> list[Section]:
@@ -117,14 +118,19 @@ def _explained_section(fit: FinishedFit) -> Section:
     """Deviance explained: all values first, then each part."""
     result = fit.result
     parts = [None, *parts_of(result)]
-    notes = [f"{name}: {row.note}." for name, row in result.rows.items() if row.note]
-    notes += [f"null {name}: {null.note}" for name, null in result.nulls.items()]
-    return Section(
-        "What is explained",
-        [data_sentence(result), *notes],
-        figures=[_explained_figure(fit, part) for part in parts],
-        tables=[_explained_table(result, part) for part in parts],
-    )
+    notes = []
+    for name, row in result.rows.items():
+        if row.note:
+            notes.append(f"{name}: {row.note}.")
+    for name, null in result.nulls.items():
+        notes.append(f"null {name}: {null.note}")
+    figures = []
+    tables = []
+    for part in parts:
+        figures.append(_explained_figure(fit, part))
+        tables.append(_explained_table(result, part))
+    paragraphs = [data_sentence(result), *notes]
+    return Section("What is explained", paragraphs, figures=figures, tables=tables)
 
 
 def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
@@ -132,13 +138,17 @@ def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
     bars = {}
     texts = []
     for name, model in models(fit.result).items():
-        by_null = comparison_of(model, part).explained
-        bars[name] = {null: asdict(share) for null, share in by_null.items()}
-        shares = [f"{share_text(share)} against {null}" for null, share in by_null.items()]
+        bars[name] = comparison_of(model, part).explained
+        shares = []
+        for null, share in bars[name].items():
+            shares.append(f"{share_text(share)} against {null}")
         texts.append(f"{name}: {', '.join(shares)}")
-    path = fit.figures / ("explained.png" if part is None else f"explained_{part}.png")
+    path = fit.figures / "explained.png"
+    of_part = ""
+    if part is not None:
+        path = fit.figures / f"explained_{part}.png"
+        of_part = f" of {part}"
     explained.draw(bars, path, DISCOVERED, part or "values")
-    of_part = f" of {part}" if part is not None else ""
     alt = f"Deviance explained{of_part}: " + "; ".join(texts)
     caption = f"Mean over held-out subjects and 95 % interval ({SHARE_INTERVAL})."
     return Figure(path, alt, caption)
@@ -157,7 +167,10 @@ def _rule_section(fit: FinishedFit) -> Section:
     """The formula of the rule, its numbers, and the agreement of the starts."""
     result = fit.result
     row = result.discovered
-    values = {name: value for name, value in row.numbers.items() if value is not None}
+    values = {}
+    for name, value in row.numbers.items():
+        if value is not None:
+            values[name] = value
     if not values:
         return Section("The rule", ["Nothing is learned, or nothing that is finite."])
     path = fit.figures / "numbers.png"
@@ -186,7 +199,9 @@ def _rule_section(fit: FinishedFit) -> Section:
 
 def interval_source(result: FitResult) -> str:
     """The source of the intervals of the numbers, in words."""
-    refits = result.bootstrap.refits if result.bootstrap is not None else 0
+    refits = 0
+    if result.bootstrap is not None:
+        refits = result.bootstrap.refits
     of_refits = f"95 % of {refits} refits to data drawn from the fitted rule"
     intervals = result.intervals
     if intervals is None or intervals.why:
@@ -272,7 +287,9 @@ def _path_section(result: FitResult) -> Section:
     lines = []
     for point in path:
         deviance = f"{four_digits(point.deviance)} (se {four_digits(point.error)})"
-        chosen = "chosen" if point.chosen else ""
+        chosen = ""
+        if point.chosen:
+            chosen = "chosen"
         lines.append((f"{point.strength:g}", str(point.n_terms), deviance, chosen))
     words = (
         "An L1 penalty of every strength, then a refit of what is left without it. Validation "

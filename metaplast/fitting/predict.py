@@ -33,10 +33,13 @@ def final_weights(
 ) -> dict[str, np.ndarray]:
     """{edge: weights at the end of a life [n_sessions, its layout]}."""
     lives = _predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))
-    return {edge: np.asarray(weights) for edge, weights in lives.final.items()}
+    final = {}
+    for edge, weights in lives.final.items():
+        final[edge] = np.asarray(weights)
+    return final
 
 
-class Lives(NamedTuple):
+class LivedSessions(NamedTuple):
     """Lives through sessions.
 
     activity [n_sessions, n_steps, n_seen].
@@ -48,20 +51,20 @@ class Lives(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="lifetime")
-def _predicted(lifetime: Lifetime, theta: Theta, sessions: Session, key: Key) -> Lives:
+def _predicted(lifetime: Lifetime, theta: Theta, sessions: Session, key: Key) -> LivedSessions:
     """Live through every session, one after the other."""
     recording = replace(lifetime, record=("activity",))
     wiring = lifetime.wiring()
     shape = lifetime.task.shape()
     n_sessions, n_steps = sessions.target.shape[:2]
 
-    def live(pair: tuple[Session, Key]) -> Lives:
+    def live(pair: tuple[Session, Key]) -> LivedSessions:
         session, key = pair
         life = recording.begin(theta, session, key)
         life, trace = recording.advance(theta, session, life, n_steps, start=0)
         seen = network.seen(wiring, shape, trace.recorded["activity"])
         final = {name: synapses.weight for name, synapses in life.synapses.items()}
-        return Lives(seen, final)
+        return LivedSessions(seen, final)
 
     return lax.map(live, (sessions, jax.random.split(key, n_sessions)))
 
@@ -133,7 +136,10 @@ def weights_explained(
         arrays(sessions),
         jax.random.key(seed),
     )
-    return {edge: WeightR2(_r2(of.weights), _r2(of.changes)) for edge, of in sums.items()}
+    explained = {}
+    for edge, of in sums.items():
+        explained[edge] = WeightR2(_r2(of.weights), _r2(of.changes))
+    return explained
 
 
 class Sums(NamedTuple):
@@ -229,4 +235,6 @@ def _r2(sums: Sums) -> float:
     """R2 from the sums of all sessions; NaN where the true values do not vary."""
     n, total, squares, error = (float(np.sum(np.asarray(x, np.float64))) for x in sums)
     variance = squares - total**2 / n  # times n
-    return 1.0 - error / variance if variance > 0 else float("nan")
+    if variance > 0:
+        return 1.0 - error / variance
+    return float("nan")

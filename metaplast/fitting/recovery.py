@@ -1,7 +1,7 @@
 """The comparison of fitted numbers with the true ones of simulated data."""
 
-from metaplast.fitting.result import Bounds, TrueNumber
-from metaplast.results.numbers import json_number
+from metaplast.fitting.result import TrueNumber
+from metaplast.results.numbers import Bounds, json_number
 from metaplast.reuse.formula import NEGLIGIBLE
 
 CLOSE = 0.25  # of the truth: so near a fitted number is recovered

@@ -36,8 +36,13 @@ def request_of(words: Sequence[str], truth: Sequence[str], sources: Sources) -> 
 
     Raises: BadInput.
     """
-    files = [word for word in words if _is_file(word)]
-    settings = [word for word in words if not _is_file(word)]
+    files = []
+    settings = []
+    for word in words:
+        if _is_file(word):
+            files.append(word)
+        else:
+            settings.append(word)
     if len(files) > 1:
         raise BadInput(
             f"{len(files)} data files", "one", "join the sessions of several files in one"
@@ -66,7 +71,10 @@ def _check_order(words: Sequence[str]) -> None:
     """Refuse a name that takes back a field said before it."""
     for index, word in enumerate(words):
         key, _, value = word.partition("=")
-        fields = [earlier for earlier in words[:index] if earlier.startswith(f"{key}.")]
+        fields = []
+        for earlier in words[:index]:
+            if earlier.startswith(f"{key}."):
+                fields.append(earlier)
         if fields and not value.startswith("{"):
             raise BadInput(
                 f"{word} after {fields[0]}, which it takes back",
@@ -108,13 +116,19 @@ def _implied(path: str, settings: Sequence[str], sources: Sources) -> list[str]:
             "the data file alone",
             "leave out the one or the other",
         )
-    without_likelihood = {key: value for key, value in task.items() if key != "likelihood"}
+    without_likelihood = {}
+    for key, value in task.items():
+        if key != "likelihood":
+            without_likelihood[key] = value
     try:
         facts = decode("task", without_likelihood).implied()
     except pydantic.ValidationError as error:
         raise explain(error, "task") from None
     if experiment:
-        experiment = [f"experiment={WITH_REWARDS if facts['rewards'] else WITHOUT_REWARDS}"]
+        name = WITHOUT_REWARDS
+        if facts["rewards"]:
+            name = WITH_REWARDS
+        experiment = [f"experiment={name}"]
     words = [
         *experiment,
         *words,

@@ -1,11 +1,14 @@
 """The result of a fit as types: built once, written to fit.json, and read back from it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any
 
-from metaplast.registry import BadInput, Plain
-from metaplast.results.typed_json import check_schema
+from pydantic import BeforeValidator, Field
+
+from metaplast.results.numbers import Bounds, RoundedEstimate
+from metaplast.results.typed_json import Plain, of_schema
 from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -14,32 +17,15 @@ SCHEMA = "metaplast.fit/1"
 FILE = "fit.json"
 NO_PLASTICITY = "no_plasticity"  # the row that learns nothing, and the null of that name
 
-Weights = dict[str, float | None]  # a combination of numbers: name of a number -> its weight
+LEAD = f"minus_{DISCOVERED}"
+"""The key of the lead of a comparison in JSON."""
 
-
-class Bounds(NamedTuple):
-    """The ends of a 95 % interval; None where the data give none."""
-
-    low: float | None
-    high: float | None
+Weights = dict[str, float | None]
+"""A combination of numbers: {name of a number: its weight}."""
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share of the deviance, as a mean over subjects.
-
-    mean: None where a deviance is not finite.
-    ci95: its interval over subjects.
-    n: subjects that have something to explain.
-    """
-
-    mean: float | None
-    ci95: Bounds
-    n: int
-
-
-@dataclass(frozen=True)
-class Score:
+class FitScore:
     """The score of a row or null on one split.
 
     deviance: summed over sessions.
@@ -49,7 +35,18 @@ class Score:
 
     deviance: float | None
     r2: float | None
-    parts: "dict[str, Score]" = field(default_factory=dict)
+    parts: "dict[str, FitScore]" = field(default_factory=dict)
+
+
+def _of_every_split(plain: Any) -> Any:
+    """The scores of all splits. A split that is missing is None, which is no score."""
+    if isinstance(plain, dict):
+        return {split: plain.get(split) for split in SPLITS}
+    return plain
+
+
+Scores = Annotated[dict[Split, FitScore], BeforeValidator(_of_every_split)]
+"""{split: score} of a row or null."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,8 @@ class PartComparison:
     r2: of the held-out values.
     """
 
-    explained: dict[str, Share]
-    lead: Share
+    explained: dict[str, RoundedEstimate]
+    lead: Annotated[RoundedEstimate, Field(alias=LEAD)]
     r2: float | None
 
 
@@ -75,8 +72,8 @@ class Comparison:
     parts: {`activity` or `choice`: its comparison} where both are judged, else empty.
     """
 
-    explained: dict[str, Share]
-    lead: Share
+    explained: dict[str, RoundedEstimate]
+    lead: Annotated[RoundedEstimate, Field(alias=LEAD)]
     parts: dict[str, PartComparison] = field(default_factory=dict)
 
 
@@ -132,7 +129,7 @@ class WeightScore:
     r2_change: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RowResult:
     """The result of one family of rules.
 
@@ -156,19 +153,19 @@ class RowResult:
     learned: int
     searched: list[str]
     numbers: dict[str, float | None]
-    noise: Noise | None
+    noise: Noise | None = None
     steps: int
     stable: bool
     loss: float | None
     diverged: int
     starts: StartAgreement
     path: list[PathPoint]
-    splits: dict[Split, Score]
+    splits: Scores
     weights: dict[str, WeightScore]
     comparison: Comparison
 
     @property
-    def explained(self) -> dict[str, Share]:
+    def explained(self) -> dict[str, RoundedEstimate]:
         """{null: share of its deviance that the row explains}."""
         return self.comparison.explained
 
@@ -178,8 +175,25 @@ class NullResult:
     """The result of one null model: its description, its scores, and its comparison with all."""
 
     note: str
-    splits: dict[Split, Score]
+    splits: Scores
     comparison: Comparison
+
+
+def _row_parts(plain: Any) -> Any:
+    """A row as JSON holds it: the keys of its noise and comparison stand beside its own."""
+    if not isinstance(plain, dict):
+        return plain
+    parts = {"comparison": plain}
+    if "sd" in plain:
+        parts["noise"] = plain
+    return plain | parts
+
+
+def _null_parts(plain: Any) -> Any:
+    """A null as JSON holds it: the keys of its splits and comparison stand beside its own."""
+    if isinstance(plain, dict):
+        return plain | {"splits": plain, "comparison": plain}
+    return plain
 
 
 @dataclass(frozen=True)
@@ -205,7 +219,7 @@ class SettledResult:
     weights: Weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IntervalsResult:
     """The intervals of the numbers of the discovered rule.
 
@@ -229,14 +243,14 @@ class IntervalsResult:
     open: list[Weights]
     settled: list[SettledResult]
     separated: list[str]
-    alone: list[str]
-    swaps: list[Weights]
+    alone: list[str] = field(default_factory=list)
+    swaps: list[Weights] = field(default_factory=list)
     condition: float | None
     directions: list[DirectionResult]
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BootstrapResult:
     """The refits to drawn data, and the intervals that count.
 
@@ -248,8 +262,8 @@ class BootstrapResult:
     """
 
     refits: int
-    failed: int
-    unsettled: int
+    failed: int = 0
+    unsettled: int = 0
     ci95: dict[str, Bounds]
     directions: list[DirectionResult]
 
@@ -276,12 +290,12 @@ class DataSummary:
 class DataReading:
     """The way in which the data file was read: a description line by line, and warnings."""
 
-    description: list[str]
-    warnings: list[str]
+    description: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Advice:
+class ModelAdvice:
     """A change of the model that the residuals ask for.
 
     change: `constant`, `bounded` or `first_weights`.
@@ -308,7 +322,7 @@ class TrueNumber:
     verdict: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitResult:
     """The result of a fit, as in fit.json.
 
@@ -326,16 +340,16 @@ class FitResult:
     experiment: str
     seed: int
     data: DataSummary
-    reading: DataReading
-    rows: dict[str, RowResult]
-    nulls: dict[str, NullResult]
-    intervals: IntervalsResult | None
-    bootstrap: BootstrapResult | None
+    reading: DataReading = field(default_factory=DataReading)
+    rows: dict[str, Annotated[RowResult, BeforeValidator(_row_parts)]]
+    nulls: dict[str, Annotated[NullResult, BeforeValidator(_null_parts)]]
+    intervals: IntervalsResult | None = None
+    bootstrap: BootstrapResult | None = None
     doubts: list[str]
-    advice: list[Advice]
-    truth: list[TrueNumber] | None
-    recover: Plain | None
-    verdict: list[str]
+    advice: list[ModelAdvice] = field(default_factory=list)
+    truth: list[TrueNumber] | None = None
+    recover: Plain | None = None
+    verdict: list[str] = field(default_factory=list)
     wall_s: float
 
     @property
@@ -346,7 +360,9 @@ class FitResult:
     @property
     def number_bounds(self) -> dict[str, Bounds]:
         """{name: interval} of the numbers of the discovered rule."""
-        return self.bootstrap.ci95 if self.bootstrap is not None else {}
+        if self.bootstrap is not None:
+            return self.bootstrap.ci95
+        return {}
 
 
 def write_result(run: Path, result: FitResult) -> None:
@@ -360,205 +376,67 @@ def read_result(run: Path) -> FitResult:
     Raises: BadInput for another schema, or a file of another form.
     """
     file = run / FILE
-    plain = folder.read_json(file)
-    check_schema(plain, SCHEMA, f"{file}")
-    try:
-        return from_json(plain)
-    except (KeyError, TypeError, AttributeError):
-        raise BadInput(
-            f"{file}, of another form", SCHEMA, "open it with the version that wrote it"
-        ) from None
+    return from_json(folder.read_json(file), f"{file}")
 
 
 def to_json(result: FitResult) -> Plain:
     """The result as fit.json holds it."""
-    plain: Plain = {
-        "schema": SCHEMA,
-        "experiment": result.experiment,
-        "seed": result.seed,
-        "data": asdict(result.data),
-        "reading": asdict(result.reading),
-        "rows": {name: _row_to_json(row) for name, row in result.rows.items()},
-        "nulls": {name: _null_to_json(null) for name, null in result.nulls.items()},
-        "intervals": asdict(result.intervals) if result.intervals is not None else None,
-        "bootstrap": asdict(result.bootstrap) if result.bootstrap is not None else None,
-        "doubts": result.doubts,
-        "advice": [asdict(advice) for advice in result.advice],
-    }
-    if result.truth is not None:
-        plain["truth"] = [asdict(number) for number in result.truth]
-    plain["recover"] = result.recover
-    plain["verdict"] = result.verdict
-    plain["wall_s"] = result.wall_s
+    plain: Plain = {"schema": SCHEMA, **asdict(result)}
+    for name, row in result.rows.items():
+        plain["rows"][name] = _row_to_json(row)
+    for name, null in result.nulls.items():
+        plain["nulls"][name] = _null_to_json(null)
+    if result.truth is None:
+        del plain["truth"]
     return plain
 
 
 def _row_to_json(row: RowResult) -> Plain:
-    noise = asdict(row.noise) if row.noise is not None else {}
-    return {
-        "note": row.note,
-        "learned": row.learned,
-        "searched": row.searched,
-        "numbers": row.numbers,
-        **noise,
-        "steps": row.steps,
-        "stable": row.stable,
-        "loss": row.loss,
-        "diverged": row.diverged,
-        "starts": asdict(row.starts),
-        "path": [asdict(point) for point in row.path],
-        "splits": _scores_to_json(row.splits),
-        "weights": {edge: asdict(score) for edge, score in row.weights.items()},
-        **_comparison_to_json(row.comparison),
-    }
+    """The inverse of `_row_parts`."""
+    plain: Plain = {}
+    for key, value in asdict(row).items():
+        if key == "noise":
+            plain |= value or {}
+        elif key == "splits":
+            plain[key] = _scores_to_json(row.splits)
+        elif key == "comparison":
+            plain |= _comparison_to_json(row.comparison)
+        else:
+            plain[key] = value
+    return plain
 
 
 def _null_to_json(null: NullResult) -> Plain:
-    return {
-        "note": null.note,
-        **_scores_to_json(null.splits),
-        **_comparison_to_json(null.comparison),
-    }
+    """The inverse of `_null_parts`."""
+    scores = _scores_to_json(null.splits)
+    return {"note": null.note, **scores, **_comparison_to_json(null.comparison)}
 
 
-def _scores_to_json(scores: dict[Split, Score]) -> Plain:
-    return {split: _score_to_json(score) for split, score in scores.items()}
-
-
-def _score_to_json(score: Score) -> Plain:
-    plain: Plain = {"deviance": score.deviance, "r2": score.r2}
-    if score.parts:
-        plain["parts"] = {name: _score_to_json(part) for name, part in score.parts.items()}
+def _scores_to_json(scores: Mapping[Any, FitScore]) -> Plain:
+    """{split or part: score}. A score without parts has no such key."""
+    plain = {}
+    for name, score in scores.items():
+        plain[name] = {"deviance": score.deviance, "r2": score.r2}
+        if score.parts:
+            plain[name]["parts"] = _scores_to_json(score.parts)
     return plain
-
-
-LEAD = f"minus_{DISCOVERED}"
 
 
 def _comparison_to_json(comparison: Comparison) -> Plain:
-    plain = _shares_to_json(comparison)
+    """A comparison without parts has no such key."""
+    plain = _lead_to_json(comparison)
     if comparison.parts:
-        plain["parts"] = {
-            name: {**_shares_to_json(part), "r2": part.r2}
-            for name, part in comparison.parts.items()
-        }
+        plain["parts"] = {}
+        for name, part in comparison.parts.items():
+            plain["parts"][name] = _lead_to_json(part) | {"r2": part.r2}
     return plain
 
 
-def _shares_to_json(comparison: Comparison | PartComparison) -> Plain:
-    explained = {null: asdict(share) for null, share in comparison.explained.items()}
-    return {"explained": explained, LEAD: asdict(comparison.lead)}
+def _lead_to_json(comparison: Comparison | PartComparison) -> Plain:
+    plain = asdict(comparison)
+    return {"explained": plain["explained"], LEAD: plain["lead"]}
 
 
-def from_json(plain: Plain) -> FitResult:
-    """The inverse of `to_json`. Keys that an earlier version did not write stay empty."""
-    intervals = plain.get("intervals")
-    bootstrap = plain.get("bootstrap")
-    reading = plain.get("reading", {"description": [], "warnings": []})
-    truth = None
-    if "truth" in plain:
-        truth = [_true_number_from_json(number) for number in plain["truth"]]
-    return FitResult(
-        experiment=plain["experiment"],
-        seed=plain["seed"],
-        data=DataSummary(**plain["data"]),
-        reading=DataReading(**reading),
-        rows={name: _row_from_json(row) for name, row in plain["rows"].items()},
-        nulls={name: _null_from_json(null) for name, null in plain["nulls"].items()},
-        intervals=_intervals_from_json(intervals) if intervals is not None else None,
-        bootstrap=_bootstrap_from_json(bootstrap) if bootstrap is not None else None,
-        doubts=plain["doubts"],
-        advice=[Advice(**advice) for advice in plain.get("advice", [])],
-        truth=truth,
-        recover=plain.get("recover"),
-        verdict=plain.get("verdict", []),
-        wall_s=plain["wall_s"],
-    )
-
-
-def _row_from_json(plain: Plain) -> RowResult:
-    noise = Noise(plain["sd"], plain["residual_sd"]) if "sd" in plain else None
-    return RowResult(
-        note=plain["note"],
-        learned=plain["learned"],
-        searched=plain["searched"],
-        numbers=plain["numbers"],
-        noise=noise,
-        steps=plain["steps"],
-        stable=plain["stable"],
-        loss=plain["loss"],
-        diverged=plain["diverged"],
-        starts=StartAgreement(**plain["starts"]),
-        path=[PathPoint(**point) for point in plain["path"]],
-        splits=_scores_from_json(plain["splits"]),
-        weights={edge: WeightScore(**score) for edge, score in plain["weights"].items()},
-        comparison=_comparison_from_json(plain),
-    )
-
-
-def _null_from_json(plain: Plain) -> NullResult:
-    return NullResult(plain["note"], _scores_from_json(plain), _comparison_from_json(plain))
-
-
-def _scores_from_json(plain: Plain) -> dict[Split, Score]:
-    return {split: _score_from_json(plain[split]) for split in SPLITS}
-
-
-def _score_from_json(plain: Plain) -> Score:
-    parts = {name: _score_from_json(part) for name, part in plain.get("parts", {}).items()}
-    return Score(plain["deviance"], plain["r2"], parts)
-
-
-def _comparison_from_json(plain: Plain) -> Comparison:
-    parts = {}
-    for name, part in plain.get("parts", {}).items():
-        explained = _shares_from_json(part["explained"])
-        parts[name] = PartComparison(explained, _share_from_json(part[LEAD]), part["r2"])
-    explained = _shares_from_json(plain["explained"])
-    return Comparison(explained, _share_from_json(plain[LEAD]), parts)
-
-
-def _shares_from_json(plain: Plain) -> dict[str, Share]:
-    return {null: _share_from_json(share) for null, share in plain.items()}
-
-
-def _share_from_json(plain: Plain) -> Share:
-    return Share(plain["mean"], Bounds(*plain["ci95"]), plain["n"])
-
-
-def _intervals_from_json(plain: Plain) -> IntervalsResult:
-    return IntervalsResult(
-        over=plain["over"],
-        n=plain["n"],
-        ci95=_bounds_from_json(plain["ci95"]),
-        open=plain["open"],
-        settled=[
-            SettledResult(settled["value"], Bounds(*settled["ci95"]), settled["weights"])
-            for settled in plain["settled"]
-        ],
-        separated=plain["separated"],
-        alone=plain.get("alone", []),
-        swaps=plain.get("swaps", []),
-        condition=plain["condition"],
-        directions=[DirectionResult(**direction) for direction in plain["directions"]],
-        why=plain["why"],
-    )
-
-
-def _bootstrap_from_json(plain: Plain) -> BootstrapResult:
-    return BootstrapResult(
-        refits=plain["refits"],
-        failed=plain.get("failed", 0),
-        unsettled=plain.get("unsettled", 0),
-        ci95=_bounds_from_json(plain["ci95"]),
-        directions=[DirectionResult(**direction) for direction in plain["directions"]],
-    )
-
-
-def _bounds_from_json(plain: Plain) -> dict[str, Bounds]:
-    return {name: Bounds(*ends) for name, ends in plain.items()}
-
-
-def _true_number_from_json(plain: Plain) -> TrueNumber:
-    bounds = Bounds(*plain["ci95"]) if plain["ci95"] is not None else None
-    return TrueNumber(plain["name"], plain["true"], plain["fitted"], bounds, plain["verdict"])
+def from_json(plain: Plain, where: str) -> FitResult:
+    """The inverse of `to_json`, by `of_schema`. A key that is missing has its default."""
+    return of_schema(FitResult, SCHEMA, plain, where)

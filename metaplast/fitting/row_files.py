@@ -3,54 +3,95 @@
 row.safetensors holds its arrays, row.json everything else. row.json marks a finished row.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
-from safetensors.numpy import load_file, save
+from pydantic import Field
+from safetensors.numpy import save
 
 from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.judgement import Judgement
-from metaplast.fitting.rows import Row
+from metaplast.fitting.rows import FittedRow
 from metaplast.fitting.support import SupportOption
 from metaplast.problem.meta_problem import MetaProblem
+from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null
 from metaplast.runs import folder
+from metaplast.runs.row_files import RECORD, read_arrays
 from metaplast.signals import Theta
 from metaplast.tasks import SPLITS, Split
 
-ARRAYS, FACTS = "row.safetensors", "row.json"
+ARRAYS = "row.safetensors"
 WHOLE = ""  # the key of a judgement that is of no part
 
 
-def is_finished(where: Path) -> bool:
-    """Whether the folder holds a finished row."""
-    return (where / FACTS).is_file()
+class FitRecord(NamedTuple):
+    """The fields of a `SearchResult` that are no arrays."""
+
+    steps: int
+    stable: bool
+    loss: Number
+    diverged: int
 
 
-def write(where: Path, row: Row) -> None:
+@dataclass(frozen=True)
+class FittedRowRecord:
+    """The fields of a `FittedRow` that are no arrays, as in row.json.
+
+    n_starts: fits from a random start.
+    fits: of all starts, then the last one.
+    path: the sets of terms that were tried.
+    at: the index of the one that was chosen.
+    r2: {split: {part: R2}}, of all values under WHOLE.
+    residual_sd: of the training trials.
+    """
+
+    n_starts: Annotated[int, Field(alias="starts")]
+    fits: list[FitRecord]
+    path: list[SupportOption]
+    at: int
+    r2: dict[Split, dict[str, Number]]
+    residual_sd: Annotated[Number, Field(alias="spread")]
+
+
+def write(where: Path, row: FittedRow) -> None:
     """Write the files of a row, row.json last."""
     named = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(_arrays(row))[0]:
         named[jax.tree_util.keystr(path)] = np.ascontiguousarray(leaf).reshape(np.shape(leaf))
     folder.write_bytes(where / ARRAYS, save(named))
+    folder.write_json(where / RECORD, _facts(row))
+
+
+def _facts(row: FittedRow) -> Plain:
+    """The content of row.json."""
+    fits = []
+    for fit in _fits(row):
+        fits.append([fit.steps, fit.stable, _json(fit.loss), fit.diverged])
+    path = []
+    for option in row.path:
+        numbers = [_json(option.deviance), _json(option.error)]
+        path.append([option.strength, option.n_terms, *numbers])
     r2 = {}
     for split, judgement in row.judgements.items():
         r2[split] = {name: _json(part.r2) for name, part in _by_part(judgement).items()}
-    facts = {
+    return {
         "starts": len(row.starts),
-        "fits": [[f.steps, f.stable, _json(f.loss), f.diverged] for f in _fits(row)],
-        "path": [[o.strength, o.n_terms, _json(o.deviance), _json(o.error)] for o in row.path],
+        "fits": fits,
+        "path": path,
         "at": row.at,
         "r2": r2,
         "spread": _json(row.residual_sd),
     }
-    folder.write_json(where / FACTS, facts)
 
 
-def _fits(row: Row) -> list[SearchResult]:
+def _fits(row: FittedRow) -> list[SearchResult]:
     """The fits of all starts, then the last one."""
-    return [*row.starts, row.last] if row.last is not None else row.starts
+    if row.last is not None:
+        return [*row.starts, row.last]
+    return row.starts
 
 
 def _by_part(judgement: Judgement) -> dict[str, Judgement]:
@@ -58,7 +99,7 @@ def _by_part(judgement: Judgement) -> dict[str, Judgement]:
     return {WHOLE: judgement, **judgement.parts}
 
 
-def _arrays(row: Row) -> dict[str, Any]:
+def _arrays(row: FittedRow) -> dict[str, Any]:
     """The arrays of a row, under the names that the file has had since its first version."""
     deviances = {}
     for split, judgement in row.judgements.items():
@@ -70,20 +111,18 @@ def _arrays(row: Row) -> dict[str, Any]:
 
 
 def _json(value: float) -> float | None:
-    """A number as JSON holds it; None if it is not finite."""
-    return float(value) if np.isfinite(value) else None
+    return number_or_null(float(value))
 
 
-def _float(value: float | None) -> float:
-    """The number of a JSON value; NaN for None."""
-    return float("nan") if value is None else value
+def read(where: Path, problem: MetaProblem) -> FittedRow:
+    """Read the files of a finished row, whose theta the problem shapes.
 
-
-def read(where: Path, problem: MetaProblem) -> Row:
-    """Read the files of a finished row, whose theta the problem shapes."""
-    facts = folder.read_json(where / FACTS)
-    named = load_file(where / ARRAYS)
-    like = jax.eval_shape(problem.init, jax.random.key(0))
+    Raises: BadInput for a row.json of another form.
+    """
+    file = where / RECORD
+    record = from_plain(FittedRowRecord, folder.read_json(file), f"{file}")
+    named = read_arrays(where / ARRAYS)
+    like = jax.eval_shape(lambda: problem.init(jax.random.key(0)))
 
     def theta_at(prefix: str) -> Theta:
         def leaf(path: Any, _: Any) -> np.ndarray:
@@ -92,28 +131,27 @@ def read(where: Path, problem: MetaProblem) -> Row:
         return jax.tree_util.tree_map_with_path(leaf, like)
 
     fits = []
-    for index, (steps, stable, loss, diverged) in enumerate(facts["fits"]):
+    for index, fit in enumerate(record.fits):
         theta = theta_at(f"['fits']['{index}']['theta']")
         path = named[f"['fits']['{index}']['path']"]
-        fits.append(SearchResult(theta, path, steps, stable, _float(loss), diverged))
+        fits.append(SearchResult(theta, path, fit.steps, fit.stable, fit.loss, fit.diverged))
     judgements: dict[Split, Judgement] = {}
     for split in SPLITS:
         parts = {}
-        for name, r2 in facts["r2"][split].items():
-            parts[name] = Judgement(named[f"['worths']['{split}']['{name}']"], _float(r2))
+        for name, r2 in record.r2[split].items():
+            parts[name] = Judgement(named[f"['worths']['{split}']['{name}']"], r2)
         whole = parts.pop(WHOLE)
         judgements[split] = whole._replace(parts=parts)
-    options = []
-    for strength, n_terms, deviance, error in facts["path"]:
-        options.append(SupportOption(strength, n_terms, _float(deviance), _float(error)))
-    n_starts = facts["starts"]
-    return Row(
+    last = None
+    if len(fits) > record.n_starts:
+        last = fits[record.n_starts]
+    return FittedRow(
         theta=theta_at("['theta']"),
         mask=theta_at("['mask']"),
-        starts=fits[:n_starts],
-        path=options,
-        at=facts["at"],
-        last=fits[n_starts] if len(fits) > n_starts else None,
+        starts=fits[: record.n_starts],
+        path=record.path,
+        at=record.at,
+        last=last,
         judgements=judgements,
-        residual_sd=_float(facts["spread"]),
+        residual_sd=record.residual_sd,
     )

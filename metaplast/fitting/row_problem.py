@@ -24,6 +24,8 @@ def _for_subjects(genome: AbstractGenome, n_subjects: int) -> AbstractGenome:
     if isinstance(genome, PerSubject):
         return replace(genome, n_subjects=n_subjects)
     if isinstance(genome, Parts):
-        parts = [(glob, _for_subjects(part, n_subjects)) for glob, part in genome.parts]
+        parts = []
+        for glob, part in genome.parts:
+            parts.append((glob, _for_subjects(part, n_subjects)))
         return replace(genome, parts=tuple(parts))
     return genome

@@ -25,7 +25,7 @@ from metaplast.tasks import SPLITS, Split
 AS_GOOD = 0.01  # of the best loss: a start within it is as good
 
 
-class Row(NamedTuple):
+class FittedRow(NamedTuple):
     """A fitted row.
 
     theta: the fitted rule.
@@ -55,7 +55,7 @@ def fit_row(
     settings: Fit,
     seed: int,
     tick: Tick = lambda *_: None,
-) -> Row:
+) -> FittedRow:
     """Fit one family of rules. Deterministic in its arguments.
 
     Starts differ in theta alone (`scatter.starts`). A rule with more than `settings.few` terms is
@@ -89,13 +89,13 @@ class _Fitter(NamedTuple):
     seed: int
     tick: Tick
 
-    def fit_short(self, thetas: list[Theta]) -> Row:
+    def fit_short(self, thetas: list[Theta]) -> FittedRow:
         """Fit all numbers, and take the best start."""
         starts = self._starts(thetas, 0.0)
         best = starts[0]
         return self.row(theta=best.theta, mask=everything(best.theta), starts=starts, last=best)
 
-    def fit_long(self, thetas: list[Theta]) -> Row:
+    def fit_long(self, thetas: list[Theta]) -> FittedRow:
         """Fit under every penalty, refit the terms that are left, and choose among them."""
         strengths = self.settings.strengths
         unit = self._penalty_unit(thetas[0])
@@ -130,7 +130,7 @@ class _Fitter(NamedTuple):
         path: list[SupportOption] | None = None,
         at: int = 0,
         last: SearchResult | None = None,
-    ) -> Row:
+    ) -> FittedRow:
         """The row with its judgement on every split."""
         lifetime = self.problem.lifetime
         judgements: dict[Split, Judgement] = {}
@@ -138,11 +138,13 @@ class _Fitter(NamedTuple):
             judgements[split] = judge(lifetime, theta, self.data.sessions[split], self.seed)
         sessions = self.data.sessions["train"]
         sd = residual_sd(recording_of(lifetime), judgements["train"], sessions)
-        return Row(theta, mask, starts, path or [], at, last, judgements, sd)
+        return FittedRow(theta, mask, starts, path or [], at, last, judgements, sd)
 
     def _starts(self, thetas: list[Theta], strength: float) -> list[SearchResult]:
         """The fits from every start, the best first."""
-        members = [Member(theta, everything(theta), strength) for theta in thetas]
+        members = []
+        for theta in thetas:
+            members.append(Member(theta, everything(theta), strength))
         return sorted(self._fits(members), key=_order)
 
     def _fits(self, members: list[Member]) -> list[SearchResult]:
@@ -199,7 +201,7 @@ def residual_sd(family: AbstractRecording, judgement: Judgement, sessions: Sessi
     return sd * float(np.sqrt(deviance.sum() / max(n, 1.0)))
 
 
-def agreement(problem: MetaProblem, row: Row) -> StartAgreement:
+def agreement(problem: MetaProblem, row: FittedRow) -> StartAgreement:
     """The agreement of the starts whose loss is within AS_GOOD of the best.
 
     Their spread is the largest range of a number, as a share of the largest number.
@@ -208,7 +210,10 @@ def agreement(problem: MetaProblem, row: Row) -> StartAgreement:
         return StartAgreement(n=0, same=0, spread=0.0)
     best = row.starts[0].loss
     limit = best + AS_GOOD * abs(best)
-    same = [start for start in row.starts if np.isfinite(start.loss) and start.loss <= limit]
+    same = []
+    for start in row.starts:
+        if np.isfinite(start.loss) and start.loss <= limit:
+            same.append(start)
     values = np.asarray([list(numbers(problem.lifetime, s.theta).values()) for s in same])
     largest = np.abs(values).max(initial=0.0)
     spread = 0.0

@@ -23,18 +23,17 @@ from metaplast.fitting.numbers import FittedRule
 from metaplast.fitting.predict import drawn
 from metaplast.fitting.result import FitResult, write_result
 from metaplast.fitting.row_problem import problem_of
-from metaplast.fitting.rows import Row, fit_row, residual_sd
+from metaplast.fitting.rows import FittedRow, fit_row, residual_sd
 from metaplast.fitting.summary import result_of
-from metaplast.fitting.tables import RULE_FILE
 from metaplast.recording import AbstractRecording
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
-from metaplast.runs.lifecycle import Progress
-from metaplast.runs.stopping import stoppable
-from metaplast.settings.names import DISCOVERED
+from metaplast.runs.lifecycle import Means
+from metaplast.runs.row_files import is_finished
+from metaplast.settings.names import DISCOVERED, RULE_FILE
 from metaplast.tasks import SPLITS
 
 
@@ -53,31 +52,30 @@ class FitPlan(NamedTuple):
     truth: Job | None = None
 
 
-def fit_all(plan: FitPlan, progress: Progress) -> None:
+def fit_all(plan: FitPlan, means: Means) -> None:
     """Fit every row, judge it, write fit.json, the rule and the page. Finished rows are kept."""
     run, job = plan.folder, plan.job
     started = time.monotonic()
     jax.config.update("jax_enable_x64", job.main.precision == "float64")
-    with stoppable(run, lambda: None) as stop:
 
-        def tick_of(stage: str) -> Tick:
-            def tick(done: int, total: int) -> None:
-                progress(stage, done, total)
-                stop.check()
+    def tick_of(stage: str) -> Tick:
+        def tick(done: int, total: int) -> None:
+            means.progress(stage, done, total)
+            means.stop.check()
 
-            return tick
+        return tick
 
-        data = _data(job.main, plan.truth)
-        rows: dict[str, Row] = {}
-        for name, config in job.rows:
-            rows[name] = _row(run, name, config, data, tick_of(name))
-        certainty = _certainty(job.main, rows[DISCOVERED], data, tick_of("bootstrap"))
-        result = result_of(job, data, rows, certainty, plan.recover)
-        result = replace(result, wall_s=round(time.monotonic() - started, 2))
-        _save_rule(run, job.main, rows[DISCOVERED], result)
-        write_result(run, result)
-        stop.check()
-        page.write(page.FinishedFit(run, job, data, rows, certainty, result))
+    data = _data(job.main, plan.truth)
+    rows: dict[str, FittedRow] = {}
+    for name, config in job.rows:
+        rows[name] = _row(run, name, config, data, tick_of(name))
+    certainty = _certainty(job.main, rows[DISCOVERED], data, tick_of("bootstrap"))
+    result = result_of(job, data, rows, certainty, plan.recover)
+    result = replace(result, wall_s=round(time.monotonic() - started, 2))
+    _save_rule(run, job.main, rows[DISCOVERED], result)
+    write_result(run, result)
+    means.stop.check()
+    page.write(page.FinishedFit(run, job, data, rows, certainty, result))
 
 
 def _data(config: Config, truth: Job | None) -> Data:
@@ -106,18 +104,18 @@ def _noise_of_recording(family: AbstractRecording, data: Data, lags: int) -> flo
     return residual_sd(family, glm.judgements["train"], data.sessions["train"])
 
 
-def _row(run: Path, name: str, config: Config, data: Data, tick: Tick) -> Row:
+def _row(run: Path, name: str, config: Config, data: Data, tick: Tick) -> FittedRow:
     """One family fitted, or read back where it is finished."""
     where = row_folder(run, name)
     problem = problem_of(config)
-    if not row_files.is_finished(where):
+    if not is_finished(where):
         where.mkdir(parents=True, exist_ok=True)
         row = fit_row(problem, config.outer, data, config.fit, config.seed, tick)
         row_files.write(where, row)
     return row_files.read(where, problem)
 
 
-def _certainty(config: Config, row: Row, data: Data, tick: Tick) -> Certainty:
+def _certainty(config: Config, row: FittedRow, data: Data, tick: Tick) -> Certainty:
     """The refits of the discovered row, and the intervals of its numbers."""
     problem = problem_of(config)
     fitted = FittedRule(row.theta, row.mask)
@@ -134,7 +132,7 @@ def _certainty(config: Config, row: Row, data: Data, tick: Tick) -> Certainty:
     return Certainty(intervals(problem.lifetime, data, fitted, config.seed), refits)
 
 
-def _save_rule(run: Path, config: Config, row: Row, result: FitResult) -> None:
+def _save_rule(run: Path, config: Config, row: FittedRow, result: FitResult) -> None:
     """Write the discovered rule with its scores; a row without rules has no file."""
     lifetime = problem_of(config).lifetime
     if not lifetime.slots:

@@ -43,7 +43,9 @@ def scattered(theta: Theta, rng: np.random.Generator) -> Theta:
 
     def coefficients(leaf: np.ndarray) -> np.ndarray:
         largest = float(np.abs(leaf).max(initial=0.0))
-        return moved(leaf, largest if largest > 0 else ZEROS)
+        if largest > 0:
+            return moved(leaf, largest)
+        return moved(leaf, ZEROS)
 
     return of_terms(coefficients, lambda leaf: moved(leaf, 1.0), theta)
 

@@ -111,7 +111,9 @@ def sensitivity(
         batch = arrays(sessions)
         key = jax.random.key(seed)
         parts = _WEIGHTS if family.clamp else family.parts()
-        sums = [_Sums(part, len(free)) for part in parts]
+        sums = []
+        for part in parts:
+            sums.append(_Sums(part, len(free)))
         for index in range(len(sessions.subject)):
             session = jax.tree.map(lambda x, i=index: x[i], batch)
             session_key = jax.random.fold_in(key, index)
@@ -217,7 +219,9 @@ def _recorded(family: AbstractRecording, session: Session) -> _Values:
     """The values of a session to which `_values` is compared."""
     if not family.clamp:
         return _Values(session.target, session.observed)
-    edges = [session.final[edge].reshape(-1) for edge in sorted(session.final)]
+    edges = []
+    for edge in sorted(session.final):
+        edges.append(session.final[edge].reshape(-1))
     final = jnp.concatenate(edges)[None]
     known = jnp.isfinite(final)
     return _Values(jnp.where(known, final, 0.0), known.astype(float))
@@ -266,7 +270,9 @@ def _values(lifetime: Lifetime, theta: Theta, session: Session, key: Key) -> Arr
     life = recording.begin(theta, session, key)
     life, trace = recording.advance(theta, session, life, n_steps, start=0)
     if recording_of(lifetime).clamp:
-        edges = [life.synapses[edge].weight.reshape(-1) for edge in sorted(session.final)]
+        edges = []
+        for edge in sorted(session.final):
+            edges.append(life.synapses[edge].weight.reshape(-1))
         return jnp.concatenate(edges)[None]
     return network.seen(lifetime.wiring(), lifetime.task.shape(), trace.recorded["activity"])
 

@@ -42,7 +42,7 @@ class Surface(NamedTuple):
     held: str
 
 
-class Curve(NamedTuple):
+class WindowCurve(NamedTuple):
     """The change of one weight by one pair of spikes.
 
     lag [n]: post time minus pre time, in ms.
@@ -69,7 +69,7 @@ class FittedWindow(NamedTuple):
     gated: names of the curves whose changes become eligible, for a modulator to apply.
     """
 
-    curves: dict[str, Curve]
+    curves: dict[str, WindowCurve]
     band: Band | None
     gated: tuple[str, ...]
 
@@ -111,12 +111,16 @@ def half_width(
     """
     intervals, refits = certainty
     if intervals is not None and intervals.moves and len(intervals.moves[0].thetas) <= MOST:
-        halves = [_half_of_moves(theta, moves, effect) for moves in intervals.moves]
+        halves = []
+        for moves in intervals.moves:
+            halves.append(_half_of_moves(theta, moves, effect))
         return np.max(halves, axis=0)
     if refits is None or len(refits.values) < 2:
         return None
     n = len(refits.values)
-    effects = [effect(take(refits.thetas, index)) for index in range(n)]
+    effects = []
+    for index in range(n):
+        effects.append(effect(take(refits.thetas, index)))
     return t_quantile(n - 1) * np.std(effects, axis=0, ddof=1)
 
 
@@ -140,10 +144,12 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
     slot = lifetime.slots[0]
     slot_theta = theta["rules"][slot.name]
     edge = _edge(lifetime)
+    if not slot.shared:
+        slot_theta = slot_theta[edge]
     rule = Rule(
         name="fitted",
         spec=slot.rule,
-        theta=jax.tree.map(jnp.asarray, slot_theta if slot.shared else slot_theta[edge]),
+        theta=jax.tree.map(jnp.asarray, slot_theta),
         edges=(edge,),
         connections={},
         reads=lifetime.reads()[edge],
@@ -165,11 +171,14 @@ def spike_window(
         return None
     lag = LAGS * lifetime.dt * 1e3
     lifetimes = {"fitted": lifetime}
-    curves = {"fitted": Curve(lag, _pair_changes(lifetime, theta))}
+    curves = {"fitted": WindowCurve(lag, _pair_changes(lifetime, theta))}
     if source is not None and _is_timed(source.lifetime):
         lifetimes["true"] = source.lifetime
-        curves["true"] = Curve(lag, _pair_changes(source.lifetime, source.theta))
-    by_modulator = [name for name, each in lifetimes.items() if gated(each.slots[0].rule)]
+        curves["true"] = WindowCurve(lag, _pair_changes(source.lifetime, source.theta))
+    by_modulator = []
+    for name, each in lifetimes.items():
+        if gated(each.slots[0].rule):
+            by_modulator.append(name)
     half = half_width(theta, certainty, lambda theta: _pair_changes(lifetime, theta))
     fitted = curves["fitted"].change
     band = Band(lag, fitted - half, fitted + half) if half is not None else None

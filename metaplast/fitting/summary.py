@@ -19,27 +19,24 @@ from metaplast.fitting.predict import activity, weights_explained
 from metaplast.fitting.recovery import recovered
 from metaplast.fitting.result import (
     NO_PLASTICITY,
-    Advice,
-    Bounds,
     Comparison,
     DataSummary,
     FitResult,
+    FitScore,
+    ModelAdvice,
     Noise,
     NullResult,
     PartComparison,
     PathPoint,
     Plain,
     RowResult,
-    Score,
-    Share,
     TrueNumber,
     WeightScore,
 )
 from metaplast.fitting.row_problem import problem_of
-from metaplast.fitting.rows import Row, agreement
+from metaplast.fitting.rows import FittedRow, agreement
 from metaplast.fitting.verdict import verdict
-from metaplast.results.numbers import json_number
-from metaplast.results.statistics import Estimate
+from metaplast.results.numbers import RoundedEstimate, json_number, rounded
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -48,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def result_of(
-    job: Job, data: Data, rows: dict[str, Row], certainty: Certainty, recover: Plain | None
+    job: Job, data: Data, rows: dict[str, FittedRow], certainty: Certainty, recover: Plain | None
 ) -> FitResult:
     """The result of a fit. Its warnings of meaningless numbers are logged too.
 
@@ -63,11 +60,13 @@ def result_of(
     """
     family: Any = job.main.task
     nulls = judged_nulls(family, data, job.main.fit.lags)
-    comparisons = compare_with_nulls(
-        {name: row.judgements["heldout"] for name, row in rows.items()},
-        {name: null.judgements["heldout"] for name, null in nulls.items()},
-        data.subject["heldout"],
-    )
+    row_judgements = {}
+    for name, row in rows.items():
+        row_judgements[name] = row.judgements["heldout"]
+    null_judgements = {}
+    for name, null in nulls.items():
+        null_judgements[name] = null.judgements["heldout"]
+    comparisons = compare_with_nulls(row_judgements, null_judgements, data.subject["heldout"])
     row_results = {}
     for name, row in rows.items():
         row_results[name] = _row_result(job.row(name), row, data, comparisons.rows[name])
@@ -141,59 +140,67 @@ def compare_with_nulls(
             parts=parts,
         )
 
-    return Comparisons(
-        {name: compared(row) for name, row in rows.items()},
-        {name: compared(null) for name, null in nulls.items()},
-    )
+    comparisons = Comparisons({}, {})
+    for name, row in rows.items():
+        comparisons.rows[name] = compared(row)
+    for name, null in nulls.items():
+        comparisons.nulls[name] = compared(null)
+    return comparisons
 
 
 def _explained(
     model: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
-) -> dict[str, Share]:
+) -> dict[str, RoundedEstimate]:
     """{null: share of its deviance that the model explains}."""
     shares = {}
     for name, null in nulls.items():
-        shares[name] = share_of(explained_ci(model.deviance, null.deviance, subject))
+        shares[name] = rounded(explained_ci(model.deviance, null.deviance, subject))
     return shares
 
 
 def _lead(
     model: Judgement, main: Judgement, nulls: dict[str, Judgement], subject: np.ndarray
-) -> Share:
+) -> RoundedEstimate:
     """The explained deviance of the model minus that of the main row, against the first null."""
     first = next(iter(nulls.values()))
-    return share_of(difference_ci(model.deviance, main.deviance, first.deviance, subject))
-
-
-def share_of(estimate: Estimate) -> Share:
-    """An estimate of a share of the deviance, for fit.json."""
-    bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
-    return Share(json_number(estimate.mean), bounds, estimate.n)
+    return rounded(difference_ci(model.deviance, main.deviance, first.deviance, subject))
 
 
 def data_summary(data: Data) -> DataSummary:
     """The amount of data, and which of them are held out."""
-    trained = {int(subject) for subject in data.subject["train"]}
-    heldout = sorted({int(subject) for subject in data.subject["heldout"]} - trained)
+    sessions = {}
+    values = {}
+    for split in SPLITS:
+        sessions[split] = len(data.subject[split])
+        values[split] = round(n_values(data.sessions[split]), 3)
+    heldout = np.setdiff1d(data.subject["heldout"], data.subject["train"])
+    by = "trials"
+    if len(heldout):
+        by = "subjects"
     return DataSummary(
         subjects=len(data.names),
-        sessions={split: len(data.subject[split]) for split in SPLITS},
-        values={split: round(n_values(data.sessions[split]), 3) for split in SPLITS},
-        heldout_subjects=[data.names[index] for index in heldout],
-        heldout_by="subjects" if heldout else "trials",
+        sessions=sessions,
+        values=values,
+        heldout_subjects=[data.names[int(index)] for index in heldout],
+        heldout_by=by,
     )
 
 
-def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, Score]:
+def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, FitScore]:
     """The scores of every split, for fit.json."""
-    return {split: _score(judgement) for split, judgement in judgements.items()}
+    scores = {}
+    for split, judgement in judgements.items():
+        scores[split] = _score(judgement)
+    return scores
 
 
-def _score(judgement: Judgement) -> Score:
+def _score(judgement: Judgement) -> FitScore:
     """A judgement summed over sessions, for fit.json."""
     deviance = json_number(float(judgement.deviance.sum()))
-    parts = {name: _score(part) for name, part in judgement.parts.items()}
-    return Score(deviance, json_number(judgement.r2), parts)
+    parts = {}
+    for name, part in judgement.parts.items():
+        parts[name] = _score(part)
+    return FitScore(deviance, json_number(judgement.r2), parts)
 
 
 def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
@@ -201,24 +208,37 @@ def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
     return NullResult(null.note, scores_of(null.judgements), comparison)
 
 
-def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) -> RowResult:
+def _row_result(config: Config, row: FittedRow, data: Data, comparison: Comparison) -> RowResult:
     """The result of one row."""
     problem = problem_of(config)
-    values = numbers(problem.lifetime, row.theta) if problem.lifetime.slots else {}
+    values = {}
+    if problem.lifetime.slots:
+        values = numbers(problem.lifetime, row.theta)
     learned = 0
     if jax.tree.leaves(row.theta):
         learned = int(sum(np.sum(leaf) for leaf in jax.tree.leaves(row.mask)))
-    last = row.last
-    fits = [*row.starts, last] if last is not None else row.starts
+    fits = list(row.starts)
+    steps = 0
+    stable = True
+    loss = None
+    if row.last is not None:
+        fits.append(row.last)
+        steps = row.last.steps
+        stable = row.last.stable
+        loss = json_number(row.last.loss)
+    kept = {}
+    for name, value in values.items():
+        if value != 0.0:
+            kept[name] = json_number(value)
     return RowResult(
         note=config.note,
         learned=learned,
         searched=sorted(values),
-        numbers={name: json_number(value) for name, value in values.items() if value != 0.0},
+        numbers=kept,
         noise=_noise(config, row),
-        steps=last.steps if last is not None else 0,
-        stable=last.stable if last is not None else True,
-        loss=json_number(last.loss) if last is not None else None,
+        steps=steps,
+        stable=stable,
+        loss=loss,
         diverged=sum(fit.diverged for fit in fits),
         starts=agreement(problem, row),
         path=_path(row),
@@ -228,7 +248,7 @@ def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) ->
     )
 
 
-def _path(row: Row) -> list[PathPoint]:
+def _path(row: FittedRow) -> list[PathPoint]:
     """The sets of terms that were tried."""
     points = []
     for index, option in enumerate(row.path):
@@ -244,7 +264,7 @@ def _path(row: Row) -> list[PathPoint]:
     return points
 
 
-def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScore]:
+def _weight_scores(config: Config, row: FittedRow, data: Data) -> dict[str, WeightScore]:
     """{edge: R2 of its held-out weights} where the data are simulated."""
     lifetime = problem_of(config).lifetime
     if data.source is None or not lifetime.slots:
@@ -258,16 +278,18 @@ def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScor
     return scores
 
 
-def _noise(config: Config, row: Row) -> Noise | None:
+def _noise(config: Config, row: FittedRow) -> Noise | None:
     """The noise of activity where it is judged beside choices, and its likelihood has an sd."""
     if not row.judgements["train"].parts:
         return None
     family: Any = config.task
     sd = getattr(family.parts()[0].likelihood, "sd", None)
-    return Noise(sd, json_number(row.residual_sd)) if sd is not None else None
+    if sd is not None:
+        return Noise(sd, json_number(row.residual_sd))
+    return None
 
 
-def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
+def _advice(config: Config, row: FittedRow, data: Data) -> list[ModelAdvice]:
     """The changes that the residuals of a row ask for; none where measured weights are judged."""
     if getattr(config.task, "clamp", False):
         return []
@@ -276,7 +298,9 @@ def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
     predicted = activity(lifetime, row.theta, train, config.seed)
     changes = []
     for change in advice(lifetime, predicted, train):
-        share = json_number(change.share) if change.share is not None else None
+        share = None
+        if change.share is not None:
+            share = json_number(change.share)
         changes.append(replace(change, share=share))
     return changes
 
@@ -290,5 +314,8 @@ def _truth(result: FitResult, data: Data) -> list[TrueNumber] | None:
     at_random = any(np.any(leaf) for leaf in jax.tree.leaves(data.source.theta["rules"]))
     if not true or not set(true) <= set(row.searched) or at_random:
         return None
-    fitted = {name: value for name, value in row.numbers.items() if value is not None}
+    fitted = {}
+    for name, value in row.numbers.items():
+        if value is not None:
+            fitted[name] = value
     return recovered(true, fitted, result.number_bounds)

@@ -11,6 +11,7 @@ import numpy as np
 from metaplast.fitting.engine import Member, SearchResult
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import everything, of_terms
+from metaplast.results.typed_json import Number
 from metaplast.rules.base import TermList
 from metaplast.signals import Theta
 
@@ -26,8 +27,8 @@ class SupportOption(NamedTuple):
 
     strength: float
     n_terms: int
-    deviance: float
-    error: float
+    deviance: Number
+    error: Number
 
 
 def is_long(lifetime: Lifetime, few: int) -> bool:

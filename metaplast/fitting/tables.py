@@ -3,22 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from metaplast.fitting.result import (
-    Comparison,
-    FitResult,
-    NullResult,
-    PartComparison,
-    RowResult,
-    Share,
-)
-from metaplast.results.numbers import interval, number
+from metaplast.fitting.result import Comparison, FitResult, NullResult, PartComparison, RowResult
+from metaplast.results.numbers import RoundedEstimate, interval, number
 from metaplast.reuse.ask import whole
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import read_rule
+from metaplast.settings.names import RULE_FILE
 from metaplast.tasks import Split
 
 SHOWN = 40  # numbers of a rule in a table
-RULE_FILE = "rule.safetensors"
 
 
 def data_sentence(fit: FitResult) -> str:
@@ -50,7 +43,9 @@ def models(fit: FitResult) -> dict[str, RowResult | NullResult]:
 
 def comparison_of(model: RowResult | NullResult, part: str | None) -> Comparison | PartComparison:
     """The comparison of a model: of all values, or of one part."""
-    return model.comparison.parts[part] if part is not None else model.comparison
+    if part is not None:
+        return model.comparison.parts[part]
+    return model.comparison
 
 
 def score_table(fit: FitResult, part: str | None = None) -> list[tuple[str, ...]]:
@@ -60,7 +55,9 @@ def score_table(fit: FitResult, part: str | None = None) -> list[tuple[str, ...]
     weights where the true ones are known, and how many numbers are learned.
     """
     nulls = list(fit.discovered.explained)
-    edges = list(fit.discovered.weights) if part is None else []
+    edges = []
+    if part is None:
+        edges = list(fit.discovered.weights)
     values = part or next(iter(parts_of(fit)), "values")
     head = ["row", *(f"explained vs {null}" for null in nulls), f"R2 {values}"]
     head += [f"R2 dw {edge}" for edge in edges]
@@ -86,11 +83,14 @@ def _model_cells(model: RowResult | NullResult, edges: list[str]) -> list[str]:
     cells = []
     for edge in edges:
         score = model.weights.get(edge)
-        cells.append(four_digits(score.r2_change if score is not None else None))
+        if score is None:
+            cells.append("-")
+        else:
+            cells.append(four_digits(score.r2_change))
     return [*cells, str(model.learned)]
 
 
-def share_text(share: Share | None) -> str:
+def share_text(share: RoundedEstimate | None) -> str:
     """A share with its interval as `0.5000 [0.4000, 0.6000]`."""
     if share is None or share.mean is None:
         return "-"
@@ -102,13 +102,17 @@ def share_text(share: Share | None) -> str:
 
 def four_digits(value: float | None) -> str:
     """A number with four digits after the point, or a dash."""
-    return "-" if value is None else number(value, ".4f")
+    if value is None:
+        return "-"
+    return number(value, ".4f")
 
 
 def number_head(fit: FitResult) -> tuple[str, ...]:
     """The head of `number_lines`."""
     head = ("number", "fitted", "95 % interval")
-    return head if fit.truth is None else (*head, "true", "verdict")
+    if fit.truth is None:
+        return head
+    return (*head, "true", "verdict")
 
 
 def number_lines(fit: FitResult) -> list[tuple[str, ...]]:
@@ -128,7 +132,11 @@ def number_lines(fit: FitResult) -> list[tuple[str, ...]]:
 
 def _undetermined(fit: FitResult) -> dict[str, float | None]:
     """The numbers whose interval has no ends, as 0: the table lists them although they are 0."""
-    return {name: 0.0 for name, bounds in fit.number_bounds.items() if bounds.low is None}
+    undetermined = {}
+    for name, bounds in fit.number_bounds.items():
+        if bounds.low is None:
+            undetermined[name] = 0.0
+    return undetermined
 
 
 def _bounds_text(fit: FitResult, name: str) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 from metaplast.fitting import data_reading
 from metaplast.fitting.result import FILE, FitResult, read_result
 from metaplast.fitting.tables import (
-    RULE_FILE,
     data_sentence,
     number_head,
     number_lines,
@@ -14,6 +13,7 @@ from metaplast.fitting.tables import (
     score_table,
 )
 from metaplast.results.table import aligned
+from metaplast.settings.names import REPORT, RULE_FILE
 
 
 def render(run: Path) -> str:
@@ -54,6 +54,6 @@ def _listed(title: str, sentences: list[str]) -> str:
 
 def _files(run: Path) -> str:
     """The files of the run, one a line."""
-    files = [("fit", run / FILE), ("rule", run / RULE_FILE), ("report", run / "report.html")]
+    files = [("fit", run / FILE), ("rule", run / RULE_FILE), ("report", run / REPORT)]
     files += [("figure", path) for path in sorted((run / "figures").glob("*.png"))]
     return "\n".join(f"{kind:8} {path}" for kind, path in files if path.is_file())

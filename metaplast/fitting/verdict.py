@@ -37,7 +37,9 @@ def success(fit: FitResult) -> str:
     mean = judged[hardest]
     share = row.explained[hardest]
     low, high = share.ci95
-    by = "subjects" if fit.data.heldout_by == "subjects" else "trials of the same subjects"
+    by = "trials of the same subjects"
+    if fit.data.heldout_by == "subjects":
+        by = "subjects"
     explained = f"{mean:.3f} of the deviance that {hardest} leaves on held-out {by}"
     if low is None or high is None:
         return (
@@ -49,7 +51,9 @@ def success(fit: FitResult) -> str:
         return f"Not found: the rule is worse than {hardest}. It explains {explained}."
     if mean <= 0:
         return f"Not found: the rule is no better than {hardest}. It explains {explained}."
-    level = [hardest] if low <= 0 else _level_nulls(row)
+    level = _level_nulls(row)
+    if low <= 0:
+        level = [hardest]
     if level:
         return (
             f"Not settled: over {share.n} held out, the rule is not told apart from "
@@ -60,7 +64,11 @@ def success(fit: FitResult) -> str:
 
 def _level_nulls(row: RowResult) -> list[str]:
     """The nulls from which the rule is not told apart: the interval against them holds 0."""
-    return [null for null, share in row.explained.items() if (share.ci95.low or 0.0) <= 0]
+    level = []
+    for null, share in row.explained.items():
+        if (share.ci95.low or 0.0) <= 0:
+            level.append(null)
+    return level
 
 
 def better_family(fit: FitResult) -> str | None:
@@ -73,7 +81,9 @@ def better_family(fit: FitResult) -> str | None:
     if not better:
         return None
     most, name = max(better)
-    more = f", as {len(better) - 1} others do" if len(better) > 1 else ""
+    more = ""
+    if len(better) > 1:
+        more = f", as {len(better) - 1} others do"
     return (
         f"It is not the best of the families: {name} explains {most:.3f} more of the "
         f"deviance{more}."
@@ -92,16 +102,23 @@ def settled_numbers(fit: FitResult) -> str | None:
         data_leave_open(fit),
         one_settles(fit),
     ]
-    unsettled = [reason for reason in reasons if reason is not None]
+    unsettled = []
+    for reason in reasons:
+        if reason is not None:
+            unsettled.append(reason)
     if unsettled:
         return f"Its numbers are not settled: {', and '.join(unsettled)}."
     if not fit.number_bounds:
         return None
     settled = _away_from_zero(fit)
     if len(row.numbers) == 1:
-        claim = "leaves out 0" if settled else "holds 0"
+        claim = "holds 0"
+        if settled:
+            claim = "leaves out 0"
         return f"Its one number, of {next(iter(row.numbers))}, has an interval that {claim}."
-    named = f": {_first(settled)}" if settled else ""
+    named = ""
+    if settled:
+        named = f": {_first(settled)}"
     return (
         f"{len(settled)} of its {len(row.numbers)} numbers have an interval that leaves out "
         f"0{named}."
@@ -110,13 +127,17 @@ def settled_numbers(fit: FitResult) -> str | None:
 
 def still_moving(row: RowResult) -> str | None:
     """The search ended before the numbers were at rest."""
-    return None if row.stable else "they were still moving when the search ended"
+    if row.stable:
+        return None
+    return "they were still moving when the search ended"
 
 
 def no_start_as_low(row: RowResult) -> str | None:
     """One start alone has the best loss."""
     alone = row.starts.n > 1 and row.starts.same == 1
-    return "no other start came as low" if alone else None
+    if alone:
+        return "no other start came as low"
+    return None
 
 
 def starts_apart(row: RowResult) -> str | None:
@@ -160,7 +181,9 @@ def read_as_meant(fit: FitResult) -> str | None:
     n = len(fit.reading.warnings)
     if not n:
         return None
-    warnings = f"{n} warnings, listed below" if n > 1 else "1 warning, told below"
+    warnings = "1 warning, told below"
+    if n > 1:
+        warnings = f"{n} warnings, listed below"
     return f"It holds if the data were read as you mean them: {warnings}."
 
 

@@ -25,7 +25,12 @@ class AbstractGenome(ABC):
 
     @abstractmethod
     def init(self, key: Key, wiring: Wiring) -> Theta:
-        """Learned parameters; {} where there are none."""
+        """Learned parameters; {} where there are none.
+
+        Args:
+            key: the key of the draw.
+            wiring: the graph.
+        """
 
     @abstractmethod
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
@@ -51,7 +56,9 @@ class AbstractGenome(ABC):
         Returns:
             The theta of this genome, None where there is none.
         """
-        return theta if other == self else None
+        if other == self:
+            return theta
+        return None
 
 
 def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
@@ -59,6 +66,13 @@ def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
 
     A magnitude is the absolute value. One flat draw is cut into pieces: each separate draw would
     cost about 0.3 s of compilation.
+
+    Args:
+        wiring: the graph.
+        key: the key of the draw.
+
+    Returns:
+        {edge: weights in the layout of its connection}.
     """
     sizes = [math.prod(edge.connection.shape) for edge in wiring.edges]
     flat = jax.random.normal(key, (sum(sizes),))
@@ -67,16 +81,28 @@ def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
     for edge, size in zip(wiring.edges, sizes, strict=True):
         scale = edge.gain / math.sqrt(edge.connection.fan_in)
         values = scale * flat[start : start + size].reshape(edge.connection.shape)
-        weights[edge.name] = jnp.abs(values) if wiring.magnitude(edge) else values
+        if wiring.magnitude(edge):
+            values = jnp.abs(values)
+        weights[edge.name] = values
         start += size
     return weights
 
 
 def synapses(wiring: Wiring, weights: dict[str, Array]) -> dict[str, Synapses]:
-    """The synapses of every edge of `wiring` with these weights; off a mask they are 0."""
+    """The synapses of every edge of `wiring` with these weights; off a mask they are 0.
+
+    Args:
+        wiring: the graph.
+        weights: {edge: weights in the layout of its connection}.
+
+    Returns:
+        {edge: Synapses}.
+    """
     born = {}
     for edge in wiring.edges:
         mask = edge.connection.mask()
         weight = weights[edge.name]
-        born[edge.name] = Synapses(weight=weight * mask if mask.ndim else weight, mask=mask)
+        if mask.ndim:
+            weight = weight * mask
+        born[edge.name] = Synapses(weight=weight, mask=mask)
     return born

@@ -36,13 +36,14 @@ class Given(AbstractGenome):
                 f"an edge the task brings weights for: {brought}",
                 "change the network",
             )
+        weights = {}
         for edge in wiring.edges:
-            shape = jnp.shape(task.weights[edge.name])
+            weights[edge.name] = jnp.asarray(task.weights[edge.name])
+            shape = weights[edge.name].shape
             if shape != edge.connection.shape:
-                expected = f"the layout of its connection, {edge.connection.shape}"
                 raise BadInput(
                     f"genome given: edge {edge.name!r} of {shape}",
-                    expected,
+                    f"the layout of its connection, {edge.connection.shape}",
                     "change sizes or connection",
                 )
-        return synapses(wiring, {e.name: jnp.asarray(task.weights[e.name]) for e in wiring.edges})
+        return synapses(wiring, weights)

@@ -46,11 +46,12 @@ class Parts(AbstractGenome):
 
     def _split(self, wiring: Wiring) -> list[_Part]:
         """The parts of the network in the order of the globs, some perhaps without edges."""
-        owners = {edge.name: self._owner(edge) for edge in wiring.edges}
+        edges: dict[str, list[Edge]] = {glob: [] for glob, _ in self.parts}
+        for edge in wiring.edges:
+            edges[self._owner(edge)].append(edge)
         parts = []
         for glob, genome in self.parts:
-            edges = tuple(edge for edge in wiring.edges if owners[edge.name] == glob)
-            parts.append(_Part(glob, genome, Wiring(wiring.populations, edges)))
+            parts.append(_Part(glob, genome, Wiring(wiring.populations, tuple(edges[glob]))))
         return parts
 
     def _owner(self, edge: Edge) -> str:
@@ -58,17 +59,17 @@ class Parts(AbstractGenome):
         for glob, _ in self.parts:
             if fnmatchcase(edge.name, glob):
                 return glob
-        globs = ", ".join(glob for glob, _ in self.parts)
+        globs = ", ".join(dict(self.parts))
         raise BadInput(
             f"genome parts: edge {edge.name}", f"one that matches {globs}", "add a part, e.g. '*'"
         )
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
         keys = jax.random.split(key, len(self.parts))
-        return {
-            part.glob: part.genome.init(keys[i], part.wiring)
-            for i, part in enumerate(self._split(wiring))
-        }
+        theta = {}
+        for i, part in enumerate(self._split(wiring)):
+            theta[part.glob] = part.genome.init(keys[i], part.wiring)
+        return theta
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         keys = jax.random.split(key, len(self.parts))

@@ -37,10 +37,10 @@ class PerSubject(AbstractGenome):
     n_subjects: Count = 1
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
-        return {
-            name: {"mean": mean, "own": jnp.zeros((self.n_subjects, *mean.shape))}
-            for name, mean in draw(wiring, key).items()
-        }
+        theta = {}
+        for edge, mean in draw(wiring, key).items():
+            theta[edge] = {"mean": mean, "own": jnp.zeros((self.n_subjects, *mean.shape))}
+        return theta
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         known = (task.subject >= 0) & (task.subject < self.n_subjects)
@@ -50,5 +50,7 @@ class PerSubject(AbstractGenome):
             by_subject = theta[edge.name]["own"]
             typical = jax.lax.stop_gradient(by_subject).mean(axis=0)
             weight = theta[edge.name]["mean"] + jnp.where(known, by_subject[place], typical)
-            weights[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
+            if wiring.magnitude(edge):
+                weight = jnp.abs(weight)
+            weights[edge.name] = weight
         return synapses(wiring, weights)

@@ -34,7 +34,8 @@ class Random(AbstractGenome):
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         weights = draw(wiring, key)
         if self.learn_gain:
-            weights = {name: w * jnp.exp(theta[name]["log_gain"]) for name, w in weights.items()}
+            for edge, weight in weights.items():
+                weights[edge] = weight * jnp.exp(theta[edge]["log_gain"])
         return synapses(wiring, weights)
 
     def embed(self, other: AbstractGenome, theta: Theta, start: Theta) -> Theta | None:

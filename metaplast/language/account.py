@@ -40,7 +40,7 @@ LAWS: dict[str, Law] = {
     "softplus": Law(lambda value, leaf: max(leaf, 0.0) + math.log1p(_exp(-abs(leaf))), None),
     "tanh": Law(lambda value, leaf: math.tanh(leaf), None),
     "square": Law(lambda value, leaf: leaf * leaf, None),
-    "inverse": Law(lambda value, leaf: 1.0 / leaf if leaf else math.inf, None),
+    "inverse": Law(lambda value, leaf: _inverse(leaf), None),
 }
 
 LISTED = {"terms": "initial", "expression": "expression"}
@@ -117,23 +117,24 @@ def plain(account: Account) -> dict[str, Any]:
     Args:
         account: the account of a rule.
     """
-    parts = {
-        label: {
+    parts = {}
+    for label, part in account.parts.items():
+        parts[label] = {
             "fields": list(part.fields),
             "leaves": list(part.leaves),
             "account": plain(part.account),
         }
-        for label, part in account.parts.items()
-    }
-    hidden = {"hidden": list(account.hidden)} if account.hidden else {}
-    return {
+    data: dict[str, Any] = {
         "moved": {name: list(moved) for name, moved in account.moved.items()},
         "shows": account.shows,
         "traces": account.traces,
         "silent": account.silent,
         "parts": parts,
-        **hidden,
     }
+    # Earlier versions have no such key.
+    if account.hidden:
+        data["hidden"] = list(account.hidden)
+    return data
 
 
 def from_plain(data: Mapping[str, Any]) -> Account:
@@ -153,4 +154,13 @@ def from_plain(data: Mapping[str, Any]) -> Account:
 
 def _exp(exponent: float) -> float:
     """The exponential; infinite where it would overflow."""
-    return math.exp(exponent) if exponent < 700.0 else math.inf
+    if exponent < 700.0:
+        return math.exp(exponent)
+    return math.inf
+
+
+def _inverse(number: float) -> float:
+    """One over a number; infinite at 0."""
+    if number == 0.0:
+        return math.inf
+    return 1.0 / number

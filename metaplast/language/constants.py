@@ -30,7 +30,9 @@ def value(rule: Any, theta: Theta, name: str) -> float | Array:
     """
     number = getattr(rule, name)
     leaf = f"log_{name}"
-    return number * jnp.exp(RATE_UNIT * theta[leaf]) if leaf in theta else number
+    if leaf not in theta:
+        return number
+    return number * jnp.exp(RATE_UNIT * theta[leaf])
 
 
 def log_for(number: float, wanted: float) -> float:
@@ -52,8 +54,10 @@ def log_of(rule: Any, name: str, other: Any, theta: Theta) -> float:
         other: the other rule.
         theta: the theta of the other rule.
     """
-    moved = float(np.asarray(theta[f"log_{name}"])) if name in other.own else 0.0
-    return moved + log_for(getattr(rule, name), getattr(other, name))
+    log_number = log_for(getattr(rule, name), getattr(other, name))
+    if name not in other.own:
+        return log_number
+    return float(np.asarray(theta[f"log_{name}"])) + log_number
 
 
 def log_to_nothing(number: float) -> float:

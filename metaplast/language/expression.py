@@ -112,7 +112,9 @@ def filled(tree: Tree, values: Iterator[float]) -> Tree:
     if isinstance(tree, Apply):
         left = filled(tree.left, values)
         return Apply(tree.operator, left, filled(tree.right, values))
-    return Number(next(values)) if isinstance(tree, Number) else tree
+    if isinstance(tree, Number):
+        return Number(next(values))
+    return tree
 
 
 def show(tree: Tree, number: Callable[[float], str] | None = None) -> str:
@@ -136,12 +138,18 @@ def _show(tree: Tree, number: Callable[[float], str], least: int) -> str:
         return tree.name
     if isinstance(tree, Number):
         written = number(tree.value)
-        return f"({written})" if written.startswith("-") and least else written
+        if least and written.startswith("-"):
+            return f"({written})"
+        return written
     rank = _RANK[tree.operator]
+    operator = tree.operator
+    if rank == 1:
+        operator = f" {operator} "
     left = _show(tree.left, number, max(rank, 1))
     right = _show(tree.right, number, rank + 1)
-    body = f"{left} {tree.operator} {right}" if rank == 1 else f"{left}{tree.operator}{right}"
-    return f"({body})" if rank < least else body
+    if rank < least:
+        return f"({left}{operator}{right})"
+    return f"{left}{operator}{right}"
 
 
 class _Reader:
@@ -254,8 +262,10 @@ def limits(n_leaves: int, size: int) -> tuple[int, ...]:
         n_leaves: the number of leaves.
         size: the number of operators.
     """
-    per_node = [(len(OPERATORS), n_leaves + k, n_leaves + k) for k in range(size)]
-    return (*(limit for node in per_node for limit in node), n_leaves + size)
+    bounds = []
+    for k in range(size):
+        bounds += [len(OPERATORS), n_leaves + k, n_leaves + k]
+    return (*bounds, n_leaves + size)
 
 
 def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
@@ -275,7 +285,7 @@ def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
         if not isinstance(node, Apply):
             at = next((pair for pair in free if pair[1] == node), None)
             if at is None:
-                known = ", ".join(show(leaf) for leaf in leaves)
+                known = ", ".join(map(show, leaves))
                 raise BadInput(
                     f"{show(node)} in expression {show(tree)!r}",
                     f"one of {known}",
@@ -305,11 +315,9 @@ def decode(code: Sequence[float], leaves: Sequence[Tree]) -> Tree:
 
     Raises: BadInput for a tree of more than MAX_NODES nodes.
     """
-    bounds = limits(len(leaves), len(code) // 3)
-    whole = [
-        min(max(round(float(value)), 0), bound - 1)
-        for value, bound in zip(code, bounds, strict=True)
-    ]
+    whole = []
+    for value, bound in zip(code, limits(len(leaves), len(code) // 3), strict=True):
+        whole.append(min(max(round(float(value)), 0), bound - 1))
     sizes = [1] * len(leaves)
     for k in range(len(code) // 3):
         sizes.append(1 + sizes[whole[3 * k + 1]] + sizes[whole[3 * k + 2]])

@@ -11,14 +11,13 @@ Traces of spikes are signals only of rules that keep them (trace_taylor). Where 
 No array library is imported here, and no text is ever evaluated.
 """
 
-import difflib
 import itertools
 import math
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, nearest
 
 SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "pre": ("pre", "activity"),
@@ -62,7 +61,8 @@ REACHES = ("synapse", "neuron", "layer")
 MIXING = {reach: f"mixing.{reach}" for reach in REACHES[1:]}
 """reach -> the field that counts as read by a rule that mixes synapses by itself."""
 _WIDER = {
-    **{reach: reach for reach in MIXING},
+    "neuron": "neuron",
+    "layer": "layer",
     **dict.fromkeys(("weight_sum", "weight_norm", "input_gain"), "neuron"),
     **dict.fromkeys(("returned", "layer_power", "layer_backward", "layer_forward"), "layer"),
 }
@@ -70,6 +70,7 @@ _MODULATOR = re.compile(r"modulator\.([A-Za-z][A-Za-z0-9_]*)")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _TAYLOR = re.compile(r"taylor (\d+) of ((?:[\w.]+ *)+)")
 _SPLIT = re.compile(r"(?<![0-9.][eE])([+-])")
+_SIGNS = {"+": 1.0, "-": -1.0}
 
 
 class Product(NamedTuple):
@@ -102,7 +103,9 @@ def side_of(name: str) -> str:
     Args:
         name: the name of the signal.
     """
-    return "modulator" if name.startswith("modulator.") else (SIGNALS | TRACES)[name][0]
+    if name.startswith("modulator."):
+        return "modulator"
+    return (SIGNALS | TRACES)[name][0]
 
 
 def field_of(name: str) -> str:
@@ -127,7 +130,9 @@ def read(name: str, view: Any) -> Any:
     if name.startswith("modulator."):
         return view.modulators[name.removeprefix("modulator.")]
     side, field = SIGNALS[name]
-    return getattr(view if side == "synapse" else getattr(view, side), field)
+    if side == "synapse":
+        return getattr(view, field)
+    return getattr(getattr(view, side), field)
 
 
 def reach(fields: Iterable[str]) -> str:
@@ -155,13 +160,16 @@ def parse(text: str, traces: bool = False) -> tuple[Product, ...]:
     """
     if len(text) > MAX_LENGTH:
         raise BadInput(f"term of {len(text)} characters", f"at most {MAX_LENGTH}", "split it")
-    pieces = [piece.strip() for piece in _SPLIT.split(text)]
-    pieces = pieces[1:] if pieces[0] == "" and len(pieces) > 1 else ["+", *pieces]
+    pieces = list(map(str.strip, _SPLIT.split(text)))
+    if pieces[0] == "" and len(pieces) > 1:
+        pieces.pop(0)
+    else:
+        pieces.insert(0, "+")
     if len(pieces) // 2 > MAX_PRODUCTS:
         raise BadInput(f"term {text[:40]!r}...", f"at most {MAX_PRODUCTS} products", "split it")
     products = []
     for sign, body in zip(pieces[::2], pieces[1::2], strict=True):
-        products.append(_product(body, -1.0 if sign == "-" else 1.0, text, traces))
+        products.append(_product(body, _SIGNS[sign], text, traces))
     return tuple(products)
 
 
@@ -205,14 +213,24 @@ def _family(order: int, signals: list[str], text: str) -> list[str]:
     powers = itertools.product(range(order + 1), repeat=len(signals))
     products = []
     for powers_of_product in powers:
-        pairs = zip(signals, powers_of_product, strict=True)
-        factors = tuple((name, power) for name, power in pairs if power)
-        products.append(show(Product(1.0, factors)))
+        factors = []
+        for name, power in zip(signals, powers_of_product, strict=True):
+            if power:
+                factors.append((name, power))
+        products.append(show(Product(1.0, tuple(factors))))
     return products
 
 
-def _factor(name: str, power: int) -> str:
-    return name if power == 1 else f"{name}^{power}"
+def show_factor(name: str, power: int) -> str:
+    """The text of a signal to a power.
+
+    Args:
+        name: the name of the signal.
+        power: the power, at least 1.
+    """
+    if power == 1:
+        return name
+    return f"{name}^{power}"
 
 
 def show(product: Product) -> str:
@@ -221,14 +239,17 @@ def show(product: Product) -> str:
     Args:
         product: the product.
     """
-    body = "*".join(_factor(name, power) for name, power in product.factors)
     magnitude = abs(product.scale)
-    # `repr` is the shortest text from which the same float is read.
-    number = repr(magnitude).removesuffix(".0")
-    sign = "-" if product.scale < 0 else ""
-    if not body:
-        return sign + number
-    return sign + ("" if magnitude == 1.0 else f"{number}*") + body
+    parts = []
+    if magnitude != 1.0 or not product.factors:
+        # `repr` is the shortest text from which the same float is read.
+        parts.append(repr(magnitude).removesuffix(".0"))
+    for name, power in product.factors:
+        parts.append(show_factor(name, power))
+    body = "*".join(parts)
+    if product.scale < 0:
+        return f"-{body}"
+    return body
 
 
 def _product(body: str, sign: float, text: str, traces: bool) -> Product:
@@ -243,7 +264,7 @@ def _product(body: str, sign: float, text: str, traces: bool) -> Product:
     scale = sign
     powers: dict[str, int] = {}
     for part in body.split("*"):
-        name, caret, power = (piece.strip() for piece in part.partition("^"))
+        name, caret, power = map(str.strip, part.partition("^"))
         if not caret and _NUMBER.fullmatch(name):
             scale *= float(name)
             continue
@@ -285,10 +306,8 @@ def check_signal(name: str, text: str, traces: bool = False) -> None:
             "rule trace_taylor keeps traces of spikes",
         )
     known = [*SIGNALS, *TRACES] if traces else list(SIGNALS)
-    near = difflib.get_close_matches(name, known, n=1)
-    fix = "write term as post*pre, 0.1*weight, modulator.reward*pre ..."
-    if near:
-        fix = f"did you mean {near[0]!r}?"
     raise BadInput(
-        f"signal {name!r} in term {text!r}", f"one of {', '.join(known)}, modulator.<channel>", fix
+        f"signal {name!r} in term {text!r}",
+        f"one of {', '.join(known)}, modulator.<channel>",
+        nearest(name, known, "write term as post*pre, 0.1*weight, modulator.reward*pre ..."),
     )

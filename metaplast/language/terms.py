@@ -22,7 +22,7 @@ EXACT = 1e-10
 Factors = tuple[tuple[str, int], ...]
 """Signals of one side with their powers."""
 
-Signal = Callable[[str], Array]
+SignalValues = Callable[[str], Array]
 """The values [n] behind the name of a signal of one side, or a scalar."""
 
 Joint = Callable[[Factors], Array | None]
@@ -50,7 +50,8 @@ def products(terms: tuple[str, ...], traces: bool) -> tuple[tuple[int, Product],
     """
     pairs = []
     for index, term in enumerate(terms):
-        pairs += [(index, product) for product in parse(term, traces)]
+        for product in parse(term, traces):
+            pairs.append((index, product))
     return tuple(pairs)
 
 
@@ -63,7 +64,7 @@ def signals_of(terms: tuple[str, ...], traces: bool) -> frozenset[str]:
     """
     names: set[str] = set()
     for _, product in products(terms, traces):
-        names.update(name for name, _ in product.factors)
+        names.update(dict(product.factors))
     return frozenset(names)
 
 
@@ -79,15 +80,19 @@ def combination(basis: Sequence[str], others: Sequence[str]) -> np.ndarray | Non
 
     Returns: S, or None where one of the other terms is not in the span of the basis.
     """
-    vectors = [_vector(term) for term in (*basis, *others)]
-    axes = list(_ordered_axes(vectors))
-    columns = [[vector.get(axis, 0.0) for axis in axes] for vector in vectors]
-    matrix = np.array(columns).T
+    vectors = list(map(_vector, (*basis, *others)))
+    rows = _rows(vectors)
+    matrix = np.zeros((len(rows), len(vectors)))
+    for column, vector in enumerate(vectors):
+        for factors, scale in vector.items():
+            matrix[rows[factors], column] = scale
     left = matrix[:, : len(basis)]
     right = matrix[:, len(basis) :]
     shares = np.linalg.lstsq(left, right, rcond=None)[0]
     shares[np.abs(shares) < EXACT] = 0.0
-    return shares if np.allclose(left @ shares, right, rtol=EXACT, atol=EXACT) else None
+    if not np.allclose(left @ shares, right, rtol=EXACT, atol=EXACT):
+        return None
+    return shares
 
 
 def _vector(term: str) -> dict[Factors, float]:
@@ -95,16 +100,17 @@ def _vector(term: str) -> dict[Factors, float]:
     return {product.factors: product.scale for product in parse(term, traces=True)}
 
 
-def _ordered_axes(vectors: Iterable[dict[Factors, float]]) -> dict[Factors, None]:
-    """All factors of the vectors, each once, in the order of their first occurrence."""
-    axes: dict[Factors, None] = {}
+def _rows(vectors: Iterable[dict[Factors, float]]) -> dict[Factors, int]:
+    """{factors: row} of all vectors as a matrix, in the order of their first occurrence."""
+    rows: dict[Factors, int] = {}
     for vector in vectors:
-        axes |= dict.fromkeys(vector)
-    return axes
+        for factors in vector:
+            rows.setdefault(factors, len(rows))
+    return rows
 
 
 def fold(
-    weighted: list[tuple[Product, Array]], signal: Signal, joint: Joint | None = None
+    weighted: list[tuple[Product, Array]], signal: SignalValues, joint: Joint | None = None
 ) -> list[Term]:
     """sum_k c_k product_k as few outer products.
 
@@ -131,7 +137,9 @@ def fold(
             value = value * signal(name) ** power
         group = groups.setdefault((product.weight_power, product.side(shared)), {})
         factors = product.side(other)
-        group[factors] = group[factors] + value if factors in group else value
+        if factors in group:
+            value = group[factors] + value
+        group[factors] = value
     terms = []
     for (power, factors), members in groups.items():
         common = joint(factors)
@@ -154,15 +162,19 @@ def _side_with_fewest_groups(members: list[Product]) -> str:
 
 def _summed(members: dict[Factors, Array], ones: Array, joint: Joint) -> Array:
     """sum over factors of coefficient * product of the factors, [n]."""
-    columns = [joint(factors) for factors in members]
-    matrix = [ones if column is None else column for column in columns]
+    matrix = []
+    for factors in members:
+        column = joint(factors)
+        if column is None:
+            column = ones
+        matrix.append(column)
     coefficients = list(members.values())
     if len(coefficients) == 1:
         return coefficients[0] * matrix[0]
     return jnp.stack(coefficients) @ jnp.stack(matrix)
 
 
-def multiplied(factors: Factors, signal: Signal) -> Array | None:
+def multiplied(factors: Factors, signal: SignalValues) -> Array | None:
     """The product [n] of the signals of one side to their powers.
 
     Args:
@@ -174,6 +186,7 @@ def multiplied(factors: Factors, signal: Signal) -> Array | None:
     result: Array | None = None
     for name, power in factors:
         values = signal(name)
-        values = values**power if power > 1 else values
+        if power > 1:
+            values = values**power
         result = values if result is None else result * values
     return result

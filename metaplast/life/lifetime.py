@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -26,12 +26,16 @@ from metaplast.life.at_synapse import (
     retimed_edges,
 )
 from metaplast.life.phases import is_plastic, stretches
-from metaplast.life.scan import scan
+from metaplast.life.rollback import After, Steps, rolled_back, saves_memory
+from metaplast.life.scan import changed_leaves, scan
 from metaplast.life.slots import Slot, check_shared, theta_of
 from metaplast.life.view import (
     EdgeWeights,
+    Seen,
     edge_reads,
     edge_view,
+    read,
+    seen_again,
     with_surprise,
     with_task_signals,
 )
@@ -41,6 +45,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.base import cleared
 from metaplast.signals import (
+    FEEDBACK_FIELDS,
     Credit,
     Feedback,
     Key,
@@ -166,7 +171,7 @@ class Lifetime:
         self._check_genome()
         jax.eval_shape(
             lambda key: self.begin(self._init(key), some_task(self.task, key), key),
-            jax.random.key(0),
+            jax.eval_shape(jax.random.key, 0),
         )
 
     def _check_genome(self) -> None:
@@ -303,16 +308,149 @@ class Lifetime:
         for stretch in stretches(self.task.shape().phases, start, n_steps):
             step = lambda life, plastic=stretch.plastic: self._step(theta, task, life, plastic)
             saves_memory = gradient and stretch.plastic is not False  # frozen: no weights to store
-            life, trace = scan(step, life, stretch.n_steps, saves_memory)
+            if gradient and stretch.plastic and self._can_roll_back(life, stretch.n_steps):
+                life, trace = self._rolled_back(theta, task, life, stretch.n_steps)
+            else:
+                life, trace = scan(step, life, stretch.n_steps, saves_memory)
             traces.append(trace)
         if len(traces) == 1:
             return life, traces[0]
         return life, jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
 
+    def _can_roll_back(self, life: Life, n_steps: int) -> bool:
+        """Whether the backward pass may take changes back instead of storing weights.
+
+        No rule may read the weight or keep a state of synapses. Magnitudes are left out, since many
+        of them are at their bound of 0, and so are spikes, whose changes skip silent synapses.
+        """
+        wiring = self.wiring()
+        plastic = self.plastic()
+        if not plastic or "weights" in self.record or self.task.shape().rests:
+            return False
+        for name, (edge, _) in plastic.items():
+            reads_weight = "weight" in self.reads()[name]
+            if reads_weight or jax.tree.leaves(life.rules[name].synapse):
+                return False
+            if wiring.magnitude(edge) or wiring.spiking(edge):
+                return False
+        weights = [life.synapses[name].weight for name in plastic]
+        rest = (life.network, life.behind, life.rules, life.task)
+        seen = self._shapes_seen(life)
+        return saves_memory(weights, rest, seen, n_steps)
+
+    def _shapes_seen(self, life: Life) -> list[Array]:
+        """Arrays as large as the signals that the rules read in a step."""
+        sizes = []
+        for name, (edge, _) in self.plastic().items():
+            for field in self.reads()[name]:
+                side = field.partition(".")[0]
+                n = {"pre": edge.connection.n_pre, "post": edge.connection.n_post}.get(side, 1)
+                sizes.append(jax.ShapeDtypeStruct((n,), life.synapses[name].weight.dtype))
+        return sizes
+
+    def _rolled_back(self, theta: Theta, task: Any, life: Life, n_steps: int) -> tuple[Life, Trace]:
+        """The next steps, with a backward pass that takes changes back (life/rollback.py)."""
+        names = list(self.plastic())
+
+        def with_weights(life: Life, weights: list[Any]) -> Life:
+            synapses = dict(life.synapses)
+            for name, weight in zip(names, weights, strict=True):
+                synapses[name] = replace(synapses[name], weight=weight)
+            return replace(life, synapses=synapses)
+
+        def weights_of(life: Life) -> list[Array]:
+            return [life.synapses[name].weight for name in names]
+
+        def without_weights(life: Life) -> Life:
+            return with_weights(life, [None] * len(names))
+
+        first = weights_of(life)
+
+        def next_rest(rest: Life) -> Life:
+            return without_weights(self._step(theta, task, with_weights(rest, first), True)[0])
+
+        leaves, tree = jax.tree.flatten(without_weights(life))
+        changing = changed_leaves(next_rest, without_weights(life))
+        is_changing = [i in changing for i in range(len(leaves))]
+        fixed = [None if moves else leaf for leaf, moves in zip(leaves, is_changing, strict=True)]
+
+        def joined(fixed: list[Any], moving: list[Array]) -> Life:
+            """A life without weights."""
+            whole = list(fixed)
+            for i, leaf in zip(changing, moving, strict=True):
+                whole[i] = leaf
+            return jax.tree.unflatten(tree, whole)
+
+        def moving_of(life: Life) -> list[Array]:
+            all_leaves = jax.tree.leaves(without_weights(life))
+            return [all_leaves[i] for i in changing]
+
+        def step(bounded: bool) -> Callable[[Any, list[Array], list[Array]], After]:
+            def one(constants: Any, weights: list[Array], moving: list[Array]) -> After:
+                theta, task, fixed = constants
+                life = with_weights(joined(fixed, moving), weights)
+                life, trace, seen = self._step_seen(theta, task, life, True, bounded)
+                fields = {name: read(seen[name].view, self.reads()[name]) for name in names}
+                gates = {name: seen[name].gate for name in names}
+                return After(weights_of(life), moving_of(life), trace, (fields, gates))
+
+            return one
+
+        def changes(constants: Any, moving: list[Array], seen: Any) -> list[Array]:
+            theta, _, fixed = constants
+            life = joined(fixed, moving)
+            fields, gates = seen
+            found = []
+            for name, (edge, slot) in self.plastic().items():
+                _, high = self.wiring().bounds(edge)
+                born = life.born.get(name)
+                view = seen_again(edge, fields[name], born, high, self._channels())
+                rule_theta = theta_of(theta, slot, name)
+                _, delta = slot.rule.step(
+                    rule_theta, life.rules[name], edge.connection, view, self.dt
+                )
+                found.append(life.synapses[name].mask * (gates[name] * delta))
+            return found
+
+        def touched(weights: list[Array]) -> Array:
+            flags = []
+            for (edge, _), weight in zip(self.plastic().values(), weights, strict=True):
+                low, high = self.wiring().bounds(edge)
+                flags.append(jnp.any((weight <= low) | (weight >= high)))
+            return jnp.any(jnp.stack(flags))
+
+        def ordinary(constants: Any, weights: list[Array], moving: list[Array]) -> Any:
+            theta, task, fixed = constants
+            life = with_weights(joined(fixed, moving), weights)
+            life, trace = scan(
+                lambda life: self._step(theta, task, life, True), life, n_steps, True
+            )
+            return weights_of(life), moving_of(life), trace
+
+        steps = Steps(step(True), step(False), changes, touched, ordinary)
+        constants = (theta, task, fixed)
+        moving = [leaves[i] for i in changing]
+        weights, moving, trace = rolled_back(steps, constants, first, moving, n_steps)
+        return with_weights(joined(fixed, moving), weights), trace
+
+    def _channels(self) -> tuple[str, ...]:
+        """The names of the modulators that rules may read."""
+        return tuple(sorted(with_surprise(self.task.shape().offers) - FEEDBACK_FIELDS))
+
     def _step(
         self, theta: Theta, task: Any, life: Life, plastic: bool | None
     ) -> tuple[Life, Trace]:
         """One step of a life; plastic: whether rules are at work in it, None where unknown."""
+        life, trace, _ = self._step_seen(theta, task, life, plastic)
+        return life, trace
+
+    def _step_seen(
+        self, theta: Theta, task: Any, life: Life, plastic: bool | None, bounded: bool = True
+    ) -> tuple[Life, Trace, dict[str, Seen]]:
+        """One step of a life, and the signals that every rule saw in it.
+
+        bounded: whether weights are kept in their bounds. See `_step`.
+        """
         wiring = self.wiring()
         shape = self.task.shape()
         step_key = jax.random.fold_in(life.key, life.t)
@@ -327,6 +465,7 @@ class Lifetime:
         task_state, outcome = self.task.step(task, life.task, observed, k_task, self.dt)
         after = replace(life, network=network_state, behind=queues, task=task_state, t=life.t + 1)
         score = outcome.score
+        seen: dict[str, Seen] = {}
 
         if plastic is not False or "alignment" in self.measure:
             views, feedback = with_task_signals(views, wiring.output.name, outcome, shape.offers)
@@ -335,7 +474,8 @@ class Lifetime:
             )
             if plastic is not False:
                 gate = outcome.feedback.gate
-                synapses, rules = self._learn(theta, after, views, arrivals, credit, gate, k_rules)
+                seen = self._seen(after, views, arrivals, credit, gate, k_rules)
+                synapses, rules = self._learn(theta, after, seen, bounded)
                 learned = replace(after, synapses=synapses, rules=rules, feedback=feedback_state)
                 if plastic is None or shape.rests:
                     learned = _learned_where(is_plastic(shape, life.t, gate), learned, after)
@@ -347,7 +487,7 @@ class Lifetime:
                 score = replace(score, metrics={**score.metrics, **degrees})
         if "reset" in shape.offers:
             after = self._reset(theta, after, outcome.feedback.reset)
-        return after, self._trace(after, views, transmitted, outcome.feedback, score)
+        return after, self._trace(after, views, transmitted, outcome.feedback, score), seen
 
     def _arrivals(
         self,
@@ -379,40 +519,54 @@ class Lifetime:
             arrivals[name] = arrival._replace(sent=transmitted[name])
         return arrivals, queues
 
-    def _learn(
+    def _seen(
         self,
-        theta: Theta,
         life: Life,
         views: dict[str, NeuronView],
         arrivals: Mapping[str, AtSynapse],
         credit: Credit,
         gate: Array,
         key: Key,
+    ) -> dict[str, Seen]:
+        """The signals that the rule of every plastic edge sees in a step."""
+        wiring = self.wiring()
+        seen = {}
+        for index, (name, (edge, _)) in enumerate(self.plastic().items()):
+            now = life.synapses[name].weight
+            _, high = wiring.bounds(edge)
+            weights = EdgeWeights(now, life.born.get(name, now), high, wiring.effect(edge))
+            rule_key = jax.random.fold_in(key, index)
+            view = edge_view(
+                edge, self.reads()[name], weights, views, arrivals[name], credit, rule_key
+            )
+            seen[name] = Seen(view, gate)
+        return seen
+
+    def _learn(
+        self, theta: Theta, life: Life, seen: Mapping[str, Seen], bounded: bool
     ) -> tuple[dict[str, Synapses], dict[str, RuleState]]:
-        """Apply every rule, then the bounded change of weights: (synapses, states of rules)."""
+        """Apply every rule, then the change of weights: (synapses, states of rules).
+
+        bounded: whether weights are kept in their bounds.
+        """
         wiring = self.wiring()
         synapses = dict(life.synapses)
         rules = {}
-        for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
+        for name, (edge, slot) in self.plastic().items():
             old = life.synapses[name]
-            low, high = wiring.bounds(edge)
-            weights = EdgeWeights(
-                old.weight, life.born.get(name, old.weight), high, wiring.effect(edge)
-            )
-            view = edge_view(
-                edge,
-                self.reads()[name],
-                weights,
-                views,
-                arrivals[name],
-                credit,
-                jax.random.fold_in(key, index),
-            )
-            move = Move(old.mask, gate, low, high, wiring.spiking(edge))
+            view, gate = seen[name]
             rule_theta = theta_of(theta, slot, name)
-            rules[name], weight = slot.rule.apply(
-                rule_theta, life.rules[name], move, edge.connection, view, self.dt
-            )
+            state = life.rules[name]
+            if bounded:
+                move = Move(old.mask, gate, *wiring.bounds(edge), wiring.spiking(edge))
+                rules[name], weight = slot.rule.apply(
+                    rule_theta, state, move, edge.connection, view, self.dt
+                )
+            else:
+                rules[name], delta = slot.rule.step(
+                    rule_theta, state, edge.connection, view, self.dt
+                )
+                weight = old.weight + old.mask * (gate * delta)
             synapses[name] = Synapses(weight=weight, mask=old.mask)
         return synapses, rules
 

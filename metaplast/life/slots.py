@@ -66,5 +66,5 @@ def check_shared(plastic: Mapping[str, tuple[Edge, Slot]]) -> None:
 
 def _leaf_shapes(rule: AbstractRule, edge: Edge) -> list[tuple[int, ...]]:
     """The shapes of the leaves of the theta that a rule has at an edge; nothing is computed."""
-    theta = jax.eval_shape(lambda key: rule.init(key, edge.connection), jax.random.key(0))
+    theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), edge.connection))
     return [leaf.shape for leaf in jax.tree.leaves(theta)]

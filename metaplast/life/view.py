@@ -1,18 +1,20 @@
 """The view of an edge: the signals that its rule may read, and their values in one step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.language.aggregates import AGGREGATES, aggregates
 from metaplast.life.at_synapse import AtSynapse
-from metaplast.locality.reads import reads
+from metaplast.locality.mixing import leaf_name
+from metaplast.locality.reads import blank_view, reads
 from metaplast.registry import BadInput, name_of
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import (
@@ -43,6 +45,17 @@ class EdgeWeights(NamedTuple):
     at_birth: Array
     upper: float
     effect: float
+
+
+class Seen(NamedTuple):
+    """The signals that a rule sees in one step.
+
+    view: of its edge.
+    gate: of plasticity [].
+    """
+
+    view: SynapseView
+    gate: Array
 
 
 def edge_reads(
@@ -200,3 +213,35 @@ def _lookup(pre: NeuronView, post: NeuronView) -> Callable[[str], Array]:
     """A function from the path of a field, such as `post.activity`, to its values."""
     sides = SimpleNamespace(pre=pre, post=post)
     return lambda path: attrgetter(path)(sides)
+
+
+def read(view: SynapseView, fields: frozenset[str]) -> dict[str, Array]:
+    """The fields of a view that a rule reads, but for weights at birth, which no step changes."""
+    leaves = jax.tree_util.tree_flatten_with_path(replace(view, transmitted=None))[0]
+    named = {leaf_name(path): leaf for path, leaf in leaves}
+    return {name: named[name] for name in sorted(fields & set(named)) if name != "weight_initial"}
+
+
+def seen_again(
+    edge: Edge,
+    fields: Mapping[str, Array],
+    at_birth: Array | None,
+    upper: float,
+    channels: tuple[str, ...],
+) -> SynapseView:
+    """The view of a rule from the fields that it `read`; all others are 0.
+
+    Args:
+        edge: the edge.
+        fields: the fields, by their paths.
+        at_birth: the weights at birth, where the rule reads them.
+        upper: the upper bound of the weights.
+        channels: the names of all modulators.
+    """
+    view = blank_view(edge.connection, channels)
+    view = replace(view, weight_max=jnp.asarray(upper))
+    if at_birth is not None:
+        view = replace(view, weight_initial=at_birth)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(view)
+    filled = [fields.get(leaf_name(path), leaf) for path, leaf in leaves]
+    return jax.tree.unflatten(tree, filled)

@@ -33,7 +33,12 @@ class AbstractLikelihood(ABC):
 
     @abstractmethod
     def loss(self, activity: Array, value: Array) -> Array:
-        """-log P(y_j | a) [n_out], up to a constant that does not depend on a."""
+        """-log P(y_j | a) [n_out], up to a constant that does not depend on a.
+
+        Args:
+            activity: a [n_out].
+            value: y [n_out].
+        """
 
     @abstractmethod
     def saturated(self, value: Array) -> Array:

@@ -32,23 +32,27 @@ def outputs(program: Any, marked: Sequence[Marks]) -> list[Marks]:
 
 
 def _through(jaxpr: Any, marked: Sequence[Marks], known: Known) -> list[Marks]:
-    marks: dict[Any, Marks] = {v: nothing(v.aval.shape) for v in jaxpr.constvars}
+    marks: dict[Any, Marks] = {}
+    for constant in jaxpr.constvars:
+        marks[constant] = nothing(constant.aval.shape)
     marks |= dict(zip(jaxpr.invars, marked, strict=True))
 
     def of(atom: Any) -> Marks:
-        return nothing(np.shape(atom.val)) if hasattr(atom, "val") else marks[atom]
+        if hasattr(atom, "val"):
+            return nothing(np.shape(atom.val))
+        return marks[atom]
 
     for equation in jaxpr.eqns:
-        results = _of_equation(equation, [of(atom) for atom in equation.invars], known)
+        results = _of_equation(equation, list(map(of, equation.invars)), known)
         marks |= dict(zip(equation.outvars, results, strict=True))
-    return [of(atom) for atom in jaxpr.outvars]
+    return list(map(of, jaxpr.outvars))
 
 
 def _of_equation(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
     """The marks of the results of one equation, from the marks of its operands."""
     shapes = [tuple(v.aval.shape) for v in equation.outvars]
-    if not any(marks.any() for marks in marked):
-        return [nothing(shape) for shape in shapes]
+    if not every(marked):
+        return list(map(nothing, shapes))
     name = equation.primitive.name
     if name in NESTED:
         inside = known.inside(equation)
@@ -63,7 +67,10 @@ def _of_equation(equation: Any, marked: list[Marks], known: Known) -> list[Marks
 def _cond(equation: Any, marked: list[Marks]) -> list[Marks]:
     of_choice = every(marked[:1])
     branches = [outputs(branch, marked[1:]) for branch in equation.params["branches"]]
-    return [union(results) | of_choice for results in zip(*branches, strict=True)]
+    after = []
+    for of_branches in zip(*branches, strict=True):
+        after.append(union(of_branches) | of_choice)
+    return after
 
 
 def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
@@ -94,9 +101,10 @@ def unfollowed(jaxpr: Any) -> bool:
             return True
         for value in equation.params.values():
             several = value if isinstance(value, list | tuple) else [value]
-            inner = [getattr(one, "jaxpr", one) for one in several]
-            if any(unfollowed(one) for one in inner if hasattr(one, "eqns")):
-                return True
+            for one in several:
+                inner = getattr(one, "jaxpr", one)
+                if hasattr(inner, "eqns") and unfollowed(inner):
+                    return True
     return False
 
 
@@ -108,25 +116,29 @@ def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> l
         carry: the marks at the start.
     """
     while True:
-        after = [old | new for old, new in zip(carry, once(carry), strict=True)]
-        if all(np.array_equal(old, new) for old, new in zip(carry, after, strict=True)):
+        after = []
+        for old, new in zip(carry, once(carry), strict=True):
+            after.append(old | new)
+        if all(map(np.array_equal, carry, after)):
             return carry
         carry = after
 
 
-class _Counts(NamedTuple):
-    """The inputs of a scan.
+class _Operands(NamedTuple):
+    """The marks of the operands of a scan.
 
-    n_consts: inputs that are the same in every step.
-    n_carry: inputs that a step passes on to the next step.
+    consts: operands that are the same in every step.
+    carry: operands that a step passes on to the next step.
+    inputs: operands over which the scan runs.
     """
 
-    n_consts: int
-    n_carry: int
+    consts: list[Marks]
+    carry: list[Marks]
+    inputs: list[Marks]
 
 
-def _counts(equation: Any) -> _Counts:
-    """The inputs of a scan. An input over which it runs has one axis more than in a step."""
+def _operands(equation: Any, marked: list[Marks]) -> _Operands:
+    """The operands of a scan. An input over which it runs has one axis more than in a step."""
     body = getattr(equation.params["jaxpr"], "jaxpr", equation.params["jaxpr"])
 
     def n_longer(outside: Any, inside: Any) -> int:
@@ -136,39 +148,55 @@ def _counts(equation: Any) -> _Counts:
                 longer += 1
         return longer
 
-    n_over = n_longer(equation.invars, body.invars)
+    first_input = len(equation.invars) - n_longer(equation.invars, body.invars)
     n_carry = len(equation.outvars) - n_longer(equation.outvars, body.outvars)
-    return _Counts(len(equation.invars) - n_over - n_carry, n_carry)
+    first_carry = first_input - n_carry
+    return _Operands(marked[:first_carry], marked[first_carry:first_input], marked[first_input:])
 
 
 def _scan(equation: Any, marked: list[Marks]) -> list[Marks]:
-    parameters = equation.params
-    length = parameters["length"]
-    n_consts, n_carry = _counts(equation)
-    consts = marked[:n_consts]
-    carry = marked[n_consts : n_consts + n_carry]
-    inputs = marked[n_consts + n_carry :]
-    body = parameters["jaxpr"]
-    if length > LONGEST:
-        together = [np.bitwise_or.reduce(marks, axis=0) for marks in inputs]
+    operands = _operands(equation, marked)
+    if equation.params["length"] > LONGEST:
+        return _all_steps_together(equation, operands)
+    return _step_by_step(equation, operands)
 
-        def once(carry: list[Marks]) -> list[Marks]:
-            return outputs(body, [*consts, *carry, *together])[:n_carry]
 
-        carry = settled(once, list(carry))
-        last = outputs(body, [*consts, *carry, *together])[n_carry:]
-        return [*carry, *(np.broadcast_to(marks, (length, *marks.shape)) for marks in last)]
-    results: list[list[Marks]] = []
-    steps = range(length)
-    for step in reversed(steps) if parameters["reverse"] else steps:
-        after = outputs(body, [*consts, *carry, *(marks[step] for marks in inputs)])
+def _all_steps_together(equation: Any, operands: _Operands) -> list[Marks]:
+    """The marks of the results of a scan, where each step may be any step."""
+    consts, carry, inputs = operands
+    length = equation.params["length"]
+    body = equation.params["jaxpr"]
+    n_carry = len(carry)
+    together = [np.bitwise_or.reduce(marks, axis=0) for marks in inputs]
+
+    def once(carry: list[Marks]) -> list[Marks]:
+        return outputs(body, [*consts, *carry, *together])[:n_carry]
+
+    results = settled(once, list(carry))
+    for marks in outputs(body, [*consts, *results, *together])[n_carry:]:
+        results.append(np.broadcast_to(marks, (length, *marks.shape)))
+    return results
+
+
+def _step_by_step(equation: Any, operands: _Operands) -> list[Marks]:
+    """The marks of the results of a scan, whose steps are followed one by one."""
+    consts, carry, inputs = operands
+    n_carry = len(carry)
+    steps = list(range(equation.params["length"]))
+    if equation.params["reverse"]:
+        steps.reverse()
+    by_step: list[list[Marks]] = []
+    for step in steps:
+        of_step = [marks[step] for marks in inputs]
+        after = outputs(equation.params["jaxpr"], [*consts, *carry, *of_step])
         carry = after[:n_carry]
-        results.append(after[n_carry:])
-    if parameters["reverse"]:
-        results.reverse()
-    if not results:
-        return [*carry, *(nothing(v.aval.shape) for v in equation.outvars[n_carry:])]
-    return [*carry, *(np.stack(over_steps) for over_steps in zip(*results, strict=True))]
+        by_step.append(after[n_carry:])
+    if not by_step:
+        shapes = [variable.aval.shape for variable in equation.outvars[n_carry:]]
+        return [*carry, *map(nothing, shapes)]
+    if equation.params["reverse"]:
+        by_step.reverse()
+    return [*carry, *map(np.stack, zip(*by_step, strict=True))]
 
 
 _FLOW = {"cond": _cond, "scan": _scan, "while": _while}

@@ -34,7 +34,9 @@ class Known:
         """
         self.jaxpr = jaxpr
         self.values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-        self.inputs = dict(zip(jaxpr.invars, inputs, strict=True)) if inputs else {}
+        self.inputs: dict[Any, Callable[[], Any]] = {}
+        if inputs:
+            self.inputs = dict(zip(jaxpr.invars, inputs, strict=True))
         self.made_by: dict[Any, Any] = {}
         for equation in jaxpr.eqns:
             self.made_by |= dict.fromkeys(equation.outvars, equation)
@@ -73,7 +75,10 @@ class Known:
             return inside.value(inside.jaxpr.outvars[equation.outvars.index(atom)])
         if equation.primitive.multiple_results:
             return None
-        operands = [self.value(x) for x in equation.invars]
-        if any(x is None for x in operands):
-            return None
+        operands = []
+        for operand in equation.invars:
+            value = self.value(operand)
+            if value is None:
+                return None
+            operands.append(value)
         return equation.primitive.bind(*operands, **equation.params)

@@ -84,7 +84,8 @@ def union(several: Sequence[Marks]) -> Marks:
 
 def _pointwise(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
     shape = equation.outvars[0].aval.shape
-    return [union([np.broadcast_to(marks, shape) for marks in marked])]
+    same_shape = [np.broadcast_to(marks, shape) for marks in marked]
+    return [union(same_shape)]
 
 
 def _reduced(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
@@ -99,8 +100,10 @@ def _accumulated(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _reshaped(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    order = equation.params["dimensions"] if equation.primitive.name == "reshape" else None
-    moved = marked[0] if order is None else marked[0].transpose(order)
+    moved = marked[0]
+    # The `dimensions` of a squeeze are no order: they are the axes that it removes.
+    if equation.primitive.name == "reshape" and equation.params["dimensions"] is not None:
+        moved = moved.transpose(equation.params["dimensions"])
     return [moved.reshape(equation.outvars[0].aval.shape)]
 
 
@@ -120,10 +123,10 @@ def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
     """
     operand, *others = equation.invars
     shape = equation.outvars[0].aval.shape
-    if any(marks.any() for marks in marked[1:]):
+    if every(marked[1:]):
         return _chosen(equation, marked, shape)
     marks = marked[0]
-    positions = [known.value(atom) for atom in others]
+    positions = list(map(known.value, others))
     if any(position is None for position in positions):
         marks = _along(equation, marks)
         positions = [np.zeros(atom.aval.shape, np.int32) for atom in others]
@@ -140,7 +143,7 @@ def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
 def _along(equation: Any, marks: Marks) -> Marks:
     """The marks of all elements along the axes in which places are unknown, at every element."""
     sizes = equation.params["slice_sizes"]
-    axes = tuple(axis for axis, size in enumerate(sizes) if size < marks.shape[axis])
+    axes = tuple(np.flatnonzero(np.less(sizes, marks.shape)).tolist())
     return np.broadcast_to(np.bitwise_or.reduce(marks, axis=axes, keepdims=True), marks.shape)
 
 
@@ -171,10 +174,12 @@ def _updated(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
     """The marks of dynamic_update_slice. An element that is not overwritten keeps its marks."""
     operand, update, *starts = marked
     shape = operand.shape
+    if every(starts):
+        return everywhere(marked, [shape])
     slices = []
     for atom, whole, part in zip(equation.invars[2:], shape, update.shape, strict=True):
         start = known.value(atom)
-        if start is None or any(marks.any() for marks in starts):
+        if start is None:
             return everywhere(marked, [shape])
         first = int(np.clip(start, 0, whole - part))
         slices.append(slice(first, first + part))
@@ -218,8 +223,8 @@ def _product(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
     """The marks of dot_general. An element has the marks of its left row and its right column."""
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     left, right = marked
-    left_free = [axis for axis in range(left.ndim) if axis not in (*left_sum, *left_batch)]
-    right_free = [axis for axis in range(right.ndim) if axis not in (*right_sum, *right_batch)]
+    left_free = sorted({*range(left.ndim)} - {*left_sum, *left_batch})
+    right_free = sorted({*range(right.ndim)} - {*right_sum, *right_batch})
     shape = equation.outvars[0].aval.shape
     n_batch = len(left_batch)
     rows = _gathered(left, tuple(left_sum), [*left_batch, *left_free])
@@ -240,7 +245,8 @@ def _gathered(marks: Marks, over: tuple[int, ...], order: list[int]) -> Marks:
         order: the other axes, in their new order.
     """
     reduced = np.bitwise_or.reduce(marks, axis=over, keepdims=True)
-    return np.transpose(reduced, [*order, *over]).reshape([marks.shape[axis] for axis in order])
+    shape = [marks.shape[axis] for axis in order]
+    return np.transpose(reduced, [*order, *over]).reshape(shape)
 
 
 def _stacked(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
@@ -263,7 +269,9 @@ def _split(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 def _bits_kept(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
     """The marks of bitcast_convert_type: element by element where the width stays the same."""
     shape = tuple(equation.outvars[0].aval.shape)
-    return [marked[0]] if marked[0].shape == shape else everywhere(marked, [shape])
+    if marked[0].shape == shape:
+        return marked
+    return everywhere(marked, [shape])
 
 
 def _sorted(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:

@@ -6,7 +6,6 @@ Mixing is measured on the program of the rule, so the names of fields do not mat
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from metaplast.connections.base import AbstractConnection
@@ -61,8 +60,11 @@ def mixing(program: Any, inputs: Inputs, connection: AbstractConnection) -> str:
 def _measured(program: Any, inputs: Inputs, connection: AbstractConnection) -> str:
     if unfollowed(program.jaxpr):
         return MIXING["layer"]
-    posts = _at_synapses(connection.at_post(jnp.arange(connection.n_post)), connection)
-    pres = _at_synapses(connection.at_pre(jnp.arange(connection.n_pre)), connection)
+    # NumPy: each operation on an array of JAX compiles a program of its own.
+    numbers_of_post: Any = np.arange(connection.n_post)
+    numbers_of_pre: Any = np.arange(connection.n_pre)
+    posts = _at_synapses(connection.at_post(numbers_of_post), connection)
+    pres = _at_synapses(connection.at_pre(numbers_of_pre), connection)
     of_post = _codes(connection.n_post)
     of_pre = _codes(connection.n_pre)
 

@@ -4,6 +4,7 @@ It is the fields that the rule reads, and the neurons across which it mixes them
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> S
     """
 
     def side(n: int) -> NeuronView:
-        return NeuronView(**{name: jnp.zeros(n) for name in NeuronView.__dataclass_fields__})
+        return NeuronView(**dict.fromkeys(NeuronView.__dataclass_fields__, jnp.zeros(n)))
 
     return SynapseView(
         pre=side(connection.n_pre),
@@ -42,7 +43,7 @@ def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> S
         weight=connection.zeros(),
         weight_initial=connection.zeros(),
         weight_max=jnp.ones(()),
-        modulators={name: jnp.zeros(()) for name in modulators},
+        modulators=dict.fromkeys(modulators, jnp.zeros(())),
         key=jax.random.key(0),
     )
 
@@ -141,8 +142,13 @@ def _fields(step: _Step) -> set[str]:
 
 def _used(jaxpr: Any) -> set[Any]:
     """The variables on which some output depends. A nested program reads all of its inputs."""
-    used = {variable for variable in jaxpr.outvars if not hasattr(variable, "val")}
+    used = _variables(jaxpr.outvars)
     for equation in reversed(jaxpr.eqns):
-        if any(variable in used for variable in equation.outvars):
-            used.update(atom for atom in equation.invars if not hasattr(atom, "val"))
+        if not used.isdisjoint(equation.outvars):
+            used |= _variables(equation.invars)
     return used
+
+
+def _variables(atoms: Iterable[Any]) -> set[Any]:
+    """The atoms that are variables and not literals."""
+    return {atom for atom in atoms if not hasattr(atom, "val")}

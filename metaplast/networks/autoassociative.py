@@ -44,9 +44,9 @@ class Autoassociative(AbstractNetwork):
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         if list(inputs.values()) != [n_out]:
-            sizes = ", ".join(f"{name}: {n}" for name, n in inputs.items())
+            sizes = [f"{name}: {n}" for name, n in inputs.items()]
             raise BadInput(
-                f"network autoassociative: inputs {sizes}",
+                f"network autoassociative: inputs {', '.join(sizes)}",
                 f"one input population of the size of the output, {n_out}",
                 "change the task or the network",
             )

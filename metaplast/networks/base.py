@@ -61,16 +61,21 @@ def init(wiring: Wiring, key: Key) -> Theta:
     """Learned parameters of the neurons, {population: theta}.
 
     Populations that learn none are absent.
+
+    Args:
+        wiring: the graph.
+        key: the key of the draw.
     """
-    thetas = {
-        p.name: p.neuron.init(jax.random.fold_in(key, i), p.n)
-        for i, p in enumerate(wiring.populations)
-    }
-    return {name: theta for name, theta in thetas.items() if jax.tree.leaves(theta)}
+    thetas = {}
+    for index, population in enumerate(wiring.populations):
+        theta = population.neuron.init(jax.random.fold_in(key, index), population.n)
+        if jax.tree.leaves(theta):
+            thetas[population.name] = theta
+    return thetas
 
 
 def begin(wiring: Wiring, theta: Theta, dt: float, key: Key) -> NetworkState:
-    """The first state of a life or of a trial: at rest, but for potentials that a neuron draws.
+    """The first state of a life or of a trial: at rest, except for potentials that a neuron draws.
 
     Args:
         wiring: the graph.
@@ -78,10 +83,11 @@ def begin(wiring: Wiring, theta: Theta, dt: float, key: Key) -> NetworkState:
         dt: seconds per step.
         key: the key of the drawn potentials.
     """
-    neurons = {
-        p.name: p.neuron.begin(theta.get(p.name, {}), p.n, jax.random.fold_in(key, index))
-        for index, p in enumerate(wiring.populations)
-    }
+    neurons = {}
+    for index, population in enumerate(wiring.populations):
+        neurons[population.name] = population.neuron.begin(
+            theta.get(population.name, {}), population.n, jax.random.fold_in(key, index)
+        )
     return replace(init_state(wiring, theta, dt), neurons=neurons)
 
 
@@ -93,12 +99,19 @@ def init_state(wiring: Wiring, theta: Theta, dt: float) -> NetworkState:
         theta: learned parameters of the neurons (`init`).
         dt: seconds per step.
     """
-    sources = {e.pre for e in wiring.edges if wiring.backwards(e)}
-    neurons = {p.name: p.neuron.init_state(theta.get(p.name, {}), p.n) for p in wiring.populations}
-    last = {p.name: jnp.zeros(p.n) for p in wiring.populations if p.name in sources}
-    transmissions = {
-        e.name: e.transmission.init_state(e.connection.n_pre, dt) for e in wiring.edges
-    }
+    sources = set()
+    transmissions = {}
+    for edge in wiring.edges:
+        transmissions[edge.name] = edge.transmission.init_state(edge.connection.n_pre, dt)
+        if wiring.backwards(edge):
+            sources.add(edge.pre)
+    neurons = {}
+    last = {}
+    for population in wiring.populations:
+        name = population.name
+        neurons[name] = population.neuron.init_state(theta.get(name, {}), population.n)
+        if name in sources:
+            last[name] = jnp.zeros(population.n)
     return NetworkState(neurons=neurons, last=last, transmissions=transmissions)
 
 
@@ -139,8 +152,9 @@ def step(
                 state.transmissions[edge.name], outputs[edge.pre], dt
             )
             transmitted[edge.name] = sent
-            spikes = "pre" in wiring.spiking(edge)
-            propagate = edge.connection.propagate_spikes if spikes else edge.connection.propagate
+            propagate = edge.connection.propagate
+            if "pre" in wiring.spiking(edge):
+                propagate = edge.connection.propagate_spikes
             arriving = propagate(synapses[edge.name].weight, sent)
             drive[edge.port] = drive[edge.port] + wiring.sign(edge) * arriving
         neurons[population.name], view = population.neuron.step(
@@ -174,17 +188,18 @@ def _not_below_0(neuron: AbstractNeuron, drive: Mapping[str, Array]) -> dict[str
 def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:
     """The values that the task looks at, joined along their last axis.
 
-    They are those of the populations that it watches, then those of the output.
+    The populations that it watches come first, then the output.
 
     Args:
         wiring: the graph.
         shape: the facts of the task.
         values: population -> array or view [..., n].
     """
-    names = [*(name for name, _ in shape.watched), wiring.output.name]
-    if len(names) == 1:
-        return values[names[0]]
-    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=-1), *(values[name] for name in names))
+    parts = [values[name] for name, _ in shape.watched]
+    parts.append(values[wiring.output.name])
+    if len(parts) == 1:
+        return parts[0]
+    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=-1), *parts)
 
 
 def check_watched(wiring: Wiring, shape: TaskShape) -> None:

@@ -85,7 +85,10 @@ class Ei(AbstractNetwork):
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         sources = [Population(name, n, self.source) for name, n in inputs.items()]
         i = Population("i", self.n_i, self.interneuron, sign=-1)
-        e = Population("e", self.n_e if self.readout else n_out, self.neuron, sign=1)
+        n_e = n_out
+        if self.readout:
+            n_e = self.n_e
+        e = Population("e", n_e, self.neuron, sign=1)
         edges = []
         for post in (i, e):
             for source in sources:
@@ -109,8 +112,9 @@ class Ei(AbstractNetwork):
         gain: float,
         transmission: TransmissionField = INSTANT,
     ) -> Edge:
-        conductance = "inhibitory" if pre.sign < 0 else "excitatory"
-        port = conductance if conductance in post.neuron.ports else "soma"
+        port = "inhibitory" if pre.sign < 0 else "excitatory"
+        if port not in post.neuron.ports:
+            port = "soma"
         return Edge(
             pre.name, post.name, connection, transmission, port, gain=gain, bounds=self.bounds
         )

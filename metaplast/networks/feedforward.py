@@ -53,15 +53,19 @@ class Feedforward(AbstractNetwork):
     bias: bool = False
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
-        layers = [Population(f"hidden_{i}", n, self.neuron) for i, n in enumerate(self.hidden, 1)]
+        layers = []
+        for i, n in enumerate(self.hidden, 1):
+            layers.append(Population(f"hidden_{i}", n, self.neuron))
         layers.append(Population("output", n_out, self.output))
         sources = [Population(name, n, self.source) for name, n in inputs.items()]
         edges = [self._edge(source, layers[0]) for source in sources]
-        edges += [self._edge(pre, post) for pre, post in pairwise(layers)]
+        for pre, post in pairwise(layers):
+            edges.append(self._edge(pre, post))
         if self.bias:
             one = Population("one", 1, Constant())
             sources.append(one)
-            edges += [self._edge(one, layer) for layer in layers]
+            for layer in layers:
+                edges.append(self._edge(one, layer))
         return Wiring((*sources, *layers), tuple(edges))
 
     def _edge(self, pre: Population, post: Population) -> Edge:

@@ -96,7 +96,8 @@ class Recurrent(AbstractNetwork):
         output = Population("output", n_out, self.output)
         edges = []
         for source in sources:
-            edges += [self._forward(source, cells) for cells in layer.populations]
+            for cells in layer.populations:
+                edges.append(self._forward(source, cells))
         edges += layer.edges
         edges.append(self._forward(layer.populations[-1], output))
         return Wiring((*sources, *layer.populations, output), tuple(edges))

@@ -90,7 +90,7 @@ class IntegrateAndFire(ThresholdNeuron):
         reset_mode: `value`: V <- v_reset; `subtract`: V <- V - (threshold - v_reset);
             `subtract_late`: the same in the next step's update.
         subtracted: the `threshold`, or the `adapted` one: A - v_reset is subtracted.
-        spike_on: whether the `new` V or that of the `previous` step is compared with A; it is the
+        spike_on: whether the `new` V or the V of the `previous` step is compared with A; it is the
             shown potential.
         surrogate_unit: the divisor of x = V - A: 1 (`potential`), threshold - v_rest (`threshold`)
             or A - v_rest (`adapted`).

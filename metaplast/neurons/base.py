@@ -23,7 +23,7 @@ class AbstractNeuron(ABC):
             presynaptic population applies; other ports give magnitudes their meaning themselves.
         offers: the fields of NeuronView that the neuron really computes.
         competitive: whether a unit's activity depends on the drive of the others too; gain is then
-            that of its own drive.
+            the slope along its own drive.
         spiking: whether activity is 0 but for single steps, its spikes.
         signed: the ports at which a weight may have either sign. At any other port the arriving sum
             is never below 0: a graded, negative signal there is cut.
@@ -43,21 +43,43 @@ class AbstractNeuron(ABC):
 
     @abstractmethod
     def init(self, key: Key, n: int) -> Theta:
-        """Learned parameters of the population; {} where there are none."""
+        """Learned parameters of the population; {} where there are none.
+
+        Args:
+            key: the key of the draw.
+            n: the number of units.
+        """
 
     @abstractmethod
     def init_state(self, theta: Theta, n: int) -> Theta:
-        """State at rest."""
+        """State at rest.
+
+        Args:
+            theta: learned parameters.
+            n: the number of units.
+
+        Returns:
+            {part: its values at rest [n]}.
+        """
 
     def begin(self, theta: Theta, n: int, key: Key) -> Theta:
         """State at the birth of a life, or of a trial.
 
         It is the state at rest, unless neuron `starting` sets another potential.
+
+        Args:
+            theta: learned parameters.
+            n: the number of units.
+            key: the key of a drawn potential.
         """
         return self.init_state(theta, n)
 
     def placed(self, state: Theta, potential: Array) -> Theta:
         """A state with this membrane potential [n].
+
+        Args:
+            state: the state whose other parts are kept.
+            potential: the membrane potential [n], in the neuron's own unit.
 
         Raises:
             BadInput: for a neuron that has no membrane.
@@ -90,6 +112,13 @@ class AbstractNeuron(ABC):
         """The state after a step, without spikes and resets where they can be left out.
 
         `stable_dt` linearises this step.
+
+        Args:
+            theta: learned parameters.
+            state: the state before the step.
+            drive: port -> arriving sum [n].
+            dt: seconds.
+            key: the key of the step.
         """
         return self.step(theta, state, drive, dt, key)[0]
 
@@ -192,18 +221,37 @@ class SpikingNeuron(AbstractNeuron):
 
     @abstractmethod
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
-        """The state after `dt` seconds, before any spike of this step."""
+        """The state after `dt` seconds, before any spike of this step.
+
+        Args:
+            theta: learned parameters.
+            state: the state before the step.
+            drive: port -> arriving sum [n].
+            dt: seconds.
+        """
 
     @abstractmethod
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         """The view of an integrated state.
 
         It holds spikes 0/1 as `activity`, the potential that decided them, and their gain.
+
+        Args:
+            theta: learned parameters.
+            state: the integrated state.
+            dt: seconds.
+            key: the key of the step.
         """
 
     @abstractmethod
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
-        """The integrated state after the spikes [n] of this step."""
+        """The integrated state after the spikes [n] of this step.
+
+        Args:
+            theta: learned parameters.
+            state: the integrated state.
+            spikes: 1 where a unit spikes, else 0 [n].
+        """
 
     def unspiked(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
@@ -252,8 +300,7 @@ class ThresholdNeuron(SpikingNeuron):
             theta: learned parameters.
             potential: [n].
             level: the threshold [n] or [].
-            unit: the unit of x [n] or []; `slope` is dimensionless where it is that of the
-                potential.
+            unit: the unit of x [n] or [], in the unit of the potential.
         """
         steeper = jnp.exp(RATE_UNIT * theta["log_slope"]) if "log_slope" in theta else 1.0
         x = (potential - level) / unit

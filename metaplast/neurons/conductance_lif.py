@@ -104,14 +104,11 @@ class ConductanceLif(ThresholdNeuron):
         return {port: tau for port, tau in both.items() if tau > 0}
 
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
-        g = {
-            port: math.exp(-dt / tau) * state[port] + drive[port]
-            for port, tau in self._decays().items()
-        }
-        before = self.conductance_jumps == "before"
+        g = {}
         acting = dict(drive)
-        for port in g:
-            acting[port] = g[port] if before else state[port]
+        for port, tau in self._decays().items():
+            g[port] = math.exp(-dt / tau) * state[port] + drive[port]
+            acting[port] = g[port] if self.conductance_jumps == "before" else state[port]
         g_e = acting["excitatory"]
         g_i = acting["inhibitory"]
         current = drive["soma"]

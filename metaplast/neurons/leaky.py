@@ -23,7 +23,7 @@ class Leaky(NeuronWrapper):
 
     u [n]: the leaky drive, in the unit of the drive; it starts at 0.
 
-    The step is exact while the drive is constant. The view is that of the inner neuron under the
+    The step is exact while the drive is constant. The view is the inner neuron's view under the
     drive u. With a rate neuron inside this is the leaky integrator: activity = f(u), gain = f'(u).
     Drives at other ports pass through unfiltered. Ports, offered signals and theta are those of the
     inner neuron.

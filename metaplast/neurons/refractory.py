@@ -85,11 +85,9 @@ class Refractory(NeuronWrapper):
         ready = state["remaining"] <= 0
         moved = neuron.integrate(theta, state["inner"], drive, dt)
         if self.during == "hold":
-            held = {
-                name: jnp.where(ready, moved[name], state["inner"][name])
-                for name in sorted(neuron.membrane)
-            }
-            moved = {**moved, **held}
+            moved = dict(moved)
+            for name in sorted(neuron.membrane):
+                moved[name] = jnp.where(ready, moved[name], state["inner"][name])
         view = neuron.fire(theta, moved, dt, key)
         on = ready.astype(view.activity.dtype)
         view = replace(

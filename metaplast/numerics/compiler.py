@@ -11,6 +11,10 @@ shared):
 | a step on `digits` | 9.92 s, 49.7 ms | 8.41 s, 46.3 ms |
 | a step on `oja` | 3.14 s, 1.9 ms | 3.00 s, 1.8 ms |
 | a step on `spiking` | 6.19 s, 4.2 ms | 6.01 s, 4.2 ms |
+
+Small programs that a run calls a few times compile 1.6 to 1.9 times faster by the older emitters of
+XLA, with equal bits. Larger programs are not always so: evaluation on `digits` takes 2.2 times as
+long, and last digits change.
 """
 
 import ctypes
@@ -25,15 +29,22 @@ from jax.core import Tracer
 P = ParamSpec("P")
 R = TypeVar("R")
 CPU_OPTIONS = {"xla_backend_optimization_level": 1}
+# From JAX 0.11 on there is one kind of emitters, and no option.
+OLDER_EMITTERS = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11) else {}
 
 
-def options() -> dict[str, Any]:
+def options(small: bool = False) -> dict[str, Any]:
     """The options of XLA for the device in use.
 
     It asks which device that is: JAX starts here at the latest.
+
+    Args:
+        small: whether the program is small and seldom called.
     """
     quicker = jax.config.read("jax_disable_most_optimizations")
-    return CPU_OPTIONS if jax.default_backend() == "cpu" and not quicker else {}
+    if jax.default_backend() != "cpu" or quicker:
+        return {}
+    return {**CPU_OPTIONS, **OLDER_EMITTERS} if small else CPU_OPTIONS
 
 
 class Program(Generic[P, R]):
@@ -42,10 +53,11 @@ class Program(Generic[P, R]):
     Within another program, whose options rule, it is the function itself.
     """
 
-    def __init__(self, function: Callable[P, R], static: tuple[str, ...]) -> None:
+    def __init__(self, function: Callable[P, R], static: tuple[str, ...], small: bool) -> None:
         self.__wrapped__ = function
         self.__doc__ = function.__doc__
         self.static = static
+        self.small = small
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if any(isinstance(x, Tracer) for x in jax.tree.leaves((args, kwargs))):
@@ -68,7 +80,11 @@ class Program(Generic[P, R]):
 @cache
 def _jitted(program: Program[..., Any]) -> Any:
     """The jitted function. It is made at the first call, because the device is known only then."""
-    return jax.jit(program.__wrapped__, static_argnames=program.static, compiler_options=options())
+    return jax.jit(
+        program.__wrapped__,
+        static_argnames=program.static,
+        compiler_options=options(program.small),
+    )
 
 
 def give_back() -> None:
@@ -83,6 +99,11 @@ def give_back() -> None:
         trim(0)
 
 
-def program(*static: str) -> Callable[[Callable[P, R]], Program[P, R]]:
-    """Decorate a function that is compiled anew for each value of its arguments `static`."""
-    return lambda function: Program(function, static)
+def program(*static: str, small: bool = False) -> Callable[[Callable[P, R]], Program[P, R]]:
+    """Decorate a function that is compiled anew for each value of its arguments `static`.
+
+    Args:
+        static: the names of these arguments.
+        small: whether the program is small and seldom called.
+    """
+    return lambda function: Program(function, static, small)

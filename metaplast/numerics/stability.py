@@ -105,7 +105,8 @@ def _drives(neuron: Unit) -> dict[str, np.ndarray]:
         rows.append({port: OTHER})
     drives = {}
     for port in neuron.ports:
-        drives[port] = np.asarray([row.get(port, 0.0) for row in rows])[:, None]
+        values = [row.get(port, 0.0) for row in rows]
+        drives[port] = np.asarray(values)[:, None]
     return drives
 
 
@@ -142,7 +143,7 @@ def _visited(neuron: Unit) -> _Visited:
         chosen = jnp.concatenate([jnp.arange(0, n_steps, n_steps // SEEN), *extremes])
         return before[chosen], after[chosen]
 
-    before, after = (np.asarray(x) for x in jax.vmap(live)(jax.tree.map(jnp.asarray, drives)))
+    before, after = map(np.asarray, jax.vmap(live)(jax.tree.map(jnp.asarray, drives)))
     moving = np.abs(after - before) > FINE * STILL * (1.0 + np.abs(before))
     under = {port: np.repeat(x, before.shape[1], axis=0) for port, x in drives.items()}
     flat = before.reshape(-1, before.shape[-1])

@@ -50,7 +50,12 @@ class AbstractObjective(ABC):
 
     @abstractmethod
     def loss(self, theta: Theta, lived: Lived) -> Array:
-        """The loss [] of one life."""
+        """The loss [] of one life.
+
+        Args:
+            theta: learned parameters.
+            lived: the scores and the last state of the life.
+        """
 
     @abstractmethod
     def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
@@ -91,8 +96,17 @@ def part_of_mean(score: Score, start: Array, first: int, n_steps: int) -> Array:
 
 
 def last_phase(score: Score, n_last: int) -> dict[str, Array]:
-    """The task's own metrics, averaged like the loss over the last `n_last` steps."""
+    """The task's own metrics, averaged like the loss over the last `n_last` steps.
+
+    Args:
+        score: the scores of a life [n_steps].
+        n_last: the number of steps at its end.
+
+    Returns:
+        {metric: its mean []}.
+    """
     last = jax.tree.map(lambda x: x[-n_last:], score)
-    return {
-        name: weighted_mean(replace(last, loss=values)) for name, values in last.metrics.items()
-    }
+    means = {}
+    for name, values in last.metrics.items():
+        means[name] = weighted_mean(replace(last, loss=values))
+    return means

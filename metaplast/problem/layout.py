@@ -119,7 +119,8 @@ def _numbers_kept(lifetime: Lifetime) -> int:
     def rule_states(key: Key) -> Any:
         return lifetime.begin(lifetime.init(key), some_task(lifetime.task, key), key).rules
 
-    shapes = jax.tree.leaves(jax.eval_shape(rule_states, jax.random.key(0)))
+    key = jax.eval_shape(jax.random.key, 0)
+    shapes = jax.tree.leaves(jax.eval_shape(rule_states, key))
     return n_weights + sum(leaf.size for leaf in shapes)
 
 

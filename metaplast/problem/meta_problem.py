@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from metaplast.life.lifetime import Life, Lifetime
 from metaplast.life.units import faults, idle
@@ -27,11 +27,12 @@ from metaplast.problem.lives import (
     where,
 )
 from metaplast.problem.protocol import LossGradient, WindowGradient, same_theta
+from metaplast.problem.sampling import sample_batch
 from metaplast.problem.unroll import Curriculum, check_unroll, shortened, steps_at
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Metrics, TaskShape, Theta, Trace
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
-from metaplast.tasks import AbstractTaskFamily, Split, some_task
+from metaplast.tasks import Split, some_task
 
 Differentiation = Literal["none", "forward", "reverse"]
 
@@ -75,7 +76,7 @@ class MetaProblem:
                 f"one that it offers: {offered}",
                 "change one of the two",
             )
-        task = jax.eval_shape(lambda key: some_task(self.lifetime.task, key), jax.random.key(0))
+        task = jax.eval_shape(lambda: some_task(self.lifetime.task, jax.random.key(0)))
         self.objective.check(task, self.lifetime.wiring())
         check_unroll(self.unroll, self.curriculum, shape.n_steps)
         is_cut = min(self.lengths()) < shape.n_steps
@@ -320,18 +321,3 @@ class MetaProblem:
             metrics |= faults(wiring, shares, activity, metrics["at_bound"], lifetime.dt)
         loss = self.objective.loss(theta, Lived(task, trace, life.synapses, shape))
         return jnp.where(is_finite(life), loss, jnp.nan), metrics
-
-
-def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
-    """`n` tasks of a family and the keys of their lives.
-
-    The tasks of a family know nothing of rules: every variant of a problem shares this program. It
-    is a plain map, one task at a time: 256 digit tasks in one vmap take 7.7 s to compile and save
-    no run time.
-    """
-
-    def one(i: Array) -> Batch:
-        k_task, k_life = jax.random.split(jax.random.fold_in(key, i))
-        return Batch(tasks=family.sample(k_task, split), keys=k_life)
-
-    return lax.map(one, jnp.arange(n))

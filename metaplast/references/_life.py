@@ -78,8 +78,8 @@ def lived(
         stimulus = family.stimulus(task, state, k_stimulus, dt)
         inputs = jnp.concatenate([stimulus[name] for name in shape.inputs])
         memory, output = act(memory, inputs)
-        seen = jnp.concatenate([unseen, output])
-        view = neuron_view(seen, seen, jnp.ones_like(seen))
+        activity = jnp.concatenate([unseen, output])
+        view = neuron_view(activity, activity, jnp.ones_like(activity))
         state, outcome = family.step(task, state, view, k_task, dt)
         return (state, memory), (inputs, outcome)
 

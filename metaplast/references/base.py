@@ -67,6 +67,10 @@ class StreamReference(AbstractReference):
         """The answers at each step of the last phase [n_asked, n_out].
 
         For classes the largest answer counts.
+
+        Args:
+            stream: the signals that the life shows.
+            numbers: one of `options`.
         """
 
     def judge(
@@ -85,6 +89,10 @@ def need_targets(reference: AbstractReference, family: AbstractTaskFamily) -> No
 
 def need_questions(reference: AbstractReference, family: AbstractTaskFamily) -> None:
     """Refuse a task that does not show examples with targets first and ask then.
+
+    Args:
+        reference: the method.
+        family: the family of tasks.
 
     Raises:
         BadInput: for a task without targets, or with plasticity on in its last phase.

@@ -14,6 +14,7 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.runs import folder
+from metaplast.settings.names import REPORT
 
 SCHEMA = "metaplast.inspect/1"
 SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")
@@ -76,12 +77,15 @@ def rule_parts(
 
 def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
     """Write report.html and inspect.json; the paths of both and of the page's pictures."""
-    report = target / "report.html"
+    report = target / REPORT
     data = target / "inspect.json"
     folder.write_text(report, html(page))
     folder.write_json(data, {"schema": SCHEMA, **numbers})
-    used = [figure.path for section in page.sections for figure in section.figures]
-    return [report, data, *used]
+    paths = [report, data]
+    for section in page.sections:
+        for figure in section.figures:
+            paths.append(figure.path)
+    return paths
 
 
 def _rule_section(file: RuleFile) -> Section:
@@ -89,7 +93,9 @@ def _rule_section(file: RuleFile) -> Section:
     for score in file.document["scores"]:
         scores.append(tuple(text(score.get(column)) for column in SCORE_COLUMNS))
     head = ("row", "split", "metric", "mean", "95 %", "n")
-    tables = [Table("As the file says; not computed here", head, scores)] if scores else []
+    tables = []
+    if scores:
+        tables = [Table("As the file says; not computed here", head, scores)]
     return Section("The rule", formulas=[formula(file.document, file.tensors)], tables=tables)
 
 
@@ -102,7 +108,8 @@ def _card(file: RuleFile) -> list[Fact]:
     facts.append(("learned numbers", f"{size} (leaves: {len(file.tensors)})"))
     reference = f"an activity of 1 stands for {document['activity_reference']:g} Hz"
     facts.append(("dt", f"{document['dt']:g} s; {reference}"))
-    facts += [(str(key), text(value)) for key, value in document["provenance"].items()]
+    for key, value in document["provenance"].items():
+        facts.append((str(key), text(value)))
     return facts
 
 
@@ -111,7 +118,9 @@ def _slot_facts(name: str, slot: Plain) -> list[Fact]:
     for edge, connection in slot["connections"].items():
         shape = "x".join(str(length) for length in connection["shape"])
         edges.append(f"{edge} {shape}")
-    thetas = "one theta for all" if slot["shared"] else "one theta each"
+    thetas = "one theta each"
+    if slot["shared"]:
+        thetas = "one theta for all"
     reads = ", ".join(slot["reads"]) or "-"
     return [
         (f"slot {name}", f"{slot['rule']['name']} on {', '.join(edges)}; {thetas}"),

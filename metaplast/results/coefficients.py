@@ -91,7 +91,10 @@ def path(document: Plain, tensors: Tensors, logged: Sequence[Sequence[Any]]) -> 
 def leaves(document: Plain, tensors: Tensors) -> dict[str, np.ndarray]:
     """The leaves of the entries whose rule is no list of terms, by dotted name."""
     of_entry = terms(document, tensors)
-    others = [entry.prefix for key, entry in entries(document).items() if not of_entry[key]]
+    others = []
+    for key, entry in entries(document).items():
+        if not of_entry[key]:
+            others.append(entry.prefix)
     of_others = {}
     for name, value in tensors.items():
         if any(name == prefix or name.startswith(f"{prefix}.") for prefix in others):

@@ -47,18 +47,23 @@ def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str,
         n: number of lives, the first of those that `evaluate.lives` scores.
     """
     stacked = jax.tree.map(lambda x: x[None], theta)
-    scores = []
+    pieces = []
+    weights = []
     for piece, batch in enumerate(batches(problem, seed, "heldout", n)):
         wanted = n - piece * PIECE
         first = jax.tree.map(lambda x, wanted=wanted: x[:wanted], batch)
-        scores.append(_scores(problem, stacked, first))
-    pieces = [{"loss": score.loss, **score.metrics} for score in scores]
+        score = _scores(problem, stacked, first)
+        pieces.append({"loss": score.loss, **score.metrics})
+        weights.append(np.asarray(score.weight, np.float64))
     values = {}
     for name in pieces[0]:
-        values[name] = np.concatenate([np.asarray(piece[name], np.float64) for piece in pieces])
-    weight = np.concatenate([np.asarray(score.weight, np.float64) for score in scores])
+        values[name] = np.concatenate([piece[name] for piece in pieces], dtype=np.float64)
+    weight = np.concatenate(weights)
     weight = weight * np.cumprod(np.isfinite(values["loss"]), axis=1)
-    return {name: Steps(each, weight) for name, each in values.items()}
+    steps = {}
+    for name, each in values.items():
+        steps[name] = Steps(each, weight)
+    return steps
 
 
 def n_blown(steps: Steps) -> int:
@@ -87,7 +92,9 @@ def band(
         h: half width of the window, steps.
         seed: of the bootstrap.
     """
-    smooth = [_smooth(group, phases, h) for group in groups]
+    smooth = []
+    for group in groups:
+        smooth.append(_smooth(group, phases, h))
     means = np.stack([_ratio(lives.top.sum(axis=0), lives.bottom.sum(axis=0)) for lives in smooth])
     mean = means.mean(axis=0)
     n_groups = len(groups)

@@ -40,7 +40,9 @@ def lives(
             if values.ndim == 2:  # [member, life]
                 piece[name] = np.asarray(values)[0]
         pieces.append(piece)
-    wanted = n if lifetime.task.whole(split) is None else None
+    wanted = None
+    if lifetime.task.whole(split) is None:
+        wanted = n
     joined = {}
     for name in pieces[0]:
         joined[name] = np.concatenate([piece[name] for piece in pieces])[:wanted]
@@ -56,5 +58,10 @@ def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
         n_fixed = jax.tree.leaves(fixed)[0].shape[0]
         return [train.sample(family, train.stream(seed, split), n_fixed, split)]
     n_pieces = -(-n // PIECE)
-    keys = [train.stream(seed, split, index) for index in range(n_pieces)]
-    return [train.sample(family, key, PIECE, split) for key in keys]
+    keys = []
+    for index in range(n_pieces):
+        keys.append(train.stream(seed, split, index))
+    pieces = []
+    for key in keys:
+        pieces.append(train.sample(family, key, PIECE, split))
+    return pieces

@@ -58,9 +58,17 @@ def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES)
     before = _lived(problem, theta, key, 0, n_lives)
     control = _lived(problem, theta, key, 1, n_lives)
     after = _lived(finer, theta, key, 0, n_lives)
-    changed = [name for name in before if _differs(before[name], after[name], control[name])]
-    interval = {name: relative(before[name], after[name]) for name in before}
-    untold = [name for name in before if name not in changed and not _tells(interval[name])]
+    changed = []
+    for name in before:
+        if _differs(before[name], after[name], control[name]):
+            changed.append(name)
+    interval = {}
+    for name in before:
+        interval[name] = relative(before[name], after[name])
+    untold = []
+    for name in before:
+        if name not in changed and not _tells(interval[name]):
+            untold.append(name)
     return Halving(
         dt=lifetime.dt,
         lives=n_lives,
@@ -83,7 +91,9 @@ def line(result: HalvingResult) -> str:
     parts = []
     for name, before in result.before.items():
         interval = result.interval.get(name)
-        change = f" {percent(interval)}" if interval else ""
+        change = ""
+        if interval:
+            change = f" {percent(interval)}"
         parts.append(f"{name} {before:.4g} -> {result.after[name]:.4g}{change}")
     ends = []
     if result.changed:
@@ -101,17 +111,26 @@ def over_runs(results: Mapping[int, HalvingResult]) -> list[str]:
     results: {seed: the result of `measure`}.
     """
     if len(results) <= 1:
-        return [line(result) for result in results.values()]
+        lines = []
+        for result in results.values():
+            lines.append(line(result))
+        return lines
     measured = {}
     for seed, result in results.items():
         if isinstance(result, Halving):
             measured[seed] = result
     if not measured:
         return [line(next(iter(results.values())))]
-    changed = {seed: result.changed for seed, result in measured.items()}
-    untold = {seed: result.untold for seed, result in measured.items()}
-    ends = [_seeds("dt is too long for", changed), _seeds("not told for", untold)]
-    end = "; ".join(words for words in ends if words) or "no change beyond chance in any"
+    changed = {}
+    untold = {}
+    for seed, result in measured.items():
+        changed[seed] = result.changed
+        untold[seed] = result.untold
+    ends = []
+    for words in (_seeds("dt is too long for", changed), _seeds("not told for", untold)):
+        if words:
+            ends.append(words)
+    end = "; ".join(ends) or "no change beyond chance in any"
     first = next(iter(measured.values()))
     runs = f"{first.lives} lives in each of {len(measured)} runs"
     return [f"Half of dt={first.dt:g} s, {runs}: {end}."]
@@ -134,12 +153,17 @@ def relative(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | Non
     size = float(np.abs(before[finite]).mean())
     difference = student((after - before)[finite])
     if size == 0.0:
-        return None if difference.mean else (0.0, 0.0)
+        if difference.mean:
+            return None
+        return (0.0, 0.0)
     return difference.low / size, difference.high / size
 
 
 def _means(lives: Mapping[str, np.ndarray]) -> dict[str, float]:
-    return {name: float(np.mean(values)) for name, values in lives.items()}
+    means = {}
+    for name, values in lives.items():
+        means[name] = float(np.mean(values))
+    return means
 
 
 def _seeds(words: str, names: Mapping[int, list[str]]) -> str:
@@ -150,9 +174,13 @@ def _seeds(words: str, names: Mapping[int, list[str]]) -> str:
             seeds.setdefault(name, []).append(str(seed))
     parts = []
     for name, each in seeds.items():
-        word = "seeds" if len(each) > 1 else "seed"
+        word = "seed"
+        if len(each) > 1:
+            word = "seeds"
         parts.append(f"{name} ({word} {', '.join(each)})")
-    return f"{words} {', '.join(parts)}" if parts else ""
+    if parts:
+        return f"{words} {', '.join(parts)}"
+    return ""
 
 
 def _needed(result: Halving) -> str:
@@ -207,7 +235,10 @@ def _lived(
 @partial(jax.jit, static_argnums=0)
 def _lives(problem: MetaProblem, theta: Theta, batch: Batch, draw: Array) -> dict[str, Array]:
     lifetime = replace(problem.lifetime, record=("activity",))
-    spiking = [p.name for p in lifetime.wiring().populations if p.neuron.spiking]
+    spiking = []
+    for p in lifetime.wiring().populations:
+        if p.neuron.spiking:
+            spiking.append(p.name)
     shape = problem.shape()
 
     def one(born: Batch) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from metaplast.results.numbers import Bounds, RoundedEstimate
-from metaplast.results.typed_json import Number, Plain, check_schema, from_plain, number_or_null
+from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null, of_schema
 
 SCHEMA = "metaplast.compare/1"
 FILE = "compare.json"
@@ -45,7 +45,9 @@ class ScoredMark:
     @property
     def whole_loss(self) -> float:
         """The mean loss; infinite where one of the lives blew up."""
-        return math.inf if self.not_finite or math.isnan(self.loss) else self.loss
+        if self.not_finite or math.isnan(self.loss):
+            return math.inf
+        return self.loss
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ class ContestSettings:
 
     def budget(self, name: str) -> float:
         """The size of the budget `lives` or `cpu_s`."""
-        return self.lives if name == "lives" else self.cpu_s
+        if name == "lives":
+            return self.lives
+        return self.cpu_s
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,9 @@ class CurvePoint:
 
     def spent(self, budget: str) -> float:
         """The lives, or the CPU seconds, so far."""
-        return self.lives if budget == "lives" else self.cpu_s
+        if budget == "lives":
+            return self.lives
+        return self.cpu_s
 
 
 @dataclass(frozen=True)
@@ -222,12 +228,20 @@ class LoopComparison:
     @property
     def entered(self) -> dict[str, EnteredLoop]:
         """The loops that take part."""
-        return {name: loop for name, loop in self.loops.items() if isinstance(loop, EnteredLoop)}
+        entered = {}
+        for name, loop in self.loops.items():
+            if isinstance(loop, EnteredLoop):
+                entered[name] = loop
+        return entered
 
     @property
     def refused(self) -> dict[str, RefusedLoop]:
         """The loops that take no part."""
-        return {name: loop for name, loop in self.loops.items() if isinstance(loop, RefusedLoop)}
+        refused = {}
+        for name, loop in self.loops.items():
+            if isinstance(loop, RefusedLoop):
+                refused[name] = loop
+        return refused
 
     @property
     def is_ratio(self) -> bool:
@@ -237,28 +251,23 @@ class LoopComparison:
 
 def to_json(comparison: LoopComparison) -> Plain:
     """The comparison as compare.json holds it."""
+    loops = {}
+    for name, loop in comparison.loops.items():
+        loops[name] = _loop_to_json(loop)
     return {
         "schema": SCHEMA,
         "experiment": comparison.experiment,
         "seed": comparison.seed,
         "compare": asdict(comparison.settings),
-        "loops": {name: _loop_to_json(loop) for name, loop in comparison.loops.items()},
+        "loops": loops,
         "best": comparison.best,
         "scale": comparison.scale,
     }
 
 
 def from_json(plain: Plain, where: str) -> LoopComparison:
-    """The inverse of `to_json`.
-
-    Args:
-        plain: as read from the file.
-        where: the file, for the error.
-
-    Raises: BadInput for another schema, or data of another form.
-    """
-    check_schema(plain, SCHEMA, where)
-    return from_plain(LoopComparison, plain, where)
+    """The inverse of `to_json`, by `of_schema`. A key that is missing has its default."""
+    return of_schema(LoopComparison, SCHEMA, plain, where)
 
 
 def training_to_json(training: LoopTraining) -> Plain:
@@ -266,7 +275,8 @@ def training_to_json(training: LoopTraining) -> Plain:
     plain = asdict(training)
     for budget, marks in training.curve.items():
         plain["curve"][budget] = [_mark_to_json(mark) for mark in marks]
-    plain["heldout"] = {budget: _mark_to_json(mark) for budget, mark in training.heldout.items()}
+    for budget, mark in training.heldout.items():
+        plain["heldout"][budget] = _mark_to_json(mark)
     return plain
 
 
@@ -288,20 +298,12 @@ def _mark_to_json(mark: ScoredMark) -> Plain:
 def _loop_to_json(loop: EnteredLoop | RefusedLoop) -> Plain:
     if isinstance(loop, RefusedLoop):
         return asdict(loop)
-    curves = {}
-    for budget, points in loop.curves.items():
-        curves[budget] = [asdict(point) for point in points]
-    return {
-        "outer": loop.outer,
-        "refused": None,
-        "cpu_s_per_1000_lives": loop.cpu_s_per_1000_lives,
-        "diverged": loop.diverged,
-        "skipped": loop.skipped,
-        "moved": loop.moved,
-        "scores": {budget: _score_to_json(score) for budget, score in loop.scores.items()},
-        "curves": curves,
-        "tries": [training_to_json(training) for training in loop.tries],
-    }
+    whole = asdict(loop)
+    plain: Plain = {"outer": whole.pop("outer"), "refused": None, **whole}
+    for budget, score in loop.scores.items():
+        plain["scores"][budget] = _score_to_json(score)
+    plain["tries"] = [training_to_json(training) for training in loop.tries]
+    return plain
 
 
 def _score_to_json(score: LoopScore) -> Plain:

@@ -17,7 +17,7 @@ from metaplast.results.loop_comparison import (
     RefusedLoop,
     ScoredMark,
 )
-from metaplast.results.numbers import interval, json_number, number, rounded
+from metaplast.results.numbers import interval, json_list, number, rounded
 from metaplast.results.statistics import Estimate, student
 from metaplast.results.table import INTERVAL, aligned
 from metaplast.results.typed_json import Plain
@@ -76,10 +76,14 @@ def compared(
     for name, record in records.items():
         if record.trainings is not None:
             entered[name] = record.trainings
-    losses = {budget: _losses(entered, budget) for budget in budgets}
+    losses = {}
+    for budget in budgets:
+        losses[budget] = _losses(entered, budget)
     ratio = _all_positive(entered, losses)
     over = _over_seeds(ratio)
-    best = {budget: _best(losses[budget], over) for budget in budgets}
+    best = {}
+    for budget in budgets:
+        best[budget] = _best(losses[budget], over)
     loops: dict[str, EnteredLoop | RefusedLoop] = {}
     for name, record in records.items():
         if record.trainings is None:
@@ -88,7 +92,9 @@ def compared(
         trainings = record.trainings
         costs = _costs(trainings, budgets)
         scores = {}
+        curves = {}
         for budget in budgets:
+            curves[budget] = _curve(trainings.curves(budget), over)
             score = _score(trainings, losses[budget][name], budget, over)
             reference = best[budget]
             if reference is not None:
@@ -102,7 +108,7 @@ def compared(
             skipped=costs.skipped,
             moved=costs.moved,
             scores=scores,
-            curves={budget: _curve(trainings.curves(budget), over) for budget in budgets},
+            curves=curves,
             tries=trainings.tries,
         )
     return LoopComparison(
@@ -164,7 +170,9 @@ def _costs(trainings: LoopTrainings, budgets: Sequence[str]) -> _Costs:
 def _best(losses: Losses, over: Over) -> str | None:
     means = {name: over(values).mean for name, values in losses.items()}
     name = min(means, key=lambda name: means[name])
-    return name if math.isfinite(means[name]) else None
+    if math.isfinite(means[name]):
+        return name
+    return None
 
 
 def _gap(losses: Sequence[float], reference: Sequence[float], ratio: bool) -> list[float]:
@@ -173,8 +181,10 @@ def _gap(losses: Sequence[float], reference: Sequence[float], ratio: bool) -> li
     for x, y in zip(losses, reference, strict=True):
         if not (math.isfinite(x) and math.isfinite(y)):
             gaps.append(math.inf)
+        elif ratio:
+            gaps.append(x / y)
         else:
-            gaps.append(x / y if ratio else x - y)
+            gaps.append(x - y)
     return gaps
 
 
@@ -198,17 +208,23 @@ def _over_seeds(ratio: bool) -> Over:
 def _score(trainings: LoopTrainings, losses: list[float], budget: str, over: Over) -> LoopScore:
     ends = trainings.at_ends(budget)
     loss = rounded(over(losses))
-    accuracies = [end.accuracy for end in ends if end.accuracy is not None]
+    accuracies = []
+    for end in ends:
+        if end.accuracy is not None:
+            accuracies.append(end.accuracy)
+    accuracy = None
+    if accuracies:
+        accuracy = rounded(student(accuracies))
     return LoopScore(
         hyper=trainings.tries[trainings.chosen[budget]].hyper,
         mean=loss.mean,
         ci95=loss.ci95,
         n=loss.n,
-        values=[json_number(x) for x in losses],
+        values=json_list(losses),
         lives_judged=ends[0].n,
         steps=statistics.median(end.steps for end in ends),
         not_finite=sum(end.not_finite for end in ends),
-        accuracy=rounded(student(accuracies)) if accuracies else None,
+        accuracy=accuracy,
     )
 
 
@@ -216,11 +232,18 @@ def _curve(curves: Sequence[Sequence[ScoredMark]], over: Over) -> list[CurvePoin
     """The marks of a curve, averaged over seeds."""
     points = []
     for marks in zip(*curves, strict=True):
-        loss = rounded(over([mark.whole_loss for mark in marks]))
+        losses = []
+        lives = []
+        cpu_s = []
+        for mark in marks:
+            losses.append(mark.whole_loss)
+            lives.append(mark.lives)
+            cpu_s.append(mark.cpu_s)
+        loss = rounded(over(losses))
         points.append(
             CurvePoint(
-                lives=sum(mark.lives for mark in marks) / len(marks),
-                cpu_s=sum(mark.cpu_s for mark in marks) / len(marks),
+                lives=sum(lives) / len(marks),
+                cpu_s=sum(cpu_s) / len(marks),
                 mean=loss.mean,
                 ci95=loss.ci95,
                 n=loss.n,
@@ -235,7 +258,9 @@ def render(comparison: LoopComparison) -> str:
     One table per budget, best first; a table of costs and of what went wrong; the loops that take
     no part; how losses are judged.
     """
-    parts = [_table(comparison, budget) for budget in comparison.best]
+    parts = []
+    for budget in comparison.best:
+        parts.append(_table(comparison, budget))
     parts.append(_cost_table(comparison.entered))
     for name, loop in comparison.refused.items():
         parts.append(f"{name} takes no part: {loop.refused}")
@@ -247,7 +272,9 @@ def _cost_table(entered: Mapping[str, EnteredLoop]) -> str:
     head = ("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")
     lines: list[tuple[str, ...]] = [head]
     for name, loop in entered.items():
-        notes = [] if loop.moved else ["theta never moved"]
+        notes = ["theta never moved"]
+        if loop.moved:
+            notes = []
         for budget, score in loop.scores.items():
             if not score.steps:
                 notes.append(f"no step within the {UNITS[budget]}")
@@ -263,8 +290,12 @@ def _method(comparison: LoopComparison) -> str:
     first_budget = next(iter(comparison.best))
     first_loop = next(iter(comparison.entered.values()))
     judged = first_loop.scores[first_budget].lives_judged
-    how = "geometric means and ratios" if comparison.is_ratio else "means and differences"
-    logarithms = " of logarithms" if comparison.is_ratio else ""
+    how = "means and differences"
+    if comparison.is_ratio:
+        how = "geometric means and ratios"
+    logarithms = ""
+    if comparison.is_ratio:
+        logarithms = " of logarithms"
     return (
         f"Loss: the objective on the same {judged} held-out lives; {how}, paired, over {n} "
         f"training seeds, with 95 % intervals of Student's t{logarithms}. Every loop was tuned: "
@@ -276,7 +307,9 @@ def _method(comparison: LoopComparison) -> str:
 
 def _table(comparison: LoopComparison, budget: str) -> str:
     best = comparison.best[budget]
-    form = ".4g" if comparison.is_ratio else "+.4g"
+    form = "+.4g"
+    if comparison.is_ratio:
+        form = ".4g"
     head = f"after {comparison.settings.budget(budget):g} {UNITS[budget]}"
     against = "nobody is finite"
     if best is not None:
@@ -287,15 +320,22 @@ def _table(comparison: LoopComparison, budget: str) -> str:
     scores = {name: loop.scores[budget] for name, loop in comparison.entered.items()}
     for name in sorted(scores, key=lambda name: _sortable(scores[name].mean)):
         score = scores[name]
-        gap = score.to_best if name != best else None
+        gap = None
+        if name != best:
+            gap = score.to_best
         setting = [f"{key}={value:.3g}" for key, value in score.hyper.items()]
+        over_best = ""
+        over_best_interval = ""
+        if gap is not None:
+            over_best = number(gap.mean, form)
+            over_best_interval = _interval(gap.ci95, form)
         lines.append(
             (
                 name,
                 number(score.mean),
                 _interval(score.ci95),
-                number(gap.mean, form) if gap else "",
-                _interval(gap.ci95, form) if gap else "",
+                over_best,
+                over_best_interval,
                 f"{score.steps:g}",
                 str(score.not_finite),
                 " ".join(setting),
@@ -305,8 +345,12 @@ def _table(comparison: LoopComparison, budget: str) -> str:
 
 
 def _sortable(mean: float | None) -> float:
-    return math.inf if mean is None else mean
+    if mean is None:
+        return math.inf
+    return mean
 
 
 def _interval(bounds: Sequence[float | None], form: str = ".4g") -> str:
-    return "-" if None in bounds else interval(bounds, form)
+    if None in bounds:
+        return "-"
+    return interval(bounds, form)

@@ -49,12 +49,16 @@ def measured(value: float, form: str = ".2g") -> str:
 
     Infinity is a result of a measurement and stays `inf`.
     """
-    return UNKNOWN if math.isnan(value) else format(value, form)
+    if math.isnan(value):
+        return UNKNOWN
+    return format(value, form)
 
 
 def with_error(value: float, error: float) -> str:
     """`0.98 +- 0.02`; the value alone where its standard error is unknown."""
-    return measured(value) if math.isnan(error) else f"{measured(value)} +- {measured(error)}"
+    if math.isnan(error):
+        return measured(value)
+    return f"{measured(value)} +- {measured(error)}"
 
 
 def share(value: float) -> str:
@@ -82,7 +86,9 @@ def percent(bounds: Sequence[float]) -> str:
     """
     words = []
     for bound in bounds:
-        form = "+.2g" if abs(bound) < 1 else "+.0f"
+        form = "+.0f"
+        if abs(bound) < 1:
+            form = "+.2g"
         words.append(format(100 * bound, form))
     low, high = words
     return f"[{low}, {high}] %"
@@ -93,9 +99,14 @@ def table_form(values: Sequence[float | None]) -> str:
 
     Significant digits are taken where three decimals would show nothing, or far too much.
     """
-    sizes = [abs(value) for value in values if value is not None]
+    sizes = []
+    for value in values:
+        if value is not None:
+            sizes.append(abs(value))
     largest = max(sizes, default=1.0)
-    return ".3f" if 0.05 <= largest < 1e3 else ".3g"
+    if 0.05 <= largest < 1e3:
+        return ".3f"
+    return ".3g"
 
 
 def text(value: Any) -> str:
@@ -106,38 +117,42 @@ def text(value: Any) -> str:
         return f"[{', '.join(text(item) for item in value)}]"
     if value is None:
         return NOT_FINITE
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
 
 
 def json_number(value: float) -> float | None:
     """The number to six significant digits, as JSON files hold it; None if it is not finite."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+    if math.isfinite(value):
+        return float(f"{value:.6g}")
+    return None
 
 
 def json_tree(tree: Any) -> Any:
     """Nested dicts and lists with `json_number` of every number."""
     if isinstance(tree, dict):
-        return {name: json_tree(value) for name, value in tree.items()}
+        rounded_tree = {}
+        for name, value in tree.items():
+            rounded_tree[name] = json_tree(value)
+        return rounded_tree
     if isinstance(tree, list):
-        return [json_tree(value) for value in tree]
+        rounded_list = []
+        for value in tree:
+            rounded_list.append(json_tree(value))
+        return rounded_list
     return json_number(tree)
 
 
 def json_list(values: Any) -> list[float | None]:
     """`json_number` of every value of a sequence or a vector."""
-    return [json_number(float(value)) for value in values]
+    numbers = []
+    for value in values:
+        numbers.append(json_number(float(value)))
+    return numbers
 
 
 def rounded(estimate: Estimate) -> RoundedEstimate:
     """The estimate with `json_number` of every number."""
     bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
     return RoundedEstimate(json_number(estimate.mean), bounds, estimate.n)
-
-
-def json_estimate(estimate: Estimate) -> dict[str, Any]:
-    """{mean, ci95: [low, high], n} of an estimate."""
-    return {
-        "mean": json_number(estimate.mean),
-        "ci95": [json_number(estimate.low), json_number(estimate.high)],
-        "n": estimate.n,
-    }

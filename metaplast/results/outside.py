@@ -38,19 +38,27 @@ def choose(place: Place, n: int) -> Numbers:
         scores = lives(place, numbers, "validation", n)
         ruler = next(name for name in RULERS if name in scores)
         mean = float(np.mean(scores[ruler], dtype=np.float64))
-        cost = -mean if ruler == "accuracy" else mean
-        costs.append(cost if np.isfinite(cost) else np.inf)
+        cost = mean
+        if ruler == "accuracy":
+            cost = -mean
+        if not np.isfinite(cost):
+            cost = np.inf
+        costs.append(cost)
     return options[int(np.argmin(costs))]
 
 
 def lives(place: Place, numbers: Numbers, split: Split, n: int) -> dict[str, np.ndarray]:
     """Per-life values [n] on `n` lives of a split, like those of a row by `evaluate.lives`."""
     lifetime = place.problem.lifetime
-    traced = {name: jnp.zeros(()) + value for name, value in numbers.items()}
+    traced = {}
+    for name, value in numbers.items():
+        traced[name] = jnp.zeros(()) + value
     pieces = []
     for batch in batches(place.problem, place.seed, split, n):
         pieces.append(_judge(place.reference, lifetime.task, lifetime.dt, batch, traced))
-    wanted = n if lifetime.task.whole(split) is None else None
+    wanted = None
+    if lifetime.task.whole(split) is None:
+        wanted = n
     joined = {}
     for name in pieces[0]:
         values = np.concatenate([np.asarray(piece[name]) for piece in pieces])

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from metaplast.results.numbers import Bounds
-from metaplast.results.typed_json import Number, Plain, check_schema, from_plain, number_or_null
+from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null, of_schema
 
 SCHEMA = "metaplast.summary/1"
 FILE = "summary.json"
@@ -150,7 +150,9 @@ class ReferenceRow:
 
 def _kind(plain: Any) -> str:
     """The kind of a row in JSON: a trained row has no key `kind`."""
-    return plain.get("kind", "trained") if isinstance(plain, dict) else "trained"
+    if isinstance(plain, dict):
+        return plain.get("kind", "trained")
+    return "trained"
 
 
 Row = Annotated[
@@ -256,7 +258,11 @@ class RunSummary:
     @property
     def trained_rows(self) -> dict[str, TrainedRow]:
         """The rows that are no references."""
-        return {name: row for name, row in self.rows.items() if isinstance(row, TrainedRow)}
+        trained = {}
+        for name, row in self.rows.items():
+            if isinstance(row, TrainedRow):
+                trained[name] = row
+        return trained
 
 
 def to_json(summary: RunSummary) -> Plain:
@@ -280,16 +286,8 @@ def to_json(summary: RunSummary) -> Plain:
 
 
 def from_json(plain: Plain, where: str) -> RunSummary:
-    """The inverse of `to_json`. Keys that an earlier version did not write have their defaults.
-
-    Args:
-        plain: as read from the file.
-        where: the file, for the error.
-
-    Raises: BadInput for another schema, or data of another form.
-    """
-    check_schema(plain, SCHEMA, where)
-    return from_plain(RunSummary, plain, where)
+    """The inverse of `to_json`, by `of_schema`. A key that is missing has its default."""
+    return of_schema(RunSummary, SCHEMA, plain, where)
 
 
 def row_to_json(row: Row) -> Plain:
@@ -340,8 +338,13 @@ def halving_to_json(halving: HalvingResult) -> Plain:
 
 def halving_from_json(plain: Plain, where: str) -> HalvingResult:
     """The inverse of `halving_to_json`. Raises: BadInput for data of another form."""
-    return from_plain(NotHalved if "task" in plain else Halving, plain, where)
+    if "task" in plain:
+        return from_plain(NotHalved, plain, where)
+    return from_plain(Halving, plain, where)
 
 
 def _numbers_to_json(values: dict[str, float]) -> dict[str, float | None]:
-    return {name: number_or_null(value) for name, value in values.items()}
+    plain = {}
+    for name, value in values.items():
+        plain[name] = number_or_null(value)
+    return plain

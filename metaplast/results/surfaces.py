@@ -77,10 +77,18 @@ def surfaces(rule: Rule) -> list[Surface]:
     read = sorted(_SHORT.get(field, field) for field in rule.reads - _NO_SIGNALS)
     if len(read) < 2:
         return []
-    x = "pre" if "pre" in read else read[0]
+    x = "pre"
+    if "pre" not in read:
+        x = read[0]
     seconds = [name for name in _SECOND if name in read and name != x][:2]
-    rest = [name for name in ("weight", *read) if name in read and name != x]
-    return [_surface(rule, x, y) for y in seconds or rest[:1]]
+    rest = []
+    for name in ("weight", *read):
+        if name in read and name != x:
+            rest.append(name)
+    of_pairs = []
+    for y in seconds or rest[:1]:
+        of_pairs.append(_surface(rule, x, y))
+    return of_pairs
 
 
 def _surface(rule: Rule, x: str, y: str) -> Surface:
@@ -92,8 +100,14 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
         if field not in points:
             held[field] = held_at(field)
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
-    dt = 1e-3 if rule.dt is None else rule.dt
-    held_arrays = {field: jnp.asarray(value) for field, value in held.items()}
+    dt = 1e-3
+    if rule.dt is not None:
+        dt = rule.dt
+    held_arrays = {}
+    held_by_name = {}
+    for field, value in held.items():
+        held_arrays[field] = jax.device_put(value)
+        held_by_name[_short(field)] = value
     delta = _deltas(rule.spec, dt, theta, points, held_arrays)
     has_state = jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))
     return Surface(
@@ -102,7 +116,7 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
         x_values=values,
         y_values=values,
         delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
-        held={_short(field): value for field, value in held.items()},
+        held=held_by_name,
         stateful=bool(has_state),
         averaged=averaged,
         dt=dt,
@@ -116,10 +130,12 @@ def _short(field: str) -> str:
 
 def held_at(field: str) -> float:
     """The value at which a signal is held: modulators at 1, see _HELD, everything else at 0."""
-    return 1.0 if field.startswith("modulators.") else _HELD.get(field, 0.0)
+    if field.startswith("modulators."):
+        return 1.0
+    return _HELD.get(field, 0.0)
 
 
-@program("spec", "dt")
+@program("spec", "dt", small=True)
 def _deltas(
     spec: AbstractRule,
     dt: float,
@@ -131,10 +147,11 @@ def _deltas(
 
     def one(point: Mapping[str, Array]) -> Array:
         signals = {**held, **point}
-        channels = tuple(
-            name.partition(".")[2] for name in signals if name.startswith("modulators.")
-        )
-        view = blank_view(ONE, channels)
+        modulators = {}
+        for name, value in signals.items():
+            if name.startswith("modulators."):
+                modulators[name.partition(".")[2]] = value
+        view = blank_view(ONE, tuple(modulators))
         sides = {}
         for side in ("pre", "post"):
             fields = {}
@@ -147,7 +164,6 @@ def _deltas(
             if name in signals:
                 plain[name] = signals[name][None, None]
         limit = {"weight_max": signals.get("weight_max", jnp.ones(()))}
-        modulators = {name: signals[f"modulators.{name}"] for name in channels}
         whole = replace(view, **sides, **plain, **limit, modulators=modulators)
         return spec.step(theta, state, ONE, whole, dt)[1][0, 0]
 
@@ -180,4 +196,6 @@ def for_one_synapse(spec: AbstractRule, theta: Theta) -> OneSynapse:
 
 
 def _field(name: str) -> str:
-    return field_of(name) if name in SIGNALS or name.startswith("modulator.") else name
+    if name in SIGNALS or name.startswith("modulator."):
+        return field_of(name)
+    return name

@@ -38,7 +38,9 @@ class RowFacts:
     @property
     def verdict(self) -> Verdict | None:
         """The verdict on its search; None for a reference, or where none is known."""
-        return self.row.verdict if isinstance(self.row, TrainedRow) else None
+        if isinstance(self.row, TrainedRow):
+            return self.row.verdict
+        return None
 
     @property
     def failed(self) -> bool:
@@ -67,8 +69,12 @@ def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str
     row_scores = []
     for name, groups in rows.items():
         mean = rounded(estimate(groups))
-        pairs = zip(groups, rows[reference], strict=True)
-        difference = rounded(estimate([values - others for values, others in pairs]))
+        differences = []
+        not_finite = 0
+        for values, others in zip(groups, rows[reference], strict=True):
+            differences.append(values - others)
+            not_finite += int((~np.isfinite(values)).sum())
+        difference = rounded(estimate(differences))
         row_scores.append(
             RowScore(
                 name=name,
@@ -77,7 +83,7 @@ def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str
                 mean=mean.mean,
                 ci95=mean.ci95,
                 n=mean.n,
-                not_finite=int(sum((~np.isfinite(group)).sum() for group in groups)),
+                not_finite=not_finite,
                 difference=Difference(difference.mean, difference.ci95),
             )
         )
@@ -113,7 +119,9 @@ def gap_closed(
 
 def best(means: Mapping[str, float], metric: str) -> str:
     """The row that is best: accuracy is better when large, any other metric when small."""
-    return (max if metric == "accuracy" else min)(means, key=lambda name: means[name])
+    if metric == "accuracy":
+        return max(means, key=lambda name: means[name])
+    return min(means, key=lambda name: means[name])
 
 
 def failed(verdict: Verdict | None) -> bool:
@@ -131,7 +139,9 @@ def marked(name: str, facts: RowFacts | None) -> str:
         words.append(facts.verdict.state)
     if facts is not None and facts.too_long:
         words.append("dt too long")
-    return f"{name} ({', '.join(words)})" if words else name
+    if words:
+        return f"{name} ({', '.join(words)})"
+    return name
 
 
 def ahead(
@@ -158,7 +168,9 @@ def ahead(
             by = f"{number(difference.mean, form)} {interval(difference.ci95, form)}"
             low, high = difference.ci95
             apart = low is not None and high is not None and low * high > 0
-            claim = "is better than" if apart else "is not told apart from"
+            claim = "is not told apart from"
+            if apart:
+                claim = "is better than"
             lines.append(f"{score.name}, a reference, {claim} {reference}: {score.metric} {by}.")
     return lines
 
@@ -186,7 +198,9 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
         parts = _placed(group, parts, widths)
     tables = []
     for columns in parts:
-        part = [tuple(line[i] for i in columns) for line in lines]
+        part = []
+        for line in lines:
+            part.append(tuple(line[i] for i in columns))
         tables.append(_part(part))
     return "\n\n".join(tables)
 
@@ -194,7 +208,10 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
 def _widths(lines: Sequence[tuple[str, ...]]) -> list[int]:
     """The width of every column, at least 1."""
     columns = zip(*lines, strict=False)
-    return [max(1, *map(len, column)) for column in columns]
+    widths = []
+    for column in columns:
+        widths.append(max(1, *map(len, column)))
+    return widths
 
 
 def _placed(group: list[int], parts: list[list[int]], widths: Sequence[int]) -> list[list[int]]:
@@ -228,10 +245,13 @@ def _part(lines: Sequence[tuple[str, ...]]) -> str:
         *others, last = line
         wrapped = textwrap.wrap(last, widths[-1], break_long_words=False, break_on_hyphens=False)
         words = wrapped or [""]
-        cells = [cell.ljust(width) for cell, width in zip(others, widths, strict=False)]
+        cells = []
+        for cell, width in zip(others, widths, strict=False):
+            cells.append(cell.ljust(width))
         blank = [" " * width for width in widths[:-1]]
         rows.append(GAP.join([*cells, words[0]]).rstrip())
-        rows += [GAP.join([*blank, more]) for more in words[1:]]
+        for more in words[1:]:
+            rows.append(GAP.join([*blank, more]))
     rule = "-" * min(WIDTH, max(len(row) for row in rows))
     return "\n".join([rows[0], rule, *rows[1:]])
 
@@ -257,6 +277,11 @@ def cells(
         if score.name != reference:
             difference = number(score.difference.mean, f"+{form}")
             difference_interval = interval(score.difference.ci95, f"+{form}")
+        reach = "-"
+        learned = "-"
+        if of_row is not None:
+            reach = of_row.row.reach
+            learned = str(of_row.row.learned)
         lines.append(
             (
                 marked(score.name, of_row),
@@ -264,8 +289,8 @@ def cells(
                 interval(score.ci95, form),
                 difference,
                 difference_interval,
-                of_row.row.reach if of_row is not None else "-",
-                str(of_row.row.learned) if of_row is not None else "-",
+                reach,
+                learned,
                 str(score.n),
             )
         )

@@ -33,11 +33,28 @@ def from_plain(kind: type[T], plain: Any, where: str) -> T:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"]
+        if place:
+            where = f"{where}: {place}"
         raise BadInput(
-            f"{where}: {place}" if place else where,
+            where,
             message[:1].lower() + message[1:],
             "give a folder as metaplast wrote it",
         ) from None
+
+
+def of_schema(kind: type[T], schema: str, plain: Any, where: str) -> T:
+    """Make a dataclass of the content of a file that may name its schema, as `from_plain` does.
+
+    Args:
+        kind: the dataclass.
+        schema: the name of its schema.
+        plain: as read from the file.
+        where: the file, for the error.
+
+    Raises: BadInput for another schema, or data of another form.
+    """
+    check_schema(plain, schema, where)
+    return from_plain(kind, plain, where)
 
 
 def check_schema(plain: Plain, schema: str, where: str) -> None:
@@ -50,7 +67,9 @@ def check_schema(plain: Plain, schema: str, where: str) -> None:
 
 def number_or_null(value: float) -> float | None:
     """The number as JSON holds it: null where it is not finite."""
-    return value if math.isfinite(value) else None
+    if math.isfinite(value):
+        return value
+    return None
 
 
 @lru_cache

@@ -42,7 +42,9 @@ def spike_window(rule: Rule) -> SpikeWindow | None:
     """The window of a rule that learns from the times of spikes; None for any other rule."""
     if not by_pairs(rule.spec, rule.reads):
         return None
-    dt = 1e-3 if rule.dt is None else rule.dt
+    dt = 1e-3
+    if rule.dt is not None:
+        dt = rule.dt
     lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
     theta = for_one_synapse(rule.spec, rule.theta).theta
     both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), rule.reads)
@@ -126,14 +128,13 @@ def _changes(
 ) -> np.ndarray:
     """The whole delta_w [n] by the spikes pre [n_steps] and post [n_steps, n]."""
     rule, theta = _eligible(rule, theta)
-    modulators = [name for name in reads if name.startswith("modulators.")]
-    channels = tuple(sorted(name.partition(".")[2] for name in modulators))
+    modulators = {}
+    for name in sorted(reads):
+        if name.startswith("modulators."):
+            modulators[name.partition(".")[2]] = jnp.ones(())
     connection = Dense(post.shape[1], 1)
-    blank = blank_view(connection, channels)
-    held = {
-        "weight": jnp.full(connection.shape, WEIGHT),
-        "modulators": {name: jnp.ones(()) for name in channels},
-    }
+    blank = blank_view(connection, tuple(modulators))
+    held = {"weight": jnp.full(connection.shape, WEIGHT), "modulators": modulators}
 
     def step(state: Any, spikes: _Spikes) -> tuple[Any, Array]:
         pre_side = replace(blank.pre, activity=spikes.pre)

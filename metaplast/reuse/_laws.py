@@ -35,7 +35,7 @@ Numbers = float | tuple[float, ...]
 """A number, or a list of numbers, of a field."""
 
 
-class Bench(NamedTuple):
+class RuleBench(NamedTuple):
     """A rule on a bench, ready to be tried.
 
     rule: the rule.
@@ -50,23 +50,23 @@ class Bench(NamedTuple):
     start: dict[str, np.ndarray]
 
 
-def bench(rule: AbstractRule) -> Bench:
+def bench(rule: AbstractRule) -> RuleBench:
     """The bench of a rule, with the signals of the reference vector."""
     channels, _ = measured(rule, TINY)
     return bench_of(rule, tuple(view_at(step, channels) for step in range(N_STEPS)))
 
 
-def bench_of(rule: AbstractRule, views: tuple[SynapseView, ...]) -> Bench:
+def bench_of(rule: AbstractRule, views: tuple[SynapseView, ...]) -> RuleBench:
     """The bench of a rule, with the signals of some views."""
     theta = rule.init(jax.random.key(0), TINY)
-    return Bench(rule, views, theta, named(theta))
+    return RuleBench(rule, views, theta, named(theta))
 
 
 def named(theta: Theta) -> dict[str, np.ndarray]:
     """{dotted name: leaf} of theta. The name of a bare array is `""`."""
     leaves = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(theta)[0]:
-        leaves[".".join(_part(key) for key in path)] = np.asarray(leaf)
+        leaves[".".join(map(_part, path))] = np.asarray(leaf)
     return leaves
 
 
@@ -97,7 +97,7 @@ def acting(law: str, value: Numbers, leaf: np.ndarray) -> Numbers:
     return acts(float(value), float(leaf.reshape(())))
 
 
-def obeyed(bench: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
+def obeyed(bench: RuleBench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
     """Whether the fields of a rule obey a law.
 
     Two rules are compared at every probe. The first is the rule itself. The second has the acting
@@ -143,7 +143,7 @@ def obeyed(bench: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bo
     return len(compared) >= 2 and not stays
 
 
-def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
+def law_of(bench: RuleBench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
     """{field: leaf and law} of the fields that a leaf moves by a known law.
 
     Args:
@@ -151,7 +151,10 @@ def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
         leaf: the dotted name of the leaf.
         free: the fields that may be moved.
     """
-    names = [name for name in free if _fits(bench, name, leaf)]
+    names = []
+    for name in free:
+        if _fits(bench, name, leaf):
+            names.append(name)
     if not names:
         return {}
     slope = _slope_of_leaf(bench, leaf)
@@ -172,7 +175,7 @@ def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
         candidates.append(together)
     for field_names in candidates:
         for law in LAWS:
-            moved = {name: Moved(leaf, law) for name in field_names}
+            moved = dict.fromkeys(field_names, Moved(leaf, law))
             if obeyed(bench, moved):
                 return moved
     return {}
@@ -184,7 +187,7 @@ def _bears_name(leaf: str, field: str) -> bool:
 
 
 def doubtful(
-    bench: Bench, unexplained: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
+    bench: RuleBench, unexplained: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
 ) -> tuple[str, ...]:
     """The fields whose value may not be the number that acts, and that obey no law in `moved`.
 
@@ -201,7 +204,9 @@ def doubtful(
     leaf_slopes: list[np.ndarray] = []
     if sum(bench.start[leaf].size for leaf in leaves) <= TABLE:
         for leaf in leaves:
-            leaf_slopes += [slope for slope in _slopes_of_leaf(bench, leaf) if slope.any()]
+            for slope in _slopes_of_leaf(bench, leaf):
+                if slope.any():
+                    leaf_slopes.append(slope)
     acting_slopes: dict[str, np.ndarray] = {}
     hidden = []
     for name in free:
@@ -227,7 +232,7 @@ def doubtful(
     return tuple(sorted(hidden))
 
 
-def changes(bench: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
+def changes(bench: RuleBench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
     """delta_w of a few steps [n_steps, n_post, n_pre].
 
     The step runs operation by operation, so that nothing is compiled for it.
@@ -236,7 +241,7 @@ def changes(bench: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
         bench: the rule.
         theta: {dotted name: leaf}.
     """
-    leaves = [jax.numpy.asarray(leaf) for leaf in theta.values()]
+    leaves = list(map(jax.numpy.asarray, theta.values()))
     tree = jax.tree.unflatten(jax.tree.structure(bench.theta), leaves)
     state = bench.rule.init_state(tree, TINY)
     deltas = []
@@ -246,21 +251,21 @@ def changes(bench: Bench, theta: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack(deltas)
 
 
-def _fits(bench: Bench, field: str, leaf: str) -> bool:
+def _fits(bench: RuleBench, field: str, leaf: str) -> bool:
     """Whether a leaf has one number for each number of a field."""
     value = numbers(bench.rule).get(field)
     if value is None or leaf not in bench.start:
         return False
-    return bench.start[leaf].shape == ((len(value),) if isinstance(value, tuple) else ())
+    return bench.start[leaf].shape == np.shape(value)
 
 
-def _replaced(bench: Bench, values: Mapping[str, Numbers]) -> Bench:
+def _replaced(bench: RuleBench, values: Mapping[str, Numbers]) -> RuleBench:
     """The bench of the rule with other values of some fields."""
     rule: Any = bench.rule
     return bench_of(replace(rule, **values), bench.views)
 
 
-def _slopes_of_leaf(bench: Bench, leaf: str) -> list[np.ndarray]:
+def _slopes_of_leaf(bench: RuleBench, leaf: str) -> list[np.ndarray]:
     """The slopes of the changes of weight along each number of a leaf."""
     slopes = []
     for index in np.ndindex(bench.start[leaf].shape):
@@ -270,12 +275,12 @@ def _slopes_of_leaf(bench: Bench, leaf: str) -> list[np.ndarray]:
     return slopes
 
 
-def _slope_of_leaf(bench: Bench, leaf: str) -> np.ndarray:
+def _slope_of_leaf(bench: RuleBench, leaf: str) -> np.ndarray:
     """The slope of the changes of weight along a leaf. Its numbers move by different amounts."""
     return _slope_along(bench, leaf, spread(NUDGE, bench.start[leaf].shape))
 
 
-def _slope_along(bench: Bench, leaf: str, nudge: np.ndarray) -> np.ndarray:
+def _slope_along(bench: RuleBench, leaf: str, nudge: np.ndarray) -> np.ndarray:
     """The slope of the changes of weight along a nudge of a leaf."""
 
     def nudged(sign: float) -> np.ndarray:
@@ -284,7 +289,7 @@ def _slope_along(bench: Bench, leaf: str, nudge: np.ndarray) -> np.ndarray:
     return _slope(nudged)
 
 
-def _slopes_of_field(bench: Bench, field: str) -> list[np.ndarray]:
+def _slopes_of_field(bench: RuleBench, field: str) -> list[np.ndarray]:
     """The slopes of the changes of weight along a field.
 
     The first slope is with the same theta, the second with the new theta at the start of such a
@@ -297,10 +302,11 @@ def _slopes_of_field(bench: Bench, field: str) -> list[np.ndarray]:
     size = np.asarray(value, np.float64)
     nudge = NUDGE * np.maximum(np.abs(size), NUDGE) * spread(1.0, size.shape)
 
-    def nudged(sign: float) -> Bench:
+    def nudged(sign: float) -> RuleBench:
         there = size + sign * nudge
-        new_value = tuple(there.tolist()) if isinstance(value, tuple) else float(there)
-        return _replaced(bench, {field: new_value})
+        if isinstance(value, tuple):
+            return _replaced(bench, {field: tuple(there.tolist())})
+        return _replaced(bench, {field: float(there)})
 
     try:
         benches = {sign: nudged(sign) for sign in (1.0, -1.0)}
@@ -332,7 +338,8 @@ def _made_of(slope: np.ndarray, others: list[np.ndarray]) -> bool:
     """Whether a slope is a weighted sum of others."""
     if not others:
         return False
-    columns = np.stack([other / np.linalg.norm(other) for other in others], axis=1)
+    unit_slopes = [other / np.linalg.norm(other) for other in others]
+    columns = np.stack(unit_slopes, axis=1)
     weights = np.linalg.lstsq(columns, slope, rcond=1e-6)[0]
     return bool(np.linalg.norm(columns @ weights - slope) <= ALONG * np.linalg.norm(slope))
 

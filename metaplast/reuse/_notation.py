@@ -61,11 +61,17 @@ SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
 }
 """character -> its LaTeX, for characters that have a meaning in LaTeX."""
 
 
 def escape(plain: str) -> str:
     """A text for LaTeX's \\text. Nothing in it is a command."""
-    return "".join(SPECIAL.get(character, character) for character in printable(plain))
+    return printable(plain).translate(str.maketrans(SPECIAL))

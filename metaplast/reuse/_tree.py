@@ -16,10 +16,10 @@ class Formula(NamedTuple):
 
     rate: float
     tree: Tree
-    trace: "Trace | None"
+    trace: "EligibilityTrace | None"
 
 
-class Trace(NamedTuple):
+class EligibilityTrace(NamedTuple):
     """A decaying trace of an expression.
 
     tree: the expression.
@@ -53,7 +53,9 @@ def _node(tree: Tree) -> str:
     if isinstance(tree, Number):
         return power_of_ten(short(tree.value))
     if isinstance(tree, Signal):
-        return "E" if tree.name == ELIGIBILITY else symbol(tree.name)
+        if tree.name == ELIGIBILITY:
+            return "E"
+        return symbol(tree.name)
     left, right = tree.left, tree.right
     if tree.operator == "/":
         return rf"\frac{{{_node(left)}}}{{{_node(right)}}}"
@@ -66,4 +68,6 @@ def _factor(tree: Tree) -> str:
     """A factor in LaTeX. A sum and a number with a sign stand in brackets."""
     bare = _node(tree)
     is_sum = isinstance(tree, Apply) and tree.operator in "+-"
-    return rf"\left({bare}\right)" if is_sum or bare.startswith("-") else bare
+    if is_sum or bare.startswith("-"):
+        return rf"\left({bare}\right)"
+    return bare

@@ -108,7 +108,9 @@ def _changes_as_shown(rule: AbstractRule, account: Account) -> bool:
     if account.shows == "constants":
         return True
     bench = _laws.bench(rule)
-    leaves = {name: leaf + _laws.spread(AWAY, leaf.shape) for name, leaf in bench.start.items()}
+    leaves = {}
+    for name, leaf in bench.start.items():
+        leaves[name] = leaf + _laws.spread(AWAY, leaf.shape)
     theta = jax.tree.unflatten(jax.tree.structure(bench.theta), list(leaves.values()))
     try:
         plain_rule = _plain_rule(rule, _node(rule, account, theta))
@@ -181,7 +183,8 @@ def _confirmed(rule: AbstractRule, account: Account) -> Account:
     for leaf, start in bench.start.items():
         if leaf in explained or start.size > _laws.TABLE:
             continue
-        laws = _laws.law_of(bench, leaf, [field for field in free if field not in moved])
+        unmoved = [field for field in free if field not in moved]
+        laws = _laws.law_of(bench, leaf, unmoved)
         if laws:
             moved |= laws
             explained.add(leaf)
@@ -193,12 +196,16 @@ def _confirmed(rule: AbstractRule, account: Account) -> Account:
     return replace(account, moved=visible, hidden=hidden)
 
 
-def _leaves_of(part: Part, bench: _laws.Bench) -> list[str]:
+def _leaves_of(part: Part, bench: _laws.RuleBench) -> list[str]:
     """The dotted names of the leaves of theta that belong to a part."""
     prefix = ".".join(part.leaves)
     if not prefix:
         return list(bench.start)
-    return [name for name in bench.start if name == prefix or name.startswith(f"{prefix}.")]
+    names = []
+    for name in bench.start:
+        if name == prefix or name.startswith(f"{prefix}."):
+            names.append(name)
+    return names
 
 
 def check_parts(rule: AbstractRule) -> None:

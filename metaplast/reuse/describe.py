@@ -55,9 +55,13 @@ def describe_rule(
         slot_theta = theta["rules"][slot.name]
         by_edge = {"": slot_theta} if slot.shared else slot_theta
         for edge, part in by_edge.items():
-            tensors |= flatten(f"{slot.name}.{edge}" if edge else slot.name, part)
-            vector = reference(slot.rule, part, tuple(channels), lifetime.dt)
-            vectors[f"{slot.name}/{edge}" if edge else slot.name] = vector.tolist()
+            prefix = slot.name
+            key = slot.name
+            if edge:
+                prefix = f"{slot.name}.{edge}"
+                key = f"{slot.name}/{edge}"
+            tensors |= flatten(prefix, part)
+            vectors[key] = reference(slot.rule, part, tuple(channels), lifetime.dt).tolist()
     document = {
         "slots": slots,
         "reference": vectors,
@@ -121,11 +125,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return list(map(plain, value))
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            return None
+        return float(value)
     if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub":
         return plain(np.asarray(value).item())
     raise BadInput(f"a {type(value).__name__} in provenance or scores", "plain data", "convert it")

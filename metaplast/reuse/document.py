@@ -22,7 +22,7 @@ An entry is `slot`, or `slot/edge` where theta is not shared. Tensors are named 
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -51,7 +51,7 @@ _NAME = re.compile(r"\w[\w-]{0,63}")
 _FIX = "write it again with save_rule"
 
 
-class Entry(NamedTuple):
+class RuleEntry(NamedTuple):
     """One theta of a rule file.
 
     key: `slot`, or `slot/edge` for one edge of a slot that does not share its theta.
@@ -66,17 +66,17 @@ class Entry(NamedTuple):
     prefix: str
 
 
-def entries(document: Plain) -> dict[str, Entry]:
+def entries(document: Plain) -> dict[str, RuleEntry]:
     """{key: entry} of every theta of a document. A key is `slot` or `slot/edge`."""
     by_key = {}
     for name, slot in document["slots"].items():
         edges = tuple(slot["connections"])
         if slot["shared"]:
-            by_key[name] = Entry(name, slot, edges, name)
+            by_key[name] = RuleEntry(name, slot, edges, name)
             continue
         for edge in edges:
             key = f"{name}/{edge}"
-            by_key[key] = Entry(key, slot, (edge,), f"{name}.{edge}")
+            by_key[key] = RuleEntry(key, slot, (edge,), f"{name}.{edge}")
     return by_key
 
 
@@ -156,7 +156,7 @@ def _check_connection(connection: Any, where: str) -> None:
     is_sane = _is_count(n_post) and _is_count(n_pre) and n_post * n_pre <= MAX_SYNAPSES
     _must(is_sane, f"{where}: sizes", [n_post, n_pre], f"two counts, at most {MAX_SYNAPSES} pairs")
     shape = connection["shape"]
-    is_shape = isinstance(shape, list) and all(_is_count(n) for n in shape)
+    is_shape = isinstance(shape, list) and all(map(_is_count, shape))
     is_sane = is_shape and math.prod(shape) <= MAX_SYNAPSES
     _must(is_sane, f"{where}: shape", shape, "a list of counts")
     spec = connection["spec"]
@@ -244,9 +244,7 @@ def _check_part(part: Any, spec: Plain, where: str, left: int) -> None:
     for path in ("fields", "leaves"):
         is_path = _is_list_of_texts(part[path]) and len(part[path]) <= 2
         _must(is_path, f"{where}: {path}", part[path], "up to two names")
-    inner: Any = spec
-    for name in part["fields"]:
-        inner = inner.get(name) if isinstance(inner, dict) else None
+    inner = _branch(spec, part["fields"])
     is_rule = isinstance(inner, dict) and inner is not spec and "name" in inner
     _must(is_rule, f"{where}: fields", part["fields"], "where a rule stands")
     _check_account(part["account"], inner, where, left - 1)
@@ -275,7 +273,7 @@ def _check_terms(spec: Plain, traces: bool, where: str) -> None:
             raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
     initial: Any = spec.get("initial", [])
     is_list = isinstance(initial, list) and len(initial) in (0, len(terms))
-    is_sane = is_list and all(_is_number(value) for value in initial)
+    is_sane = is_list and all(map(_is_number, initial))
     _must(is_sane, f"{where}: initial", initial, f"none or {len(terms)} numbers")
     _check_positive(spec, "rate", where)
     learn = spec.get("learn")
@@ -306,7 +304,7 @@ def _check_positive(mapping: Plain, field: str, where: str) -> None:
     _must(_is_number(value) and value > 0, f"{where}: {field}", value, "a positive number")
 
 
-def _check_reference(reference: Any, by_key: dict[str, Entry], where: str) -> None:
+def _check_reference(reference: Any, by_key: dict[str, RuleEntry], where: str) -> None:
     """Every entry has a reference vector."""
     _check_keys(reference, set(by_key), f"{where}: reference")
     for key, values in reference.items():
@@ -319,7 +317,9 @@ def _check_reference(reference: Any, by_key: dict[str, Entry], where: str) -> No
         _must(is_sane, f"{where}: reference of {key}", values, expected)
 
 
-def _check_tensors(by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str) -> None:
+def _check_tensors(
+    by_key: dict[str, RuleEntry], tensors: Mapping[str, np.ndarray], where: str
+) -> None:
     """The tensors have names of entries, and the shapes that the accounts demand."""
     trees = _trees(by_key, tensors, f"{where}: tensor")
     for entry in by_key.values():
@@ -330,16 +330,20 @@ def _check_tensors(by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], 
 
 
 def _trees(
-    by_key: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str
+    by_key: dict[str, RuleEntry], tensors: Mapping[str, np.ndarray], where: str
 ) -> dict[str, Any]:
     """{prefix of an entry: its tensors as nested dicts}."""
-    prefixes = tuple(entry.prefix for entry in by_key.values())
-    trees: dict[str, Any] = {prefix: {} for prefix in prefixes}
+    trees: dict[str, Any] = {}
+    for entry in by_key.values():
+        trees[entry.prefix] = {}
+    prefixes = tuple(trees)
     no_branch = "a name that is no branch of another tensor's"
     for name, value in tensors.items():
         parts = name.split(".")
         _must(len(parts) <= MAX_PARTS, where, name, f"at most {MAX_PARTS} parts")
-        prefix = parts[0] if parts[0] in trees else ".".join(parts[:2])
+        prefix = parts[0]
+        if prefix not in trees:
+            prefix = ".".join(parts[:2])
         beginnings = f"names that begin with {', '.join(prefixes[:5])}"
         _must(prefix in trees, where, name, beginnings)
         *branches, leaf = [prefix, *name.removeprefix(prefix).split(".")[1:]]
@@ -363,20 +367,24 @@ def _check_theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
     """
     for field, moved in account.moved.items():
         leaf = theta
-        for name in moved.leaf.split(".") if moved.leaf else ():
-            leaf = leaf.get(name) if isinstance(leaf, dict) else None
+        if moved.leaf:
+            leaf = _branch(theta, moved.leaf.split("."))
         shape = _shape_of(field, account, spec)
         actual = list(leaf.shape) if isinstance(leaf, np.ndarray) else "missing"
         is_sane = isinstance(leaf, np.ndarray) and leaf.shape == shape and leaf.dtype.kind == "f"
         _must(is_sane, f"{where}: {moved.leaf}", actual, f"floats of shape {list(shape)}")
     for part in account.parts.values():
-        inner = theta
-        for name in part.leaves:
-            inner = inner.get(name) if isinstance(inner, dict) else None
-        inner_spec = spec
-        for name in part.fields:
-            inner_spec = inner_spec[name]
-        _check_theta(part.account, inner_spec, inner, where)
+        inner_theta = _branch(theta, part.leaves)
+        _check_theta(part.account, _branch(spec, part.fields), inner_theta, where)
+
+
+def _branch(tree: Any, path: Iterable[str]) -> Any:
+    """The branch of nested dicts at a path of names, or None."""
+    for name in path:
+        if not isinstance(tree, dict):
+            return None
+        tree = tree.get(name)
+    return tree
 
 
 def _shape_of(field: str, account: Account, spec: Plain) -> tuple[int, ...]:
@@ -386,7 +394,9 @@ def _shape_of(field: str, account: Account, spec: Plain) -> tuple[int, ...]:
     if field == "expression" and account.shows == "expression":
         return (len(_expression.numbers(_expression.parse(spec["expression"]))),)
     value: Any = spec.get(field)
-    return (len(value),) if isinstance(value, list) else ()
+    if not isinstance(value, list):
+        return ()
+    return (len(value),)
 
 
 def _must(holds: bool, what: str, value: Any, expected: str, fix: str = _FIX) -> None:

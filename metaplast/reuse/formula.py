@@ -1,11 +1,11 @@
 """A rule as a formula, computed from the document and the tensors of a rule file; without JAX.
 
-An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
-wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
+An expression is a `TermSum` of products (a polynomial), a `Formula` (an expression tree), a `Call`
+of a wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
 between the brackets of a sum follows the term grammar.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +13,11 @@ import numpy as np
 from metaplast.language.account import Shows
 from metaplast.language.expression import ELIGIBILITY, signals
 from metaplast.language.expression import parse as tree_of
-from metaplast.language.grammar import TRACES, Product, field_of, parse
+from metaplast.language.grammar import TRACES, Product, field_of, parse, show_factor
 from metaplast.registry import Plain
 from metaplast.reuse import _tree
 from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, symbol
-from metaplast.reuse._tree import Formula, Trace
+from metaplast.reuse._tree import EligibilityTrace, Formula
 from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
 
@@ -28,7 +28,7 @@ _CONVENTIONS = ("pairing", "at_post_spike", "at_pre_spike")
 Tensors = Mapping[str, np.ndarray]
 
 
-class Sum(NamedTuple):
+class TermSum(NamedTuple):
     """The formula rate * (sum of products).
 
     rate: factor in front.
@@ -71,7 +71,7 @@ class Card(NamedTuple):
     constants: tuple[tuple[str, Number], ...]
 
 
-Expression = Sum | Formula | Call | Card
+Expression = TermSum | Formula | Call | Card
 
 
 def formula(document: Plain, tensors: Tensors) -> str:
@@ -116,7 +116,7 @@ def rule_terms(rule: Node) -> dict[str, float]:
 def fields(rule: Node) -> frozenset[str] | None:
     """The fields of the view that the terms of a rule read.
 
-    None for a rule that shows only in a run what it reads.
+    None for a rule whose fields only a run shows.
     """
     if not rule.account.silent:
         return None
@@ -140,66 +140,78 @@ def text(expression: Expression) -> str:
     Examples are `0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)` and
     `mlp(337 numbers: ...; ...)`.
     """
-    if isinstance(expression, Sum):
+    if isinstance(expression, TermSum):
         return _sum_text(expression)
     if isinstance(expression, Formula):
         return _tree.text(expression)
-    constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
     if isinstance(expression, Call):
-        head = ", ".join(text(part) for part in expression.inner)
+        arguments = ", ".join(map(text, expression.inner))
     else:
-        head = _card_text(expression)
-    return f"{expression.name}({head}{'; ' if constants else ''}{constants})"
+        arguments = _card_text(expression)
+    if expression.constants:
+        arguments += f"; {_constants_text(expression.constants)}"
+    return f"{expression.name}({arguments})"
 
 
-def _sum_text(expression: Sum) -> str:
+def _sum_text(expression: TermSum) -> str:
     if not expression.products:
         return "0"
-    products = [(product, _product_text(product)) for product in expression.products]
-    dropped = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
-    constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
-    tail = f" with {constants}" if constants else ""
-    return f"{short(expression.rate)} * ({_joined(products)}){dropped}{tail}"
+    line = f"{short(expression.rate)} * ({_joined(expression.products, _product_text)})"
+    if expression.dropped:
+        line += f" [{expression.dropped} smaller terms]"
+    if expression.constants:
+        line += f" with {_constants_text(expression.constants)}"
+    return line
+
+
+def _constants_text(constants: Iterable[tuple[str, Number]]) -> str:
+    return ", ".join(f"{name}={_constant(value)}" for name, value in constants)
 
 
 def _card_text(card: Card) -> str:
     word = "number" if card.n_numbers == 1 else "numbers"
-    sizes = ", ".join(f"{printable(name)}{list(shape)}" for name, shape in card.sizes)
-    return f"{card.n_numbers} {word}{': ' if sizes else ''}{sizes}"
+    line = f"{card.n_numbers} {word}"
+    if card.sizes:
+        sizes = ", ".join(f"{printable(name)}{list(shape)}" for name, shape in card.sizes)
+        line += f": {sizes}"
+    return line
 
 
 def latex(expression: Expression) -> str:
     """The right-hand side of Delta w_ji in LaTeX's mathematics."""
-    if isinstance(expression, Sum):
+    if isinstance(expression, TermSum):
         return _sum_latex(expression)
     if isinstance(expression, Formula):
         return _tree.latex(expression)
-    constants = [_equation(name, value) for name, value in expression.constants]
     if isinstance(expression, Call):
-        head = r",\; ".join(latex(part) for part in expression.inner)
+        arguments = r",\; ".join(map(latex, expression.inner))
     else:
-        head = rf"{expression.n_numbers}\ \text{{numbers}}"
-    inside = [head]
-    if constants:
-        inside.append(r",\; ".join(constants))
-    arguments = r";\; ".join(inside)
+        arguments = rf"{expression.n_numbers}\ \text{{numbers}}"
+    if expression.constants:
+        arguments += rf";\; {_constants_latex(expression.constants)}"
     return rf"\operatorname{{{escape(expression.name)}}}\left({arguments}\right)"
 
 
-def _sum_latex(expression: Sum) -> str:
+def _sum_latex(expression: TermSum) -> str:
     if not expression.products:
         return "0"
-    body = _joined([(product, _product_latex(product)) for product in expression.products])
-    dropped = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
-    constants = r",\; ".join(_equation(name, value) for name, value in expression.constants)
-    tail = rf"\;\text{{with}}\;{constants}" if constants else ""
-    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){dropped}{tail}"
+    body = _joined(expression.products, _product_latex)
+    line = rf"{power_of_ten(short(expression.rate))} \left({body}\right)"
+    if expression.dropped:
+        line += rf"\;[{expression.dropped}\ \text{{smaller terms}}]"
+    if expression.constants:
+        line += rf"\;\text{{with}}\;{_constants_latex(expression.constants)}"
+    return line
 
 
-def _sum(rule: Node) -> Sum:
+def _constants_latex(constants: Iterable[tuple[str, Number]]) -> str:
+    return r",\; ".join(_equation(name, value) for name, value in constants)
+
+
+def _sum(rule: Node) -> TermSum:
     """The terms of a rule as a sum. Equal products are merged, and negligible ones are counted."""
     merged = _merged(rule)
-    largest = max(abs(coefficient) for coefficient in _coefficients_in(merged))
+    largest = max(map(abs, _coefficients_in(merged)))
     products = []
     for factors, shares in merged.items():
         number = sum(share.number for share in shares)
@@ -207,7 +219,7 @@ def _sum(rule: Node) -> Sum:
             products.append(Product(number, factors))
     products.sort(key=lambda product: -abs(product.scale))
     dropped = len(merged) - len(products)
-    return Sum(rate(rule), tuple(products), dropped, _trace_constants(rule, products))
+    return TermSum(rate(rule), tuple(products), dropped, _trace_constants(rule, products))
 
 
 class _Share(NamedTuple):
@@ -239,7 +251,8 @@ def _coefficients_in(merged: dict[Factors, list[_Share]]) -> list[float]:
     """The coefficients c_k of all shares."""
     values = []
     for shares in merged.values():
-        values += [share.coefficient for share in shares]
+        for share in shares:
+            values.append(share.coefficient)
     return values
 
 
@@ -263,7 +276,7 @@ def _trace_constants(rule: Node, products: list[Product]) -> tuple[tuple[str, Nu
     """The constants of the traces that the products read, and the conventions of all traces."""
     read = set()
     for product in products:
-        read |= {name for name, _ in product.factors if name in TRACES}
+        read |= TRACES.keys() & dict(product.factors).keys()
     if not read:
         return ()
     shown = []
@@ -276,25 +289,29 @@ def _trace_constants(rule: Node, products: list[Product]) -> tuple[tuple[str, Nu
 def _formula(rule: Node) -> Formula:
     trace = None
     if rule.spec["eligibility"]:
-        trace = Trace(tree_of(rule.spec["eligibility"]), float(rule.spec["tau"]))
+        trace = EligibilityTrace(tree_of(rule.spec["eligibility"]), float(rule.spec["tau"]))
     return Formula(rate(rule), tree(rule), trace)
 
 
 def _call_or_card(rule: Node) -> Expression:
     constants_of = tuple(constants(rule).items())
     if rule.parts:
-        inner = tuple(expression(part) for part in rule.parts.values())
+        inner = tuple(map(expression, rule.parts.values()))
         return Call(rule.name, inner, constants_of)
-    sizes = tuple((name, leaf.shape) for name, leaf in rule.leaves.items() if leaf.size != 1)
-    n_numbers = sum(leaf.size for leaf in rule.leaves.values())
-    return Card(rule.name, n_numbers, sizes, constants_of)
+    n_numbers = 0
+    sizes = []
+    for name, leaf in rule.leaves.items():
+        n_numbers += leaf.size
+        if leaf.size != 1:
+            sizes.append((name, leaf.shape))
+    return Card(rule.name, n_numbers, tuple(sizes), constants_of)
 
 
 def _fields_of_terms(rule: Node) -> set[str]:
     read = set()
     for term in rule.spec["terms"]:
         for product in parse(term, traces=True):
-            read |= {field_of(name) for name, _ in product.factors}
+            read.update(map(field_of, dict(product.factors)))
     return read
 
 
@@ -302,7 +319,8 @@ def _fields_of_expression(rule: Node) -> set[str]:
     read = set()
     for plain in (rule.spec["expression"], rule.spec["eligibility"]):
         if plain:
-            read |= {field_of(name) for name in signals(tree_of(plain)) if name != ELIGIBILITY}
+            names = set(signals(tree_of(plain))) - {ELIGIBILITY}
+            read.update(map(field_of, names))
     return read
 
 
@@ -324,28 +342,35 @@ _SHOWN: dict[Shows, _Shown] = {
 }
 
 
-def _joined(products: list[tuple[Product, str]]) -> str:
-    """The products with signs between them. A first product above 0 has no sign."""
-    words = []
-    for index, (product, body) in enumerate(products):
-        if index == 0:
-            words.append(f"-{body}" if product.scale < 0 else body)
-        else:
-            words.append(f" - {body}" if product.scale < 0 else f" + {body}")
-    return "".join(words)
+def _joined(products: Sequence[Product], shown: Callable[[Product], str]) -> str:
+    """The products with signs between them. A first product above 0 has no sign.
+
+    Args:
+        products: the products.
+        shown: the text of a product without its sign.
+    """
+    line = "-" if products[0].scale < 0 else ""
+    line += shown(products[0])
+    for product in products[1:]:
+        sign = "-" if product.scale < 0 else "+"
+        line += f" {sign} {shown(product)}"
+    return line
 
 
 def _product_text(product: Product) -> str:
     parts = [four_digits(abs(product.scale))]
     for name, power in product.factors:
-        parts.append(name if power == 1 else f"{name}^{power}")
+        parts.append(show_factor(name, power))
     return "*".join(parts)
 
 
 def _product_latex(product: Product) -> str:
     parts = [power_of_ten(four_digits(abs(product.scale)))]
     for name, power in product.factors:
-        parts.append(symbol(name) if power == 1 else f"{{{symbol(name)}}}^{{{power}}}")
+        factor = symbol(name)
+        if power != 1:
+            factor = f"{{{factor}}}^{{{power}}}"
+        parts.append(factor)
     return r"\, ".join(parts)
 
 

@@ -1,6 +1,5 @@
 """Known rules: the rules that ship as `configs/rule/*.yaml`."""
 
-import difflib
 import os
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -10,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from metaplast.language.grammar import expand
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, nearest
 from metaplast.reuse.text import quote
 
 
@@ -24,17 +23,19 @@ def shipped_configs() -> Traversable:
 
 def known_rules() -> tuple[str, ...]:
     """The names of all known rules."""
-    files = [file.name for file in _folder().iterdir() if file.name.endswith(".yaml")]
-    return tuple(sorted(file.removesuffix(".yaml") for file in files))
+    names = []
+    for file in _folder().iterdir():
+        if file.name.endswith(".yaml"):
+            names.append(file.name.removesuffix(".yaml"))
+    return tuple(sorted(names))
 
 
 def known_rule(name: str) -> dict[str, Any]:
     """The plain spec of a known rule. Raises: BadInput naming the nearest known rule."""
     known = known_rules()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "or give the path of a rule.safetensors"
-        raise BadInput(f"rule {quote(name)}", f"one of {', '.join(known)}", hint)
+        fix = nearest(name, known, "or give the path of a rule.safetensors")
+        raise BadInput(f"rule {quote(name)}", f"one of {', '.join(known)}", fix)
     content = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
     plain = OmegaConf.to_container(OmegaConf.create(content))
     return _expanded(plain) if isinstance(plain, dict) else {}
@@ -56,7 +57,10 @@ def _expanded(plain: Any) -> Any:
         return plain
     expanded: dict[str, Any] = {}
     for key, value in plain.items():
-        expanded[str(key)] = list(expand(value)) if key == "terms" else _expanded(value)
+        if key == "terms":
+            expanded["terms"] = list(expand(value))
+        else:
+            expanded[str(key)] = _expanded(value)
     return expanded
 
 

@@ -1,6 +1,5 @@
 """A learned rule or a known rule, ready for use on any arrays."""
 
-import difflib
 import math
 import os
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from metaplast.connections.dense import Dense
 from metaplast.language.account import from_plain
 from metaplast.language.grammar import REACHES, reach
 from metaplast.locality.reads import measured
-from metaplast.registry import BadInput, Plain
+from metaplast.registry import BadInput, Plain, nearest
 from metaplast.reuse import formula as formulas
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
-from metaplast.reuse.document import Entry, entries
+from metaplast.reuse.document import RuleEntry, entries
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
 from metaplast.reuse.rule_file import read_rule
@@ -181,7 +180,7 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     )
 
 
-def _check_account(entry: Entry, spec: AbstractRule, where: str) -> None:
+def _check_account(entry: RuleEntry, spec: AbstractRule, where: str) -> None:
     """The account in a file is an account of the rule's code. Raises: BadInput where it is not."""
     if "account" not in entry.slot:
         return
@@ -229,7 +228,7 @@ def known(name: str) -> Rule:
     )
 
 
-def _choose(by_key: dict[str, Entry], edge: str | None, where: str) -> Entry:
+def _choose(by_key: dict[str, RuleEntry], edge: str | None, where: str) -> RuleEntry:
     """The entry of an edge, or the only entry. Raises: BadInput where it must be named."""
     if edge is None and len(by_key) == 1:
         return next(iter(by_key.values()))
@@ -245,8 +244,7 @@ def _choose(by_key: dict[str, Entry], edge: str | None, where: str) -> Entry:
             f"edge=one of {listed}",
             f"e.g. load_rule(path, edge={edges[0]!r})",
         )
-    near = difflib.get_close_matches(str(edge), edges, n=1)
-    fix = f"did you mean {near[0]!r}?" if near else "choose one"
+    fix = nearest(str(edge), edges, "choose one")
     raise BadInput(f"{where}: edge {quote(edge)}", f"one of {listed}", fix)
 
 
@@ -271,7 +269,9 @@ def _decode_connection(facts: Plain, where: str) -> AbstractConnection:
     return connection
 
 
-def _theta(spec: AbstractRule, entry: Entry, tensors: dict[str, np.ndarray], where: str) -> Theta:
+def _theta(
+    spec: AbstractRule, entry: RuleEntry, tensors: dict[str, np.ndarray], where: str
+) -> Theta:
     """The tensors of an entry as theta of its rule.
 
     The tree is the tree that `init` of the rule gives. Shapes are checked on every edge.
@@ -296,14 +296,15 @@ def _theta(spec: AbstractRule, entry: Entry, tensors: dict[str, np.ndarray], whe
     paths, tree = jax.tree_util.tree_flatten_with_path(template)
     names = []
     for path, _ in paths:
-        names.append(".".join([entry.prefix, *(_part(part) for part in path)]))
+        names.append(".".join([entry.prefix, *map(_part, path)]))
     wrong = sorted(set(names) ^ set(by_name))
     if wrong:
         kind = "extra" if wrong[0] in by_name else "missing"
         raise BadInput(
             f"{where}: {kind} tensor {quote(wrong[0])}", f"{len(names)} tensors", "write it again"
         )
-    if any(by_name[name].shape != leaf.shape for name, (_, leaf) in zip(names, paths, strict=True)):
+    shapes = [by_name[name].shape for name in names]
+    if shapes != [leaf.shape for _, leaf in paths]:
         # The shapes depend on the sizes of the edge.
         for edge in entry.edges:
             facts = entry.slot["connections"][edge]
@@ -343,9 +344,9 @@ def _check_state(state: Any, template: RuleState) -> None:
 
 
 def _dtype_of(weight: Any) -> Any:
-    return jax.dtypes.canonicalize_dtype(
-        weight.dtype if isinstance(weight, Array) else np.asarray(weight).dtype
-    )
+    if not isinstance(weight, Array):
+        weight = np.asarray(weight)
+    return jax.dtypes.canonicalize_dtype(weight.dtype)
 
 
 def _part(key: Any) -> str:

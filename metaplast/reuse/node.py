@@ -45,7 +45,8 @@ def node(spec: Plain, account: Account, theta: Any) -> Node:
         account: the account of its numbers.
         theta: nested dicts of arrays, or one array.
     """
-    theta = theta if isinstance(theta, dict) else {"": theta}
+    if not isinstance(theta, dict):
+        theta = {"": theta}
     parts = {}
     rest = theta
     for label, part in account.parts.items():
@@ -53,8 +54,9 @@ def node(spec: Plain, account: Account, theta: Any) -> Node:
         for name in part.leaves:
             inner = inner.get(name, {}) if isinstance(inner, dict) else {}
         parts[label] = node(_at(spec, part.fields), part.account, inner)
-        taken = part.leaves[:1] or tuple(name for name in rest if name not in _moved(account))
-        rest = {name: leaf for name, leaf in rest.items() if name not in taken}
+        # A part without a path has the theta of the rule, but for the leaves that the rule moves.
+        of_part = set(part.leaves[:1]) or set(rest) - _moved(account)
+        rest = {name: leaf for name, leaf in rest.items() if name not in of_part}
     return Node(spec, account, _flat(rest), parts)
 
 
@@ -70,7 +72,9 @@ def nodes(document: Plain, tensors: Tensors) -> dict[str, Node]:
     """
     rules = {}
     for key, entry in entries(document).items():
-        account = from_plain(entry.slot["account"]) if "account" in entry.slot else Account()
+        account = Account()
+        if "account" in entry.slot:
+            account = from_plain(entry.slot["account"])
         rules[key] = node(entry.slot["rule"], account, subtree(entry.prefix, tensors))
     return rules
 
@@ -86,7 +90,10 @@ def walk(start: Node, mark: str = "") -> Iterator[tuple[str, Node]]:
     """
     yield mark, start
     for label, part in start.parts.items():
-        yield from walk(part, mark if len(start.parts) == 1 else f"{mark}{label}: ")
+        mark_of_part = mark
+        if len(start.parts) > 1:
+            mark_of_part = f"{mark}{label}: "
+        yield from walk(part, mark_of_part)
 
 
 def rate(node: Node) -> float:
@@ -99,14 +106,14 @@ def coefficients(node: Node) -> dict[str, float]:
     if node.account.shows != "terms":
         return {}
     names = node.spec["terms"]
-    start = [float(value) for value in node.spec.get("initial") or [0.0] * len(names)]
+    start = list(map(float, node.spec.get("initial") or [0.0] * len(names)))
     return dict(zip(names, _acting_each(node, "initial", start), strict=True))
 
 
 def tree(node: Node) -> Tree:
     """The expression of a rule, with its numbers as they act."""
     bare = _expression.parse(node.spec["expression"])
-    start = [float(value) for value in _expression.numbers(bare)]
+    start = list(map(float, _expression.numbers(bare)))
     return _expression.filled(bare, iter(_acting_each(node, "expression", start)))
 
 
@@ -163,7 +170,10 @@ def _listed(values: Iterable[Any]) -> str:
     """A list of values as text."""
     texts = []
     for value in values:
-        texts.append(f"{value:.4g}" if isinstance(value, float) else str(value))
+        if isinstance(value, float):
+            texts.append(f"{value:.4g}")
+        else:
+            texts.append(str(value))
     return "[" + ", ".join(texts) + "]"
 
 

@@ -5,6 +5,7 @@ of the rule shows.
 """
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from metaplast.numerics.compiler import program
 from metaplast.registry import BadInput
 from metaplast.reuse.document import REFERENCE_SHAPE
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import CREDIT_FIELDS, NeuronView, RuleState, SynapseView, Theta
+from metaplast.signals import CREDIT_FIELDS, Key, NeuronView, RuleState, SynapseView, Theta
 
 TOLERANCE = 1e-4
 """The largest difference, as a share of the largest element.
@@ -50,7 +51,8 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
     deltas = []
     with jax.default_matmul_precision("highest"):
         for step in range(N_STEPS):
-            state, delta = _change(rule, dt, tiny_theta, state, view_at(step, channels))
+            signals = _signals(step, channels, key=None)
+            state, delta = _change(rule, dt, tiny_theta, state, signals, step)
             deltas.append(np.asarray(delta, np.float64))
     values = np.stack(deltas)
     if not np.isfinite(values).all():
@@ -62,10 +64,11 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
     return values
 
 
-@program("rule", "dt")
+@program("rule", "dt", small=True)
 def _change(
-    rule: AbstractRule, dt: float, theta: Theta, state: RuleState, view: SynapseView
+    rule: AbstractRule, dt: float, theta: Theta, state: RuleState, signals: SynapseView, step: int
 ) -> tuple[RuleState, jax.Array]:
+    view = replace(signals, key=_key(step))
     return rule.step(theta, state, TINY, view, dt)
 
 
@@ -93,11 +96,14 @@ def compare(stored: Any, computed: np.ndarray, where: str) -> None:
 
 def floats(theta: Theta) -> Theta:
     """Theta with every float leaf in JAX's default float."""
-    default = jnp.zeros(()).dtype
+    default = jnp.result_type(float)
 
     def converted(leaf: Any) -> jax.Array:
-        is_float = np.dtype(leaf.dtype).kind == "f"
-        return jnp.asarray(leaf, default if is_float else leaf.dtype)
+        dtype = default if np.dtype(leaf.dtype).kind == "f" else leaf.dtype
+        if isinstance(leaf, np.ndarray):
+            # `jnp.asarray` would compile a program for each shape.
+            return jax.device_put(leaf.astype(dtype))
+        return jnp.asarray(leaf, dtype)
 
     return jax.tree.map(converted, theta)
 
@@ -116,6 +122,16 @@ def view_at(step: int, channels: tuple[str, ...]) -> SynapseView:
         step: the number of the step.
         channels: the names of the modulators.
     """
+    return _signals(step, channels, _key(step))
+
+
+def _key(step: Any) -> Key:
+    return jax.random.fold_in(jax.random.key(0), step)
+
+
+def _signals(step: int, channels: tuple[str, ...], key: Any) -> SynapseView:
+    """The fixed signals of one step, in NumPy, with a given key."""
+    one: Any = np.ones((), jnp.result_type(float))
 
     def side(name: str, n: int) -> NeuronView:
         signals = {}
@@ -128,9 +144,9 @@ def view_at(step: int, channels: tuple[str, ...]) -> SynapseView:
         post=side("post", N_POST),
         weight=_draw("weight", step, TINY.shape),
         weight_initial=_draw("weight_initial", 0, TINY.shape),
-        weight_max=jnp.ones(()),
+        weight_max=one,
         modulators={name: _draw(f"modulators.{name}", step, ()) for name in channels},
-        key=jax.random.fold_in(jax.random.key(0), step),
+        key=key,
     )
 
 
@@ -149,4 +165,4 @@ def _draw(name: str, step: int, shape: tuple[int, ...]) -> Any:
     values = generator.uniform(0.1, 0.9, shape)
     sign = np.where(generator.uniform(0.0, 1.0, shape) < 0.5, -1.0, 1.0)
     signed = name.rpartition(".")[2] in _SIGNED or name.partition(".")[0] in _SIGNED
-    return np.asarray(values * sign if signed else values, jnp.zeros(()).dtype)
+    return np.asarray(values * sign if signed else values, jnp.result_type(float))

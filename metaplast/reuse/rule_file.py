@@ -60,9 +60,9 @@ def flatten(prefix: str, theta: Any) -> dict[str, np.ndarray]:
     Raises: BadInput for a key with a dot, or a leaf that is no array of numbers.
     """
     if isinstance(theta, Mapping):
-        items = [(str(key), value) for key, value in theta.items()]
+        items = theta.items()
     elif isinstance(theta, list | tuple):
-        items = [(str(index), value) for index, value in enumerate(theta)]
+        items = enumerate(theta)
     else:
         leaf = np.asarray(theta)
         if leaf.dtype not in DTYPES.values():
@@ -74,11 +74,12 @@ def flatten(prefix: str, theta: Any) -> dict[str, np.ndarray]:
         return {prefix: leaf}
     flat: dict[str, np.ndarray] = {}
     for key, value in items:
-        if not key or "." in key:
+        name = str(key)
+        if not name or "." in name:
             raise BadInput(
-                f"theta key {quote(key)} in {quote(prefix)}", "a name without dots", "rename it"
+                f"theta key {quote(name)} in {quote(prefix)}", "a name without dots", "rename it"
             )
-        flat.update(flatten(f"{prefix}.{key}", value))
+        flat.update(flatten(f"{prefix}.{name}", value))
     return flat
 
 

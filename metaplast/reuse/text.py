@@ -7,10 +7,12 @@ def printable(text: str) -> str:
     Such characters are control characters, colour codes, line breaks, invisible characters,
     characters that change the direction of writing, and lone surrogates.
     """
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return "".join(map(_printable_character, text))
 
 
-def _escaped(character: str) -> str:
+def _printable_character(character: str) -> str:
+    if character.isprintable():
+        return character
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
@@ -21,5 +23,8 @@ def quote(value: object, limit: int = 60) -> str:
         value: the value.
         limit: characters of the longest form. A longer one is cut.
     """
-    text = printable(repr(value) if isinstance(value, str) else str(value))
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    bare = repr(value) if isinstance(value, str) else str(value)
+    text = printable(bare)
+    if len(text) > limit:
+        return text[: limit - 3] + "..."
+    return text

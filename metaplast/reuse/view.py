@@ -1,6 +1,5 @@
 """The view that a rule reads, built from a user's arrays. Errors are one line."""
 
-import difflib
 import math
 from typing import Any
 
@@ -12,7 +11,7 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.language.aggregates import AGGREGATES, aggregates
 from metaplast.language.grammar import MIXING, SIGNALS, field_of
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, nearest
 from metaplast.reuse.text import quote
 from metaplast.signals import Key, NeuronView, SynapseView
 
@@ -50,9 +49,8 @@ def synapse_view(
     """
     for name in signals:
         if name not in _OTHERS:
-            near = difflib.get_close_matches(name, _OTHERS, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else "correct the name"
             known = ", ".join((*_ARGUMENTS, *_OTHERS))
+            fix = nearest(name, _OTHERS, "correct the name")
             raise BadInput(f"signal {quote(name)}", f"one of {known}", fix)
     values = {"pre": pre, "post": post, "weight": weight, "error": error, **signals}
     dtype = _dtype(weight)
@@ -234,10 +232,8 @@ def _filled(
 
 def _neurons(fields: dict[str, Array]) -> NeuronView:
     """The view of neurons, with None in every missing field."""
-    every_field: dict[str, Any] = {
-        name: fields.get(name) for name in NeuronView.__dataclass_fields__
-    }
-    return NeuronView(**every_field)
+    every_field: dict[str, Any] = dict.fromkeys(NeuronView.__dataclass_fields__)
+    return NeuronView(**every_field | fields)
 
 
 def _dtype(weight: Any) -> Any:

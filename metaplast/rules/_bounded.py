@@ -112,4 +112,6 @@ class BoundedRule(TermRule):
 
 def _odd(room: Array, mu: float) -> Array:
     """sign(room) |room|^mu, which is odd like the polynomial at mu = 1; 1 for mu = 0."""
-    return soft(room, mu) if mu == 0.0 else jnp.sign(room) * soft(jnp.abs(room), mu)
+    if mu == 0.0:
+        return soft(room, mu)
+    return jnp.sign(room) * soft(jnp.abs(room), mu)

@@ -6,7 +6,6 @@ from typing import Literal
 
 import jax.numpy as jnp
 from jax import Array, lax
-from scipy.special import bernoulli
 
 Order = Literal["before", "after", "none"]
 Pairing = Literal["all_to_all", "nearest"]
@@ -43,7 +42,7 @@ def jumped(
     return trace * (1.0 - on) + size * on
 
 
-def seen(before: Array, after: Array, order: Order) -> Array:
+def coincident(before: Array, after: Array, order: Order) -> Array:
     """The trace that a spike of the other neuron meets, where this neuron spikes too.
 
     Args:
@@ -52,7 +51,9 @@ def seen(before: Array, after: Array, order: Order) -> Array:
         order: `after` or `before` the jump; `none` is another name for `before`. Before it, the
             coincident pair is left out, and pairs with earlier spikes count.
     """
-    return after if order == "after" else before
+    if order == "after":
+        return after
+    return before
 
 
 def among(
@@ -75,7 +76,9 @@ def among(
     """
     first = spikes**power if power > 1 else spikes
     for trace, exponent in traces:
-        first = first * (trace**exponent if exponent > 1 else trace)
+        if exponent > 1:
+            trace = trace**exponent
+        first = first * trace
     if not traces and power == 1:
         return first
     if pairing == "nearest":
@@ -93,6 +96,8 @@ def _summed(count: Array, traces: Sequence[tuple[Array, int]]) -> Array:
 
     The product is expanded in powers of k, whose sums are given by Faulhaber's formula.
     """
+    from scipy.special import bernoulli  # 0.14 s, and most rules need no such sum
+
     coefficients = [jnp.ones_like(count)]
     for trace, exponent in traces:
         for _ in range(exponent):

@@ -53,7 +53,9 @@ class Abcd(KernelRule):
         layout = () if self.shared else connection.shape
         drawn = self.scale * jax.random.normal(key, (len(LEAVES), *layout))
         theta = {name: drawn[i] for i, name in enumerate(LEAVES)}
-        return theta | {"log_rate": jnp.zeros(layout)} if self.learn_rate else theta
+        if self.learn_rate:
+            theta["log_rate"] = jnp.zeros(layout)
+        return theta
 
     def kernel(
         self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float

@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Move, Term
+from metaplast.language import constants
 from metaplast.language.account import Account as Account
 from metaplast.language.account import Moved as Moved
 from metaplast.language.account import Part as Part
@@ -163,7 +164,9 @@ class AbstractRule(ABC):
         Returns: theta as host arrays (NumPy), or None where the family of this rule does not
             contain the family of the other.
         """
-        return theta if other == self else None
+        if other == self:
+            return theta
+        return None
 
 
 def cleared(rule: AbstractRule, state: RuleState, fresh: RuleState, reset: Array) -> RuleState:
@@ -207,23 +210,25 @@ class Wrapper(AbstractRule):
     rule: AbstractRule
 
     def account(self) -> Account:
-        leaves = ("rule",) if self.own else ()
+        leaves: tuple[str, ...] = ()
+        if self.own:
+            leaves = ("rule",)
         part = Part(("rule",), leaves, self.rule.account())
         return Account(grown(*self.own), silent=self.silent, parts={"rule": part})
 
     @property
     def spike_timing(self) -> bool:
-        """The one of the inner rule."""
+        """Whether the inner rule pairs spikes of the two neurons by their times."""
         return self.rule.spike_timing
 
     @property
     def mixes(self) -> Mixes:
-        """The one of the inner rule."""
+        """The mixing of the inner rule."""
         return self.rule.mixes
 
     @property
     def clock(self) -> Clock:
-        """The one of the inner rule."""
+        """The clock of the inner rule."""
         return self.rule.clock
 
     @property
@@ -240,7 +245,7 @@ class Wrapper(AbstractRule):
         inner = self.rule.init(key, connection)
         if not self.own:
             return inner
-        return {"rule": inner, **{f"log_{name}": jnp.zeros(()) for name in self.own}}
+        return {"rule": inner, **constants.start(self)}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return self.rule.init_state(self.inner(theta), connection)
@@ -251,7 +256,9 @@ class Wrapper(AbstractRule):
         Args:
             theta: the theta of the wrapper.
         """
-        return theta["rule"] if self.own else theta
+        if not self.own:
+            return theta
+        return theta["rule"]
 
     def transparent(self) -> dict[str, float] | None:
         """The leaves `log_<name>` with which this rule equals its inner rule.
@@ -270,7 +277,9 @@ class Wrapper(AbstractRule):
         if leaves is None:
             return None
         inner = self.rule.embed(other, theta, self.inner(start))
-        return None if inner is None else self._around(inner, leaves)
+        if inner is None:
+            return None
+        return self._around(inner, leaves)
 
     def _alike(self, other: "Wrapper") -> bool:
         """Whether `other` is this wrapper around any rule, but for numbers that theta moves."""
@@ -280,8 +289,10 @@ class Wrapper(AbstractRule):
         if other.own != self.own:
             free.add("learn")
         spec: Any = self
-        names = [field.name for field in fields(spec) if field.name not in free]
-        return all(getattr(self, name) == getattr(other, name) for name in names)
+        for field in fields(spec):
+            if field.name not in free and getattr(self, field.name) != getattr(other, field.name):
+                return False
+        return True
 
     def _around(self, inner: Theta, leaves: dict[str, float]) -> Theta:
         """The theta of this rule from the theta of the inner rule.
@@ -426,8 +437,11 @@ class TermList(TermRule):
         # The gradient of a slice is padded to the whole vector at every step. The gradient of a
         # split is one concatenation (81 terms, 18 lives of 240 steps on 20 synapses: 9.7 ms against
         # 23 ms).
-        scaled = [value.reshape(()) for value in jax.lax.split(rate * c, (1,) * len(self.terms))]
-        return [(product, scaled[k]) for k, product in products(self.terms, self.traces)]
+        scaled = jax.lax.split(rate * c, (1,) * len(self.terms))
+        weighted = []
+        for k, product in products(self.terms, self.traces):
+            weighted.append((product, scaled[k].reshape(())))
+        return weighted
 
 
 class KernelRule(AbstractRule):
@@ -478,7 +492,9 @@ class KernelRule(AbstractRule):
             scalar_view = replace(
                 view, pre=pre, post=post, weight=w, weight_initial=w0, transmitted=None
             )
-            return self.kernel(theta_s if self.per_synapse else theta, state_s, scalar_view, dt)
+            if self.per_synapse:
+                return self.kernel(theta_s, state_s, scalar_view, dt)
+            return self.kernel(theta, state_s, scalar_view, dt)
 
         signals = at_all_synapses(connection, view)
         synaptic, delta = connection.lift(

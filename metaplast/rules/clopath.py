@@ -75,11 +75,15 @@ class Clopath(TermRule):
 
     @property
     def unused(self) -> frozenset[str]:
-        return frozenset(() if self.u_ref_squared else {"tau_mean"})
+        if self.u_ref_squared:
+            return frozenset()
+        return frozenset({"tau_mean"})
 
     @property
     def slow(self) -> frozenset[str]:
-        return frozenset({"clopath_mean"} if self.u_ref_squared else ())
+        if not self.u_ref_squared:
+            return frozenset()
+        return frozenset({"clopath_mean"})
 
     @property
     def own(self) -> tuple[str, ...]:

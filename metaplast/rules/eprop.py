@@ -77,7 +77,9 @@ class Eprop(AbstractRule):
 
     @property
     def slow(self) -> frozenset[str]:
-        return frozenset({"eprop_f"} if self.rate_cost else ())
+        if not self.rate_cost:
+            return frozenset()
+        return frozenset({"eprop_f"})
 
     @property
     def fast(self) -> frozenset[str]:
@@ -94,10 +96,13 @@ class Eprop(AbstractRule):
         return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        post = {}
+        if self.rate_cost:
+            post["eprop_f"] = jnp.zeros(connection.n_post)
         return rule_state(
             pre={"eprop_eps": jnp.zeros(connection.n_pre)},
-            post={"eprop_f": jnp.zeros(connection.n_post)} if self.rate_cost else {},
-            synapse={name: connection.zeros() for name in self._on_synapse()},
+            post=post,
+            synapse=dict.fromkeys(self._on_synapse(), connection.zeros()),
         )
 
     def step(
@@ -150,5 +155,6 @@ class Eprop(AbstractRule):
 
 def _filtered(trace: Array, x: Array, tau: float | Array, dt: float, enters: Enters) -> Array:
     """exp(-dt / tau) trace + x, or + (1 - exp(-dt / tau)) x under `steady_state`."""
-    entering = x if enters == "jump" else -jnp.expm1(-dt / tau) * x
-    return faded(trace, tau, dt) + entering
+    if enters == "steady_state":
+        x = -jnp.expm1(-dt / tau) * x
+    return faded(trace, tau, dt) + x

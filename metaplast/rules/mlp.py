@@ -14,7 +14,7 @@ from annotated_types import Le, MinLen
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
-from metaplast.language.grammar import SIGNALS, parse, read
+from metaplast.language.grammar import SIGNALS, Product, parse, read
 from metaplast.registry import BadInput, register
 from metaplast.rules.base import AbstractRule, KernelRule, at_all_synapses
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -77,8 +77,7 @@ class Mlp(KernelRule):
 
     def __post_init__(self) -> None:
         for name in self.inputs:
-            products = parse(name)
-            if [(p.scale, p.factors) for p in products] != [(1.0, ((name, 1),))]:
+            if parse(name) != (Product(1.0, ((name, 1),)),):
                 expected = f"one of {', '.join(SIGNALS)}, modulator.<channel>"
                 raise BadInput(f"input {name!r}", expected, "give single signals")
         if len(set(self.inputs)) < len(self.inputs):
@@ -90,7 +89,9 @@ class Mlp(KernelRule):
 
     @property
     def unused(self) -> frozenset[str]:
-        return frozenset(() if self.n_state else {"tau"})
+        if self.n_state:
+            return frozenset()
+        return frozenset({"tau"})
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         sizes = (len(self.inputs) + self.n_state, *self.hidden, 1 + self.n_state)
@@ -162,7 +163,9 @@ def _layers(nonlinearity: Nonlinearity) -> Callable[[Theta, Array], Array]:
     @jax.custom_jvp
     def layers(theta: Theta, h: Array) -> Array:
         n_weights = sum(layer["weight"].size for layer in theta.values())
-        return (_written_out if n_weights <= UNROLLED else _matrices)(theta, h, squash)
+        if n_weights <= UNROLLED:
+            return _written_out(theta, h, squash)
+        return _matrices(theta, h, squash)
 
     @layers.defjvp
     def _(primals: tuple[Theta, Array], tangents: tuple[Theta, Array]) -> tuple[Array, Array]:
@@ -193,7 +196,7 @@ def _written_out(theta: Theta, h: Array, squash: Callable[[Array], Array]) -> Ar
                 total = total + weight[o, i] * units[i]
             sums.append(total + bias[o])
         if k < len(theta) - 1:
-            sums = [squash(total) for total in sums]
+            sums = list(map(squash, sums))
         units = sums
     return _stacked(units)
 

@@ -72,13 +72,17 @@ class Polynomial(TermList):
         """The theta with coefficients c at rate exp(5 log_rate); None where there is none."""
         if not self.learns_coefficients:
             size = float(self._first @ self._first)
-            factor = float(c @ self._first) / size if size else 1.0
+            factor = 1.0
+            if size:
+                factor = float(c @ self._first) / size
             if factor <= 0.0 or not np.allclose(c, factor * self._first, rtol=EXACT, atol=EXACT):
                 return None
             log_rate += log_for(1.0, factor)
-            if not self.learns_rate:
-                return {} if abs(log_rate) < EXACT else None
-            return {"log_rate": np.asarray(log_rate)}
+            if self.learns_rate:
+                return {"log_rate": np.asarray(log_rate)}
+            if abs(log_rate) < EXACT:
+                return {}
+            return None
         if self.learns_rate:
             return {"coefficients": c - self._first, "log_rate": np.asarray(log_rate)}
         return {"coefficients": c * np.exp(RATE_UNIT * log_rate) - self._first}

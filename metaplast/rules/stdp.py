@@ -8,7 +8,7 @@ from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
-from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
+from metaplast.rules._traces import Order, Pairing, coincident, faded, jumped
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import NonNegative, Positive, spec
 
@@ -91,11 +91,11 @@ class Stdp(BoundedRule):
         y_after = jumped(y, z_post, self.pairing, dt / tau_post if by_dt else 1.0)
         up = Term(
             value(self, theta, "potentiation") * z_post,
-            seen(x, x_after, self.at_post_spike),
+            coincident(x, x_after, self.at_post_spike),
             sparse="post",
         )
         down = Term(
-            value(self, theta, "depression") * seen(y, y_after, self.at_pre_spike),
+            value(self, theta, "depression") * coincident(y, y_after, self.at_pre_spike),
             z_pre,
             sparse="pre",
         )

@@ -59,9 +59,11 @@ class Symbolic(KernelRule):
     n_constants: Natural = 0
 
     def __post_init__(self) -> None:
-        kept = expression.parse(self.eligibility) if self.eligibility else Number(0.0)
-        if ELIGIBILITY in expression.signals(kept):
-            raise BadInput("eligibility that reads itself", "an expression of signals", "remove it")
+        if self.eligibility:
+            kept = expression.parse(self.eligibility)
+            if ELIGIBILITY in expression.signals(kept):
+                expected = "an expression of signals"
+                raise BadInput("eligibility that reads itself", expected, "remove it")
         if ELIGIBILITY in (*expression.signals(self.tree()), *self.inputs) and not self.eligibility:
             fix = "give eligibility: score*pre"
             raise BadInput("a rule that reads eligibility", "an expression for it", fix)
@@ -116,7 +118,9 @@ class Symbolic(KernelRule):
         return theta
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        return rule_state(synapse={ELIGIBILITY: connection.zeros()} if self.eligibility else {})
+        if not self.eligibility:
+            return rule_state()
+        return rule_state(synapse={ELIGIBILITY: connection.zeros()})
 
     def kernel(
         self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
@@ -130,7 +134,9 @@ class Symbolic(KernelRule):
             rate = self.rate * jnp.exp(RATE_UNIT * theta["log_rate"])
 
         def signal(name: str) -> Array:
-            return state[name] if name == ELIGIBILITY else read(name, synapse)
+            if name == ELIGIBILITY:
+                return state[name]
+            return read(name, synapse)
 
         return state, jnp.broadcast_to(rate * self.value(theta, signal), synapse.weight.shape)
 
@@ -154,14 +160,16 @@ class Symbolic(KernelRule):
         added = np.zeros(len(self.numbers()))
         if "constants" in theta:
             added = np.asarray(theta["constants"])
-        pairs = zip(self.numbers(), added, strict=True)
-        values = tuple(start + float(more) for start, more in pairs)
-        tree = expression.decode(np.asarray(theta["code"]).tolist(), self.leaves(values))
+        values = np.asarray(self.numbers()) + added.astype(float)
+        leaves = self.leaves(tuple(values.tolist()))
+        tree = expression.decode(np.asarray(theta["code"]).tolist(), leaves)
         spec: Any = self
         rule = dataclasses.replace(
             spec, expression=expression.show(tree), size=0, inputs=(), n_constants=0
         )
-        new = {"log_rate": theta["log_rate"]} if "log_rate" in theta else {}
+        new = {}
+        if "log_rate" in theta:
+            new["log_rate"] = theta["log_rate"]
         n_numbers = len(expression.numbers(tree))
         if "constants" in theta and n_numbers:
             new["constants"] = jnp.zeros(n_numbers, theta["constants"].dtype)
@@ -183,4 +191,6 @@ def _value(
         return left + right
     if tree.operator == "-":
         return left - right
-    return left * right if tree.operator == "*" else jnp.asarray(left) / right
+    if tree.operator == "*":
+        return left * right
+    return jnp.asarray(left) / right

@@ -11,9 +11,9 @@ from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.account import Account, grown
 from metaplast.language.constants import start, value
 from metaplast.language.grammar import TRACES, Product, field_of, read
-from metaplast.language.terms import Factors, Signal, Terms, fold, multiplied, signals_of
+from metaplast.language.terms import Factors, SignalValues, Terms, fold, multiplied, signals_of
 from metaplast.registry import register
-from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
+from metaplast.rules._traces import Order, Pairing, among, coincident, faded, jumped
 from metaplast.rules.base import TermList
 from metaplast.signals import CREDIT_FIELDS, Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
@@ -119,7 +119,9 @@ class TraceTaylor(TermList):
 
     @property
     def own(self) -> tuple[str, ...]:
-        return tuple(f"tau_{name}" for name in self.kept) if self.learn_tau else ()
+        if not self.learn_tau:
+            return ()
+        return tuple(f"tau_{name}" for name in self.kept)
 
     def account(self) -> Account:
         account = super().account()
@@ -150,8 +152,9 @@ class TraceTaylor(TermList):
                 members = [(product, dt * c) for product, c in members]
             signal = partial(self._signal, traces, group.spiking, view)
             folded = fold(members, signal, partial(self._joint, signal=signal))
-            terms += [term._replace(sparse=group.sparse) for term in folded]
-        new = {side: dict(getattr(state, side)) for side in SIDES}
+            for term in folded:
+                terms.append(term._replace(sparse=group.sparse))
+        new = {"pre": dict(state.pre), "post": dict(state.post)}
         for name, trace in traces.items():
             new[_side(name)][_leaf(name)] = trace.after
         return replace(state, **new), terms
@@ -179,9 +182,9 @@ class TraceTaylor(TermList):
         if side in spiking:
             return trace.before
         order = self.at_post_spike if side == "pre" else self.at_pre_spike
-        return seen(trace.before, trace.after, order)
+        return coincident(trace.before, trace.after, order)
 
-    def _joint(self, factors: Factors, signal: Signal) -> Array | None:
+    def _joint(self, factors: Factors, signal: SignalValues) -> Array | None:
         """The product of the factors of one side.
 
         Each of several own spikes in one step finds its own traces anew.
@@ -190,18 +193,21 @@ class TraceTaylor(TermList):
         side = next((side for side in SIDES if side in powers), None)
         if side is None:
             return multiplied(factors, signal)
-        traces = [(signal(name), power) for name, power in factors if name in TRACES]
+        traces = []
+        others = []
+        for name, power in factors:
+            if name in TRACES:
+                traces.append((signal(name), power))
+            elif name != side:
+                others.append((name, power))
         fired = among(signal(side), traces, self.pairing, powers[side])
-        others = tuple(
-            (name, power) for name, power in factors if name != side and name not in TRACES
-        )
-        rest = multiplied(others, signal)
+        rest = multiplied(tuple(others), signal)
         return fired if rest is None else fired * rest
 
 
 def _spiking(product: Product) -> frozenset[str]:
     """The sides whose spike is a factor of a product."""
-    return frozenset(name for name, _ in product.factors if name in SIDES)
+    return frozenset(SIDES) & dict(product.factors).keys()
 
 
 def _side(trace: str) -> str:

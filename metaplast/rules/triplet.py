@@ -6,7 +6,7 @@ from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
-from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
+from metaplast.rules._traces import Order, Pairing, among, coincident, faded, jumped
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import NonNegative, Positive, spec
 
@@ -85,8 +85,8 @@ class Triplet(BoundedRule):
         o2 = faded(state.post["triplet_o2"], number("tau_y"), dt)
         r1_after = jumped(r1, z_pre, self.pairing)
         o1_after = jumped(o1, z_post, self.pairing)
-        met_pre = seen(r1, r1_after, self.at_post_spike)
-        met_post = seen(o1, o1_after, self.at_pre_spike)
+        met_pre = coincident(r1, r1_after, self.at_post_spike)
+        met_post = coincident(o1, o1_after, self.at_pre_spike)
         triplets = number("a3_plus") * among(z_post, [(o2, 1)], self.pairing)
         up = Term(number("a2_plus") * z_post + triplets, met_pre, sparse="post")
         triplets = number("a3_minus") * among(z_pre, [(r2, 1)], self.pairing)

@@ -74,19 +74,25 @@ class UrbanczikSenn(AbstractRule):
     def own(self) -> tuple[str, ...]:
         if not self.learn:
             return ()
-        traces = ("tau_rise", "tau_decay") if self.received == "spikes" else ()
-        filters = ("tau_delta",) if self.tau_delta else ()
-        return ("rate", *traces, *filters)
+        names = ["rate"]
+        if self.received == "spikes":
+            names += ["tau_rise", "tau_decay"]
+        if self.tau_delta:
+            names.append("tau_delta")
+        return tuple(names)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        names = ("urbanczik_senn_rise", "urbanczik_senn_decay") if self.received == "spikes" else ()
-        return rule_state(
-            pre={name: jnp.zeros(connection.n_pre) for name in names},
-            synapse={"urbanczik_senn_delta": connection.zeros()} if self.tau_delta else {},
-        )
+        pre = {}
+        synapse = {}
+        if self.received == "spikes":
+            pre["urbanczik_senn_rise"] = jnp.zeros(connection.n_pre)
+            pre["urbanczik_senn_decay"] = jnp.zeros(connection.n_pre)
+        if self.tau_delta:
+            synapse["urbanczik_senn_delta"] = connection.zeros()
+        return rule_state(pre=pre, synapse=synapse)
 
     def step(
         self,

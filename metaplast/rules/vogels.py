@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.constants import start, value
 from metaplast.registry import register
-from metaplast.rules._traces import Order, faded, jumped, seen
+from metaplast.rules._traces import Order, coincident, faded, jumped
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import Positive, spec
@@ -78,7 +78,7 @@ class Vogels(TermRule):
         x_after = jumped(x, z_pre)
         y_after = jumped(y, z_post)
         terms = [
-            Term(rate * (seen(y, y_after, self.at_pre_spike) - alpha), z_pre, sparse="pre"),
-            Term(rate * z_post, seen(x, x_after, self.at_post_spike), sparse="post"),
+            Term(rate * (coincident(y, y_after, self.at_pre_spike) - alpha), z_pre, sparse="pre"),
+            Term(rate * z_post, coincident(x, x_after, self.at_post_spike), sparse="post"),
         ]
         return with_entries(state, post={"vogels_y": y_after}, pre={"vogels_x": x_after}), terms

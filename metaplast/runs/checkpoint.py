@@ -24,6 +24,9 @@ from metaplast.registry import BadInput
 from metaplast.runs.folder import naming_errors, sync
 
 log = logging.getLogger(__name__)
+CHECKPOINTS = "checkpoints"
+STATE = "state.safetensors"
+MANIFEST = "manifest.json"
 KEEP = 3
 """Checkpoints that are kept, the newest ones."""
 FORM = 2
@@ -50,17 +53,17 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
     Raises: OSError where the disk refuses, or where a file does not read back as it was written.
     """
     arrays = _arrays(state)
-    if step and not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
+    if step and not _is_finite(arrays):
         log.warning("step %d: the state is not finite and was not saved", step)
         return
     payload = save(arrays)
-    root = folder / "checkpoints"
+    root = folder / CHECKPOINTS
     root.mkdir(exist_ok=True)
     temporary = root / f".{step:06d}.{os.getpid()}"
     final = root / f"{step:06d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    _durable(temporary / "state.safetensors", payload)
+    _durable(temporary / STATE, payload)
     manifest = {
         "step": step,
         "form": FORM,
@@ -68,12 +71,12 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
         "config": digest,
         "backend": jax.default_backend(),
     }
-    _durable(temporary / "manifest.json", json.dumps(manifest).encode())
+    _durable(temporary / MANIFEST, json.dumps(manifest).encode())
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     sync(root)
-    if (final / "state.safetensors").read_bytes() != payload:
+    if (final / STATE).read_bytes() != payload:
         raise OSError(errno.EIO, "not what was written", str(final))
     for old in _steps(root)[:-KEEP]:
         shutil.rmtree(root / f"{old:06d}")
@@ -99,9 +102,11 @@ def restore(
         BadInput: all checkpoints belong to another config, or come from a version with other
             states. Nothing is renamed then.
     """
-    root = folder / "checkpoints"
+    root = folder / CHECKPOINTS
     steps = _steps(root) if root.is_dir() else []
-    manifests = [_manifest(root / f"{step:06d}") for step in steps]
+    manifests = []
+    for step in steps:
+        manifests.append(_manifest(root / f"{step:06d}"))
     _check_manifests(folder, manifests, digest)
     for half in root.glob(".*"):
         shutil.rmtree(half, ignore_errors=True)
@@ -131,15 +136,20 @@ def _check_manifests(folder: Path, manifests: Sequence[Manifest | None], digest:
 
     Raises: BadInput where none does.
     """
-    readable = [manifest for manifest in manifests if manifest]
-    if readable and all(manifest.get("form") != FORM for manifest in readable):
+    readable = []
+    for manifest in manifests:
+        if manifest:
+            readable.append(manifest)
+    forms = [manifest.get("form") for manifest in readable]
+    if readable and FORM not in forms:
         raise BadInput(
             f"{folder}: checkpoints of another version of metaplast",
             f"checkpoints of form {FORM}",
             f"finish the run with the version that began it, or: metaplast train --config "
             f"{folder}/config.yaml",
         )
-    if manifests and all(manifest and manifest.get("config") != digest for manifest in manifests):
+    digests = [manifest.get("config") for manifest in readable]
+    if manifests and len(readable) == len(manifests) and digest not in digests:
         raise BadInput(
             f"{folder}: a config.yaml other than the one its checkpoints were made with",
             "the config of the run",
@@ -150,7 +160,7 @@ def _check_manifests(folder: Path, manifests: Sequence[Manifest | None], digest:
 def _manifest(path: Path) -> Manifest | None:
     """The manifest of a checkpoint; None where it cannot be read."""
     try:
-        manifest = json.loads((path / "manifest.json").read_bytes())
+        manifest = json.loads((path / MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) and "config" in manifest else None
@@ -167,8 +177,8 @@ def _free(path: Path) -> Path:
 
 def _read(path: Path, step: int, forms: Sequence[Any], digest: str) -> Any:
     """The state of a checkpoint. Raises: ValueError and other errors for a damaged one."""
-    manifest_file = path / "manifest.json"
-    state_file = path / "state.safetensors"
+    manifest_file = path / MANIFEST
+    state_file = path / STATE
     if path.is_symlink() or manifest_file.is_symlink() or state_file.is_symlink():
         raise ValueError("a symbolic link")
     manifest = json.loads(manifest_file.read_bytes())
@@ -185,28 +195,53 @@ def _read(path: Path, step: int, forms: Sequence[Any], digest: str) -> Any:
             "%s: from %s to %s, the last bits may differ", path, manifest.get("backend"), backend
         )
     leaves, tree = jax.tree.flatten(form)
-    return jax.tree.unflatten(
-        tree, [jax.numpy.asarray(arrays[f"{i:05d}"]) for i in range(len(leaves))]
-    )
+    values = []
+    for index in range(len(leaves)):
+        values.append(jax.numpy.asarray(arrays[_name(index)]))
+    return jax.tree.unflatten(tree, values)
 
 
 def _form_of(arrays: dict[str, np.ndarray], forms: Sequence[Any]) -> Any:
     """The form that the arrays of a file have. Raises: ValueError where they have none."""
-    stored = [(arrays[name].shape, arrays[name].dtype) for name in sorted(arrays)]
+    stored = [arrays[name] for name in sorted(arrays)]
     for form in forms:
-        if [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(form)] == stored:
+        if _shapes(jax.tree.leaves(form)) == _shapes(stored):
             return form
     raise ValueError("tree, shapes or dtypes differ")
 
 
+def _shapes(leaves: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """(shape, dtype) of every leaf."""
+    return [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
 def _arrays(state: Any) -> dict[str, np.ndarray]:
-    return {
-        f"{i:05d}": np.asarray(leaf, order="C") for i, leaf in enumerate(jax.tree.leaves(state))
-    }
+    """The leaves of a state, under their names in a file."""
+    arrays = {}
+    for index, leaf in enumerate(jax.tree.leaves(state)):
+        arrays[_name(index)] = np.asarray(leaf, order="C")
+    return arrays
+
+
+def _name(index: int) -> str:
+    return f"{index:05d}"
+
+
+def _is_finite(arrays: dict[str, np.ndarray]) -> bool:
+    """Whether no floating-point array holds a NaN or an infinity."""
+    for array in arrays.values():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            return False
+    return True
 
 
 def _steps(root: Path) -> list[int]:
-    return sorted(int(entry.name) for entry in root.iterdir() if entry.name.isdigit())
+    """The steps of all checkpoints, the earliest first."""
+    steps = []
+    for entry in root.iterdir():
+        if entry.name.isdigit():
+            steps.append(int(entry.name))
+    return sorted(steps)
 
 
 def _durable(path: Path, content: bytes) -> None:

@@ -55,7 +55,9 @@ class Sources:
     def __init__(self, extra: Path | None = None) -> None:
         if extra is not None and not extra.is_dir():
             raise BadInput(f"--config-dir {extra}", "an existing folder", "correct the path")
-        self.roots = [*([extra] if extra else []), shipped_configs()]
+        self.roots = [shipped_configs()]
+        if extra is not None:
+            self.roots = [extra, *self.roots]
 
     def names(self, group: str) -> tuple[str, ...]:
         """The YAML files of a group, without their ending."""
@@ -63,8 +65,9 @@ class Sources:
         for root in self.roots:
             folder = root / group
             if folder.is_dir():
-                files = [entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml")]
-                names |= {file.removesuffix(".yaml") for file in files}
+                for entry in folder.iterdir():
+                    if entry.name.endswith(".yaml"):
+                        names.add(entry.name.removesuffix(".yaml"))
         return tuple(sorted(names))
 
     def load(self, group: str, name: str) -> Plain | None:
@@ -85,7 +88,7 @@ class Sources:
         for root in self.roots:
             file = root / group / f"{name}.yaml"
             if file.is_file():
-                return headline(file.read_text(encoding="utf-8", errors="replace"))
+                return headline(file.read_bytes().decode(errors="replace"))
         return ""
 
 
@@ -102,12 +105,17 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
 
     Raises: BadInput naming the word or the file, and the nearest known name.
     """
-    pairs = [_split(word) for word in words]
+    pairs = []
+    for word in words:
+        pairs.append(_split(word))
     for key, value in pairs:
         hint = reader_of(value, key) if key in GROUPS else ""
         if hint:
             raise BadInput(f"{key}={value}", f"the name of one: {key}=NAME", hint)
-    experiments = [value for key, value in pairs if key == "experiment"]
+    experiments = []
+    for key, value in pairs:
+        if key == "experiment":
+            experiments.append(value)
     plain = read_file(file, "--config ") if file else NEW
     if experiments:
         plain = _laid(plain, _experiment(experiments[-1], sources))
@@ -152,13 +160,19 @@ def _laid(base: Plain, over: Plain) -> Plain:
     if not isinstance(over_rows, dict):
         return merged
     known = base_rows if isinstance(base_rows, dict) else {}
-    dropped = [name for name, row in over_rows.items() if row is None]
+    dropped = []
+    for name, row in over_rows.items():
+        if row is None:
+            dropped.append(name)
     for name in dropped:
         if name not in known:
             listed = ", ".join(known) or "none"
             fix = _nearest(name, tuple(known), "metaplast configs")
             raise BadInput(f"rows.{name}=null", f"a row of the experiment: {listed}", fix)
-    rows = {name: row for name, row in merged["rows"].items() if name not in dropped}
+    rows = {}
+    for name, row in merged["rows"].items():
+        if name not in dropped:
+            rows[name] = row
     return {**merged, "rows": rows}
 
 

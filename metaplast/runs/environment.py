@@ -5,31 +5,45 @@ import logging
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from metaplast.native import library
+
+FILE = "environment.json"
 log = logging.getLogger(__name__)
 
 
 def environment() -> dict[str, str]:
-    """Versions that decide the last bits of a run. No name of a host or a user is among them."""
+    """Versions that decide the last bits of a run, and whether the native step is there.
+
+    No name of a host or a user is among them.
+    """
     packages = ("metaplast", "jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")
     machine = {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
     }
-    return machine | {name: version(name) for name in packages}
+    return machine | {name: version(name) for name in packages} | {"step": library.name()}
+
+
+def recorded(run: Path) -> dict[str, Any]:
+    """The versions of the start of a run; {} where the file is not there or is damaged."""
+    try:
+        return dict(json.loads((run / FILE).read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
 
 
 def warn_of_other_versions(run: Path) -> None:
     """Warn where a run goes on with other versions, since its last bits may then differ."""
-    file = run / "environment.json"
-    try:
-        recorded = dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return  # the earlier versions are unknown
+    earlier = recorded(run)
+    if not earlier:
+        return
+    earlier.setdefault("step", "jax")  # before there was a native one
     changes = []
     for name, value in environment().items():
-        if recorded.get(name) != value:
-            changes.append(f"{name} {recorded.get(name)} -> {value}")
-    if recorded and changes:
+        if earlier.get(name) != value:
+            changes.append(f"{name} {earlier.get(name)} -> {value}")
+    if changes:
         log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(changes))

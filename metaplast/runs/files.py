@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from metaplast.settings.names import CONFIG
+
 
 def reader_of(word: str, group: str = "") -> str:
     """The words that a user writes to have a file read; empty where the word names no file.
@@ -27,7 +29,7 @@ def reader_of(word: str, group: str = "") -> str:
         return f"a module is read by --import {path.stem}"
     if os.sep not in word or not path.is_dir():
         return ""
-    if (path / "config.yaml").is_file():
+    if (path / CONFIG).is_file():
         return (
             f"a run folder is read by metaplast resume {word}; its config by --config "
             f"{path / 'config.yaml'}"

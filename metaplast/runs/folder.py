@@ -14,8 +14,10 @@ from typing import Any
 
 from metaplast.registry import BadInput
 from metaplast.runs.files import reader_of
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import CONFIG, DISCOVERED
 
+ROWS = "rows"
+"""The folder of the rows beside the discovered one."""
 MAX_NAME = 255
 """Bytes of a name on the common file systems."""
 MAX_SHOWN = 100
@@ -28,7 +30,7 @@ class Busy(RuntimeError):
 
 def row_folder(run: Path, name: str) -> Path:
     """The folder of a row: the run folder for the discovered rule, else rows/<name> in it."""
-    return run if name == DISCOVERED else run / "rows" / name
+    return run if name == DISCOVERED else run / ROWS / name
 
 
 def fresh_path(experiment: str, seed: int | str) -> Path:
@@ -57,7 +59,10 @@ def check_free(path: Path) -> None:
         raise BadInput(where, "a name without control characters", "choose another path")
     try:
         parts = [path, *path.parents]
-        broken_links = [part for part in parts if part.is_symlink() and not part.exists()]
+        broken_links = []
+        for part in parts:
+            if part.is_symlink() and not part.exists():
+                broken_links.append(part)
         occupied = path.is_dir() and any(path.iterdir())
         above = next(parent for parent in path.absolute().parents if parent.exists())
     except (ValueError, OSError) as error:
@@ -96,7 +101,7 @@ def check_idle(path: Path) -> None:
         Busy: another process holds the lock.
         BadInput: there is no run folder.
     """
-    if not (path / "config.yaml").is_file():
+    if not (path / CONFIG).is_file():
         fix = reader_of(str(path)) or "give the folder that train printed"
         raise BadInput(f"{path}", "a run folder, with a config.yaml", fix)
     with locked(path):

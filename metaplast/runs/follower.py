@@ -20,9 +20,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from metaplast.results import summary
 from metaplast.runs.config import read_yaml, resolve
+from metaplast.runs.folder import ROWS
 from metaplast.runs.loggers.base import AbstractLogger, Sink
-from metaplast.settings.names import DISCOVERED
+from metaplast.runs.metrics import METRICS
+from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.spec import decode, encode
 
 log = logging.getLogger(__name__)
@@ -104,7 +107,10 @@ def hide(text: str) -> str:
     for name, value in os.environ.items():
         if len(value) > 3 and _SECRET.search(name):
             text = text.replace(value, "***")
-    return "".join(c if c.isprintable() else " " for c in text)[:300]
+    characters = []
+    for character in text:
+        characters.append(character if character.isprintable() else " ")
+    return "".join(characters)[:300]
 
 
 def main(run: Path, modules: Sequence[str] = ()) -> None:
@@ -116,7 +122,7 @@ def main(run: Path, modules: Sequence[str] = ()) -> None:
     """
     for module in modules:
         import_module(module)
-    config = resolve(read_yaml((run / "config.yaml").read_text(), "config.yaml"))
+    config = resolve(read_yaml((run / CONFIG).read_text(), CONFIG))
     logger = decode("logging", config["logging"])
     ended = threading.Event()
     threading.Thread(target=_wait, args=(ended,), daemon=True).start()
@@ -125,8 +131,11 @@ def main(run: Path, modules: Sequence[str] = ()) -> None:
     while not ended.wait(POLL):
         _hand_over(run, logger.every, sink, positions)
     _hand_over(run, logger.every, sink, positions)
-    summary = run / "summary.json"
-    sink.finish(run, json.loads(summary.read_text()) if summary.is_file() else None)
+    file = run / summary.FILE
+    result = None
+    if file.is_file():
+        result = json.loads(file.read_text())
+    sink.finish(run, result)
 
 
 class Position(NamedTuple):
@@ -148,7 +157,7 @@ def _hand_over(run: Path, every: int, sink: Sink, positions: dict[Path, Position
     A resumed run replaces its file by a shorter one. Such a file is read anew, but no step is
     handed over twice.
     """
-    for path in [run / "metrics.jsonl", *sorted(run.glob("rows/*/metrics.jsonl"))]:
+    for path in [run / METRICS, *sorted(run.glob(f"{ROWS}/*/{METRICS}"))]:
         if not path.is_file():
             continue
         position = positions.get(path, Position())

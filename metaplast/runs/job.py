@@ -34,7 +34,7 @@ from metaplast.runs.loggers.none import None_ as NoLogger
 from metaplast.settings.compare import Compare
 from metaplast.settings.evaluation import PROTOTYPE, Evaluation, References, check_references
 from metaplast.settings.fit import Fit
-from metaplast.settings.names import DISCOVERED, NAME
+from metaplast.settings.names import CONFIG, DISCOVERED, NAME
 from metaplast.space import Coordinate, Space, within
 from metaplast.space import check as check_space
 from metaplast.spec import (
@@ -149,9 +149,10 @@ class Config:
             )
         if self.rule is not None:
             return (Slot("rule", "*", self.rule, self.shared),)
-        return tuple(
-            Slot(name, fields.edges, fields.rule, fields.shared) for name, fields in self.rules
-        )
+        slots = []
+        for name, fields in self.rules:
+            slots.append(Slot(name, fields.edges, fields.rule, fields.shared))
+        return tuple(slots)
 
     def references(self) -> References:
         """The references that are judged beside the rows, as (name of the row, reference)."""
@@ -246,7 +247,7 @@ class Run(NamedTuple):
 
 def read_job(folder: Path) -> Job:
     """The job of a run folder, without a check. Raises: BadInput for a config that is damaged."""
-    return parse(read_file(folder / "config.yaml"), check=False)
+    return parse(read_file(folder / CONFIG), check=False)
 
 
 def _unchecked(plain: Plain) -> Job:
@@ -292,7 +293,10 @@ def check_job(job: Job) -> None:
 
 def _check_parts(configs: dict[str, Config]) -> None:
     for name, config in configs.items():
-        _check(config, "" if name == DISCOVERED else f"rows.{name}: ")
+        where = ""
+        if name != DISCOVERED:
+            where = f"rows.{name}: "
+        _check(config, where)
     main = configs[DISCOVERED]
     check_references(main.evaluation, main.task, main.objective)
 
@@ -303,7 +307,9 @@ def _as_before(plain: Any) -> Any:
         return [_as_before(item) for item in plain]
     if not isinstance(plain, dict):
         return plain
-    fields = {key: _as_before(value) for key, value in plain.items()}
+    fields = {}
+    for key, value in plain.items():
+        fields[key] = _as_before(value)
     if fields.get("neuron") == "izhikevich":
         fields["neuron"] = {"name": "izhikevich", "integration": "euler"}
     if fields.get("name") == "izhikevich":
@@ -358,7 +364,9 @@ def _row(main: Plain, name: str, changes: Any) -> Plain:
     if "rule" in changes or "rules" in changes:
         # A row names its rule whole: no field of the main rule is left in it.
         base |= {"rule": None, "rules": {}}
-    return merge(base, {key: value for key, value in changes.items() if key != "from"})
+    differences = dict(changes)
+    differences.pop("from", None)
+    return merge(base, differences)
 
 
 def _config(plain: Plain, where: str) -> Config:

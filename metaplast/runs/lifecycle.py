@@ -1,6 +1,6 @@
 """One protocol for every kind of run: check, create, lock, log, execute, resume, render.
 
-A kind of run is a folder of this package with a `kind.py`, which holds one `Kind` named KIND.
+A kind of run is a folder of this package with a `kind.py`, which holds one `RunKind` named KIND.
 `metaplast resume` and `metaplast compare` find the kind of a run folder by its marker file.
 """
 
@@ -11,20 +11,18 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import metaplast
 from metaplast.registry import BadInput
-from metaplast.runs import folder
+from metaplast.runs import environment, folder, saver
 from metaplast.runs.config import Plain, read_file, to_yaml
 from metaplast.runs.counted import Counted
-from metaplast.runs.environment import environment, warn_of_other_versions
-from metaplast.runs.stopping import stoppable
+from metaplast.runs.stopping import Stop, stoppable
+from metaplast.settings.names import CONFIG
 
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
 Progress = Callable[[str, float, float], None]
 """progress(stage, done, total) shows how far a stage is."""
 Say = Callable[[str], None]
@@ -50,12 +48,14 @@ class Means:
     say: shows a line of text.
     jobs: rows at a time; None: two where there are two cores and memory for two, else one.
     modules: plug-ins that every worker process imports first.
+    stop: the signals of the run. `execute` gets those to which the run listens.
     """
 
     progress: Progress = lambda stage, done, total: None
     say: Say = lambda line: None
     jobs: int | None = None
     modules: tuple[str, ...] = ()
+    stop: Stop = field(default_factory=lambda: Stop(None))
 
 
 class CompareOptions(NamedTuple):
@@ -83,16 +83,22 @@ class Checked(Protocol):
 Plan = TypeVar("Plan", bound=Checked)
 
 
-class Kind(ABC, Generic[Plan]):
+class RunKind(ABC, Generic[Plan]):
     """A kind of run.
 
     marker: name of the file that marks a folder of this kind from its first moment. A kind with ""
         has no such file.
+    noun: the word for runs of this kind, in the plural.
     counted: the counts by which progress is shown.
+    compare_options: the fields of CompareOptions that `compare` reads.
+    rows_at_a_time: whether `Means.jobs` counts: rows are done in worker processes.
     """
 
     marker: ClassVar[str]
+    noun: ClassVar[str]
     counted: ClassVar[Counted]
+    compare_options: ClassVar[tuple[str, ...]] = ()
+    rows_at_a_time: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, request: Request, path: Path | None, means: Means) -> Plan:
@@ -115,7 +121,11 @@ class Kind(ABC, Generic[Plan]):
 
     @abstractmethod
     def execute(self, plan: Plan, means: Means) -> None:
-        """Do all parts of a run that are not finished."""
+        """Do all parts of a run that are not finished.
+
+        It calls `means.stop.check` at good places to end. A signal saves the rows that train in
+        this process, see `saver.SAVER`.
+        """
 
     @abstractmethod
     def finished(self, path: Path) -> bool:
@@ -136,7 +146,7 @@ class Kind(ABC, Generic[Plan]):
         """
 
 
-def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -> Path:
+def start(kind: RunKind[Plan], request: Request, path: Path | None, means: Means) -> Path:
     """Begin a run and carry it out. Nothing on disk changes where the request is wrong.
 
     Args:
@@ -150,12 +160,7 @@ def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -
     """
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
-    with _held(run):
-        text = to_yaml(kind.config(request))
-        if kind.marker:
-            folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
-        folder.write_text(run / CONFIG, text)
-        folder.write_json(run / ENVIRONMENT, environment())
+    with opened(kind, request, run), folder.logging_to(run):
         kind.begin(plan, means)
         _execute(kind, plan, means)
     return run
@@ -175,14 +180,39 @@ def resume(run: Path, means: Means) -> Path:
     kind = kind_of(run)
     request = _recorded(kind, run)
     plan = None if kind.finished(run) else kind.check(request, run, means)
-    with _held(run):
-        warn_of_other_versions(run)
+    with folder.locked(run), folder.logging_to(run):
+        environment.warn_of_other_versions(run)
         if plan is not None:
             _execute(kind, plan, means)
     return run
 
 
-def kind_of(run: Path) -> Kind[Any]:
+@contextmanager
+def opened(kind: RunKind[Any], request: Request, run: Path) -> Iterator[None]:
+    """Hold the lock of a run folder, in which the files of the request stand.
+
+    A new folder is made, and gets them. A folder that has them all stays as it is.
+
+    Args:
+        kind: the kind of run.
+        request: the config and the options.
+        run: the folder of the run, or of one run of a group.
+
+    Raises: folder.Busy, OSError.
+    """
+    run.mkdir(exist_ok=True)
+    with folder.locked(run):
+        # It is written last.
+        if not (run / environment.FILE).is_file():
+            text = to_yaml(kind.config(request))
+            if kind.marker:
+                folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
+            folder.write_text(run / CONFIG, text)
+            folder.write_json(run / environment.FILE, environment.environment())
+        yield
+
+
+def kind_of(run: Path) -> RunKind[Any]:
     """The kind of a run folder: the kind whose marker it holds, else the kind without a marker."""
     unmarked = []
     for kind in kinds():
@@ -193,7 +223,7 @@ def kind_of(run: Path) -> Kind[Any]:
     return unmarked[0]
 
 
-def kinds() -> list[Kind[Any]]:
+def kinds() -> list[RunKind[Any]]:
     """All kinds of run: the KIND of each folder of this package that has a kind.py."""
     every_kind = []
     for module in pkgutil.iter_modules(metaplast.__path__, "metaplast."):
@@ -203,13 +233,20 @@ def kinds() -> list[Kind[Any]]:
     return every_kind
 
 
-def _recorded(kind: Kind[Any], run: Path) -> Request:
-    """The request with which a run began. Raises: BadInput where its config was changed."""
+def _recorded(kind: RunKind[Any], run: Path) -> Request:
+    """The request with which a run began.
+
+    Raises: BadInput where its config was changed, and for a damaged marker.
+    """
     plain = read_file(run / CONFIG)
     if not kind.marker:
         # The checkpoints of each row hold the digest of their config.
         return Request(plain)
     options = folder.read_json(run / kind.marker)
+    if not isinstance(options, dict):
+        raise BadInput(
+            f"{run / kind.marker}, of another form", "a JSON object", "restore it, or run again"
+        )
     # A fit of version 0.1 has no digest.
     digest = options.pop("config", None)
     if digest not in (None, _digest((run / CONFIG).read_text())):
@@ -217,16 +254,10 @@ def _recorded(kind: Kind[Any], run: Path) -> Request:
     return Request(plain, options)
 
 
-def _execute(kind: Kind[Plan], plan: Plan, means: Means) -> None:
-    # A signal stops the run between its parts too.
-    with stoppable(plan.folder, lambda: None):
-        kind.execute(plan, means)
-
-
-@contextmanager
-def _held(run: Path) -> Iterator[None]:
-    with folder.locked(run), folder.logging_to(run):
-        yield
+def _execute(kind: RunKind[Plan], plan: Plan, means: Means) -> None:
+    saver.SAVER.renew()
+    with stoppable(plan.folder, saver.SAVER.end) as stop:
+        kind.execute(plan, replace(means, stop=stop))
 
 
 def _digest(text: str) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from metaplast.registry import BadInput
 from metaplast.runs.folder import naming_errors, write_text
+
+METRICS = "metrics.jsonl"
 
 
 class MetricsFile:
@@ -43,7 +46,9 @@ class MetricsFile:
             if getattr(value, "ndim", 0) == 0:
                 line[name] = plain_number(value)
         for name, values in (vectors or {}).items():
-            line[name] = [plain_number(float(f"{value:.6g}")) for value in values]
+            line[name] = []
+            for value in values:
+                line[name].append(plain_number(float(f"{value:.6g}")))
         with naming_errors(Path(self._handle.name)):
             self._handle.write(json.dumps(line, allow_nan=False) + "\n")
             self._handle.flush()
@@ -59,8 +64,33 @@ class MetricsFile:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The objects of all whole lines of a file."""
-    return [json.loads(line) for line in _whole_lines(path)]
+    """The objects of all whole lines of a file. Raises: BadInput for a damaged line."""
+    objects = []
+    for number, line in enumerate(_whole_lines(path), 1):
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict):
+            raise _damaged(path, number, "a JSON object")
+        objects.append(fields)
+    return objects
+
+
+def values(path: Path, metric: str) -> list[float]:
+    """The values of a metric at all outer steps. Raises: BadInput for a line without a number."""
+    numbers = []
+    for number, line in enumerate(read(path), 1):
+        try:
+            numbers.append(float(line[metric]))
+        except (KeyError, TypeError, ValueError):
+            raise _damaged(path, number, f"a number {metric}") from None
+    return numbers
+
+
+def _damaged(path: Path, number: int, expected: str) -> BadInput:
+    what = f"{path}, line {number}, damaged"
+    return BadInput(what, expected, "restore the file, or run again")
 
 
 def last_logged_step(path: Path) -> int:
@@ -83,11 +113,14 @@ def count(path: Path) -> int:
 def plain_number(value: Any) -> int | float | str:
     """A number for JSON; `nan`, `inf` and `-inf` become text."""
     number = value.item() if hasattr(value, "item") else value
-    return number if isinstance(number, int) or math.isfinite(number) else str(number)
+    if isinstance(number, int) or math.isfinite(number):
+        return number
+    return str(number)
 
 
 def _whole_lines(path: Path) -> list[str]:
     if not path.is_file():
         return []
     text = path.read_text(errors="replace")
-    return [line for line in text[: text.rfind("\n") + 1].splitlines() if line]
+    whole = text[: text.rfind("\n") + 1]
+    return [line for line in whole.splitlines() if line]

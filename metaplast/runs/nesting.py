@@ -26,8 +26,10 @@ def contained(rows: Rows) -> dict[str, list[str]]:
     """{row: rows whose family it contains}, in the order of the table."""
     containing = {}
     for name, config in rows:
-        others = [(other, narrow) for other, narrow in rows if other != name]
-        containing[name] = [other for other, narrow in others if contains(config, narrow)]
+        containing[name] = []
+        for other, narrow in rows:
+            if other != name and contains(config, narrow):
+                containing[name].append(other)
     return containing
 
 
@@ -91,9 +93,9 @@ def _differ_in_family_alone(wide: Config, narrow: Config) -> bool:
 
     The family is made of feedback, genome and rules.
     """
-    family: dict[str, Any] = {
-        name: getattr(wide, name) for name in ("feedback", "genome", "rule", "rules", "shared")
-    }
+    family: dict[str, Any] = {}
+    for name in ("feedback", "genome", "rule", "rules", "shared"):
+        family[name] = getattr(wide, name)
     return replace(narrow, **family, space=(), note=wide.note) == replace(wide, space=())
 
 
@@ -116,7 +118,9 @@ def _rules(wide: Lifetime, narrow: Lifetime, theta: Theta, start: Theta) -> Thet
         return None
     rules: dict[str, Any] = {}
     for slot in wide.slots:
-        slots = {edge: narrow_slots.get(edge) for edge in edges_of[slot.name]}
+        slots = {}
+        for edge in edges_of[slot.name]:
+            slots[edge] = narrow_slots.get(edge)
         slot_start = start["rules"][slot.name]
         if slot.shared:
             embedded = _shared(slot, list(slots.values()), theta, slot_start)
@@ -171,5 +175,5 @@ def _each(wide: Slot, slots: dict[str, Slot | None], theta: Theta, start: Theta)
 @lru_cache(maxsize=256)
 def _blank(config: Config) -> Theta:
     """A theta of zeros. Its numbers do not decide whether a family contains another."""
-    shapes = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
+    shapes = jax.eval_shape(lambda: config.meta_problem().init(jax.random.key(0)))
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

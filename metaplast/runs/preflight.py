@@ -144,7 +144,7 @@ def forecast(config: Config) -> Forecast:
     problem = config.meta_problem()
     outer = config.outer_loop()
     family = config.task.shape()
-    key = jax.random.key(0)
+    key = jax.eval_shape(jax.random.key, 0)
     theta = jax.eval_shape(problem.init, key)
     task = jax.eval_shape(lambda k: config.task.sample(k, "train"), key)
     life = jax.eval_shape(problem.lifetime.begin, theta, task, key)
@@ -213,7 +213,7 @@ def check_splits(config: Config) -> None:
     def drawn(key: Key) -> list[Any]:
         return [config.task.sample(key, split) for split in SPLITS]
 
-    jax.eval_shape(drawn, jax.random.key(0))
+    jax.eval_shape(drawn, jax.eval_shape(jax.random.key, 0))
 
 
 def too_fast(job: Job) -> list[str]:
@@ -278,7 +278,10 @@ def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
     if dataclasses.is_dataclass(part):
         fields = [field.name for field in dataclasses.fields(part)]
         members = vars(type(part)).items()
-        properties = [name for name, member in members if isinstance(member, property)]
+        properties = []
+        for name, member in members:
+            if isinstance(member, property):
+                properties.append(name)
         unused = getattr(part, "unused", ())
         for name in [*fields, *properties]:
             if not name.startswith("tau") or name in unused:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from metaplast.registry import BadInput, Plain
+from metaplast.results import summary
 from metaplast.runs.config import read_file
+from metaplast.settings.names import CONFIG
 
 FREE = ("seed", "checkpoint_every", "logging", "compare", "note")
 """Fields in which runs of one setting may differ."""
@@ -20,7 +22,10 @@ def runs_by_setting(runs: Sequence[Path]) -> dict[str, list[Path]]:
 
     Raises: BadInput for a folder that holds no finished run.
     """
-    return group_by_setting([(run, config_of_finished(run)) for run in runs])
+    configs = []
+    for run in runs:
+        configs.append((run, config_of_finished(run)))
+    return group_by_setting(configs)
 
 
 def group_by_setting(
@@ -36,21 +41,29 @@ def group_by_setting(
     labels: dict[str, str] = {}  # all differences in full -> label
     first: Plain = {}
     for run, plain in configs:
-        flat = {key: value for key, value in _flat(plain).items() if key not in free}
+        flat = {}
+        for key, value in _flat(plain).items():
+            if key not in free:
+                flat[key] = value
         first = first or flat
-        different = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
+        different = []
+        for key in sorted({*first, *flat}):
+            if first.get(key) != flat.get(key):
+                different.append(key)
         differences = json.dumps([(key, flat.get(key)) for key in different], default=str)
         if differences not in labels:
             label = " ".join(f"{key}={_short(flat.get(key))}" for key in different)
             # Two settings may differ in the end of a long value, which a label leaves out.
-            labels[differences] = label if label not in groups else f"{label} ({len(groups)})"
+            if label in groups:
+                label = f"{label} ({len(groups)})"
+            labels[differences] = label
         groups.setdefault(labels[differences], []).append(run)
     return groups
 
 
 def config_of_finished(run: Path) -> Plain:
     """The config of a finished run. Raises: BadInput for any other folder."""
-    file = run / "config.yaml"
+    file = run / CONFIG
     if not file.is_file():
         raise BadInput(
             f"{run}", "a run folder, with a config.yaml", "give the folder that train printed"
@@ -62,7 +75,7 @@ def config_of_finished(run: Path) -> Plain:
             "a run folder",
             f"give folders of its runs, such as {run}/seed-*",
         )
-    if not (run / "summary.json").is_file():
+    if not (run / summary.FILE).is_file():
         raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
     return plain
 
@@ -74,7 +87,10 @@ def _flat(plain: Mapping[str, Any], above: str = "") -> Plain:
         if not above and key in FREE:
             continue
         name = f"{above}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{name}.")
+        else:
+            flat[name] = value
     return flat
 
 

@@ -30,7 +30,7 @@ class RowFiles(NamedTuple):
     metrics: MetricsFile
 
 
-class Step(NamedTuple):
+class FinishedStep(NamedTuple):
     """A finished outer step of a row.
 
     step: number of the step.
@@ -48,7 +48,7 @@ class Step(NamedTuple):
 
 
 @dataclass
-class _Row:
+class _TrainingRow:
     """A row that trains.
 
     files: the files of the row.
@@ -71,7 +71,7 @@ class Saver:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._rows: dict[Path, _Row] = {}
+        self._rows: dict[Path, _TrainingRow] = {}
         self._ended = threading.Event()
 
     @contextmanager
@@ -88,7 +88,7 @@ class Saver:
                 raise Busy(
                     f"{folder} trains in this process - expected one run at a time - use processes"
                 )
-            self._rows.update({files.folder: _Row(files) for files in rows})
+            self._rows.update({files.folder: _TrainingRow(files) for files in rows})
         try:
             yield
         finally:
@@ -97,7 +97,7 @@ class Saver:
                 for files in rows:
                     files.metrics.close()
 
-    def finish(self, folder: Path, step: Step) -> None:
+    def finish(self, folder: Path, step: FinishedStep) -> None:
         """Write the metrics of a finished step, and keep its state on the host.
 
         After `end` nothing is written.

@@ -51,6 +51,7 @@ class Stop:
     """The signals that came while a block ran.
 
     run: the folder to resume, or None.
+    save: writes all finished steps. The first signal calls it.
     quiet: whether the process ends without a message, because its parent prints one.
     numbers: the signals, in their order.
     saved: set when all finished steps are on disk.
@@ -58,8 +59,11 @@ class Stop:
     ending: held by the thread that ends the process.
     """
 
-    def __init__(self, run: Path | None, quiet: bool = False) -> None:
+    def __init__(
+        self, run: Path | None, save: Callable[[], Any] = lambda: None, quiet: bool = False
+    ) -> None:
         self.run = run
+        self.save = save
         self.quiet = quiet
         self.numbers: list[int] = []
         self.saved = threading.Event()
@@ -71,6 +75,20 @@ class Stop:
         if self.numbers:
             self.saved.wait()
             raise Interrupted(self.run, self.numbers[0])
+
+    @contextmanager
+    def saving(self, save: Callable[[], Any]) -> Iterator[None]:
+        """Let the first signal call another function while a block runs.
+
+        Args:
+            save: writes all finished steps.
+        """
+        earlier = self.save
+        self.save = save
+        try:
+            yield
+        finally:
+            self.save = earlier
 
 
 @contextmanager
@@ -89,12 +107,14 @@ def stoppable(
         save: writes all finished steps.
         patience: seconds after the save.
     """
-    stop = Stop(run)
+    stop = Stop(run, save)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    listener = listen(stop, save, patience)
+    handlers = {}
+    for number in SIGNALS:
+        handlers[number] = signal.getsignal(number)
+    listener = listen(stop, patience)
     try:
         yield stop
         stop.check()  # a signal may come after the last good place to end
@@ -135,18 +155,23 @@ class Listener(NamedTuple):
     writer: int
 
 
-def listen(stop: Stop, save: Callable[[], Any], patience: float) -> Listener:
-    """Listen to signals from now on, without an end. The arguments are as in `stoppable`."""
+def listen(stop: Stop, patience: float) -> Listener:
+    """Listen to signals from now on, without an end.
+
+    Args:
+        stop: takes the signals.
+        patience: seconds after the save.
+    """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
     earlier_wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=_listen, args=(stop, reader, save, patience), daemon=True).start()
+    threading.Thread(target=_listen, args=(stop, reader, patience), daemon=True).start()
     return Listener(earlier_wakeup, writer)
 
 
-def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -> None:
+def _listen(stop: Stop, reader: int, patience: float) -> None:
     """Read the numbers of signals from the pipe until its other end is closed."""
     while byte := os.read(reader, 1):
         number = byte[0]
@@ -154,17 +179,18 @@ def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -
             continue
         stop.numbers.append(number)
         if len(stop.numbers) == 1:
-            threading.Thread(target=_end, args=(stop, save, patience), daemon=True).start()
+            threading.Thread(target=_end, args=(stop, patience), daemon=True).start()
         elif number == signal.SIGINT:
             _exit(stop)
     os.close(reader)
 
 
-def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
+def _end(stop: Stop, patience: float) -> None:
     """Save, and end the process where the block is not left in time."""
     try:
-        save()
+        stop.save()
     except Exception as error:
+        # This thread must end the process whatever the save raises: a full disk, a damaged state.
         log.warning("the last finished step was not saved: %s", error)
     finally:
         stop.saved.set()

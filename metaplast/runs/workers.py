@@ -20,7 +20,7 @@ from typing import NamedTuple
 from metaplast import train
 from metaplast.runs import folder, saver, stopping, threads
 from metaplast.runs.job import Run
-from metaplast.runs.stopping import Stop, stoppable
+from metaplast.runs.stopping import Stop
 
 PATIENCE = 15.0
 """Seconds that a worker has to save its last finished step."""
@@ -55,6 +55,7 @@ def work_through(
     work: Work,
     workers: Workers,
     watch: Callable[[], None],
+    stop: Stop,
 ) -> None:
     """Work on some rows of all runs of a folder. A row waits for its origin.
 
@@ -65,6 +66,7 @@ def work_through(
         work: the work on one row.
         workers: the number of workers, and their plug-ins.
         watch: a function that is called twice a second.
+        stop: the signals of the run. The first one ends the workers.
 
     Raises: the errors of `work`; WorkerLost; Interrupted after a signal, when the last finished
         steps are saved.
@@ -75,14 +77,17 @@ def work_through(
     pool = ProcessPoolExecutor(
         min(workers.jobs, len(names)), context, initializer=_start, initargs=arguments
     )
-    with stoppable(run, lambda: _end(pool)) as stop:
+    with stop.saving(lambda: _end(pool)):
         pending: dict[Future[None], str] = {}
         waiting = list(names)
         finished: set[str] = set()
         try:
             while pending or waiting:
-                ready = [name for name in waiting if origins.get(name, name) in {name, *finished}]
-                waiting = [name for name in waiting if name not in ready]
+                ready = []
+                for name in list(waiting):
+                    if name not in origins or origins[name] in finished:
+                        ready.append(name)
+                        waiting.remove(name)
                 # A signal would end a worker that is just starting with a traceback.
                 with stopping.held():
                     for name in ready:
@@ -138,7 +143,7 @@ def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
         modules: plug-ins that are imported.
     """
     threads.one_each()
-    stopping.listen(Stop(run, quiet=True), saver.SAVER.end, patience=0.0)
+    stopping.listen(Stop(run, saver.SAVER.end, quiet=True), patience=0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopping.released()
     folder.logging_to(run).__enter__()

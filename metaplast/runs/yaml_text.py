@@ -139,7 +139,9 @@ def text_keys(plain: Any, where: str) -> Any:
                     f"{where}: key {key!r}", "text keys, each once", "quote the key, or remove it"
                 )
         return {str(key): text_keys(value, where) for key, value in plain.items()}
-    return [text_keys(item, where) for item in plain] if isinstance(plain, list) else plain
+    if isinstance(plain, list):
+        return [text_keys(item, where) for item in plain]
+    return plain
 
 
 def short(content: str) -> str:
@@ -157,8 +159,12 @@ def one_line(error: Exception, content: str = "") -> str:
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"[:MAX_SHOWN]
     if isinstance(error, ReaderError):
-        at = content.find(chr(error.character)) if isinstance(error.character, int) else -1
-        line = f"line {content.count(chr(10), 0, at) + 1}: " if at >= 0 else ""
+        at = -1
+        if isinstance(error.character, int):
+            at = content.find(chr(error.character))
+        line = ""
+        if at >= 0:
+            line = f"line {content.count(chr(10), 0, at) + 1}: "
         return f"{line}{error.reason}"[:MAX_SHOWN]
     if isinstance(error, OSError) and error.strerror:
         return error.strerror  # the message names the path already

@@ -28,8 +28,8 @@ def check_rule(rule: AbstractRule, oracle: _rule.Oracle | None = None, clock: bo
     A scan can carry its state. It depends on the signals that it is measured to read, and on no
     others, as far as its measured reach. It treats all neurons alike. With reach `synapse` it
     equals one copy of itself per synapse. A masked matrix and a sparse graph change alike. The
-    change scales with dt as its clock promises. Its gradient with respect to theta is the one of
-    central differences. `vmap` is the same as a loop.
+    change scales with dt as its clock promises. Its gradient with respect to theta equals central
+    differences. `vmap` is the same as a loop.
 
     Args:
         rule: the rule.
@@ -48,7 +48,7 @@ def check_neuron(neuron: AbstractNeuron, oracle: _neuron.Oracle | None = None) -
 
     A scan can carry its state. It treats all units alike. Its gain is d activity / d potential. Its
     potential converges as dt -> 0. A surrogate changes nothing forward. Its gradient with respect
-    to theta is the one of central differences.
+    to theta equals central differences.
 
     Args:
         neuron: the neuron.

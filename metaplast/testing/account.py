@@ -21,7 +21,7 @@ from metaplast.testing.worlds import DT, moment, with_aggregates
 N_MOMENTS = 3
 
 
-class World(NamedTuple):
+class Surroundings(NamedTuple):
     """The surroundings of a rule.
 
     views: moments of an edge, stacked
@@ -34,7 +34,7 @@ class World(NamedTuple):
     connection: AbstractConnection
 
 
-def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) -> None:
+def check(rule: AbstractRule, theta: Theta, around: Surroundings, read: frozenset[str]) -> None:
     """Check that a rule with the acting numbers in its fields changes weights alike.
 
     theta of that rule is as it starts.
@@ -42,12 +42,12 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
     Args:
         rule: the rule.
         theta: every leaf moved away from where it starts, so that a wrong number shows.
-        world: the surroundings of the rule.
+        around: the surroundings of the rule.
         read: the fields of the view that the rule reads, as measured.
     """
     account = account_of(rule)
-    _check_moved(rule, account, theta, world)
-    _check_parts(rule, account, theta, world)
+    _check_moved(rule, account, theta, around)
+    _check_parts(rule, account, theta, around)
     if rule.account().silent:
         declared = fields(node_of(rule, theta))
         demand(
@@ -56,21 +56,21 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         )
 
 
-def _check_moved(rule: AbstractRule, account: Account, theta: Theta, world: World) -> None:
+def _check_moved(rule: AbstractRule, account: Account, theta: Theta, around: Surroundings) -> None:
     """Check that a field with its acting numbers replaces the leaf of theta that moves it."""
-    expected = _changes(rule, theta, world)
+    expected = _changes(rule, theta, around)
     for leaf, moved_of_field in _by_leaf({**account.moved, **rule.account().moved}).items():
         field, moved = next(iter(moved_of_field.items()))
         if field == account.listed:
             other, start = _listed(rule, field, leaf, theta)
         else:
             other, start = substituted(rule, moved_of_field, theta)
-        actual = _changes(other, start, world)
+        actual = _changes(other, start, around)
         promise = f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` acts"
         demand_close(actual, expected, promise)
 
 
-def _check_parts(rule: AbstractRule, account: Account, theta: Theta, world: World) -> None:
+def _check_parts(rule: AbstractRule, account: Account, theta: Theta, around: Surroundings) -> None:
     """Check that the theta of every part stands at its leaves."""
     for label, part in account.parts.items():
         part_rule = inside(rule, part.fields)
@@ -78,7 +78,7 @@ def _check_parts(rule: AbstractRule, account: Account, theta: Theta, world: Worl
         for name in part.leaves:
             part_theta = part_theta[name]
         template = jax.eval_shape(
-            lambda rule=part_rule: rule.init(jax.random.key(0), world.connection)
+            lambda rule=part_rule: rule.init(jax.random.key(0), around.connection)
         )
         same = jax.tree.structure(template) == jax.tree.structure(part_theta)
         demand(same, f"account: the theta of part {label!r} stands at {list(part.leaves)}")
@@ -110,14 +110,14 @@ def _listed(rule: AbstractRule, field: str, leaf: str, theta: Theta) -> tuple[Ab
     return other, {**theta, leaf: np.zeros(n_numbers)}
 
 
-def _changes(rule: AbstractRule, theta: Theta, world: World) -> np.ndarray:
+def _changes(rule: AbstractRule, theta: Theta, around: Surroundings) -> np.ndarray:
     """delta_w of a few moments under the same weights, step by step: nothing is compiled for it."""
-    connection = world.connection
-    weight = world.weight
+    connection = around.connection
+    weight = around.weight
     state = rule.init_state(theta, connection)
     deltas = []
     for t in range(N_MOMENTS):
-        bare: Any = moment(world.views, t)
+        bare: Any = moment(around.views, t)
         bare = replace(bare, weight=weight, weight_initial=0.9 * weight)
         state, delta = rule.step(
             theta, state, connection, with_aggregates(connection, bare, weight), DT

@@ -73,11 +73,11 @@ def _distance(actual: np.ndarray, expected: np.ndarray, name: str, size: float) 
         f"{name} has shape {actual.shape}, not {expected.shape}",
     )
     finite = np.abs(expected[np.isfinite(expected)])
-    unit = size or (finite.max() if finite.size else 0.0) or 1.0
+    unit = size or finite.max(initial=0.0) or 1.0
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     off = np.where(same, 0.0, np.abs(actual - expected) / unit)
     off = np.where(np.isnan(off), np.inf, off)
-    return float(off.max()) if off.size else 0.0
+    return float(off.max(initial=0.0))
 
 
 def demand_same_type(before: Any, after: Any, promise: str) -> None:
@@ -113,8 +113,9 @@ def like(tree: Theta, rng: np.random.Generator, low: float | None = None) -> The
     """
 
     def draw(leaf: Any) -> np.ndarray:
-        drawn = rng.normal(size=leaf.shape) if low is None else low + rng.random(leaf.shape)
-        return drawn.astype(leaf.dtype)
+        if low is None:
+            return rng.normal(size=leaf.shape).astype(leaf.dtype)
+        return (low + rng.random(leaf.shape)).astype(leaf.dtype)
 
     return jax.tree.map(draw, tree)
 
@@ -126,14 +127,27 @@ def keys(seed: int, *shape: int) -> Array:
 
 
 def nudged(tree: Theta, rng: np.random.Generator, size: float = 0.1) -> Theta:
-    """The tree plus `size` times normal noise: theta's leaves are in units in which 0.1 matters."""
+    """The tree plus `size` times normal noise: theta's leaves are in units in which 0.1 matters.
+
+    Args:
+        tree: a tree of arrays.
+        rng: the source of randomness.
+        size: the standard deviation of the noise.
+    """
     return jax.tree.map(
         lambda x, noise: (np.asarray(x) + size * noise).astype(x.dtype), tree, like(tree, rng)
     )
 
 
 def finite_difference(loss: Any, theta: Theta, direction: Theta, step: float = 1e-5) -> float:
-    """The slope of loss(theta) along `direction`, by a central difference of this step."""
+    """The slope of loss(theta) along `direction`, by a central difference of this step.
+
+    Args:
+        loss: theta -> a number.
+        theta: the point.
+        direction: a tree like theta.
+        step: the length of the step to either side, in units of `direction`.
+    """
     ahead = loss(jax.tree.map(lambda t, d: t + step * d, theta, direction))
     behind = loss(jax.tree.map(lambda t, d: t - step * d, theta, direction))
     return float(ahead - behind) / (2 * step)
@@ -143,6 +157,11 @@ def demand_gradient(loss: Any, theta: Theta, grad: Theta) -> None:
     """Demand that `grad` is the gradient of loss(theta), and that every leaf of theta matters.
 
     It is compared with central differences along three directions.
+
+    Args:
+        loss: theta -> a number.
+        theta: the point.
+        grad: the gradient there, a tree like theta.
 
     Raises:
         ContractBroken: with the leaf without effect, or with the distance.
@@ -161,6 +180,11 @@ def demand_gradient(loss: Any, theta: Theta, grad: Theta) -> None:
 
 
 def inner(a: Theta, b: Theta) -> float:
-    """The inner product of two trees."""
-    products = [jnp.sum(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
-    return float(sum(products, jnp.zeros(())))
+    """The inner product of two trees.
+
+    Args:
+        a: a tree of arrays.
+        b: a tree of the same shapes.
+    """
+    products = jax.tree.map(lambda x, y: jnp.sum(x * y), a, b)
+    return float(sum(jax.tree.leaves(products), jnp.zeros(())))

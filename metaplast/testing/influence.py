@@ -82,7 +82,9 @@ def check(
     here, there = _worlds(state, channels)
     changes = _jumps(rule, theta, here, there)
     _demand_fields(changes["fixed"]["fields"], leaf_names(here.view), fields)
-    declared = frozenset({MIXING[rule.mixes]} if rule.mixes else ())
+    declared: frozenset[str] = frozenset()
+    if rule.mixes:
+        declared = frozenset({MIXING[rule.mixes]})
     local = _allowed(declared)
     _demand(changes["fixed"], local, "with aggregates, feedback and modulators held fixed")
     if "free" in changes:
@@ -189,21 +191,22 @@ def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dic
     Changes are shares of the largest change of the output. They are measured with the sums over
     synapses held `fixed` and, where the rule reads any, `free` to follow weights and activities.
     """
-    modes = {"fixed": False, "free": True} if is_wide(rule) else {"fixed": False}
+    modes = {"fixed": False}
+    if is_wide(rule):
+        modes["free"] = True
     masks, rows = _masks(len(jax.tree.leaves(here.view)))
     changes = _changes(rule, theta, here, there, masks, np.asarray(list(modes.values())))
-    worst = {name: np.asarray(x).max(axis=1) for name, x in changes.items()}  # over the moments
-    shares = {name: x / (x.max() or 1.0) for name, x in worst.items()}
+    shares = {}
+    for output, change in changes.items():
+        over_moments = np.asarray(change).max(axis=1)
+        shares[output] = over_moments / (over_moments.max() or 1.0)
     of_mode = {}
     for number, mode in enumerate(modes):
-        of_mode[mode] = {
-            kind: _rows_of(shares, number, rows_of_kind) for kind, rows_of_kind in rows.items()
-        }
+        of_kind = {}
+        for kind, rows_of_kind in rows.items():
+            of_kind[kind] = {name: share[number][rows_of_kind] for name, share in shares.items()}
+        of_mode[mode] = of_kind
     return of_mode
-
-
-def _rows_of(shares: dict[str, np.ndarray], mode: int, rows: slice) -> dict[str, np.ndarray]:
-    return {output: share[mode][rows] for output, share in shares.items()}
 
 
 @partial(quick_jit, static_argnums=0)
@@ -251,10 +254,9 @@ def _jumped(here: Moment, there: Moment, mask: dict[str, Array]) -> Moment:
     )
     leaves, tree = jax.tree.flatten(view)
     others = jax.tree.leaves(there.view)
-    fields = [
-        jnp.where(mask["fields"][i], other, leaf)
-        for i, (leaf, other) in enumerate(zip(leaves, others, strict=True))
-    ]
+    fields = []
+    for i, (leaf, other) in enumerate(zip(leaves, others, strict=True)):
+        fields.append(jnp.where(mask["fields"][i], other, leaf))
     state = replace(
         here.state,
         pre=swap(mask["pre"], here.state.pre, there.state.pre),
@@ -272,7 +274,9 @@ def _outputs(rule: AbstractRule, theta: Theta, at: Moment, free: Array) -> dict[
     leaves, structure = jax.tree.flatten(at.view)
     mixed = []
     for fixed, other in zip(leaves, jax.tree.leaves(followed), strict=True):
-        mixed.append(fixed if fixed is other else jnp.where(free, other, fixed))
+        if fixed is not other:
+            fixed = jnp.where(free, other, fixed)
+        mixed.append(fixed)
     return _step(rule, theta, at.state, jax.tree.unflatten(structure, mixed))
 
 
@@ -355,7 +359,7 @@ def _demand(changes: Changes, allowed: Changes, condition: str) -> None:
         for output, change in changes[source].items():
             leak = np.where(allowed[source][output], 0.0, change)
             part = "delta_w" if output == "delta" else f"the {output}-side state"
-            where = tuple(int(i) for i in np.unravel_index(np.argmax(leak), leak.shape))
+            where = tuple(map(int, np.unravel_index(np.argmax(leak), leak.shape)))
             demand(
                 leak.max() <= NOISE,
                 f"locality: {condition}, {part} depends on no foreign {source} neuron or synapse; "

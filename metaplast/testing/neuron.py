@@ -98,7 +98,9 @@ def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
     drive = {}
     for port in neuron.ports:
         noise = rng.normal(size=(N_STEPS, N))
-        drive[port] = noise if port in neuron.signed else np.abs(0.3 * noise)
+        if port not in neuron.signed:
+            noise = np.abs(0.3 * noise)
+        drive[port] = noise
     drive["soma"][:, -1] = hard(neuron) * (1.0 + 0.03 * drive["soma"][:, -1])
     return drive
 
@@ -158,7 +160,13 @@ def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
     other = run(neuron, DT, theta, drive, keys(1, N_STEPS))[1].activity
     if np.any(one != other):
         return
-    renamed = jax.tree.map(lambda x: x[order] if x.shape[:1] == (N,) else x, theta)
+
+    def in_order(leaf: Any) -> Any:
+        if leaf.shape[:1] == (N,):
+            return leaf[order]
+        return leaf
+
+    renamed = jax.tree.map(in_order, theta)
     renamed_drive = {port: x[:, order] for port, x in drive.items()}
     moved = run(neuron, DT, renamed, renamed_drive, keys(0, N_STEPS))[1]
     demand_close(moved.activity, one[:, order], "permuting the units permutes their activity")
@@ -186,8 +194,9 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
     if "gain" not in neuron.offers:
         return
     drive = draw(neuron)
-    together = np.random.default_rng(3).normal(size=(1, N))
-    changes = np.concatenate([together, np.eye(N)]) if neuron.competitive else together
+    changes = np.random.default_rng(3).normal(size=(1, N))
+    if neuron.competitive:
+        changes = np.concatenate([changes, np.eye(N)])
 
     @quick_jit
     def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, _Slopes]:
@@ -209,8 +218,8 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
         activity, potential, gain = jax.tree.map(np.asarray, slopes_of_port)
         promise = f"gain is d activity / d potential (port {port})"
         if neuron.competitive:
-            own = lambda x: np.diagonal(x[:, 1:], axis1=1, axis2=2)
-            demand_close(own(activity), own(gain * potential), promise)
+            alone = lambda x: np.diagonal(x[:, 1:], axis1=1, axis2=2)
+            demand_close(alone(activity), alone(gain * potential), promise)
             apart = np.abs(activity[:, 0] - (gain * potential)[:, 0]).max()
             demand(
                 apart > EXACT,
@@ -230,7 +239,8 @@ def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
     first = (np.argmax(np.asarray(before.activity) != 0, axis=0), np.arange(N))
     for port in neuron.ports:
         more = {**drive, port: drive[port].copy()}
-        more[port][first] += hard(neuron) if port in neuron.signed else 0.3
+        added = hard(neuron) if port in neuron.signed else 0.3
+        more[port][first] += added
         after = run(neuron, DT, theta, more, keys(0, N_STEPS))[1]
         moved = np.asarray(after.potential)[first] - np.asarray(before.potential)[first]
         if port in neuron.lowering:
@@ -250,16 +260,24 @@ def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
     ends: list[np.ndarray] = []
     steps: list[float] = []
     for n_steps in (8, 16, 32, 64):
-        drive = {port: np.full((n_steps, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
+        drive = _small_drive(neuron, n_steps)
         view = run(neuron, LIFE / n_steps, theta, drive, keys(0, n_steps))[1]
         ends.append(np.asarray(view.potential[-1]))
-        steps = [float(np.abs(a - b).max()) for a, b in itertools.pairwise(ends)]
-        if steps and steps[-1] <= EXACT:
+        if len(ends) == 1:
+            continue
+        steps.append(float(np.abs(ends[-2] - ends[-1]).max()))
+        if steps[-1] <= EXACT:
             return
     demand(
         all(b <= 0.65 * a for a, b in itertools.pairwise(steps)),
         f"the potential converges as dt -> 0, its steps were {steps}",
     )
+
+
+def _small_drive(neuron: AbstractNeuron, n_steps: int) -> dict[str, np.ndarray]:
+    """A constant drive of all ports, below any threshold: {port: [n_steps, n]}."""
+    drive = np.full((n_steps, N), 0.2) + 0.02 * np.arange(N)
+    return dict.fromkeys(neuron.ports, drive)
 
 
 def check_stability(neuron: AbstractNeuron) -> None:
@@ -285,9 +303,9 @@ def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
         return
     drive = draw(neuron)
     states = run(neuron, DT, theta, drive, keys(0, N_STEPS))[0]
-    thetas = [
-        nudged(other.init(jax.random.key(0), N), np.random.default_rng(1)) for other in others
-    ]
+    thetas = []
+    for other in others:
+        thetas.append(nudged(other.init(jax.random.key(0), N), np.random.default_rng(1)))
 
     @quick_jit
     def lives(
@@ -298,7 +316,7 @@ def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
                 states, drive, keys(0, N_STEPS)
             )
 
-        return [live(one, new) for one, new in zip([neuron, *others], thetas, strict=True)]
+        return list(map(live, [neuron, *others], thetas))
 
     (after, reference), *lives_of_others = lives([theta, *thetas], states, drive)
     expected = (after, reference.activity, reference.potential)
@@ -332,7 +350,7 @@ def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
     """
     if not jax.tree.leaves(theta):
         return
-    drive = {port: np.full((N_STEPS, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
+    drive = _small_drive(neuron, N_STEPS)
 
     def loss(theta: Theta) -> Array:
         view = life(neuron, DT, theta, drive, keys(0, N_STEPS))[1]

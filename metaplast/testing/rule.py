@@ -73,7 +73,17 @@ class Bench:
         weight: Any = None,
         dt: float = DT,
     ) -> Any:
-        """The life, with some of its circumstances changed, in NumPy (see `worlds.life`)."""
+        """The life, with some of its circumstances changed, in NumPy (see `worlds.life`).
+
+        Args:
+            theta: another theta of the rule.
+            views: other moments of the edge.
+            weight: other weights at birth.
+            dt: seconds per step.
+
+        Returns:
+            {"state", "weight"} at the end, and the changes "deltas" of every step.
+        """
         theta = self.theta if theta is None else theta
         views = self.views if views is None else views
         weight = self.weight if weight is None else weight
@@ -176,7 +186,9 @@ def _stacked(cases: list[tuple[Any, ...]]) -> list[Any]:
 
     def stack(*leaves: Any) -> Any:
         is_key = jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
-        return jnp.stack(leaves) if is_key else np.stack(leaves)
+        if is_key:
+            return jnp.stack(leaves)
+        return np.stack(leaves)
 
     return [jax.tree.map(stack, *trees) for trees in zip(*cases, strict=True)]
 
@@ -199,7 +211,7 @@ def check_layouts(bench: Bench) -> None:
 
 
 def check_gradient(bench: Bench) -> None:
-    """Check that the gradient is the one of central differences, and that all of theta matters."""
+    """Check the gradient against central differences, and that all of theta matters."""
     if not jax.tree.leaves(bench.theta):
         return
     readout = np.random.default_rng(4).normal(size=bench.base["deltas"].shape)
@@ -217,17 +229,16 @@ def check_gradient(bench: Bench) -> None:
 
 def check_vectorised(bench: Bench) -> None:
     """Check that `vmap` over rules and lives is the same as a loop over them."""
-    cases = [
-        (
-            nudged(bench.theta, np.random.default_rng(seed)),
-            draw_views(seed, bench.channels),
-            draw_weights(seed, DENSE.shape),
-        )
-        for seed in range(3)
-    ]
+    cases = []
+    alone = []
+    for seed in range(3):
+        theta = nudged(bench.theta, np.random.default_rng(seed))
+        views = draw_views(seed, bench.channels)
+        weight = draw_weights(seed, DENSE.shape)
+        cases.append((theta, views, weight))
+        alone.append(bench.live(theta, views, weight)["deltas"])
     many = quick_jit(jax.vmap(lambda t, v, w: life(bench.rule, DENSE, DT, t, v, w, ONES)["deltas"]))
-    alone = np.stack([bench.live(*case)["deltas"] for case in cases])
-    demand_close(many(*_stacked(cases)), alone, "vmap is the same as a loop")
+    demand_close(many(*_stacked(cases)), np.stack(alone), "vmap is the same as a loop")
 
 
 def check_clock(bench: Bench) -> None:
@@ -258,7 +269,9 @@ def _plain(tree: Any) -> Any:
 
     def plain(leaf: Any) -> Any:
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return leaf if is_key else np.asarray(leaf)
+        if is_key:
+            return leaf
+        return np.asarray(leaf)
 
     return jax.tree.map(plain, tree)
 
@@ -281,7 +294,7 @@ def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) 
         check_layouts(bench)
         check_gradient(bench)
         account.check(
-            rule, bench.theta, account.World(bench.views, bench.weight, DENSE), bench.fields
+            rule, bench.theta, account.Surroundings(bench.views, bench.weight, DENSE), bench.fields
         )
         check_vectorised(bench)
         check_oracle(bench, oracle)

@@ -191,22 +191,24 @@ def _each(whole: Any) -> list[Any]:
     leaves, structure = jax.tree.flatten(whole)
     tasks = []
     for i in range(len(leaves[0])):
-        tasks.append(jax.tree.unflatten(structure, [np.asarray(leaf[i]) for leaf in leaves]))
+        leaves_of_task = [np.asarray(leaf[i]) for leaf in leaves]
+        tasks.append(jax.tree.unflatten(structure, leaves_of_task))
     return tasks
 
 
 def _same(a: Any, b: Any) -> bool:
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(
-        np.array_equal(np.asarray(x, float), np.asarray(y, float), equal_nan=True) for x, y in pairs
-    )
+    for x, y in pairs:
+        if not np.array_equal(np.asarray(x, float), np.asarray(y, float), equal_nan=True):
+            return False
+    return True
 
 
 def _differ(a: Any, b: Any) -> bool:
-    return any(
-        np.any(np.asarray(x) != np.asarray(y))
-        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    )
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        if np.any(np.asarray(x) != np.asarray(y)):
+            return True
+    return False
 
 
 def live(
@@ -251,7 +253,8 @@ def check_feedback(shape: TaskShape, out: dict[str, Any], judged: bool = True) -
         judged: whether the loss depends on the output at all.
     """
     feedback: Feedback = out["outcome"].feedback
-    plastic = np.repeat([on for _, on in shape.phases], [n for n, _ in shape.phases])
+    lengths, is_plastic = zip(*shape.phases, strict=True)
+    plastic = np.repeat(is_plastic, lengths)
     if "error" in shape.offers:
         demand_close(
             feedback.error[plastic], out["slope"][plastic], "error is d loss / d activity", 1e-5
@@ -289,7 +292,7 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
     shape = family.shape()
     blind = oracle is None and not can_answer(shape)
     recorded = oracle is None and "target" not in shape.offers and family.whole("train") is not None
-    rest = np.full(shape.n_seen, 1.0 if recorded else 0.0, np.float32)
+    rest = np.full(shape.n_seen, float(recorded), np.float32)
 
     def slope(task: Any, state: Any) -> Array:
         def loss(output: Array) -> Array:
@@ -304,7 +307,9 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
             return oracle(task, state)
         if blind:
             return guess
-        return blank.feedback.target if "target" in shape.offers else -0.1 * slope(task, state)
+        if "target" in shape.offers:
+            return blank.feedback.target
+        return -0.1 * slope(task, state)
 
     def one(task: Any, scale: Array, offset: Array) -> dict[str, Any]:
         return live(family, task, lambda state, blank: scale * good(task, state, blank) + offset)

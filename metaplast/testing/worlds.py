@@ -87,12 +87,21 @@ def draw_weights(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     """Random weights well inside the bounds 0 and 1.
 
     Rules for signed and for unsigned weights both accept them.
+
+    Args:
+        seed: the seed of the weights.
+        shape: their shape.
     """
     return np.random.default_rng(seed).uniform(0.2, 0.8, shape)
 
 
 def moment(views: SynapseView, t: int | slice) -> SynapseView:
-    """The moment at step t, or the moments of some steps."""
+    """The moment at step t, or the moments of some steps.
+
+    Args:
+        views: moments of an edge, stacked.
+        t: one step, or a slice of steps.
+    """
     return jax.tree.map(lambda x: x[t], views)
 
 
@@ -213,19 +222,20 @@ def layout(rule: AbstractRule) -> Any:
     Raises:
         ContractBroken: a leaf has none of these layouts.
     """
-    sizes = ((N_POST, N_PRE), (N_POST + 2, N_PRE + 3))
+    small_edge = Dense(N_POST, N_PRE)
+    large_edge = Dense(N_POST + 2, N_PRE + 3)
+    leading_axes = {
+        "synapse": (small_edge.shape, large_edge.shape),
+        "post": ((small_edge.n_post,), (large_edge.n_post,)),
+        "pre": ((small_edge.n_pre,), (large_edge.n_pre,)),
+    }
 
-    def shapes(size: tuple[int, int]) -> Any:
-        return jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0))
+    def shapes(edge: Dense) -> Any:
+        return jax.eval_shape(partial(rule.init, connection=edge), jax.random.key(0))
 
     def kind(small: Any, large: Any) -> str:
         if small.shape == large.shape:
             return "shared"
-        leading_axes = {
-            "synapse": sizes,
-            "post": tuple((n_post,) for n_post, _ in sizes),
-            "pre": tuple((n_pre,) for _, n_pre in sizes),
-        }
         for name, axes in leading_axes.items():
             n = len(axes[0])
             has_axes = (small.shape[:n], large.shape[:n]) == axes
@@ -236,7 +246,7 @@ def layout(rule: AbstractRule) -> Any:
             "pre neurons"
         )
 
-    return jax.tree.map(kind, shapes(sizes[0]), shapes(sizes[1]))
+    return jax.tree.map(kind, shapes(small_edge), shapes(large_edge))
 
 
 def take(theta: Theta, kinds: Any, rows: Any, columns: Any, paired: bool = False) -> Theta:
@@ -255,6 +265,8 @@ def take(theta: Theta, kinds: Any, rows: Any, columns: Any, paired: bool = False
             return leaf
         if kind == "synapse":
             return leaf[rows, columns] if paired else leaf[rows][:, columns]
-        return leaf[rows if kind == "post" else columns]
+        if kind == "post":
+            return leaf[rows]
+        return leaf[columns]
 
     return jax.tree.map(one, kinds, theta)

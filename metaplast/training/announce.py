@@ -7,6 +7,7 @@ import jax
 from metaplast.results.statistics import estimate
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula
+from metaplast.runs import row_files
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Run
 from metaplast.runs.lifecycle import Say
@@ -29,20 +30,25 @@ class Announcer:
         """
         self.runs = runs
         self.say = say
-        self.waiting = [name for name in names if not self._done(name)]
+        self.waiting = list(names)
+        for name in self._done():
+            self.waiting.remove(name)
 
     def look(self) -> None:
         """Announce the rows that were done since the last look."""
-        done = [name for name in self.waiting if self._done(name)]
-        for name in done:
+        for name in self._done():
             self.waiting.remove(name)
             self.say(self._line(name))
             if name == DISCOVERED and len(self.runs) == 1:
                 self._say_rule()
 
-    def _done(self, name: str) -> bool:
-        files = [row_folder(run.folder, name) / "row.json" for run in self.runs]
-        return all(file.is_file() for file in files)
+    def _done(self) -> list[str]:
+        """The waiting rows that all runs have."""
+        done = []
+        for name in self.waiting:
+            if all(row_files.is_finished(row_folder(run.folder, name)) for run in self.runs):
+                done.append(name)
+        return done
 
     def _line(self, name: str) -> str:
         """The score of a row in one line."""

@@ -83,7 +83,8 @@ def measured(
     start = jax.device_get(encode(config.space, before))
     end = jax.device_get(encode(config.space, after))
     step = jax.tree.map(np.subtract, end, start)
-    length = float(np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(step))))
+    squares = [np.sum(np.square(x)) for x in jax.tree.leaves(step)]
+    length = float(np.sqrt(sum(squares)))
     size = NEAR * Plan().std
     slopes = np.full(0, np.nan)
     smallest_slope = math.nan

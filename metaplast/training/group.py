@@ -20,7 +20,7 @@ from metaplast.outer import AbstractOuterLoop, path_of
 from metaplast.registry import BadInput
 from metaplast.runs.config import Plain, merge, read_file
 from metaplast.runs.job import Job, Run, parse
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.spec import Count, Positive, build, encode, explain, mapping, spec
 from metaplast.training.train_row import program_of
 
@@ -31,7 +31,7 @@ MAX_SEEDS = 1000
 
 
 @spec
-class Group:
+class RunGroup:
     """Several runs of one command.
 
     seeds: runs that differ in their seed, from `seed` on.
@@ -70,10 +70,11 @@ class Group:
 
     def settings(self) -> list[dict[str, float]]:
         """Every combination of the values of `vary`."""
-        names = [name for name, _ in self.vary]
-        values_of = [values for _, values in self.vary]
-        combinations = itertools.product(*values_of)
-        return [dict(zip(names, values, strict=True)) for values in combinations]
+        settings = []
+        values_of = dict(self.vary)
+        for values in itertools.product(*values_of.values()):
+            settings.append(dict(zip(values_of, values, strict=True)))
+        return settings
 
     def runs(self, job: Job, folder: Path) -> list[Run]:
         """Every run, setting by setting, seed by seed.
@@ -103,26 +104,30 @@ class Group:
         return str(seed) if self.seeds == 1 else f"{seed}-{seed + self.seeds - 1}"
 
 
-def split(plain: Plain) -> tuple[Group, Plain]:
+def split(plain: Plain) -> tuple[RunGroup, Plain]:
     """(the group in a config, the config of its first run). Raises: BadInput for a wrong group."""
-    group_class: Any = Group
-    names = [field.name for field in fields(group_class)]
+    group_class: Any = RunGroup
+    rest = dict(plain)
+    of_group = {}
+    for field in fields(group_class):
+        if field.name in rest:
+            of_group[field.name] = rest.pop(field.name)
     try:
-        group = build(Group, {key: value for key, value in plain.items() if key in names})
+        group = build(RunGroup, of_group)
     except pydantic.ValidationError as error:
         raise explain(error) from None
-    return group, {key: value for key, value in plain.items() if key not in names}
+    return group, rest
 
 
 def members(folder: Path) -> list[Run]:
     """The runs of a folder that holds one run or a group. Raises: BadInput for a wrong config."""
-    group, plain = split(read_file(folder / "config.yaml"))
+    group, plain = split(read_file(folder / CONFIG))
     return group.runs(parse(plain, check=False), folder)
 
 
 def is_alone(folder: Path) -> bool:
     """Whether a folder holds one run and no group. Raises: BadInput for a wrong config."""
-    group, _ = split(read_file(folder / "config.yaml"))
+    group, _ = split(read_file(folder / CONFIG))
     return group.alone
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from metaplast.results.summary import FILE, GapClosed, RowScore, gap_to_json, score_to_json
@@ -68,18 +68,27 @@ class GroupResult:
 
 def unfinished(runs: Sequence[Run]) -> list[Run]:
     """The runs without a summary."""
-    return [run for run in runs if not (run.folder / FILE).is_file()]
+    without = []
+    for run in runs:
+        if not (run.folder / FILE).is_file():
+            without.append(run)
+    return without
 
 
 def conclude(path: Path, runs: Sequence[Run], wall_s: float) -> None:
     """Write group.json: the scores of the finished runs together, and the runs that diverged."""
-    diverged = {run.folder for run in unfinished(runs)}
-    finished = [run.folder for run in runs if run.folder not in diverged]
+    members = []
+    finished = []
+    for run in runs:
+        is_finished = (run.folder / FILE).is_file()
+        members.append(GroupRun(run.folder.name, diverged=not is_finished))
+        if is_finished:
+            finished.append(run.folder)
     result = GroupResult(
-        runs=[GroupRun(run.folder.name, run.folder in diverged) for run in runs],
+        runs=members,
         programs=len(group.programs(runs)),
         wall_s=round(wall_s, 2),
-        settings=_settings(finished) if finished else [],
+        settings=_settings(finished),
     )
     write_json(path / RESULT, to_json(result))
 
@@ -95,10 +104,10 @@ def to_json(result: GroupResult) -> Plain:
     """The result as group.json holds it."""
     return {
         "schema": SCHEMA,
-        "runs": [{"folder": run.folder, "diverged": run.diverged} for run in result.runs],
+        "runs": [asdict(run) for run in result.runs],
         "programs": result.programs,
         "wall_s": result.wall_s,
-        "settings": [_setting_to_json(setting) for setting in result.settings],
+        "settings": list(map(_setting_to_json, result.settings)),
     }
 
 
@@ -107,7 +116,7 @@ def _setting_to_json(setting: GroupSetting) -> Plain:
         "differs": setting.differs,
         "runs": setting.runs,
         "metric": setting.metric,
-        "scores": [score_to_json(score) for score in setting.scores],
+        "scores": list(map(score_to_json, setting.scores)),
         "gap_closed": gap_to_json(setting.gap_closed),
         "means": setting.means,
     }
@@ -143,7 +152,10 @@ def render(path: Path) -> str:
         return summary_text.render(path)
     runs = group.members(path)
     diverged = unfinished(runs)
-    finished = [run.folder for run in runs if run not in diverged]
+    finished = []
+    for run in runs:
+        if run not in diverged:
+            finished.append(run.folder)
     n_programs = read_group(path).programs
     shared = "one compiled program"
     if n_programs > 1:
@@ -152,8 +164,10 @@ def render(path: Path) -> str:
         f"Every row of {len(runs)} runs by {shared}. Each run has a folder of its own, as if it "
         f"had run alone:"
     ]
-    lines += [str(folder) for folder in finished]
-    parts = [side_by_side.compare(finished)] if finished else []
+    lines += map(str, finished)
+    parts = []
+    if finished:
+        parts.append(side_by_side.compare(finished))
     parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from metaplast.results.statistics import student
 from metaplast.results.summary import Verdict
+from metaplast.runs import row_files
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
@@ -99,7 +99,10 @@ def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str,
     verdicts: dict[str, Verdict | None] = {}
     for name, config in job.rows:
         if name in scores and _learns(row_folder(run, name)):
-            others = {other: scores[other] for other in nested[name] if other in scores}
+            others = {}
+            for other in nested[name]:
+                if other in scores:
+                    others[other] = scores[other]
             verdicts[name] = _verdict(name, config, metric, scores[name], others)
         else:
             verdicts[name] = None
@@ -119,22 +122,26 @@ def _verdict(
         others: {row: scores} of the rows whose family it contains.
     """
     larger_is_better = metric == "accuracy"
-    margins = {other: _margin(metric, scores) for other, scores in others.items()}
+    margins = {}
+    for other, scores in others.items():
+        margins[other] = _margin(metric, scores)
     state = NOT_TRAINED
     split = "validation"
-    on_validation = [
-        _shortfall(other, mine.validation, scores.validation, margins[other], larger_is_better)
-        for other, scores in others.items()
-    ]
+    on_validation = []
+    for other, scores in others.items():
+        on_validation.append(
+            _shortfall(other, mine.validation, scores.validation, margins[other], larger_is_better)
+        )
     on_validation.append(_shortfall(START, mine.validation, mine.start, 0.0, larger_is_better))
     worst = _worst(on_validation)
     if worst is None:
         state = OVERFITTED
         split = "heldout"
-        on_heldout = [
-            _shortfall(other, mine.heldout, scores.heldout, margins[other], larger_is_better)
-            for other, scores in others.items()
-        ]
+        on_heldout = []
+        for other, scores in others.items():
+            on_heldout.append(
+                _shortfall(other, mine.heldout, scores.heldout, margins[other], larger_is_better)
+            )
         worst = _worst(on_heldout)
     if worst is None:
         return Verdict(TRAINED, metric)
@@ -171,7 +178,8 @@ def _shortfall(
     mean, low, high, _ = student(np.asarray(mine[both], np.float64) - other[both], LEVEL)
     is_below = mean < -margin and high < 0.0
     is_above = mean > margin and low > 0.0
-    if not (is_below if larger_is_better else is_above):
+    is_short = is_below if larger_is_better else is_above
+    if not is_short:
         return None
     return Shortfall(against, _six_digits(mean), (_six_digits(low), _six_digits(high)))
 
@@ -180,9 +188,11 @@ def _worst(shortfalls: Sequence[Shortfall | None]) -> Shortfall | None:
     """The largest shortfall; one without a difference is the largest."""
 
     def size(shortfall: Shortfall) -> float:
-        return np.inf if shortfall.difference is None else abs(shortfall.difference)
+        if shortfall.difference is None:
+            return np.inf
+        return abs(shortfall.difference)
 
-    return max((each for each in shortfalls if each), key=size, default=None)
+    return max(filter(None, shortfalls), key=size, default=None)
 
 
 def _margin(metric: str, other: Scores) -> float:
@@ -204,7 +214,7 @@ def _remedy(name: str, config: Config, state: str, against: str) -> str:
     return f"{remedy}, or rows: {{{name}: {{from: {against}}}}}"
 
 
-class _Lives(NamedTuple):
+class _StoredLives(NamedTuple):
     """The stored values of a row, {metric: values}, one per life.
 
     validation: on validation lives; `start_...` for theta at the start.
@@ -215,16 +225,20 @@ class _Lives(NamedTuple):
     heldout: dict[str, np.ndarray]
 
 
-def _stored(folder: Path) -> _Lives | None:
+def _stored(folder: Path) -> _StoredLives | None:
     """The stored values of a row; None in a run of a version that stored no validation lives."""
-    file = folder / "validation.safetensors"
+    file = folder / row_files.VALIDATION
     if not file.is_file():
         return None
-    return _Lives(load_file(file), load_file(folder / "lives.safetensors"))
+    return _StoredLives(
+        row_files.read_arrays(file), row_files.read_arrays(folder / row_files.LIVES)
+    )
 
 
 def _learns(folder: Path) -> bool:
-    return any(numbers.size for numbers in load_file(folder / "theta.safetensors").values())
+    """Whether the theta of a row holds numbers."""
+    theta = row_files.read_arrays(folder / row_files.THETA)
+    return any(numbers.size for numbers in theta.values())
 
 
 def _six_digits(value: float) -> float:

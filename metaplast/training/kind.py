@@ -1,16 +1,19 @@
 """The kind of run that `metaplast train` makes: the rows of a table, of one seed or of several."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from metaplast.fitting import data_reading
-from metaplast.runs import folder, preflight
+from metaplast.results import summary
+from metaplast.runs import folder, lifecycle, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Run, check_job, parse
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.workers import Workers
+from metaplast.settings.names import REPORT
 from metaplast.training import group, group_result, side_by_side
 from metaplast.training.table_run import train_and_judge
 
@@ -28,11 +31,14 @@ class TrainingPlan(NamedTuple):
     jobs: int
 
 
-class Training(Kind[TrainingPlan]):
+class Training(RunKind[TrainingPlan]):
     """A run of a table, or a group of runs (`seeds`, `vary`) in one folder."""
 
     marker = ""
+    noun = "training runs"
     counted = Counted("outer steps")
+    compare_options = ("row", "against")
+    rows_at_a_time = True
 
     def check(self, request: Request, path: Path | None, means: Means) -> TrainingPlan:
         several, plain = group.split(request.plain)
@@ -51,16 +57,22 @@ class Training(Kind[TrainingPlan]):
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:
         workers = Workers(plan.jobs, means.modules)
-        train_and_judge(plan.folder, plan.runs, workers, means)
+        with ExitStack() as stack:
+            for run in plan.runs:
+                if run.folder != plan.folder:
+                    # A run of a group has a folder as if it had run alone.
+                    request = Request(run.job.plain)
+                    stack.enter_context(lifecycle.opened(self, request, run.folder))
+            train_and_judge(plan.folder, plan.runs, workers, means)
 
     def finished(self, path: Path) -> bool:
         runs = group.members(path)
         files = []
         for run in runs:
-            files += [run.folder / "summary.json", run.folder / "report.html"]
+            files += [run.folder / summary.FILE, run.folder / REPORT]
         if runs[0].folder != path:
             files.append(path / group_result.RESULT)
-        return all(file.is_file() for file in files)
+        return all(map(Path.is_file, files))
 
     def render(self, path: Path, as_json: bool = False) -> str:
         return group_result.as_json(path) if as_json else group_result.render(path)
@@ -96,7 +108,9 @@ def _size(plan: TrainingPlan) -> str:
     """The size of a run in words."""
     job = plan.runs[0].job
     n_rows = len(job.rows) + len(job.main.references())
-    words = f"{n_rows} row{'s' if n_rows > 1 else ''}"
+    words = "1 row"
+    if n_rows > 1:
+        words = f"{n_rows} rows"
     if len(plan.runs) > 1:
         words = f"{len(plan.runs)} runs of {words}"
     if n_rows > 1:

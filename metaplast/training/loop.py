@@ -5,7 +5,7 @@ Each run has its own checkpoints and metrics.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.runs import checkpoint, saver
 from metaplast.runs.job import Config
-from metaplast.runs.metrics import MetricsFile, last_logged_step
+from metaplast.runs.metrics import METRICS, MetricsFile, last_logged_step
 from metaplast.runs.row_files import dotted
 from metaplast.signals import Metrics, Theta
 from metaplast.training import first_step
@@ -97,8 +97,10 @@ def enlist(
     n = 1 + len(candidate_steps(outer.n_steps, config.evaluation.candidates))
     candidates = jax.tree.map(lambda x: np.stack([x] * n), jax.device_get(outer.theta(begun)))
     state = TrainingState(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
-    forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
-    last_step = last_logged_step(folder / "metrics.jsonl")
+    forms = []
+    for form in outer.forms(begun):
+        forms.append(state._replace(outer=form, watch=watch.begin(form)))
+    last_step = last_logged_step(folder / METRICS)
     restored = checkpoint.restore(folder, forms, digest, last_step)
     if restored is None:
         # A full disk shows before the first step.
@@ -137,15 +139,23 @@ def train_together(
         )
     files = []
     for trainee in trainees:
-        metrics = MetricsFile(trainee.folder / "metrics.jsonl", trainee.step)
+        metrics = MetricsFile(trainee.folder / METRICS, trainee.step)
         files.append(saver.RowFiles(trainee.folder, trainee.digest, metrics))
     with saver.SAVER.training(files):
-        while going := [t for t in by_folder.values() if _goes_on(t, outer)]:
+        while going := _going(by_folder.values(), outer):
             start = min(trainee.step for trainee in going)
-            later = [trainee.step for trainee in going if trainee.step > start]
+            later = []
+            for trainee in going:
+                if trainee.step > start:
+                    later.append(trainee.step)
             stop = min(later, default=outer.n_steps)
-            together = [trainee for trainee in going if trainee.step == start]
-            runs = [_run(trainee) for trainee in together]
+            together = []
+            for trainee in going:
+                if trainee.step == start:
+                    together.append(trainee)
+            runs = []
+            for trainee in together:
+                runs.append(_run(trainee))
             at_once = lockstep if len(together) > 1 else False
             steps = train.steps_many(problem, outer, runs, start, stop, at_once)
             for trainee in _advance(together, steps, problem, outer, tick):
@@ -153,8 +163,13 @@ def train_together(
     return list(by_folder.values())
 
 
-def _goes_on(trainee: Trainee, outer: AbstractOuterLoop) -> bool:
-    return trainee.step < outer.n_steps and not trainee.diverged
+def _going(trainees: Iterable[Trainee], outer: AbstractOuterLoop) -> list[Trainee]:
+    """The trainees that have steps to do."""
+    going = []
+    for trainee in trainees:
+        if trainee.step < outer.n_steps and not trainee.diverged:
+            going.append(trainee)
+    return going
 
 
 def _advance(
@@ -171,7 +186,9 @@ def _advance(
     begun = together[0].state.outer
     clock = time.monotonic()
     for step, runs, metrics in steps:
-        values = [_on_host(each) for each in metrics]
+        values = []
+        for each in metrics:
+            values.append(_on_host(each))
         moved = []
         for trainee, run, numbers_of_step in zip(together, runs, values, strict=True):
             moved.append(_after(trainee, step, run, outer, numbers_of_step["loss"]))
@@ -179,7 +196,7 @@ def _advance(
         wall_s = (time.monotonic() - clock) / len(together)
         for trainee, numbers_of_step in zip(together, values, strict=True):
             theta = listed(outer.theta(trainee.state.outer))
-            finished = saver.Step(step, trainee.state, numbers_of_step, wall_s, theta)
+            finished = saver.FinishedStep(step, trainee.state, numbers_of_step, wall_s, theta)
             saver.SAVER.finish(trainee.folder, finished)
         first = together[0]
         if step == 1 and first.watched:
@@ -220,7 +237,10 @@ def _after(
             run.watch.lowest,
             run.watch.scale,
         )
-    bad = np.asarray(0 if np.isfinite(loss) else int(trainee.state.bad) + 1, np.int32)
+    bad = 0
+    if not np.isfinite(loss):
+        bad = int(trainee.state.bad) + 1
+    bad_steps = np.asarray(bad, np.int32)
     candidates = trainee.state.candidates
     steps = candidate_steps(outer.n_steps, trainee.config.evaluation.candidates)
     if step in steps:
@@ -231,7 +251,8 @@ def _after(
             candidates,
             theta,
         )
-    return trainee._replace(step=step, state=TrainingState(run.state, candidates, bad, run.watch))
+    state = TrainingState(run.state, candidates, bad_steps, run.watch)
+    return trainee._replace(step=step, state=state)
 
 
 def candidate_steps(total: int, n: int) -> list[int]:
@@ -241,7 +262,10 @@ def candidate_steps(total: int, n: int) -> list[int]:
         total: outer steps of the training.
         n: the number of candidates. They are equally spaced, and the last step is among them.
     """
-    return sorted({max(1, round(total * (i + 1) / n)) for i in range(n)})
+    steps = set()
+    for i in range(n):
+        steps.add(max(1, round(total * (i + 1) / n)))
+    return sorted(steps)
 
 
 def listed(theta: Theta) -> dict[str, list[float]]:

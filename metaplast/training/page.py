@@ -1,6 +1,6 @@
 """The page of `metaplast inspect` on finished runs: report.html, figures/ and inspect.json."""
 
-import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +29,14 @@ from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import RuleFile, read_rule
+from metaplast.runs import metrics
+from metaplast.runs.environment import recorded
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Job, parse
-from metaplast.runs.metrics import read
+from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import theta_of
 from metaplast.runs.same_setting import config_of_finished
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -43,7 +45,6 @@ from metaplast.training.summary_text import gap_words
 OURS = (DISCOVERED, "discovered_synapse")
 """Rows that figures draw in the colour of the searched rule."""
 
-RULE_FILE = "rule.safetensors"
 Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
 
@@ -83,35 +84,45 @@ def inspect_runs(
     Raises: BadInput for a folder without a finished run, and for runs that differ in more than
         their seed.
     """
-    runs = [_read(path) for path in paths]
+    runs = []
+    for path in paths:
+        runs.append(_read(path))
     pool = pool_of(list(paths))
     target = out or default_out(runs)
-    pictures = target / "figures"
+    pictures = target / FIGURES
     pictures.mkdir(parents=True, exist_ok=True)
     parts: dict[str, PagePart] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = _curves(runs, n_lives, pictures, tick)
     parts["training"] = _training(runs, pictures)
-    rules = [run.rule for run in runs if run.rule]
+    rules = []
+    formulas = []
+    for run in runs:
+        if run.rule is not None:
+            rules.append(run.rule)
+            formulas.append(_formula(run.seed, run.rule))
     if rules:
         files = [run.path / RULE_FILE for run in runs]
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
         surfaces = {"surfaces": of_rules.pop("surfaces")}
         parts |= of_rules | _path_part(runs, rules, pictures) | surfaces
-        rule_section = Section("The rule", formulas=[_formula(run) for run in runs if run.rule])
+        rule_section = Section("The rule", formulas=formulas)
     else:
         rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
     limits = Section("What this page does not show", _limits(runs, n_lives, pool))
     experiment = runs[0].summary.experiment or "a run"
-    seeds = ", ".join(str(run.seed) for run in runs)
-    title = f"{experiment}, seed{'s' if len(runs) > 1 else ''} {seeds}"
+    noun = "seed"
+    if len(runs) > 1:
+        noun = "seeds"
+    title = f"{experiment}, {noun} {', '.join(_seeds(runs))}"
     sections = [part.section for part in parts.values()]
     page = Page(title, _facts(runs), [rule_section, *sections, limits])
-    record = {
+    record: Plain = {
         "experiment": experiment,
         "seeds": [run.seed for run in runs],
         "runs": [run.path.name for run in runs],
     }
-    record |= {name: part.numbers for name, part in parts.items()}
+    for name, part in parts.items():
+        record[name] = part.numbers
     return write(target, page, record)
 
 
@@ -124,15 +135,21 @@ def default_out(runs: Sequence[FinishedRun]) -> Path:
         return runs[0].path
     seeds = f"{len(runs)}-runs"
     if len(runs) < 10:
-        seeds = "-".join(str(run.seed) for run in runs)
+        seeds = "-".join(_seeds(runs))
     experiment = re.sub(r"\W+", "_", runs[0].job.main.experiment)[:60] or "run"
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
+
+
+def _seeds(runs: Sequence[FinishedRun]) -> list[str]:
+    return [str(run.seed) for run in runs]
 
 
 def _read(path: Path) -> FinishedRun:
     config = config_of_finished(path)
     file = path / RULE_FILE
-    rule = whole(read_rule(file)) if file.is_file() else None
+    rule = None
+    if file.is_file():
+        rule = whole(read_rule(file))
     return FinishedRun(path, parse(config, check=False), read_summary(path), rule)
 
 
@@ -144,34 +161,41 @@ def _facts(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
     if any("returned" in field for field in row.reads):
         transport = "; reads W^T post, activity carried back through the forward weights"
     versions = "not recorded"
-    environment = first.path / "environment.json"
-    if environment.is_file():
-        packages = json.loads(environment.read_text())
-        versions = ", ".join(f"{name} {value}" for name, value in packages.items()) or versions
-    skipped = sum(run.summary.diverged_lives for run in runs)
+    packages = recorded(first.path)
+    if packages:
+        versions = ", ".join(f"{name} {value}" for name, value in packages.items())
+    n_skipped = sum(run.summary.diverged_lives for run in runs)
+    skipped = "none"
+    if n_skipped:
+        skipped = f"{n_skipped} (not finite)"
     facts = [
         ("experiment", first.summary.experiment or "-"),
-        ("seeds", ", ".join(str(run.seed) for run in runs)),
+        ("seeds", ", ".join(_seeds(runs))),
         ("outer steps", str(first.summary.outer_steps)),
         ("reach", f"{row.reach}{transport}"),
         ("reads", ", ".join(row.reads) or "-"),
         ("feedback", row.feedback),
         ("learned numbers", str(row.learned)),
-        ("training lives left out", f"{skipped} (not finite)" if skipped else "none"),
+        ("training lives left out", skipped),
         ("note", first.job.main.note),
         ("versions", versions),
     ]
-    return [(name, value) for name, value in facts if value]
+    known = []
+    for name, value in facts:
+        if value:
+            known.append((name, value))
+    return known
 
 
-def _formula(run: FinishedRun) -> str:
-    assert run.rule is not None
-    return f"seed {run.seed}\n{formula(run.rule.document, run.rule.tensors)}"
+def _formula(seed: int, rule: RuleFile) -> str:
+    return f"seed {seed}\n{formula(rule.document, rule.tensors)}"
 
 
 def _scores(runs: Sequence[FinishedRun], pool: Pool, pictures: Path) -> PagePart:
     """The scores of all rows, as tables and as a figure."""
-    words = [gap_words(pool.gap)] if pool.gap is not None else []
+    words = []
+    if pool.gap is not None:
+        words.append(gap_words(pool.gap))
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
     words += [*pool.words, *pool.dt]
     for score in pool.scores:
@@ -180,14 +204,19 @@ def _scores(runs: Sequence[FinishedRun], pool: Pool, pictures: Path) -> PagePart
     halving: Plain = {}
     for run in runs:
         result = run.summary.halving
-        halving[str(run.seed)] = halving_to_json(result) if result is not None else None
+        halving[str(run.seed)] = None
+        if result is not None:
+            halving[str(run.seed)] = halving_to_json(result)
+    verdicts = {}
+    for name, facts in pool.facts.items():
+        verdicts[name] = verdict_to_json(facts.verdict)
     numbers = {
         "metric": pool.metric,
-        "table": [score_to_json(score) for score in pool.scores],
+        "table": list(map(score_to_json, pool.scores)),
         "gap_closed": gap_to_json(pool.gap),
         "means": pool.means,
         "halving": halving,
-        "verdicts": {name: verdict_to_json(facts.verdict) for name, facts in pool.facts.items()},
+        "verdicts": verdicts,
     }
     section = Section(
         "Scores",
@@ -209,7 +238,7 @@ def _score_tables(runs: Sequence[FinishedRun], pool: Pool) -> list[Table]:
         seeds = [f"seed {run.seed}" for run in runs]
         means = []
         for name, values in pool.means.items():
-            means.append((name, *(f"{value:.4g}" for value in values)))
+            means.append((name, *map("{:.4g}".format, values)))
         tables.append(Table(f"Mean {pool.metric} in each run", ("row", *seeds), means))
     notes = []
     for name, facts in pool.facts.items():
@@ -223,10 +252,13 @@ def _score_tables(runs: Sequence[FinishedRun], pool: Pool) -> list[Table]:
 
 def _score_figures(pool: Pool, pictures: Path) -> list[Figure]:
     """The figure of the scores; none where there is nothing to compare."""
-    if len(pool.scores) < 2 or all(score.mean is None for score in pool.scores):
+    has_mean = any(score.mean is not None for score in pool.scores)
+    if len(pool.scores) < 2 or not has_mean:
         return []
     path = pictures / "scores.png"
-    labels = {name: table.marked(name, facts) for name, facts in pool.facts.items()}
+    labels = {}
+    for name, facts in pool.facts.items():
+        labels[name] = table.marked(name, facts)
     scores.draw(pool.scores, path, OURS, labels)
     values = []
     for score in pool.scores:
@@ -265,8 +297,12 @@ def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tic
     bands: dict[str, dict[str, curves.Band]] = {}
     blown = {}
     for index, name in enumerate(names):
-        runs_of_row = [_per_step(run, name, n) for run in runs]
-        blown[name] = sum(curves.n_blown(steps["loss"]) for steps in runs_of_row)
+        runs_of_row = []
+        blown[name] = 0
+        for run in runs:
+            steps = _per_step(run, name, n)
+            runs_of_row.append(steps)
+            blown[name] += curves.n_blown(steps["loss"])
         for metric in runs_of_row[0]:
             values = [steps[metric] for steps in runs_of_row]
             bands.setdefault(metric, {})[name] = curves.band(values, phases, half_width)
@@ -290,14 +326,18 @@ def _training(runs: Sequence[FinishedRun], pictures: Path) -> PagePart:
     """The loss over meta-training of every row of the first run."""
     losses = {}
     for name, _ in runs[0].job.rows:
-        lines = read(row_folder(runs[0].path, name) / "metrics.jsonl")
-        # A loss that is not finite stands in the file as text.
-        losses[name] = [line["loss"] for line in lines if not isinstance(line["loss"], str)]
+        losses[name] = []
+        for loss in metrics.values(row_folder(runs[0].path, name) / METRICS, "loss"):
+            if math.isfinite(loss):
+                losses[name].append(loss)
     if not any(losses.values()):
         return PagePart(Section("Meta-training", ["Nothing was trained."]), {})
     path = pictures / "training.png"
     training_loss.draw(losses, path, OURS)
-    last = [f"{name} {values[-1]:.3g}" for name, values in losses.items() if values]
+    last = []
+    for name, values in losses.items():
+        if values:
+            last.append(f"{name} {values[-1]:.3g}")
     alt = "Loss on training lives over outer steps; at the end: " + ", ".join(last)
     caption = "Loss on training lives, running median over a twentieth of the run."
     if len(runs) > 1:
@@ -312,8 +352,11 @@ def _path_part(
     """The coefficients over meta-training, for runs that recorded them at every outer step."""
     logs = []
     for run in runs:
-        lines = read(run.path / "metrics.jsonl")
-        logs.append([line["theta"] for line in lines if "theta" in line])
+        log = []
+        for line in metrics.read(run.path / METRICS):
+            if "theta" in line:
+                log.append(line["theta"])
+        logs.append(log)
     title = "The way there: coefficients over meta-training"
     if not all(logs):
         words = (
@@ -321,19 +364,22 @@ def _path_part(
             "than the record."
         )
         return {"path": PagePart(Section(title, [words]), {})}
-    if any(not _fits(file, log) for file, log in zip(files, logs, strict=True)):
+    fits = all(_fits(file, log) for file, log in zip(files, logs, strict=True))
+    if not fits:
         words = (
             "Not shown: the form of the rule was searched too; numbers of other steps belong "
             "to other formulas."
         )
         return {"path": PagePart(Section(title, [words]), {})}
-    paths = []
+    of_terms = []
+    of_constants = []
     for file, log in zip(files, logs, strict=True):
-        paths.append(coefficients.path(file.document, file.tensors, log))
-    if not any(any(values.values()) for values in paths[0]):
+        path = coefficients.path(file.document, file.tensors, log)
+        of_terms.append(path.terms)
+        of_constants.append(path.constants)
+    has_path = any(of_terms[0].values()) or any(of_constants[0].values())
+    if not has_path:
         return {}
-    of_terms = [path.terms for path in paths]
-    of_constants = [path.constants for path in paths]
     seeds = [run.seed for run in runs]
     return {"path": coefficient_paths.part(of_terms, of_constants, seeds, pictures)}
 
@@ -372,4 +418,6 @@ def _limits(runs: Sequence[FinishedRun], n_lives: int, pool: Pool) -> list[str]:
 
 def _words_on_seed(runs: Sequence[FinishedRun]) -> str:
     """The words on the run whose rule is drawn; none for a single run."""
-    return f"The rule of seed {runs[0].seed} is drawn." if len(runs) > 1 else ""
+    if len(runs) == 1:
+        return ""
+    return f"The rule of seed {runs[0].seed} is drawn."

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from metaplast.figures import training_loss
 from metaplast.registry import BadInput
-from metaplast.runs import folder
+from metaplast.runs import folder, metrics
 from metaplast.runs.folder import row_folder
-from metaplast.runs.metrics import read
+from metaplast.runs.metrics import METRICS
 
 
 def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
@@ -25,12 +25,16 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
     Raises: BadInput for a folder without metrics, for a metric that a run does not have, and for
         folders of one name.
     """
-    names = [run.resolve().name for run in runs]
+    names = []
+    for run in runs:
+        names.append(run.resolve().name)
     if len(set(names)) < len(names):
         raise BadInput(
             f"runs {', '.join(names)}", "folders of distinct names", "name every run once"
         )
-    curves = {name: _values(run, metric, row) for name, run in zip(names, runs, strict=True)}
+    curves = {}
+    for name, run in zip(names, runs, strict=True):
+        curves[name] = _values(run, metric, row)
     with folder.naming_errors(out):
         training_loss.draw(curves, out, names[:1], f"{metric}, {row} (running median)")
     return out
@@ -38,7 +42,8 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
 
 def _values(run: Path, metric: str, row: str) -> list[float]:
     """The values of a metric at all outer steps."""
-    lines = read(row_folder(run, row) / "metrics.jsonl")
+    file = row_folder(run, row) / METRICS
+    lines = metrics.read(file)
     if not lines:
         raise BadInput(
             f"{run}",
@@ -51,4 +56,4 @@ def _values(run: Path, metric: str, row: str) -> list[float]:
             known.append(name)
     if metric not in known:
         raise BadInput(f"--metric {metric}", f"one of {', '.join(known)}", "choose one of them")
-    return [float(line[metric]) for line in lines]
+    return metrics.values(file, metric)

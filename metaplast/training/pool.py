@@ -49,7 +49,9 @@ def pool(runs: Sequence[Path]) -> Pool:
             "runs that differ in their seed",
             "take them one by one",
         )
-    summaries = [read_summary(run) for run in runs]
+    summaries = []
+    for run in runs:
+        summaries.append(read_summary(run))
     seeds = [summary.seed for summary in summaries]
     if len(set(seeds)) < len(seeds):
         raise BadInput(
@@ -61,7 +63,9 @@ def pool(runs: Sequence[Path]) -> Pool:
     rows = {name: of_row.row for name, of_row in facts.items()}
     means = {}
     for name, lives_of_runs in values.rows.items():
-        means[name] = [float(each.mean()) for each in lives_of_runs]
+        means[name] = []
+        for each in lives_of_runs:
+            means[name].append(float(each.mean()))
     return Pool(
         metric=values.metric,
         scores=table.scores(values.rows, values.metric, DISCOVERED),

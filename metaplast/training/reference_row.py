@@ -14,14 +14,14 @@ from metaplast.results import outside
 from metaplast.results.summary import ReferenceRow
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Run
-from metaplast.runs.row_files import publish
-from metaplast.training.row_record import FILE, RowRecord, read_record, to_json
+from metaplast.runs.row_files import is_finished, publish
+from metaplast.training.row_record import RowRecord, read_record, to_json
 
 
 def judge_reference(run: Run, name: str) -> None:
     """Judge one reference of a run and write its row. A finished row stays as it is."""
     folder = row_folder(run.folder, name)
-    if (folder / FILE).is_file():
+    if is_finished(folder):
         return
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def judged_elsewhere(run: Path, config: Config, name: str, n: int) -> dict[str, 
     place = placed(config, name)
     row = row_folder(run, name)
     numbers = None
-    if (row / FILE).is_file():
+    if is_finished(row):
         numbers = read_record(row).chosen or {}
     if numbers not in place.reference.options():
         numbers = outside.choose(place, config.evaluation.validation)

@@ -9,8 +9,7 @@ from pydantic import BeforeValidator
 from metaplast.results.summary import HalvingResult, SearchRecord, halving_to_json
 from metaplast.results.typed_json import Plain, from_plain
 from metaplast.runs.folder import read_json
-
-FILE = "row.json"
+from metaplast.runs.row_files import RECORD
 
 
 @dataclass(frozen=True)
@@ -50,5 +49,5 @@ def read_record(folder: Path) -> RowRecord:
 
     Raises: BadInput for a file of another form.
     """
-    file = folder / FILE
+    file = folder / RECORD
     return from_plain(RowRecord, read_json(file), f"{file}")

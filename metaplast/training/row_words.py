@@ -31,7 +31,10 @@ def lines(summaries: Sequence[RunSummary], facts: Mapping[str, RowFacts]) -> lis
                 f"{name} starts from {row.origin}: {row.budget} outer steps in all, with "
                 f"those before it."
             )
-    unjudged = [name for name, row in trained.items() if row.learned and row.verdict is None]
+    unjudged = []
+    for name, row in trained.items():
+        if row.learned and row.verdict is None:
+            unjudged.append(name)
     if unjudged:
         words.append(
             f"Not judged, for their scores on validation lives are not on record: "
@@ -92,7 +95,10 @@ def _worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
 
     Where it failed in none, the verdict of the first run; None where some run has no verdict.
     """
-    bad = [verdict for verdict in verdicts if verdict is not None and failed(verdict)]
+    bad = []
+    for verdict in verdicts:
+        if verdict is not None and failed(verdict):
+            bad.append(verdict)
     for state in (NOT_TRAINED, OVERFITTED):
         for verdict in bad:
             if verdict.state == state:

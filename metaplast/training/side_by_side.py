@@ -104,7 +104,9 @@ def _means(settings: Sequence[_Setting]) -> list[Line]:
         for setting in reversed(settings):
             if _is_marked(setting.pool, name):
                 label = table.marked(name, setting.pool.facts[name])
-        means = [f"{np.mean(setting.pool.means[name]):.3f}" for setting in settings]
+        means = []
+        for setting in settings:
+            means.append(f"{np.mean(setting.pool.means[name]):.3f}")
         columns = ["-", "-", "-"]
         if name in first.facts:
             facts = first.facts[name].row
@@ -126,20 +128,35 @@ def _gaps(settings: Sequence[_Setting], row: str, against: Sequence[str]) -> lis
         "n",
         "each run",
     )
-    return [head, *(_gap(setting, row, against) for setting in settings)]
+    lines: list[Line] = [head]
+    for setting in settings:
+        lines.append(_gap(setting, row, against))
+    return lines
 
 
 def _gap(setting: _Setting, row: str, against: Sequence[str]) -> Line:
     """The difference of the best reference to a row, in one setting."""
     pool = setting.pool
-    means = {name: float(np.mean(pool.means[name])) for name in (row, *against)}
+    means = {}
+    for name in (row, *against):
+        means[name] = float(np.mean(pool.means[name]))
     mean = f"{means[row]:.3f}"
-    failed = [table.marked(name, pool.facts[name]) for name in means if _failed(pool, name)]
+    failed = []
+    for name in means:
+        if _failed(pool, name):
+            failed.append(table.marked(name, pool.facts[name]))
     if failed:
         return setting.key, mean, f"not named: {', '.join(failed)}", "", "", "", "", ""
-    best = table.best({name: means[name] for name in against}, pool.metric)
+    of_references = {}
+    for name in against:
+        of_references[name] = means[name]
+    best = table.best(of_references, pool.metric)
     values = summary.lives(setting.runs, [row, best]).rows
-    differences = [a - b for a, b in zip(values[best], values[row], strict=True)]
+    differences = []
+    each_run = []
+    for a, b in zip(values[best], values[row], strict=True):
+        differences.append(a - b)
+        each_run.append(f"{(a - b).mean():+.3f}")
     difference = estimate(differences)
     return (
         setting.key,
@@ -149,7 +166,7 @@ def _gap(setting: _Setting, row: str, against: Sequence[str]) -> Line:
         f"{difference.mean:+.3f}",
         f"[{difference.low:+.3f}, {difference.high:+.3f}]",
         str(difference.n),
-        " ".join(f"{of_run.mean():+.3f}" for of_run in differences),
+        " ".join(each_run),
     )
 
 

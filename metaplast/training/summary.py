@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from safetensors.numpy import load_file
 
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.language.grammar import REACHES, reach
@@ -34,8 +33,8 @@ from metaplast.runs import folder
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.runs.nesting import contained
-from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import DISCOVERED
+from metaplast.runs.row_files import LIVES, read_arrays, theta_of
+from metaplast.settings.names import DISCOVERED, RULE_FILE
 from metaplast.signals import CREDIT_FIELDS
 from metaplast.training import reference_row, row_words
 from metaplast.training.judge import judge
@@ -64,7 +63,9 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
     values = lives([run], names)
     scores = table.scores(values.rows, values.metric, DISCOVERED)
     rows = _rows(run, job)
-    records = {name: read_record(row_folder(run, name)) for name in names}
+    records = {}
+    for name in names:
+        records[name] = read_record(row_folder(run, name))
     summary = RunSummary(
         experiment=job.main.experiment,
         seed=job.main.seed,
@@ -81,7 +82,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
     return summary
 
 
-class Lives(NamedTuple):
+class HeldoutLives(NamedTuple):
     """Per-life values of rows on held-out lives.
 
     rows: {row: values [n_lives], one array per run}.
@@ -92,38 +93,54 @@ class Lives(NamedTuple):
     metric: str
 
 
-def lives(runs: list[Path], names: list[str]) -> Lives:
+def lives(runs: list[Path], names: list[str]) -> HeldoutLives:
     """The held-out lives of rows, in the metric that all of them have."""
     stored = {}
-    for name in names:
-        stored[name] = [load_file(row_folder(run, name) / "lives.safetensors") for run in runs]
     metrics = []
-    for of_row in stored.values():
-        metrics += [set(arrays) for arrays in of_row]
+    for name in names:
+        stored[name] = []
+        for run in runs:
+            arrays = read_arrays(row_folder(run, name) / LIVES)
+            stored[name].append(arrays)
+            metrics.append(set(arrays))
     common = set.intersection(*metrics)
-    angles = sorted(name for name in common if name.startswith("angle_"))
-    metric = "accuracy" if "accuracy" in common else next(iter(angles), "loss")
+    angles = []
+    for name in sorted(common):
+        if name.startswith("angle_"):
+            angles.append(name)
+    metric = "loss"
+    if "accuracy" in common:
+        metric = "accuracy"
+    elif angles:
+        metric = angles[0]
     rows = {}
     for name, of_row in stored.items():
-        rows[name] = [np.asarray(arrays[metric], np.float64) for arrays in of_row]
-    return Lives(rows, metric)
+        rows[name] = []
+        for arrays in of_row:
+            rows[name].append(np.asarray(arrays[metric], np.float64))
+    return HeldoutLives(rows, metric)
 
 
 def _rows(run: Path, job: Job) -> dict[str, Row]:
     """The facts about every row, references last."""
     nested = contained(job.rows)
     verdicts = judge(run, job, nested)
-    trained = {name: _trained_row(run, name, config) for name, config in job.rows}
+    trained = {}
+    for name, config in job.rows:
+        trained[name] = _trained_row(run, name, config)
     rows: dict[str, Row] = {}
     for name, row in trained.items():
         before = job.before(name)
-        searched = [each for each in (name, *before) if trained[each].learned]
+        searched = []
+        for each in (name, *before):
+            if trained[each].learned:
+                searched.append(each)
         rows[name] = replace(
             row,
             contains=nested[name],
             verdict=verdicts[name],
             budget=job.main.outer.n_steps * len(searched),
-            origin=before[0] if before else None,
+            origin=next(iter(before), None),
         )
     for name in dict(job.main.references()):
         rows[name] = reference_row.facts_of(run, name, job.main)
@@ -135,18 +152,30 @@ def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
     problem = config.meta_problem()
     theta = theta_of(row_folder(run, name), problem)
     reads = sorted(frozenset().union(*problem.lifetime.reads().values()))
-    has_credit = CREDIT_FIELDS & {field.rpartition(".")[2] for field in reads}
-    heldout = load_file(row_folder(run, name) / "lives.safetensors")
-    means = {key: round(float(values.mean()), 4) for key, values in heldout.items()}
+    has_credit = False
+    for field in reads:
+        if field.rpartition(".")[2] in CREDIT_FIELDS:
+            has_credit = True
+    heldout = read_arrays(row_folder(run, name) / LIVES)
+    means = {}
+    for key, values in heldout.items():
+        means[key] = round(float(values.mean()), 4)
+    faults = {}
+    for fault in FAULTS:
+        if fault in heldout:
+            faults[fault] = int(heldout[fault].sum())
     record = read_record(row_folder(run, name))
+    feedback = "none"
+    if has_credit:
+        feedback = name_of(type(config.feedback))
     return TrainedRow(
         reach=reach(reads) if reads else "-",
-        feedback=name_of(type(config.feedback)) if has_credit else "none",
+        feedback=feedback,
         reads=reads,
         learned=sum(leaf.size for leaf in jax.tree.leaves(theta)),
         at_bound=means["at_bound"],
         units=_idle_units(means),
-        faults={fault: int(heldout[fault].sum()) for fault in FAULTS if fault in heldout},
+        faults=faults,
         search=record.search,
         wall_s=record.wall_s,
         note=config.note,
@@ -155,11 +184,15 @@ def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
 
 def _idle_units(means: Mapping[str, float]) -> dict[str, float]:
     """The shares of idle units among the mean values of a life."""
-    prefixes = tuple(f"{word}_" for word in IDLE)
-    return {key: value for key, value in sorted(means.items()) if key.startswith(prefixes)}
+    shares = {}
+    for key, value in sorted(means.items()):
+        word, _, population = key.partition("_")
+        if population and word in IDLE:
+            shares[key] = value
+    return shares
 
 
-def gap_closed(job: Job, values: Lives, rows: Mapping[str, Row]) -> GapClosed | None:
+def gap_closed(job: Job, values: HeldoutLives, rows: Mapping[str, Row]) -> GapClosed | None:
     """The share that the discovered row closes of the gap between two other rows.
 
     The gap goes from feedback alignment to the best backprop row of the same network. Where the
@@ -200,19 +233,24 @@ def _write_rule(run: Path, config: Config, scores: list[RowScore]) -> RuleCard:
         problem.lifetime,
         theta_of(run, problem),
         provenance=provenance,
-        scores=[score_to_json(score) for score in scores],
+        scores=list(map(score_to_json, scores)),
     )
-    save_rule(run / "rule.safetensors", document, tensors)
+    save_rule(run / RULE_FILE, document, tensors)
     return rule_card(document, tensors)
 
 
 def rule_card(document: Plain, tensors: Mapping[str, np.ndarray]) -> RuleCard:
     """The rule of a rule file in words."""
     slots = document["slots"].values()
-    forms = dict.fromkeys(slot["rule"]["name"] for slot in slots)
+    forms = []
+    reaches = []
+    for slot in slots:
+        reaches.append(slot["reach"])
+        if slot["rule"]["name"] not in forms:
+            forms.append(slot["rule"]["name"])
     return RuleCard(
         form=", ".join(forms),
-        reach=max((slot["reach"] for slot in slots), key=REACHES.index),
+        reach=max(reaches, key=REACHES.index),
         formula=formula(document, tensors),
         terms=terms(document, tensors),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from metaplast.life.units import FAULTS
 from metaplast.results import table
 from metaplast.results.summary import FILE, GapClosed, Row, RuleCard, RunSummary, TrainedRow
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, FIGURES, REPORT, RULE_FILE
 from metaplast.training import row_words
 from metaplast.training.pool import pool
 from metaplast.training.summary import IDLE, read_summary
@@ -126,8 +126,9 @@ def _files(run: Path, has_rule: bool) -> str:
     """The files of a run, one a line."""
     files = [("summary", run / FILE)]
     if has_rule:
-        files.append(("rule", run / "rule.safetensors"))
-    files += [("figure", figure) for figure in sorted((run / "figures").glob("*.png"))]
-    if (run / "report.html").is_file():
-        files.append(("report", run / "report.html"))
+        files.append(("rule", run / RULE_FILE))
+    for figure in sorted((run / FIGURES).glob("*.png")):
+        files.append(("figure", figure))
+    if (run / REPORT).is_file():
+        files.append(("report", run / REPORT))
     return "\n".join(f"{name:8} {path}" for name, path in files)

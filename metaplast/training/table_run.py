@@ -7,14 +7,11 @@ from pathlib import Path
 
 import jax
 
-from metaplast.runs import folder, saver
-from metaplast.runs.config import to_yaml
-from metaplast.runs.environment import environment
+from metaplast.runs import folder, row_files
 from metaplast.runs.follower import followed
 from metaplast.runs.job import Run
-from metaplast.runs.lifecycle import CONFIG, ENVIRONMENT, Means
-from metaplast.runs.metrics import count
-from metaplast.runs.stopping import Stop, stoppable
+from metaplast.runs.lifecycle import Means
+from metaplast.runs.metrics import METRICS, count
 from metaplast.runs.workers import Workers, work_through
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import group_result
@@ -26,35 +23,24 @@ from metaplast.training.train_row import train_row
 
 
 def train_and_judge(path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:
-    """Carry out the runs of a folder. Each run of a group is locked and followed in its own folder.
+    """Carry out the runs of a folder. A logger follows each run.
 
     Args:
         path: the folder.
         runs: its runs.
         workers: the number of workers, and their plug-ins.
-        means: progress and text.
+        means: progress, text and signals.
 
     Raises: the errors of `train_row`; Interrupted; WorkerLost.
     """
     with ExitStack() as stack:
         for run in runs:
-            if run.folder != path:
-                run.folder.mkdir(exist_ok=True)
-                stack.enter_context(folder.locked(run.folder))
-                _write_request(run)
             logger = run.job.main.logging
             stack.enter_context(followed(run.folder, logger, workers.modules))
-        _Table(path, runs, workers, means).carry_out()
+        _TableRun(path, runs, workers, means).carry_out()
 
 
-def _write_request(run: Run) -> None:
-    """Write the config of a run of a group, as if it had run alone."""
-    if not (run.folder / ENVIRONMENT).is_file():
-        folder.write_text(run.folder / CONFIG, to_yaml(run.job.plain))
-        folder.write_json(run.folder / ENVIRONMENT, environment())
-
-
-class _Table:
+class _TableRun:
     """The rows of all runs of a folder, and their progress."""
 
     def __init__(self, path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:
@@ -70,32 +56,31 @@ class _Table:
     def carry_out(self) -> None:
         """Train and judge every row, and write the summaries and the pages."""
         started = time.monotonic()
-        saver.SAVER.renew()
-        alone = len(self.names) == 1
-        if not alone:
-            work_through(self.path, self.runs, self.names, _work, self.workers, self._watch)
-        with stoppable(self.path, saver.SAVER.end) as stop:
-            if alone:
-                self._train_here(stop)
-            # Each worker set the precision of its process. The summary is made in this process.
-            jax.config.update("jax_enable_x64", self.job.main.precision == "float64")
-            for run in group_result.unfinished(self.runs):
-                if self._is_judged(run):
-                    wall_s = (time.monotonic() - started) / len(self.runs)
-                    summarise(run.folder, run.job, wall_s)
-            for run in self.runs:
-                if not group_result.unfinished([run]):
-                    inspect_runs([run.folder], None, n_lives=0)
-                stop.check()
-            if self.runs[0].folder != self.path:
-                group_result.conclude(self.path, self.runs, time.monotonic() - started)
+        stop = self.means.stop
+        if len(self.names) == 1:
+            self._train_here()
+        else:
+            work_through(self.path, self.runs, self.names, _work, self.workers, self._watch, stop)
+        stop.check()
+        # Each worker set the precision of its process. The summary is made in this process.
+        jax.config.update("jax_enable_x64", self.job.main.precision == "float64")
+        for run in group_result.unfinished(self.runs):
+            if self._is_judged(run):
+                wall_s = (time.monotonic() - started) / len(self.runs)
+                summarise(run.folder, run.job, wall_s)
+        for run in self.runs:
+            if not group_result.unfinished([run]):
+                inspect_runs([run.folder], None, n_lives=0)
+            stop.check()
+        if self.runs[0].folder != self.path:
+            group_result.conclude(self.path, self.runs, time.monotonic() - started)
 
     def _steps_done(self, name: str) -> dict[Path, int]:
         """{folder of a row: outer steps so far}, with one folder for every run."""
         steps = {}
         for run in self.runs:
             row = folder.row_folder(run.folder, name)
-            steps[row] = count(row / "metrics.jsonl")
+            steps[row] = count(row / METRICS)
         return steps
 
     def _show(self, name: str, steps: int) -> None:
@@ -107,21 +92,21 @@ class _Table:
             self._show(name, sum(self._steps_done(name).values()))
         self.announcer.look()
 
-    def _train_here(self, stop: Stop) -> None:
+    def _train_here(self) -> None:
         """Train the only row in this process."""
         steps = self._steps_done(DISCOVERED)
 
         def tick(row: Path, step: int) -> None:
             steps[row] = step
             self._show(DISCOVERED, sum(steps.values()))
-            stop.check()
+            self.means.stop.check()
 
         train_row(self.runs, DISCOVERED, tick)
         self.announcer.look()
 
     def _is_judged(self, run: Run) -> bool:
-        files = [folder.row_folder(run.folder, name) / "row.json" for name in self.names]
-        return all(file.is_file() for file in files)
+        folders = [folder.row_folder(run.folder, name) for name in self.names]
+        return all(row_files.is_finished(row) for row in folders)
 
 
 def _work(runs: Sequence[Run], name: str) -> None:

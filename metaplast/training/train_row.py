@@ -21,11 +21,11 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results import evaluate, halving
 from metaplast.results.summary import SearchRecord
-from metaplast.runs import nesting, preflight
+from metaplast.runs import nesting, preflight, row_files
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Run
-from metaplast.runs.metrics import read
+from metaplast.runs.metrics import METRICS, read
 from metaplast.runs.row_files import publish, save_arrays, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
@@ -94,7 +94,7 @@ def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> N
 
 
 def _is_finished(run: Run, name: str) -> bool:
-    return (row_folder(run.folder, name) / "row.json").is_file()
+    return row_files.is_finished(row_folder(run.folder, name))
 
 
 def program_of(run: Run, name: str) -> tuple[MetaProblem, AbstractOuterLoop]:
@@ -160,18 +160,23 @@ def _judge(problem: MetaProblem, name: str, chosen: Chosen, wall_s: float) -> No
     config = chosen.config
     evaluation = config.evaluation
     scores = evaluate.lives(problem, chosen.theta, config.seed, "heldout", evaluation.heldout)
+    diverged_lives = 0
+    if chosen.search is not None:
+        diverged_lives = chosen.search.diverged_lives
     record = RowRecord(
         name=name,
-        diverged_lives=chosen.search.diverged_lives if chosen.search is not None else 0,
+        diverged_lives=diverged_lives,
         wall_s=round(wall_s + time.monotonic() - started, 2),
         search=chosen.search,
     )
     if name == DISCOVERED and evaluation.halve_dt and preflight.timed(config):
         measured = halving.measure(problem, chosen.theta, config.seed, evaluation.halve_lives)
         record = replace(record, halving=measured)
-        level = logging.WARNING if halving.too_long(measured) else logging.INFO
+        level = logging.INFO
+        if halving.too_long(measured):
+            level = logging.WARNING
         log.log(level, halving.line(measured))
-    save_arrays(chosen.folder / "validation.safetensors", chosen.validation)
+    save_arrays(chosen.folder / row_files.VALIDATION, chosen.validation)
     publish(chosen.folder, chosen.theta, scores, to_json(record))
 
 
@@ -199,8 +204,12 @@ def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
     config = trained.config
     stacked = jax.device_get(trained.state.candidates)
     n = len(jax.tree.leaves(stacked)[0])
-    candidates = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(n)]
-    scores = [_validated(problem, theta, config) for theta in candidates]
+    candidates = []
+    scores = []
+    for i in range(n):
+        theta = jax.tree.map(lambda x, i=i: x[i], stacked)
+        candidates.append(theta)
+        scores.append(_validated(problem, theta, config))
     best = best_of(scores)
     steps = [0, *candidate_steps(trained.step, config.evaluation.candidates)]
     search = replace(_search_of(trained.folder), chosen_step=steps[best])
@@ -245,14 +254,18 @@ def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
         else:
             has_many_bad_lives = True
             losses.append(np.mean(values["loss"]))
-        errors.append(-values["accuracy"].mean() if has_accuracy else 0.0)
-    by_accuracy = has_many_bad_lives and has_accuracy
-    return int(np.argmin(errors if by_accuracy else losses))
+        if has_accuracy:
+            errors.append(-values["accuracy"].mean())
+        else:
+            errors.append(0.0)
+    if has_many_bad_lives and has_accuracy:
+        return int(np.argmin(errors))
+    return int(np.argmin(losses))
 
 
 def _search_of(folder: Path) -> SearchRecord:
     """The record of a row's search by its metrics.jsonl, without the chosen step."""
-    lines = read(folder / "metrics.jsonl")
+    lines = read(folder / METRICS)
     fell_at = []
     for before, after in pairwise(lines):
         if after.get("falls", 0) > before.get("falls", 0):
@@ -290,8 +303,13 @@ def _digest(plain: Plain, name: str) -> str:
     of its origin do.
     """
     free = ("checkpoint_every", "logging", "compare", "rows")
-    settings = {key: value for key, value in plain.items() if key not in free}
-    settings["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
+    settings = {}
+    for key, value in plain.items():
+        if key not in free:
+            settings[key] = value
+    settings["row"] = None
+    if name != DISCOVERED:
+        settings["row"] = plain.get("rows", {}).get(name)
     if settings["row"] and "from" in settings["row"]:
         settings["from"] = _digest(plain, settings["row"]["from"])
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

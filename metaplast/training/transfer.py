@@ -15,7 +15,7 @@ from metaplast.runs.config import Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
 from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.signals import Theta
 from metaplast.training.pool import pool
 from metaplast.training.reference_row import judged_elsewhere
@@ -33,9 +33,11 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
         n: held-out lives of each run.
         only: rows that are judged beside `discovered`; empty: all rows.
 
-    Raises: BadInput for an unfinished run, words that do not compose, an unknown row, and a theta
-        that does not fit.
+    Raises: BadInput for no run, an unfinished run, words that do not compose, an unknown row, and
+        a theta that does not fit.
     """
+    if not runs:
+        raise BadInput(f"{' '.join(words)}, without a run", "RUN_DIR...", "name a finished run")
     trained = pool(list(runs))
     rows: dict[str, list[dict[str, np.ndarray]]] = {}
     for run in runs:
@@ -43,11 +45,14 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
             rows.setdefault(name, []).append(scores)
     metric = "accuracy"
     for runs_of_row in rows.values():
-        if not all("accuracy" in scores for scores in runs_of_row):
-            metric = "loss"
+        for scores in runs_of_row:
+            if "accuracy" not in scores:
+                metric = "loss"
     values = {}
     for name, runs_of_row in rows.items():
-        values[name] = [np.asarray(scores[metric], np.float64) for scores in runs_of_row]
+        values[name] = []
+        for scores in runs_of_row:
+            values[name].append(np.asarray(scores[metric], np.float64))
     changes = " ".join(words) or "the setting they were trained in"
     head = f"{len(runs)} run(s), every row as it was trained, in: {changes}"
     # The effect of half of dt was measured under the old config.
@@ -60,8 +65,8 @@ def _scores(
     run: Path, words: Sequence[str], n: int, only: Sequence[str]
 ) -> dict[str, dict[str, np.ndarray]]:
     """{row: {metric: values}} of one run under the changed config."""
-    old = parse(compose((), Sources(), run / "config.yaml"))
-    new = parse(compose(words, Sources(), run / "config.yaml"))
+    old = parse(compose((), Sources(), run / CONFIG))
+    new = parse(compose(words, Sources(), run / CONFIG))
     references = dict(new.main.references())
     wanted = _wanted([*dict(new.rows), *references], only)
     scores: dict[str, dict[str, np.ndarray]] = {}
@@ -98,9 +103,11 @@ def _fitting(theta: Theta, config: Config, name: str) -> Theta:
 
     Raises: BadInput where a rule or the neurons need other numbers than they learned.
     """
-    wanted: Any = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
+    wanted: Any = jax.eval_shape(lambda: config.meta_problem().init(jax.random.key(0)))
     neutral = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), wanted["genome"])
-    genome = {edge: theta["genome"].get(edge, gain) for edge, gain in neutral.items()}
+    genome = {}
+    for edge, gain in neutral.items():
+        genome[edge] = theta["genome"].get(edge, gain)
     theta = {**theta, "genome": genome}
     if jax.tree.map(lambda x: x.shape, theta) != jax.tree.map(lambda x: x.shape, wanted):
         raise BadInput(

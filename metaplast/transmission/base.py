@@ -23,14 +23,34 @@ class AbstractTransmission(ABC):
 
     @abstractmethod
     def init_state(self, n_pre: int, dt: float) -> Theta:
-        """State before the first step."""
+        """State before the first step.
+
+        Args:
+            n_pre: the number of presynaptic neurons.
+            dt: seconds per step.
+        """
 
     @abstractmethod
     def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
-        """One step of `dt` seconds: (state, transmitted)."""
+        """One step of `dt` seconds: (state, transmitted).
+
+        Args:
+            state: the state before the step.
+            pre: the output of the presynaptic neurons in this step [n_pre].
+            dt: seconds.
+
+        Returns:
+            (the state after the step, the transmitted signal [n_pre]).
+        """
 
     def at_synapse(self, state: Theta, pre: Array, dt: float) -> Array:
-        """The signal at the synapse [n_pre] in the step that `step` makes of these arguments."""
+        """The signal at the synapse [n_pre] in the step that `step` makes of these arguments.
+
+        Args:
+            state: the state before the step.
+            pre: the output of the presynaptic neurons in this step [n_pre].
+            dt: seconds.
+        """
         return self.step(state, pre, dt)[1]
 
     def dendritic_steps(self, dt: float) -> int:

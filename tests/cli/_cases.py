@@ -197,6 +197,7 @@ CASES: list[
     (["resume", "\x1b[2J"], "\\x1b[2J"),
     (["eval"], "Missing argument 'RUN_DIR... [A.B=VALUE...]'."),
     (["eval", "folder"], "folder"),
+    (["eval", "task.shots=40"], "task.shots=40, without a run - expected RUN_DIR..."),
     (["eval", "folder", "x=1"], "folder"),
     (["eval", "folder", "--lives", "0"], "Invalid value"),
     (["compare"], "Missing argument 'WORDS... | RUN_DIR...'."),

@@ -3,6 +3,7 @@
 Nothing is written to disk.
 """
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,7 +160,6 @@ def test_a_long_name_is_quoted_once(
 
 def test_help_imports_neither_jax_nor_pydantic() -> None:
     import subprocess
-    import sys
 
     script = (
         "import sys\nfrom metaplast.cli.main import main\n"
@@ -171,3 +171,15 @@ def test_help_imports_neither_jax_nor_pydantic() -> None:
     )
     assert done.stdout.splitlines()[-1] == "[]"
     assert "train" in done.stdout
+
+
+def test_a_plug_in_that_ends_the_process_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    Path("a_script.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["show", "oja", "--import", "a_script"])
+    assert ended.value.code == 2
+    assert "--import a_script: SystemExit: 0 in a_script.py, line 2" in capsys.readouterr().err

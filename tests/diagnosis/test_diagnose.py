@@ -102,8 +102,8 @@ def test_a_run_is_diagnosed_where_it_began_and_where_it_ended(finished):
     report = diagnose.diagnose([str(finished)], Sources(), 6)
     text = diagnose.render(report)
     assert "at the theta that was found: 3 numbers" in text
-    (_, birth), (_, found) = report.places.items()
-    assert birth[0].loss != found[0].loss
+    (_, birth), (_, trained) = report.places.items()
+    assert birth[0].loss != trained[0].loss
 
 
 def test_the_text_says_what_was_measured_and_what_it_speaks_for(report):

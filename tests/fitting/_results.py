@@ -5,30 +5,32 @@ from typing import Any
 
 from metaplast.fitting.result import (
     BootstrapResult,
-    Bounds,
     Comparison,
     DataReading,
     DataSummary,
     FitResult,
+    FitScore,
+    IntervalsResult,
     NullResult,
     RowResult,
-    Score,
-    Share,
     StartAgreement,
 )
+from metaplast.results.numbers import Bounds, RoundedEstimate
 from metaplast.tasks import SPLITS
 
 AGREED = StartAgreement(n=3, same=3, spread=0.0)
-NO_LEAD = Share(0.0, Bounds(0.0, 0.0), 5)
-SCORES = {split: Score(1.0, 0.5) for split in SPLITS}
+NO_LEAD = RoundedEstimate(0.0, Bounds(0.0, 0.0), 5)
+SCORES = {split: FitScore(1.0, 0.5) for split in SPLITS}
 
 
-def share(mean: float | None, low: float | None, high: float | None, n: int = 5) -> Share:
-    return Share(mean, Bounds(low, high), n)
+def share(mean: float | None, low: float | None, high: float | None, n: int = 5) -> RoundedEstimate:
+    return RoundedEstimate(mean, Bounds(low, high), n)
 
 
 def row_result(
-    explained: dict[str, Share] | None = None, lead: Share = NO_LEAD, **changes: Any
+    explained: dict[str, RoundedEstimate] | None = None,
+    lead: RoundedEstimate = NO_LEAD,
+    **changes: Any,
 ) -> RowResult:
     """A row with three numbers searched, one of them kept, at rest and better than the mean."""
     if explained is None:
@@ -54,12 +56,28 @@ def row_result(
 
 def null_result(heldout: float | None) -> NullResult:
     """A null model that leaves this deviance on held-out data."""
-    splits = {**SCORES, "heldout": Score(heldout, None)}
+    splits = {**SCORES, "heldout": FitScore(heldout, None)}
     return NullResult("", splits, Comparison({}, NO_LEAD))
 
 
 def bootstrap_result(**changes: Any) -> BootstrapResult:
-    return replace(BootstrapResult(200, 0, 0, {}, []), **changes)
+    return replace(BootstrapResult(refits=200, ci95={}, directions=[]), **changes)
+
+
+def intervals_result(**changes: Any) -> IntervalsResult:
+    """Intervals over subjects of a rule without numbers."""
+    intervals = IntervalsResult(
+        over="subjects",
+        n=6,
+        ci95={},
+        open=[],
+        settled=[],
+        separated=[],
+        condition=None,
+        directions=[],
+        why="",
+    )
+    return replace(intervals, **changes)
 
 
 def fit_result(

@@ -46,8 +46,8 @@ def rng():
 def _advised(
     lifetime: Any, expected: np.ndarray, target: np.ndarray, stimulus: np.ndarray
 ) -> dict[str, float]:
-    found = advice(lifetime, expected[..., None], _sessions(target[..., None], stimulus))
-    return {one.change: one.share for one in found}
+    changes = advice(lifetime, expected[..., None], _sessions(target[..., None], stimulus))
+    return {one.change: one.share for one in changes}
 
 
 def test_noise_asks_for_nothing(rng):
@@ -66,9 +66,9 @@ def test_an_offset_asks_for_a_constant_input(rng):
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
     expected = stimulus @ [1.0, -1.0, 0.5]
     target = expected + 0.5 + rng.normal(size=expected.shape)
-    found = _advised(_lifetime(), expected, target, stimulus)
-    assert list(found) == ["constant"]
-    assert found["constant"] == pytest.approx(0.25 / 1.25, abs=0.05)
+    shares = _advised(_lifetime(), expected, target, stimulus)
+    assert list(shares) == ["constant"]
+    assert shares["constant"] == pytest.approx(0.25 / 1.25, abs=0.05)
     assert _advised(_lifetime(bias=True), expected, target, stimulus) == {}
     steady = np.concatenate([stimulus, np.ones((N_SESSIONS, N_STEPS, 1))], axis=2)
     assert _advised(_lifetime(), expected, target, steady) == {}
@@ -85,9 +85,9 @@ def test_an_offset_that_the_weights_took_over_is_seen_too(rng):
     expected = stimulus @ np.linalg.lstsq(flat, target.reshape(-1), rcond=None)[0]
     left = target - expected
     assert left.mean() ** 2 < 0.15 * (left**2).mean()
-    found = _advised(_lifetime(), expected, target, stimulus)
-    assert max(found, key=lambda change: found[change]) == "constant"
-    assert found["constant"] > 0.9
+    shares = _advised(_lifetime(), expected, target, stimulus)
+    assert max(shares, key=lambda change: shares[change]) == "constant"
+    assert shares["constant"] > 0.9
 
 
 def test_values_that_level_off_ask_for_a_bounded_output(rng):
@@ -104,16 +104,16 @@ def test_values_that_level_off_ask_for_a_bounded_output(rng):
 def test_subjects_that_begin_apart_ask_for_first_weights_of_their_own(rng):
     """Subject s has the weights w + v_s: shared weights leave |v_s|^2 and the noise."""
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
-    own = rng.normal(size=(N_SESSIONS, N_IN))
-    own -= own.mean(axis=0)
+    beyond = rng.normal(size=(N_SESSIONS, N_IN))
+    beyond -= beyond.mean(axis=0)
     expected = stimulus @ [1.0, -1.0, 0.5]
     target = (
-        expected + np.einsum("sti,si->st", stimulus, own) + 0.5 * rng.normal(size=expected.shape)
+        expected + np.einsum("sti,si->st", stimulus, beyond) + 0.5 * rng.normal(size=expected.shape)
     )
-    found = _advised(_lifetime(), expected, target, stimulus)
-    assert list(found) == ["first_weights"]
-    left = (own**2).sum(axis=1).mean()
-    assert found["first_weights"] == pytest.approx(left / (left + 0.25), abs=0.1)
+    shares = _advised(_lifetime(), expected, target, stimulus)
+    assert list(shares) == ["first_weights"]
+    left = (beyond**2).sum(axis=1).mean()
+    assert shares["first_weights"] == pytest.approx(left / (left + 0.25), abs=0.1)
     assert (
         _advised(_lifetime(genome=PerSubject(n_subjects=N_SESSIONS)), expected, target, stimulus)
         == {}

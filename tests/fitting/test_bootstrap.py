@@ -71,13 +71,13 @@ def regressor(data: Data) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def found(data):
+def refitted(data):
     theta = theta_of(PROBLEM, TRUE)
     return bootstrap(PROBLEM, OUTER, data, rule_of(theta), SPREAD, SETTINGS, 1)
 
 
 @pytest.mark.system  # a program of many seconds
-def test_the_interval_has_the_width_of_the_sampling_spread(found, data):
+def test_the_interval_has_the_width_of_the_sampling_spread(refitted, data):
     """c is linear in the data: its least squares over data sets spread by sd / sqrt(sum z^2).
 
     The spread is drawn here too.
@@ -88,23 +88,25 @@ def test_the_interval_has_the_width_of_the_sampling_spread(found, data):
     estimates = RATE * (TRUE + (noise * z).sum(axis=(1, 2, 3)) / (z**2).sum())
     low, high = np.quantile(estimates, [0.025, 0.975])
     assert high - low == pytest.approx(2 * 1.96 * RATE * SPREAD / np.sqrt((z**2).sum()), rel=0.1)
-    ((name, (lower, upper)),) = found.interval.items()
+    ((name, (lower, upper)),) = refitted.interval.items()
     assert name == "pre"
     assert 1 / 1.5 < (upper - lower) / (high - low) < 1.5
     assert lower < RATE * TRUE < upper
-    error = found.values.std(ddof=1) / np.sqrt(len(found.values))
-    assert abs(found.values.mean() - RATE * TRUE) < 4 * error
+    error = refitted.values.std(ddof=1) / np.sqrt(len(refitted.values))
+    assert abs(refitted.values.mean() - RATE * TRUE) < 4 * error
 
 
-def test_an_interval_holds_95_percent_of_the_refits_kept(found):
-    assert found.failed == 0
-    assert found.names == ["pre"]
-    assert found.values.shape == (N_REFITS, 1)
-    low, high = found.interval["pre"]
-    assert np.mean((found.values >= low) & (found.values <= high)) == pytest.approx(0.95, abs=0.03)
-    coefficients = found.thetas["rules"]["rule"]["coefficients"]
-    np.testing.assert_allclose(RATE * coefficients, found.values, rtol=1e-5)
-    assert len(np.unique(found.values)) == N_REFITS  # every data set is another
+def test_an_interval_holds_95_percent_of_the_refits_kept(refitted):
+    assert refitted.failed == 0
+    assert refitted.names == ["pre"]
+    assert refitted.values.shape == (N_REFITS, 1)
+    low, high = refitted.interval["pre"]
+    assert np.mean((refitted.values >= low) & (refitted.values <= high)) == pytest.approx(
+        0.95, abs=0.03
+    )
+    coefficients = refitted.thetas["rules"]["rule"]["coefficients"]
+    np.testing.assert_allclose(RATE * coefficients, refitted.values, rtol=1e-5)
+    assert len(np.unique(refitted.values)) == N_REFITS  # every data set is another
 
 
 def test_every_refit_is_the_least_squares_of_its_own_data(data):
@@ -141,13 +143,13 @@ def test_a_term_that_is_held_is_no_result(data, monkeypatch):
     problem = problem_of(Slot(rule=Polynomial(terms=("pre", "weight", "post"), rate=RATE)))
     theta = theta_of(problem, TRUE, 0.0, 0.5)
     written(monkeypatch, problem, [[1.0, 0.0, 0.0], [2.0, 0.0, 1.0], [3.0, 0.0, 0.5]])
-    found = bootstrap(problem, OUTER, data, rule_of(theta), SPREAD, Fit(bootstrap=3), 1)
-    assert found is not None
-    assert found.names == ["pre", "post"]  # one that is 0 once is still a result
+    refitted = bootstrap(problem, OUTER, data, rule_of(theta), SPREAD, Fit(bootstrap=3), 1)
+    assert refitted is not None
+    assert refitted.names == ["pre", "post"]  # one that is 0 once is still a result
     np.testing.assert_allclose(
-        found.values, RATE * np.asarray([[1.0, 0.0], [2.0, 1.0], [3.0, 0.5]])
+        refitted.values, RATE * np.asarray([[1.0, 0.0], [2.0, 1.0], [3.0, 0.5]])
     )
-    assert set(found.interval) == {"pre", "post"}
+    assert set(refitted.interval) == {"pre", "post"}
 
 
 def test_nothing_asked_for_or_nothing_learnt_gives_nothing(data):
@@ -162,13 +164,13 @@ def test_nothing_asked_for_or_nothing_learnt_gives_nothing(data):
 def test_refits_that_are_not_finite_are_counted_and_left_out(data, monkeypatch, broken):
     written(monkeypatch, PROBLEM, [[np.nan if i in broken else 1.0 + i] for i in range(5)])
     theta = theta_of(PROBLEM, TRUE)
-    found = bootstrap(PROBLEM, OUTER, data, rule_of(theta), SPREAD, Fit(bootstrap=5), 1)
-    assert found is not None
-    assert found.failed == len(broken)
+    refitted = bootstrap(PROBLEM, OUTER, data, rule_of(theta), SPREAD, Fit(bootstrap=5), 1)
+    assert refitted is not None
+    assert refitted.failed == len(broken)
     kept = [1.0 + i for i in range(5) if i not in broken]
-    np.testing.assert_allclose(found.values[:, 0], RATE * np.asarray(kept), rtol=1e-6)
-    np.testing.assert_allclose(found.thetas["rules"]["rule"]["coefficients"][:, 0], kept)
-    assert np.isfinite(found.interval["pre"]).all() == bool(kept)
+    np.testing.assert_allclose(refitted.values[:, 0], RATE * np.asarray(kept), rtol=1e-6)
+    np.testing.assert_allclose(refitted.thetas["rules"]["rule"]["coefficients"][:, 0], kept)
+    assert np.isfinite(refitted.interval["pre"]).all() == bool(kept)
 
 
 def test_directions_are_the_eigenvectors_of_the_covariance():
@@ -178,9 +180,11 @@ def test_directions_are_the_eigenvectors_of_the_covariance():
     names = list("abcd")
     centre = np.asarray([5.0, 0.0, -2.0, 1.0])
     variances, vectors = np.linalg.eigh(np.cov(values.T))
-    found = directions(names, values, centre)
-    np.testing.assert_allclose([d.sd for d in found], np.sqrt(variances[::-1]), rtol=1e-9)
-    for direction, vector, sd in zip(found, vectors.T[::-1], np.sqrt(variances[::-1]), strict=True):
+    loosest = directions(names, values, centre)
+    np.testing.assert_allclose([d.sd for d in loosest], np.sqrt(variances[::-1]), rtol=1e-9)
+    for direction, vector, sd in zip(
+        loosest, vectors.T[::-1], np.sqrt(variances[::-1]), strict=True
+    ):
         large = {name: x for name, x in zip(names, vector, strict=True) if abs(x) >= 0.1}
         assert set(direction.weights) == set(large)
         first, weight = next(iter(direction.weights.items()))
@@ -189,7 +193,7 @@ def test_directions_are_the_eigenvectors_of_the_covariance():
         sizes = [abs(x) for x in direction.weights.values()]
         assert sizes == sorted(sizes, reverse=True)
         assert direction.loose is bool(sd > LOOSE * np.linalg.norm(centre))
-    assert [d.loose for d in found] == [True, False, False, False]
+    assert [d.loose for d in refitted] == [True, False, False, False]
 
 
 def test_too_few_refits_have_no_directions():

@@ -106,13 +106,13 @@ def test_a_bootstrap_is_told_by_its_counts_intervals_and_five_loosest_directions
     drawn = Bootstrap(
         ["a"], np.ones((7, 1)), {"a": (-1.0, np.inf)}, directions, {}, failed=2, unsettled=1
     )
-    found = bootstrap_result(drawn)
-    assert found is not None and bootstrap_result(None) is None
-    assert (found.refits, found.failed, found.unsettled) == (9, 2, 1)
-    assert found.ci95 == {"a": (-1.0, None)}
-    assert [d.sd for d in found.directions] == [6.0, 5.0, 4.0, 3.0, 2.0]
-    assert [d.loose for d in found.directions] == [True, True, True, False, False]
-    assert found.directions[0].weights == {"a": 1.0, "b": None}
+    result = bootstrap_result(drawn)
+    assert result is not None and bootstrap_result(None) is None
+    assert (result.refits, result.failed, result.unsettled) == (9, 2, 1)
+    assert result.ci95 == {"a": (-1.0, None)}
+    assert [d.sd for d in result.directions] == [6.0, 5.0, 4.0, 3.0, 2.0]
+    assert [d.loose for d in result.directions] == [True, True, True, False, False]
+    assert result.directions[0].weights == {"a": 1.0, "b": None}
 
 
 def test_echelon_spans_the_same_with_more_zeros():

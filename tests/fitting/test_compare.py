@@ -4,7 +4,7 @@ import pytest
 
 from metaplast.figures import against_setting
 from metaplast.fitting.compare import compare
-from metaplast.fitting.result import Score, write_result
+from metaplast.fitting.result import FitScore, write_result
 from metaplast.runs.config import to_yaml
 from metaplast.tasks import SPLITS
 from tests.fitting._results import fit_result, row_result
@@ -25,7 +25,7 @@ def runs(tmp_path):
             "outer": {"name": "lbfgs"},
             "genome": {"name": "given"},
         }
-        row = row_result({}, splits={split: Score(1.0, r2) for split in SPLITS})
+        row = row_result({}, splits={split: FitScore(1.0, r2) for split in SPLITS})
         folder = tmp_path / name
         folder.mkdir()
         (folder / "config.yaml").write_text(to_yaml(config))

@@ -129,7 +129,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
     description = reading_of(_job(_file(tmp_path / "a.npz", **more, **mask))).description
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
-        "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
+        "  array 'recorded': not counted: 1 of 2 units (50.0 %)",
         "  array 'reward': an outcome in 10 of 40 rows (25.0 %), from 1 to 1; in the others none "
         "was shown, where rules read 0",
         "  array 'modulator.pupil': a signal for rules, from 0 to 39",

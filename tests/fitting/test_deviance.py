@@ -37,10 +37,10 @@ def test_deviances_are_those_of_the_textbook():
     a = RNG.normal(size=shape)
     keep = RNG.random(shape) < 0.7
     y = RNG.integers(0, 2, shape)
-    found = deviances(Bernoulli(), a, session(y, keep))
-    assert found.dtype == np.float64
+    deviance = deviances(Bernoulli(), a, session(y, keep))
+    assert deviance.dtype == np.float64
     expected = -2 * (keep * stats.bernoulli.logpmf(y, 1 / (1 + np.exp(-a)))).sum(axis=(1, 2))
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(deviance, expected, rtol=1e-12)
     counts = RNG.poisson(2.0, shape)
     best = stats.poisson.logpmf(counts, np.maximum(counts, 1e-300))
     expected = 2 * (keep * (best - stats.poisson.logpmf(counts, np.exp(a)))).sum(axis=(1, 2))
@@ -61,8 +61,8 @@ def test_a_whole_choice_counts_once():
     observed = np.repeat(keep[:, :, None], 3, axis=2) / 3
     probability = np.take_along_axis(softmax(a, axis=2), chosen[:, :, None], 2)[..., 0]
     expected = -2 * np.sum(keep * np.log(probability), axis=1)
-    found = deviances(Categorical(), a, session(np.eye(3)[chosen], observed))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)  # a share of 1/3 in single precision
+    deviance = deviances(Categorical(), a, session(np.eye(3)[chosen], observed))
+    np.testing.assert_allclose(deviance, expected, rtol=1e-6)  # a share of 1/3 in single precision
 
 
 def test_small_residuals_are_not_lost_in_single_precision():
@@ -83,8 +83,8 @@ def test_what_is_missing_counts_for_nothing(likelihood):
         deviances(likelihood, spoilt_a, session(spoilt_y, keep)), expected
     )
     a[0, 0] = np.nan
-    found = deviances(likelihood, a, session(y, keep))
-    assert np.isnan(found[0]) and found[1] == expected[1]
+    deviance = deviances(likelihood, a, session(y, keep))
+    assert np.isnan(deviance[0]) and deviance[1] == expected[1]
 
 
 def _loop(a, b, null, subject, seed):
@@ -103,13 +103,15 @@ def _loop(a, b, null, subject, seed):
 def test_intervals_over_ten_subjects_are_those_of_a_plain_loop():
     subject = np.array([4, 4, 1, 2, 2, 2, 9, 7, 11, 12, 13, 14, 15])
     null, a, b = RNG.random((3, 13)) + np.array([[2.0], [1.0], [0.5]])
-    found = explained_ci(a, null, subject, seed=3)
-    assert found.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null)
-    assert found.n == 10
-    np.testing.assert_allclose(found[1:3], _loop(a, null, null, subject, 3), rtol=1e-9)
-    found = difference_ci(a, b, null, subject, seed=4)
-    assert found.mean == pytest.approx(explained(a, null) - explained(b, null)) and found.n == 10
-    np.testing.assert_allclose(found[1:3], _loop(a, b, null, subject, 4), rtol=1e-9)
+    estimate = explained_ci(a, null, subject, seed=3)
+    assert estimate.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null)
+    assert estimate.n == 10
+    np.testing.assert_allclose(estimate[1:3], _loop(a, null, null, subject, 3), rtol=1e-9)
+    estimate = difference_ci(a, b, null, subject, seed=4)
+    assert (
+        estimate.mean == pytest.approx(explained(a, null) - explained(b, null)) and estimate.n == 10
+    )
+    np.testing.assert_allclose(estimate[1:3], _loop(a, b, null, subject, 4), rtol=1e-9)
 
 
 def test_over_fewer_than_ten_subjects_an_interval_is_student_s():
@@ -119,20 +121,20 @@ def test_over_fewer_than_ten_subjects_an_interval_is_student_s():
     every textbook. With other nulls, subjects are left out one by one.
     """
     a = np.array([0.2, 0.5, 0.1, 0.4, 0.3])
-    found = explained_ci(np.repeat(a, 2), np.ones(10), np.repeat(np.arange(5), 2))
+    estimate = explained_ci(np.repeat(a, 2), np.ones(10), np.repeat(np.arange(5), 2))
     half = 2.7764451 * a.std(ddof=1) / np.sqrt(5)
-    assert found == pytest.approx((0.7, 0.7 - half, 0.7 + half, 5))
+    assert estimate == pytest.approx((0.7, 0.7 - half, 0.7 + half, 5))
     null = np.array([1.0, 2.0, 1.5, 3.0, 1.2])
-    found = explained_ci(a, null, np.arange(5))
+    estimate = explained_ci(a, null, np.arange(5))
     without = [explained(np.delete(a, i), np.delete(null, i)) for i in range(5)]
     half = 2.7764451 * np.sqrt(4 / 5 * np.sum((np.asarray(without) - np.mean(without)) ** 2))
-    assert (found.high - found.low) / 2 == pytest.approx(half, rel=1e-6)
+    assert (estimate.high - estimate.low) / 2 == pytest.approx(half, rel=1e-6)
 
 
 def test_a_difference_is_paired():
     null, a = RNG.random((2, 6)) + 1.0
-    found = difference_ci(a, a + 0.1 * null, null, np.arange(6))
-    assert found[:3] == pytest.approx((0.1, 0.1, 0.1))
+    estimate = difference_ci(a, a + 0.1 * null, null, np.arange(6))
+    assert estimate[:3] == pytest.approx((0.1, 0.1, 0.1))
 
 
 def test_no_interval_is_invented():
@@ -148,8 +150,8 @@ def test_no_interval_is_invented():
 
 @pytest.mark.parametrize("lost", [np.nan, np.inf])
 def test_a_model_that_diverged_explains_nothing_and_warns_nobody(lost):
-    found = explained_ci(np.array([1.0, lost, 1.0]), np.ones(3), np.arange(3))
-    assert not np.isfinite(found.mean) and not found.low > -np.inf
+    estimate = explained_ci(np.array([1.0, lost, 1.0]), np.ones(3), np.arange(3))
+    assert not np.isfinite(estimate.mean) and not estimate.low > -np.inf
 
 
 def test_r2_against_a_loop():

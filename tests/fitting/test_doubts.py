@@ -7,10 +7,10 @@ import pytest
 from metaplast.fitting.doubts import doubts
 from metaplast.fitting.result import (
     DirectionResult,
+    FitScore,
     Noise,
     PathPoint,
     RowResult,
-    Score,
     StartAgreement,
 )
 from tests.fitting._results import (
@@ -80,7 +80,7 @@ def test_without_its_cause_there_is_no_doubt(change: dict[str, Any]):
     ("n", "word"), [(2, "is not finite: the fitted network diverges"), (1, "fewer than two")]
 )
 def test_an_interval_that_is_missing_has_one_of_two_causes(n: int, word: str):
-    diverged = {"splits": {**SCORES, "heldout": Score(None, None)}}
+    diverged = {"splits": {**SCORES, "heldout": FitScore(None, None)}}
     (sentence,) = _doubts({"explained": {"mean": share(None, None, None, n=n)}, **diverged})
     assert word in sentence
 

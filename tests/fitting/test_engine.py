@@ -60,8 +60,8 @@ def fits(
     return fit(problem, outer, more.pop("sessions", SESSIONS), members, settings, seed, **more)
 
 
-def coefficients(found: Any) -> np.ndarray:
-    return np.asarray(found.theta["rules"]["rule"]["coefficients"])
+def coefficients(result: Any) -> np.ndarray:
+    return np.asarray(result.theta["rules"]["rule"]["coefficients"])
 
 
 @partial(quick_jit, static_argnames="problem")
@@ -91,42 +91,42 @@ def by_hand(problem: MetaProblem, strength: float = 0.0) -> tuple[np.ndarray, np
 @pytest.fixture(scope="module", params=[ALL, SOME], ids=["all sessions", "mini-batches"])
 def both(request) -> tuple[SearchResult, np.ndarray, np.ndarray, list[tuple[int, int]]]:
     ticks: list[tuple[int, int]] = []
-    (found,) = fits(request.param, [start()], tick=lambda at, n: ticks.append((at, n)))
-    return found, *by_hand(request.param), ticks
+    (result,) = fits(request.param, [start()], tick=lambda at, n: ticks.append((at, n)))
+    return result, *by_hand(request.param), ticks
 
 
 def test_a_fit_is_plain_gradient_descent(both):
-    found, path, _, _ = both
-    np.testing.assert_allclose(coefficients(found), path[-1], rtol=1e-4)
+    result, path, _, _ = both
+    np.testing.assert_allclose(coefficients(result), path[-1], rtol=1e-4)
     assert np.abs(path[-1] - path[0]).max() > 0.1  # the control: it moved
 
 
 def test_no_step_is_taken_beyond_the_last(both):
-    found, path, _, ticks = both
-    assert found.steps == SGD.steps == 23
+    result, path, _, ticks = both
+    assert result.steps == SGD.steps == 23
     assert ticks == [(10, 23), (20, 23), (23, 23)]
-    np.testing.assert_allclose(found.path, path[[9, 19, 22]], rtol=1e-4)
+    np.testing.assert_allclose(result.path, path[[9, 19, 22]], rtol=1e-4)
     assert np.abs(path[22] - path[21]).max() > 1e-3  # the control: one step more would be seen
 
 
 def test_the_loss_is_the_mean_over_the_steps_of_the_last_call(both):
-    found, _, losses, _ = both
-    assert found.loss == pytest.approx(losses[20:].mean(), rel=1e-5)
+    result, _, losses, _ = both
+    assert result.loss == pytest.approx(losses[20:].mean(), rel=1e-5)
 
 
 def test_a_penalty_is_descended_and_is_part_of_the_loss():
-    (found,) = fits(ALL, [start(strength=1e-3)])
+    (result,) = fits(ALL, [start(strength=1e-3)])
     path, losses = by_hand(ALL, strength=1e-3)
-    np.testing.assert_allclose(found.path, path[[9, 19, 22]], rtol=1e-4)
-    assert found.loss == pytest.approx(losses[20:].mean(), rel=1e-5)
-    assert found.diverged == 0
+    np.testing.assert_allclose(result.path, path[[9, 19, 22]], rtol=1e-4)
+    assert result.loss == pytest.approx(losses[20:].mean(), rel=1e-5)
+    assert result.diverged == 0
 
 
 def test_a_life_that_is_not_finite_is_counted_once_a_step_and_none_beyond_the_last():
     spoilt = np.array(SESSIONS.target)
     spoilt[1] = np.nan
-    (found,) = fits(ALL, [start()], sessions=SESSIONS.replace(target=spoilt))
-    assert found.diverged == SGD.steps
+    (result,) = fits(ALL, [start()], sessions=SESSIONS.replace(target=spoilt))
+    assert result.diverged == SGD.steps
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +167,12 @@ def test_each_member_is_fitted_to_its_own_targets():
     members = []
     for target in (SESSIONS.target, other):
         members.append(start(targets={"target": target, "final": {}}))
-    found = fits(ALL, members, replace(ENDLESS, chunk=2))
+    result = fits(ALL, members, replace(ENDLESS, chunk=2))
     plain = fits(ALL, [start()])
     plain += fits(ALL, [start()], sessions=replace(SESSIONS, target=other))
-    for a, b in zip(found, plain, strict=True):
+    for a, b in zip(result, plain, strict=True):
         np.testing.assert_allclose(a.path, b.path, atol=1e-5)
-    assert np.abs(coefficients(found[0]) - coefficients(found[1])).max() > 0.1
+    assert np.abs(coefficients(result[0]) - coefficients(result[1])).max() > 0.1
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_other_mini_batches():
@@ -188,17 +188,17 @@ def test_a_fit_that_starts_at_the_optimum_stops_early():
     """The teacher's rule is 0.1 (post pre - post^2 weight), and the data are without noise."""
     theta = {**start().theta, "rules": {"rule": {"coefficients": jnp.asarray([0.2, -0.2])}}}
     member = Member(theta, everything(theta), 0.0)
-    (found,) = fits(ALL, [member], Fit(window=30, chunk=1), Lbfgs(steps=200))
-    assert found.stable
-    assert found.steps == 40  # the first look, and a window of three calls
-    assert found.path.shape == (4, 2)
-    np.testing.assert_allclose(coefficients(found), [0.2, -0.2], atol=1e-3)
+    (result,) = fits(ALL, [member], Fit(window=30, chunk=1), Lbfgs(steps=200))
+    assert result.stable
+    assert result.steps == 40  # the first look, and a window of three calls
+    assert result.path.shape == (4, 2)
+    np.testing.assert_allclose(coefficients(result), [0.2, -0.2], atol=1e-3)
 
 
 def test_a_fit_that_runs_out_of_steps_says_so():
-    (found,) = fits(ALL, [start()], Fit(window=10, tolerance=1e-6, chunk=1))
-    assert found.steps == 23
-    assert not found.stable
+    (result,) = fits(ALL, [start()], Fit(window=10, tolerance=1e-6, chunk=1))
+    assert result.steps == 23
+    assert not result.stable
 
 
 def test_first_weights_that_still_move_are_not_at_rest():
@@ -206,9 +206,9 @@ def test_first_weights_that_still_move_are_not_at_rest():
     problem = replace(ALL, lifetime=replace(LIFETIME, genome=Direct(), slots=()))
     theta = problem.init(jax.random.key(0))
     slow = Bptt(steps=70, learning_rate=0.01, schedule="constant_schedule")
-    (found,) = fits(problem, [Member(theta, everything(theta), 0.0)], Fit(chunk=1), slow)
-    assert found.steps == 70
-    assert not found.stable
+    (result,) = fits(problem, [Member(theta, everything(theta), 0.0)], Fit(chunk=1), slow)
+    assert result.steps == 70
+    assert not result.stable
 
 
 def at_rest(paths, window, tolerance):

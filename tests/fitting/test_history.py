@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from metaplast.fitting.deviance import deviances, explained
-from metaplast.fitting.history import last_seen, missed, own_features
+from metaplast.fitting.history import last_seen, missed, unit_features
 from metaplast.fitting.nulls import history_glm, mean_null
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -37,8 +37,8 @@ def test_features_beyond_a_miss_by_hand():
         [0, 0, 1, 1, 10 - 30, 10],
         [0, 0, 0, 0, 0, 0],
     ]
-    np.testing.assert_array_equal(own_features(s, seen, 1, ONE, gaps=True)[0, :, 0], expected)
-    whole = own_features(s, np.ones((1, 5, 1)), 2, ONE, gaps=True)[0, :, 0]
+    np.testing.assert_array_equal(unit_features(s, seen, 1, ONE, gaps=True)[0, :, 0], expected)
+    whole = unit_features(s, np.ones((1, 5, 1)), 2, ONE, gaps=True)[0, :, 0]
     np.testing.assert_array_equal(whole[:, 3:], 0)  # y(t-1), y(t-2), y(t-1) m(t-1) say it all
 
 
@@ -81,23 +81,23 @@ def test_a_habit_is_found_whole_beyond_misses(share, every):
     at_mean = mean_null(Bernoulli(), train).predict(validation, seen)
     mean = deviances(Bernoulli(), at_mean, validation)
     best = explained(deviances(Bernoulli(), eta, validation), mean)
-    found = explained(deviances(Bernoulli(), null, validation), mean)
+    explained_share = explained(deviances(Bernoulli(), null, validation), mean)
     assert best > 0.4
-    assert found > best - 0.02
+    assert explained_share > best - 0.02
 
 
 def test_a_miss_is_neither_option():
     """Misses read as choice 0 would make another null when the options change their names."""
     y, _, seen = _habit(0.4)
     renamed = (1.0 - y) * seen
-    found = []
+    totals = []
     for values in (y, renamed):
         train, validation = _sessions(values, seen)
         null = history_glm(Bernoulli(), train, validation, seen).predict(validation, seen)
-        found.append(deviances(Bernoulli(), null, validation).sum())
-    assert found[0] == pytest.approx(found[1], rel=2e-3)
+        totals.append(deviances(Bernoulli(), null, validation).sum())
+    assert totals[0] == pytest.approx(totals[1], rel=2e-3)
     both = np.concatenate([renamed, y], axis=2)
     everyone = np.repeat(seen, 2, axis=2)
     train, validation = _sessions(both, everyone, share=0.5)
     null = history_glm(Categorical(), train, validation, everyone).predict(validation, everyone)
-    assert deviances(Categorical(), null, validation).sum() == pytest.approx(found[0], rel=2e-2)
+    assert deviances(Categorical(), null, validation).sum() == pytest.approx(totals[0], rel=2e-2)

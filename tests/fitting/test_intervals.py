@@ -72,9 +72,9 @@ def design(data: Data, power: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 def known_of(lifetime: Lifetime, data: Data, *coefficients: float) -> NumberIntervals:
     theta = theta_of(lifetime, *coefficients)
-    found = intervals(lifetime, data, FittedRule(theta, everything(theta)), 0)
-    assert found is not None
-    return found
+    known = intervals(lifetime, data, FittedRule(theta, everything(theta)), 0)
+    assert known is not None
+    return known
 
 
 @pytest.fixture(scope="module")
@@ -167,10 +167,10 @@ def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was
     lifetime = lifetime_of(FAMILY, "pre", "pre^2", "weight")
     theta = theta_of(lifetime, 0.7, 0.0, 0.0)
     mask = {**everything(theta), "rules": {"rule": {"coefficients": np.array([1.0, 0.0, 0.0])}}}
-    found = intervals(lifetime, with_values(data, stimulus=x), FittedRule(theta, mask), 0)
-    assert found is not None
-    assert found.names == ["pre"] and found.open == [] and np.isfinite(found.interval["pre"]).all()
-    (swap,) = found.swaps
+    known = intervals(lifetime, with_values(data, stimulus=x), FittedRule(theta, mask), 0)
+    assert known is not None
+    assert known.names == ["pre"] and known.open == [] and np.isfinite(known.interval["pre"]).all()
+    (swap,) = known.swaps
     assert set(swap) == {"pre", "pre^2"}
     told_apart = intervals(lifetime, data, FittedRule(theta, mask), 0)
     assert told_apart is not None and told_apart.swaps == []

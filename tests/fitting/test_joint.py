@@ -124,10 +124,10 @@ def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: 
     theta = {**lifetime.init(jax.random.key(0)), "rules": rules}
     sessions: Any = family.whole("train")
     expected = by_hand(sessions, COEFFICIENTS)
-    found = activity(lifetime, theta, sessions, 0)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    predicted = activity(lifetime, theta, sessions, 0)
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
     of_units, of_choices, n = losses_by_hand(sessions, expected)
-    judgement = judge_activity(family, found, sessions)
+    judgement = judge_activity(family, predicted, sessions)
     np.testing.assert_allclose(judgement.parts["activity"].deviance, 2 * of_units, rtol=1e-4)
     np.testing.assert_allclose(judgement.parts["choice"].deviance, 2 * of_choices, rtol=1e-4)
     np.testing.assert_allclose(judgement.deviance, 2 * (of_units + of_choices), rtol=1e-4)
@@ -146,7 +146,7 @@ def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: 
 
 def test_nulls_are_those_of_each_part_side_by_side(family: Recordings) -> None:
     data = data_of(family, lifetime_of(family, Given()))
-    found = judged_nulls(family, data, 2)
+    judged_by_name = judged_nulls(family, data, 2)
     units, choices = family.parts()
     heldout = data.sessions["heldout"]
     for part in (units, choices):
@@ -158,15 +158,15 @@ def test_nulls_are_those_of_each_part_side_by_side(family: Recordings) -> None:
         mean = mean_null(part.likelihood, alone["train"])
         glm = history_glm(part.likelihood, alone["train"], alone["validation"], seen["train"], 2)
         for null in (mean, glm):
-            judged = found[null.name]
+            judged = judged_by_name[null.name]
             assert f"Of {part.name}: {null.note}" in judged.note
             predicted = null.predict(alone["heldout"], seen["heldout"])
             of_units, of_choices, _ = losses_by_hand(heldout, _beside(predicted, part, heldout))
             expected = 2 * (of_choices if part is choices else of_units)
             deviance = judged.judgements["heldout"].parts[part.name].deviance
             np.testing.assert_allclose(deviance, expected, rtol=1e-4)
-    rows = {"discovered": found["glm_history"].judgements["heldout"]}
-    mean = found["mean"].judgements["heldout"]
+    rows = {"discovered": judged_by_name["glm_history"].judgements["heldout"]}
+    mean = judged_by_name["mean"].judgements["heldout"]
     comparisons = compare_with_nulls(rows, {"mean": mean}, data.subject["heldout"])
     for part in ("activity", "choice"):
         model = rows["discovered"].parts[part].deviance.sum()
@@ -218,8 +218,8 @@ def test_a_joint_fit_finds_the_rule_and_its_files_give_the_row_back(tmp_path: An
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=99, life_clip=0.0)
     data: Data = data_of(family, lifetime)
     row = fit_row(problem, Lbfgs(steps=150), data, Fit(starts=1), 0)
-    found = numbers(lifetime, row.theta)
-    assert found == pytest.approx({"pre": 0.05, "weight": -0.03}, abs=0.004)
+    fitted = numbers(lifetime, row.theta)
+    assert fitted == pytest.approx({"pre": 0.05, "weight": -0.03}, abs=0.004)
     assert row.residual_sd == pytest.approx(0.2, rel=0.1)
     row_files.write(tmp_path, row)
     again = row_files.read(tmp_path, problem)

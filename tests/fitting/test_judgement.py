@@ -20,9 +20,11 @@ def _judged(measured: np.ndarray, predicted: np.ndarray) -> Any:
 
 
 def test_distances_are_squared_and_counted_where_a_weight_was_measured():
-    found = _judged(MEASURED, PREDICTED)
-    np.testing.assert_allclose(found.deviance, [0.5**2 + 3.0**2, 2.0**2])
-    assert found.r2 == pytest.approx(1.0 - (9.25 + 4.0) / (5 * np.var([1.0, 2.0, 4.0, 3.0, 0.0])))
+    judgement = _judged(MEASURED, PREDICTED)
+    np.testing.assert_allclose(judgement.deviance, [0.5**2 + 3.0**2, 2.0**2])
+    assert judgement.r2 == pytest.approx(
+        1.0 - (9.25 + 4.0) / (5 * np.var([1.0, 2.0, 4.0, 3.0, 0.0]))
+    )
 
 
 @pytest.mark.parametrize(

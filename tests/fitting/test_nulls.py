@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
 from metaplast.fitting.deviance import deviances, explained, r2
-from metaplast.fitting.history import missed, own_features, scaler, shared_features
+from metaplast.fitting.history import missed, scaler, shared_features, unit_features
 from metaplast.fitting.nulls import STRENGTHS, history_glm, mean_null
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -80,8 +80,8 @@ def rows_of(train, seen, unit, lags, everyone):
     features = shared_features(train, seen, lags, everyone, bool(missed(seen).any()))
     if not everyone:
         gaps = bool(missed(seen[:, :, [unit]]).any())
-        own = own_features(train, seen, lags, np.array([unit]), gaps)[:, :, 0]
-        features = np.concatenate([features, own], axis=2)
+        of_unit = unit_features(train, seen, lags, np.array([unit]), gaps)[:, :, 0]
+        features = np.concatenate([features, of_unit], axis=2)
     used = train.observed[:, :, unit] > 0
     x = features[used]
     sd = x.std(axis=0)
@@ -101,11 +101,11 @@ def test_features_of_one_step_by_hand():
     seen = np.ones((1, 6, 1))
     seen[0, 2] = 0
     s = session(y, seen, x, b=[[1, 2, 3, 4, 5, 6]], a=[[10, 20, 30, 40, 50, 60]])
-    found = shared_features(s, seen, 2, True)[0]
+    features = shared_features(s, seen, 2, True)[0]
     np.testing.assert_array_equal(
-        found[4], [8, 9, 6, 7, 4, 5, 40, 4, 30, 3, 320, 32, 360, 36, 4, 4, 0, 160, 16]
+        features[4], [8, 9, 6, 7, 4, 5, 40, 4, 30, 3, 320, 32, 360, 36, 4, 4, 0, 160, 16]
     )
-    np.testing.assert_array_equal(found[0], [0, 1, *([0] * 17)])
+    np.testing.assert_array_equal(features[0], [0, 1, *([0] * 17)])
     assert shared_features(s, seen, 9, True).shape == (1, 6, 2 * 10 + 2 * 9 + 4 + 1 + 9 + 2)
 
 
@@ -149,7 +149,7 @@ def test_gaussian_is_ridge_by_least_squares(n_out, lost):
     """
     train, validation, seen = world(Gaussian(), n_out, seed=1, lost=lost)
     null = history_glm(Gaussian(), train, validation, seen, lags=2)
-    found = null.predict(validation, seen)
+    predicted = null.predict(validation, seen)
     strength = strength_of(null)
     for unit in range(n_out):
         x, y, everywhere = rows_of(train, seen, unit, 2, n_out <= 4)
@@ -159,7 +159,7 @@ def test_gaussian_is_ridge_by_least_squares(n_out, lost):
         values = np.concatenate([y[:, unit], np.zeros(k)])
         b = np.linalg.lstsq(np.concatenate([above, below]), values)[0]
         expected = b[0] + everywhere @ b[1:]
-        np.testing.assert_allclose(found[:, :, unit], expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(predicted[:, :, unit], expected, rtol=1e-9, atol=1e-9)
 
 
 LOSSES = {
@@ -207,7 +207,7 @@ def test_other_links_maximise_the_penalised_likelihood(likelihood, n_out, only, 
     train, validation, seen = world(likelihood, n_out, seed=2)
     null = history_glm(likelihood, train, validation, seen, lags=2)
     assert strength_of(null) == only
-    found = null.predict(validation, seen)
+    predicted = null.predict(validation, seen)
     problems = [list(range(n_out))] if whole else [[j] for j in range(n_out)]
     for units in problems:
         x, y, everywhere = rows_of(train, seen, units[0], 2, n_out <= 4 or whole)
@@ -215,7 +215,7 @@ def test_other_links_maximise_the_penalised_likelihood(likelihood, n_out, only, 
         eta = b0 + everywhere @ b
         if kind == "Poisson":
             eta = np.minimum(eta, np.log(2 * max(y[:, units].max(), 1)))
-        np.testing.assert_allclose(found[:, :, units], READ[kind](eta), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(predicted[:, :, units], READ[kind](eta), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("likelihood", ALL)
@@ -261,11 +261,11 @@ def test_a_logistic_model_with_history_is_recovered():
     seen = np.ones((8, n_steps, 1))
     null = history_glm(Bernoulli(), old, replace(old, observed=parts), seen)
     new = session(y[8:], np.ones((4, n_steps, 1)), x[8:], reward=m[8:])
-    found = null.predict(new, np.ones((4, n_steps, 1)))
-    assert np.sqrt(np.mean((found - eta[8:]) ** 2)) < 0.2 < eta.std()
+    predicted = null.predict(new, np.ones((4, n_steps, 1)))
+    assert np.sqrt(np.mean((predicted - eta[8:]) ** 2)) < 0.2 < eta.std()
     flat = deviances(Bernoulli(), mean_null(Bernoulli(), old).predict(new, seen), new)
     best = explained(deviances(Bernoulli(), eta[8:], new), flat)
-    assert best > 0.15 and explained(deviances(Bernoulli(), found, new), flat) > 0.9 * best
+    assert best > 0.15 and explained(deviances(Bernoulli(), predicted, new), flat) > 0.9 * best
 
 
 @pytest.mark.parametrize("likelihood, n_out", SIZES)

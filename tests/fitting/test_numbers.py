@@ -45,18 +45,18 @@ def numbers_of(rules: Any, *slots: Slot) -> dict[str, float]:
 
 def test_a_number_is_the_rate_times_initial_plus_fitted_coefficient():
     rule = Polynomial(terms=TWO, initial=(1.0, -1.0), rate=0.2)
-    found = numbers_of({"rule": {"coefficients": [0.5, 0.25]}}, Slot(rule=rule))
-    assert found == pytest.approx({"post*pre": 0.2 * 1.5, "post^2*weight": 0.2 * -0.75})
+    by_name = numbers_of({"rule": {"coefficients": [0.5, 0.25]}}, Slot(rule=rule))
+    assert by_name == pytest.approx({"post*pre": 0.2 * 1.5, "post^2*weight": 0.2 * -0.75})
 
 
 def test_a_learnt_rate_enters_the_products_and_is_no_number():
     rule = Polynomial(terms=TWO, rate=0.2, learn="both")
-    found = numbers_of({"rule": {"coefficients": [3.0, -1.0], "log_rate": 0.1}}, Slot(rule=rule))
+    by_name = numbers_of({"rule": {"coefficients": [3.0, -1.0], "log_rate": 0.1}}, Slot(rule=rule))
     rate = 0.2 * math.exp(5 * 0.1)
-    assert found == pytest.approx({"post*pre": 3.0 * rate, "post^2*weight": -rate})
+    assert by_name == pytest.approx({"post*pre": 3.0 * rate, "post^2*weight": -rate})
     only = Polynomial(terms=TWO, initial=(1.0, -2.0), rate=0.2, learn="rate")
-    found = numbers_of({"rule": {"log_rate": 0.1}}, Slot(rule=only))
-    assert found == pytest.approx({"post*pre": rate, "post^2*weight": -2.0 * rate})
+    by_name = numbers_of({"rule": {"log_rate": 0.1}}, Slot(rule=only))
+    assert by_name == pytest.approx({"post*pre": rate, "post^2*weight": -2.0 * rate})
 
 
 def test_the_same_change_in_another_unit_gives_the_same_numbers():
@@ -91,34 +91,34 @@ def test_slots_with_different_rates_keep_theirs():
         Slot("a", FIRST, Polynomial(terms=("pre",), rate=0.5)),
         Slot("b", LAST, Polynomial(terms=("pre",), rate=2.0)),
     ]
-    found = numbers_of({"a": {"coefficients": [1.0]}, "b": {"coefficients": [1.0]}}, *slots)
-    assert found == pytest.approx({"a: pre": 0.5, "b: pre": 2.0})
+    by_name = numbers_of({"a": {"coefficients": [1.0]}, "b": {"coefficients": [1.0]}}, *slots)
+    assert by_name == pytest.approx({"a: pre": 0.5, "b: pre": 2.0})
 
 
 def test_the_parts_of_a_sum_each_have_their_rate():
     hebb = Polynomial(terms=("post*pre",), rate=0.5)
     decay = Polynomial(terms=("weight",), initial=(-1.0,), rate=0.01, learn="rate")
     slot = Slot(rule=Sum(rules=(("hebb", hebb), ("decay", decay))))
-    found = numbers_of(
+    by_name = numbers_of(
         {"rule": {"hebb": {"coefficients": [4.0]}, "decay": {"log_rate": 0.2}}}, slot
     )
-    assert found == pytest.approx({"hebb: post*pre": 2.0, "decay: weight": -0.01 * math.exp(1.0)})
+    assert by_name == pytest.approx({"hebb: post*pre": 2.0, "decay: weight": -0.01 * math.exp(1.0)})
 
 
 def test_a_single_part_is_that_rule():
     inner = Polynomial(terms=("post*pre",), rate=0.5)
-    found = numbers_of(
+    by_name = numbers_of(
         {"rule": {"one": {"coefficients": [4.0]}}}, Slot(rule=Sum(rules=(("one", inner),)))
     )
-    assert found == pytest.approx({"post*pre": 2.0})
+    assert by_name == pytest.approx({"post*pre": 2.0})
 
 
 def test_learnt_constants_are_numbers():
-    found = numbers_of(
+    by_name = numbers_of(
         {"rule": {"log_rate": 0.1, "log_tau": -0.1}},
         Slot(rule=Bcm(rate=10.0, tau=0.02, learn=True)),
     )
-    assert found == pytest.approx({"rate": 10.0 * math.exp(0.5), "tau": 0.02 * math.exp(-0.5)})
+    assert by_name == pytest.approx({"rate": 10.0 * math.exp(0.5), "tau": 0.02 * math.exp(-0.5)})
     pair = Slot(rule=Stdp(0.01, 0.008, 0.017, 0.034, learn=True))
     theta = jax.tree.map(np.zeros_like, lifetime_of(pair).init(jax.random.key(0))["rules"])
     assert sorted(numbers_of(theta, pair).values()) == pytest.approx([0.008, 0.01, 0.017, 0.034])
@@ -128,10 +128,10 @@ def test_terms_of_traces_have_time_constants_beside_them():
     rule = TraceTaylor(
         terms=("pre", "post*pre_trace"), rate=0.5, tau_pre_trace=0.03, learn_tau=True
     )
-    found = numbers_of(
+    by_name = numbers_of(
         {"rule": {"coefficients": [2.0, -1.0], "log_tau_pre_trace": 0.2}}, Slot(rule=rule)
     )
-    assert found == pytest.approx(
+    assert by_name == pytest.approx(
         {"pre": 1.0, "post*pre_trace": -0.5, "tau_pre_trace": 0.03 * math.e}
     )
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from metaplast.fitting.page import interval_source
-from metaplast.fitting.result import Bounds, IntervalsResult
 from metaplast.fitting.tables import number_lines
-from tests.fitting._results import bootstrap_result, fit_result, row_result
+from metaplast.results.numbers import Bounds
+from tests.fitting._results import bootstrap_result, fit_result, intervals_result, row_result
 
 REFITS = bootstrap_result(refits=20, ci95={"a": Bounds(0.5, 1.5), "b": Bounds(None, None)})
 OLD = fit_result(row_result(numbers={"a": 1.0, "b": 0.5, "c": None}), bootstrap=REFITS)
-KNOWN = IntervalsResult("subjects", 6, {}, [], [], [], [], [], None, [], "")
+KNOWN = intervals_result()
 
 
 def test_numbers_without_an_interval_are_not_determined_and_those_nobody_asked_of_have_none():

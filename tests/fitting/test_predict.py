@@ -151,9 +151,9 @@ def source() -> Source:
 
 
 def test_the_truth_explains_all_of_its_weights(source, sessions):
-    found = weights_explained(source, LIFETIME, theta_of(), sessions, 0)
-    assert set(found) == {EDGE}
-    assert found[EDGE] == pytest.approx((1.0, 1.0), abs=1e-6)
+    scores = weights_explained(source, LIFETIME, theta_of(), sessions, 0)
+    assert set(scores) == {EDGE}
+    assert scores[EDGE] == pytest.approx((1.0, 1.0), abs=1e-6)
 
 
 def test_another_rule_explains_what_numpy_says_it_does(source, sessions):
@@ -163,8 +163,8 @@ def test_another_rule_explains_what_numpy_says_it_does(source, sessions):
     fitted = by_hand(sessions, other)[1]
     first = np.asarray(sessions.weights[EDGE], np.float64)[:, None]
     expected = (r2(true, fitted), r2(true - first, fitted - first))
-    found = weights_explained(source, LIFETIME, theta_of(*other), sessions, 0)[EDGE]
-    assert found == pytest.approx(expected, abs=1e-4)
+    scores = weights_explained(source, LIFETIME, theta_of(*other), sessions, 0)[EDGE]
+    assert scores == pytest.approx(expected, abs=1e-4)
     assert expected[1] < 0.98
     still = weights_explained(source, LIFETIME, theta_of(0.0, 0.0, 0.0), sessions, 0)[EDGE]
     assert still[1] < 0 < 1 - still[0]  # no change at all is worse than the mean change
@@ -181,8 +181,8 @@ def test_padded_steps_are_no_evidence_but_unobserved_ones_between_are(source, se
     true = by_hand(sessions, COEFFICIENTS)[1][:, :4]
     fitted = by_hand(sessions, other)[1][:, :4]
     first = np.asarray(sessions.weights[EDGE], np.float64)[:, None]
-    found = weights_explained(source, LIFETIME, theta_of(*other), sessions, 0)[EDGE]
-    assert found == pytest.approx((r2(true, fitted), r2(true - first, fitted - first)), abs=1e-4)
+    scores = weights_explained(source, LIFETIME, theta_of(*other), sessions, 0)[EDGE]
+    assert scores == pytest.approx((r2(true, fitted), r2(true - first, fitted - first)), abs=1e-4)
 
 
 def test_networks_without_a_common_edge_have_nothing_to_compare(source, sessions):

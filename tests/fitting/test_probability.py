@@ -64,8 +64,8 @@ def test_a_rule_reads_the_probability_of_a_choice(tmp_path, n_options, signal):
     config = fit_job(request_of(words, (), Sources()).config).main
     lifetime = problem_of(config).lifetime
     sessions = config.task.recorded().sessions
-    found = activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)
-    np.testing.assert_allclose(found.reshape(eta.shape), eta, rtol=2e-3, atol=2e-3)
+    predicted = activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)
+    np.testing.assert_allclose(predicted.reshape(eta.shape), eta, rtol=2e-3, atol=2e-3)
     assert f"modulator.{signal[:11]}" in config.task.describe()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from metaplast.fitting.recovery import recovered
-from metaplast.fitting.result import Bounds
+from metaplast.results.numbers import Bounds
 
 
 def test_verdicts_on_a_known_truth():

@@ -31,7 +31,7 @@ def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> No
     activity[RNG.random(activity.shape) < 0.2] = np.nan
     choice = RNG.integers(-1, 3, N)
     words = (_file(tmp_path / "a.npz", activity=activity, choice=choice), "task.target=both")
-    found = _likelihood(*words)
+    likelihood = _likelihood(*words)
     family: Any = plan_of(Request(request_of(words, (), Sources()).config)).job.main.task
     train = family.whole("train")
     seen = train.observed[:, :, :3] > 0
@@ -40,18 +40,20 @@ def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> No
         y = train.target[..., unit][seen[..., unit]]
         residuals.append(y - y.mean())
     sd = np.sqrt(np.mean(np.concatenate(residuals) ** 2))
-    assert found["units"] == {"name": "gaussian", "sd": pytest.approx(sd, rel=1e-3)}
+    assert likelihood["units"] == {"name": "gaussian", "sd": pytest.approx(sd, rel=1e-3)}
     assert sd < np.nanstd(activity) / 2
-    assert (found["choices"], found["n_choices"]) == ({"name": "categorical"}, 3)
+    assert (likelihood["choices"], likelihood["n_choices"]) == ({"name": "categorical"}, 3)
     columns = {part.name: part.columns for part in family.parts()}
     assert columns == {"activity": slice(0, 3), "choice": slice(3, 6)}
     # three columns are one choice
     np.testing.assert_allclose(train.observed[:, :, 3:].max(), 1 / 3)
 
-    other = {**found, "units": {"name": "gaussian", "sd": 0.25}}
+    other = {**likelihood, "units": {"name": "gaussian", "sd": 0.25}}
     assert _likelihood(*words, "task.likelihood.units.sd=0.25") == other
     assert _likelihood(*words, "task.likelihood.units.name=poisson")["units"] == {"name": "poisson"}
-    assert _likelihood(*words, "task.held={subjects: 0.5}")["units"]["sd"] != found["units"]["sd"]
+    assert (
+        _likelihood(*words, "task.held={subjects: 0.5}")["units"]["sd"] != likelihood["units"]["sd"]
+    )
 
 
 def test_one_kind_of_values_is_judged_by_what_suits_it(tmp_path: Path) -> None:

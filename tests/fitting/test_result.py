@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 
 from metaplast.fitting.result import (
-    Advice,
-    Bounds,
     Comparison,
     DirectionResult,
     FitResult,
+    FitScore,
     IntervalsResult,
+    ModelAdvice,
     Noise,
     NullResult,
     PartComparison,
     PathPoint,
-    Score,
     SettledResult,
     TrueNumber,
     WeightScore,
@@ -26,6 +25,7 @@ from metaplast.fitting.result import (
     to_json,
     write_result,
 )
+from metaplast.results.numbers import Bounds
 from metaplast.tasks import SPLITS
 from tests.fitting._results import NO_LEAD, SCORES, fit_result, row_result, share
 
@@ -34,11 +34,11 @@ def _whole() -> FitResult:
     """A result in which every field holds something."""
     explained = {"mean": share(0.5, 0.4, 0.6)}
     parts = {"activity": PartComparison(explained, NO_LEAD, 0.4)}
-    split_parts = {"activity": Score(0.5, 0.4)}
+    split_parts = {"activity": FitScore(0.5, 0.4)}
     row = row_result(
         noise=Noise(1.0, 2.0),
         path=[PathPoint(0.1, 2, 10.0, None, True)],
-        splits={split: Score(1.0, None, split_parts) for split in SPLITS},
+        splits={split: FitScore(1.0, None, split_parts) for split in SPLITS},
         weights={"edge": WeightScore(0.9, None)},
         comparison=Comparison(explained, NO_LEAD, parts),
     )
@@ -62,7 +62,7 @@ def _whole() -> FitResult:
         nulls={"mean": NullResult("the mean", SCORES, Comparison(explained, NO_LEAD))},
         intervals=intervals,
         doubts=["a doubt"],
-        advice=[Advice("constant", 0.3, "add a column")],
+        advice=[ModelAdvice("constant", 0.3, "add a column")],
         truth=[TrueNumber("a", 1.0, 1.1, Bounds(0.5, 1.5), "recovered")],
         recover={"rule": "oja"},
         verdict=["Found."],
@@ -96,7 +96,7 @@ def test_a_fit_json_of_an_earlier_version_lacks_what_came_later():
         del plain[later]
     for later in ("failed", "unsettled"):
         del plain["bootstrap"][later]
-    assert from_json(plain) == fit_result()
+    assert from_json(plain, "fit.json") == fit_result()
 
 
 def test_a_result_without_refits_bounds_no_number():

@@ -13,7 +13,7 @@ from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity, weights_explained
 from metaplast.fitting.result import StartAgreement
-from metaplast.fitting.rows import Row, agreement, fit_row
+from metaplast.fitting.rows import FittedRow, agreement, fit_row
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.gaussian import Gaussian
@@ -51,12 +51,12 @@ def data() -> Data:
 
 
 @pytest.fixture(scope="module")
-def short(data) -> Row:
+def short(data) -> FittedRow:
     return fit_row(PROBLEM, OUTER, data, SHORT, SEED)
 
 
 @pytest.fixture(scope="module")
-def long(data) -> Row:
+def long(data) -> FittedRow:
     return fit_row(PROBLEM, OUTER, data, LONG, SEED)
 
 
@@ -147,7 +147,7 @@ def test_the_spread_is_the_standard_deviation_of_the_residuals_whatever_the_unit
     assert agreement(problem, row) == StartAgreement(n=0, same=0, spread=0.0)
 
 
-def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
+def row_of(row: FittedRow, *ends: tuple[float, list[float]]) -> FittedRow:
     """A row whose starts ended with these (loss, coefficients)."""
     made = []
     for loss, values in ends:
@@ -162,8 +162,8 @@ def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
         (1.009, [1.0, 0.0, 0.5, 0.1]),
         (1.02, [9.0, 9.0, 9.0, 9.0]),
     ]
-    found = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
-    assert found == StartAgreement(4, 2, spread=pytest.approx(0.5))
+    agreed = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
+    assert agreed == StartAgreement(4, 2, spread=pytest.approx(0.5))
     assert agreement(PROBLEM, row_of(short, ends[0])) == StartAgreement(n=1, same=1, spread=0.0)
     broken = agreement(PROBLEM, row_of(short, (float("nan"), [np.nan] * 4)))
     assert broken == StartAgreement(n=1, same=0, spread=0.0)
@@ -172,8 +172,8 @@ def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
 
 
 def test_agreement_is_in_what_acts_on_weights(short):
-    found = agreement(PROBLEM, short)
+    agreed = agreement(PROBLEM, short)
     ends = np.asarray([list(numbers(PROBLEM.lifetime, s.theta).values()) for s in short.starts])
-    if found.same == 2:
-        assert found.spread == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
-    assert found.n == 2
+    if agreed.same == 2:
+        assert agreed.spread == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
+    assert agreed.n == 2

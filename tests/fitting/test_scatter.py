@@ -26,13 +26,13 @@ def test_starts_that_differ_are_those_of_the_problem():
 def test_starts_that_would_be_one_point_are_scattered(rule):
     problem = problem_of(rule=rule)
     drawn = flattened(problem.init(train.stream(7, "theta", jnp.asarray(0))))
-    found = [flattened(theta) for theta in starts(problem, 4, seed=7)]
-    np.testing.assert_array_equal(found[0], drawn)
+    drawn_starts = [flattened(theta) for theta in starts(problem, 4, seed=7)]
+    np.testing.assert_array_equal(drawn_starts[0], drawn)
     for later in range(1, 4):
         for earlier in range(later):
-            assert (found[later] != found[earlier]).all()
+            assert (drawn_starts[later] != drawn_starts[earlier]).all()
     again = [flattened(theta) for theta in starts(problem, 4, seed=7)]
-    np.testing.assert_array_equal(again, found)
+    np.testing.assert_array_equal(again, drawn_starts)
 
 
 def test_scatter_is_a_share_of_the_largest_coefficient_and_of_the_unit_elsewhere():

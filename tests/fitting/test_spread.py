@@ -31,12 +31,12 @@ def test_a_modulated_rule_and_a_truth_with_numbers_of_its_own_have_windows():
     fitted = _lived(ThreeFactor(rule=PAIRS))
     source = Source(truth, truth.init(jax.random.key(1)))
     theta = fitted.init(jax.random.key(0))
-    found = spike_window(fitted, theta, source, Certainty(None, None))
-    assert found is not None and found.gated == ("fitted",) and found.band is None
-    lag, change = found.curves["fitted"]
+    window = spike_window(fitted, theta, source, Certainty(None, None))
+    assert window is not None and window.gated == ("fitted",) and window.band is None
+    lag, change = window.curves["fitted"]
     np.testing.assert_allclose(lag, LAGS, rtol=1e-6)
     assert change[60 + 10] == pytest.approx(0.3 * np.exp(-0.5), rel=1e-4)
-    np.testing.assert_allclose(found.curves["true"].change, change, atol=1e-6)
+    np.testing.assert_allclose(window.curves["true"].change, change, atol=1e-6)
 
 
 def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
@@ -54,9 +54,9 @@ def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
         moves.append(Moves(t, [{"rules": {"c": move}} for move in root]))
         expected.append(t * np.sqrt(np.einsum("ki,ij,kj->k", a, root.T @ root, a)))
     known = NumberIntervals(["c"], {}, [], [], [], "subjects", 5, 1.0, [], moves, "")
-    found = half_width(theta, Certainty(known, None), lambda theta: a @ theta["rules"]["c"])
-    assert found is not None
-    np.testing.assert_allclose(found, np.max(expected, axis=0))
+    width = half_width(theta, Certainty(known, None), lambda theta: a @ theta["rules"]["c"])
+    assert width is not None
+    np.testing.assert_allclose(width, np.max(expected, axis=0))
     is_open = known._replace(moves=None)
     assert half_width(theta, Certainty(is_open, None), lambda theta: a[0]) is None
     assert half_width(theta, Certainty(None, None), lambda theta: a[0]) is None

@@ -5,19 +5,14 @@ from typing import Any
 
 import pytest
 
-from metaplast.fitting.result import (
-    Advice,
-    Bounds,
-    DataReading,
-    FitResult,
-    IntervalsResult,
-    Score,
-)
+from metaplast.fitting.result import DataReading, FitResult, FitScore, IntervalsResult, ModelAdvice
 from metaplast.fitting.verdict import verdict
+from metaplast.results.numbers import Bounds
 from tests.fitting._results import (
     SCORES,
     bootstrap_result,
     fit_result,
+    intervals_result,
     null_result,
     row_result,
     share,
@@ -66,13 +61,13 @@ def test_a_verdict_names_the_family_that_is_better():
 
 
 def test_a_verdict_ends_with_the_advice():
-    advice = Advice("constant", 0.72, "A constant input would explain 72 %.")
+    advice = ModelAdvice("constant", 0.72, "A constant input would explain 72 %.")
     fit = replace(_fit(-0.3, -0.1), advice=[advice])
     assert verdict(fit)[-1] == "Next: A constant input would explain 72 %."
 
 
 def _known(**changes: Any) -> IntervalsResult:
-    return replace(IntervalsResult("subjects", 3, {}, [], [], [], [], [], None, [], ""), **changes)
+    return intervals_result(n=3, **changes)
 
 
 def test_numbers_that_the_data_leave_open_are_not_settled():
@@ -131,7 +126,7 @@ def test_a_share_of_nothing_is_no_divergence(rule: float | None, null: float | N
         "mean": share(None, None, None, n=0),
         "glm_history": share(0.2, 0.1, 0.3, n=3),
     }
-    row = row_result(explained, splits={**SCORES, "heldout": Score(rule, None)})
+    row = row_result(explained, splits={**SCORES, "heldout": FitScore(rule, None)})
     fit = fit_result(row, nulls={"mean": null_result(null)})
     assert verdict(fit)[0].startswith(begins)
 

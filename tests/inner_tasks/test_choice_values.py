@@ -111,7 +111,8 @@ def test_three_options_of_which_one_may_be_none(tmp_path):
         "no choice made in 5 of 10 rows (50.0 %): -1 (5 rows); 5 of these rows have a "
         "reward, 5 another" in line
     )
-    assert "if they are options, say task.choice_values=[-1,0,1], without what is no choice" in line
+    advice = "say task.choice_values=[-1,0,1], without the values that are no choice"
+    assert f"if they are options, {advice}" in line
     assert f"warning: {line}" in family.describe().splitlines()
     three = _family(tmp_path, both, Categorical(), (-1, 0, 1))
     np.testing.assert_array_equal(np.argmax(three.recorded().sessions.target[0], axis=1), both + 1)

@@ -59,19 +59,19 @@ class Reader(HTMLParser):
 
 def check_page(page: str) -> Reader:
     """Nothing runs, nothing is loaded, every figure is described."""
-    found = Reader(page)
+    page_read = Reader(page)
     assert "<script" not in page.lower()
-    for tag, attributes in found.tags:
+    for tag, attributes in page_read.tags:
         assert tag not in ("script", "link", "iframe", "object", "embed", "form", "base", "a")
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "srcset", "background"):
             assert attributes.get(name, "data:").startswith("data:image/png;base64,"[:5])
         if tag == "img":
             assert attributes["alt"] and attributes["src"].startswith("data:image/png;base64,")
-    policies = [a["content"] for t, a in found.tags if t == "meta" and "http-equiv" in a]
+    policies = [a["content"] for t, a in page_read.tags if t == "meta" and "http-equiv" in a]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     assert "url(" not in page and "@import" not in page
-    return found
+    return page_read
 
 
 def finished(folder: Path, seed: int) -> Path:
@@ -115,17 +115,19 @@ def test_hostile_text_stays_text(tmp_path: Path):
             [Table(HOSTILE, [IMAGE], [[HOSTILE]])],
         )
     ]
-    found = check_page(html(Page(HOSTILE, [(IMAGE, HOSTILE)], sections)))
-    assert found.text.count(HOSTILE) == 8 and found.text.count(IMAGE) == 3
-    assert [a["alt"] for tag, a in found.tags if tag == "img"] == [IMAGE]
+    page_read = check_page(html(Page(HOSTILE, [(IMAGE, HOSTILE)], sections)))
+    assert page_read.text.count(HOSTILE) == 8 and page_read.text.count(IMAGE) == 3
+    assert [a["alt"] for tag, a in page_read.tags if tag == "img"] == [IMAGE]
 
 
 @pytest.mark.system
 def test_training_writes_the_page_and_every_step_of_its_rule(tmp_path: Path):
     folder = start_run({**CONFIG, "seed": 0}, tmp_path / "run", 1)
-    found = check_page((folder / "report.html").read_text())
+    page_read = check_page((folder / "report.html").read_text())
     assert (
-        HOSTILE in found.text and IMAGE in found.text and "metaplast inspect RUN_DIR" in found.text
+        HOSTILE in page_read.text
+        and IMAGE in page_read.text
+        and "metaplast inspect RUN_DIR" in page_read.text
     )
     rows = read(folder / "metrics.jsonl")
     assert [len(each["theta"]) for each in rows] == [3, 3, 3]
@@ -177,14 +179,14 @@ def test_several_seeds_have_intervals_and_a_folder_of_their_own(runs: list[Path]
     assert {path: path.read_bytes() for path in before} == before
     check_page(written[0].read_text())
     numbers = json.loads(written[1].read_text())
-    found = numbers["coefficients"]["terms"]["rule"][TERMS[0]]
+    coefficient = numbers["coefficients"]["terms"]["rule"][TERMS[0]]
     values = [
         json.loads((r / "summary.json").read_text())["rule"]["terms"]["rule"][TERMS[0]]
         for r in runs
     ]
     half = 12.7062 * abs(values[0] - values[1]) / 2
-    assert found["mean"] == pytest.approx(np.mean(values), rel=1e-5)
-    assert found["ci95"] == pytest.approx(
+    assert coefficient["mean"] == pytest.approx(np.mean(values), rel=1e-5)
+    assert coefficient["ci95"] == pytest.approx(
         [np.mean(values) - half, np.mean(values) + half], rel=1e-4
     )
 

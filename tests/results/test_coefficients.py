@@ -50,17 +50,17 @@ def test_a_constant_inside_wrappers_is_found():
         "eps": 1e-4,
     }
     rule = {"name": "clip", "limit": 0.2, "rule": adam}
-    found = coefficients.acting(
+    result = coefficients.acting(
         document(rule), {f"rule.{e}.log_rate": np.float32(-0.2) for e in "ab"}
     )
-    assert found[1]["rule/a"] == {"rate": pytest.approx(0.003 / np.e, rel=1e-6)}
+    assert result[1]["rule/a"] == {"rate": pytest.approx(0.003 / np.e, rel=1e-6)}
 
 
 def test_interval_over_seeds_is_students():
     values = [0.1, 0.4, 0.35, 0.2]
-    found = coefficients.over_seeds([{"rule": {"pre": v}} for v in values])["rule"]["pre"]
+    result = coefficients.over_seeds([{"rule": {"pre": v}} for v in values])["rule"]["pre"]
     half = stats.t.ppf(0.975, 3) * np.std(values, ddof=1) / 2.0
-    assert found == pytest.approx(
+    assert result == pytest.approx(
         (np.mean(values), np.mean(values) - half, np.mean(values) + half, 4), rel=1e-5
     )
 
@@ -82,8 +82,8 @@ def test_the_path_follows_the_order_of_the_leaf_names():
 
 
 def test_leaves_of_a_rule_without_terms():
-    found = coefficients.leaves(
+    result = coefficients.leaves(
         document({"name": "mlp"}), {"rule.a.w": np.ones(3), "rule.b.w": np.zeros(2)}
     )
-    assert list(found) == ["rule.a.w", "rule.b.w"]
+    assert list(result) == ["rule.a.w", "rule.b.w"]
     assert not coefficients.leaves(document(), tensors(([0, 0], 0), ([0, 0], 0)))

@@ -31,7 +31,7 @@ def _born(batch, theta):
 
 def test_every_step_of_every_life_is_that_of_a_plain_loop():
     theta = PROBLEM.init(jax.random.key(0))
-    found = curves.per_step(PROBLEM, theta, 3, N)["loss"]
+    smoothed = curves.per_step(PROBLEM, theta, 3, N)["loss"]
     batch = train.sample(TASK, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
     born = _born(batch, theta)
     for i in range(N):
@@ -42,8 +42,8 @@ def test_every_step_of_every_life_is_that_of_a_plain_loop():
             np.asarray(batch.tasks.labels[i]),
         )
         losses, _ = oracle.live(inputs, labels, 6, weights, back, RULE)
-        np.testing.assert_allclose(found.values[i], losses, rtol=2e-4)
-    np.testing.assert_array_equal(found.weight, np.ones((N, 14)))
+        np.testing.assert_allclose(smoothed.values[i], losses, rtol=2e-4)
+    np.testing.assert_array_equal(smoothed.weight, np.ones((N, 14)))
 
 
 def test_the_moving_mean_stays_within_its_phase_and_padding_counts_nothing():
@@ -51,12 +51,12 @@ def test_the_moving_mean_stays_within_its_phase_and_padding_counts_nothing():
     values, weight = generator.normal(size=(4, 7)), np.ones((4, 7))
     weight[1, 2], values[1, 2] = 0.0, np.nan
     phases, h = ((4, True), (3, False)), 1
-    found = curves.band([Steps(values, weight)], phases, h).mean
+    smoothed = curves.band([Steps(values, weight)], phases, h).mean
     for t in range(7):
         low, high = (0, 4) if t < 4 else (4, 7)
         near = [s for s in range(low, high) if abs(s - t) <= h]
         kept = [values[i, s] for s in near for i in range(4) if weight[i, s]]
-        assert found[t] == pytest.approx(np.mean(kept))
+        assert smoothed[t] == pytest.approx(np.mean(kept))
 
 
 def test_the_band_of_one_split_agrees_with_the_normal_interval_and_splits_widen_it():

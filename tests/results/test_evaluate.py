@@ -18,7 +18,7 @@ PROBLEM = MetaProblem(
 
 def test_nearest_prototype_equals_a_numpy_loop() -> None:
     place = outside.Place(find("reference", "nearest_prototype")(), PROBLEM, 3)
-    found = outside.lives(place, {}, "heldout", 5)["accuracy"]
+    accuracy = outside.lives(place, {}, "heldout", 5)["accuracy"]
     batch = train.sample(
         PROBLEM.lifetime.task, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout"
     )
@@ -26,7 +26,7 @@ def test_nearest_prototype_equals_a_numpy_loop() -> None:
         inputs, labels = np.asarray(batch.tasks.inputs[life]), np.asarray(batch.tasks.labels[life])
         means = [inputs[:6][labels[:6] == c].mean(axis=0) for c in range(2)]
         guesses = [int(np.argmin([((x - m) ** 2).sum() for m in means])) for x in inputs[6:]]
-        assert found[life] == np.mean(np.equal(guesses, labels[6:]))
+        assert accuracy[life] == np.mean(np.equal(guesses, labels[6:]))
 
 
 def test_every_rule_is_judged_on_the_same_lives_and_the_splits_differ() -> None:

@@ -59,4 +59,4 @@ def test_numbers_in_json_have_six_digits_and_null_where_not_finite():
     assert numbers.json_number(1.23456789) == 1.23457
     assert numbers.json_tree({"a": [math.nan, 2.0]}) == {"a": [None, 2.0]}
     estimate = Estimate(1.0, math.nan, math.nan, 1)
-    assert numbers.json_estimate(estimate) == {"mean": 1.0, "ci95": [None, None], "n": 1}
+    assert numbers.rounded(estimate) == numbers.RoundedEstimate(1.0, numbers.Bounds(None, None), 1)

@@ -11,12 +11,12 @@ from metaplast.results.table import gap_closed, scores
 
 def test_one_split_agrees_with_the_normal_interval() -> None:
     values = np.random.default_rng(0).normal(2.0, 3.0, 900)
-    found = estimate([values])
+    of_all = estimate([values])
     half = 1.96 * values.std() / np.sqrt(900)
-    assert found.mean == pytest.approx(values.mean())
-    assert found.n == 900
-    assert found.low == pytest.approx(values.mean() - half, abs=0.15 * half)
-    assert found.high == pytest.approx(values.mean() + half, abs=0.15 * half)
+    assert of_all.mean == pytest.approx(values.mean())
+    assert of_all.n == 900
+    assert of_all.low == pytest.approx(values.mean() - half, abs=0.15 * half)
+    assert of_all.high == pytest.approx(values.mean() + half, abs=0.15 * half)
 
 
 def test_splits_are_the_values_of_an_interval_over_splits() -> None:
@@ -24,12 +24,12 @@ def test_splits_are_the_values_of_an_interval_over_splits() -> None:
     offsets = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     groups = [generator.normal(offset, 0.1, 400) for offset in offsets]
     means = np.array([group.mean() for group in groups])
-    found = estimate(groups)
+    of_all = estimate(groups)
     half = 2.7764 * means.std(ddof=1) / np.sqrt(5)  # of a printed table, 4 degrees of freedom
-    assert found == pytest.approx(
+    assert of_all == pytest.approx(
         (means.mean(), means.mean() - half, means.mean() + half, 2000), rel=1e-4
     )
-    assert estimate([np.concatenate(groups)]).high < found.high
+    assert estimate([np.concatenate(groups)]).high < of_all.high
 
 
 def test_a_single_value_has_no_interval_and_two_have_the_widest() -> None:
@@ -49,9 +49,9 @@ def test_the_interval_of_one_split_lies_at_the_percentiles_of_a_bootstrap() -> N
     """Of 0 and 1 in equal parts the mean of n draws is binomial: its percentiles are SciPy's, with
     2000 resamples to within 1.5 steps of 1 / n."""
     n = 400
-    found = estimate([np.arange(n) % 2.0])
+    of_all = estimate([np.arange(n) % 2.0])
     low, high = stats.binom(n, 0.5).ppf([0.025, 0.975]) / n
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1.5 / n)
+    assert (of_all.low, of_all.high) == pytest.approx((low, high), abs=1.5 / n)
 
 
 def test_an_interval_over_lives_is_that_of_seed_0_unless_said() -> None:
@@ -103,8 +103,8 @@ def test_coverage_over_five_splits_is_the_nominal_one_and_that_of_a_bootstrap_is
     n, inside, resampled = 3000, 0, 0
     for _ in range(n):
         means = generator.normal(0.0, 1.0, 5)
-        found = estimate([np.full(3, mean) for mean in means])
-        inside += found.low <= 0.0 <= found.high
+        of_all = estimate([np.full(3, mean) for mean in means])
+        inside += of_all.low <= 0.0 <= of_all.high
         draws = means[generator.integers(5, size=(400, 5))].mean(axis=1)
         low, high = np.quantile(draws, [0.025, 0.975])
         resampled += low <= 0.0 <= high
@@ -116,8 +116,8 @@ def test_nominal_coverage_over_lives() -> None:
     generator = np.random.default_rng(2)
     inside = 0
     for seed in range(120):
-        found = estimate([generator.normal(0.0, 1.0, 60)], seed)
-        inside += found.low <= 0.0 <= found.high
+        of_all = estimate([generator.normal(0.0, 1.0, 60)], seed)
+        inside += of_all.low <= 0.0 <= of_all.high
     assert 0.88 <= inside / 120 <= 0.99
 
 

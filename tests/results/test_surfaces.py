@@ -11,19 +11,19 @@ from metaplast.rules.abcd import Abcd
 
 
 def test_oja_over_pre_and_post_is_its_closed_form():
-    (found,) = surfaces(load_rule("oja"))
-    rate, x, y = 0.1, found.x_values[None, :], found.y_values[:, None]
-    assert (found.x, found.y, found.held) == ("pre", "post", {"weight": pytest.approx(0.2)})
-    np.testing.assert_allclose(found.delta_w, rate * (y * x - y**2 * 0.2), atol=1e-7)
-    assert not found.stateful and not found.averaged
+    (surface,) = surfaces(load_rule("oja"))
+    rate, x, y = 0.1, surface.x_values[None, :], surface.y_values[:, None]
+    assert (surface.x, surface.y, surface.held) == ("pre", "post", {"weight": pytest.approx(0.2)})
+    np.testing.assert_allclose(surface.delta_w, rate * (y * x - y**2 * 0.2), atol=1e-7)
+    assert not surface.stateful and not surface.averaged
 
 
 def test_delta_over_pre_and_error():
     rule = load_rule("delta")
-    (found,) = surfaces(rule)
-    expected = -rule.spec.rate * found.y_values[:, None] * found.x_values[None, :]
-    assert (found.x, found.y, found.held) == ("pre", "error", {})
-    np.testing.assert_allclose(found.delta_w, expected, atol=1e-7)
+    (surface,) = surfaces(rule)
+    expected = -rule.spec.rate * surface.y_values[:, None] * surface.x_values[None, :]
+    assert (surface.x, surface.y, surface.held) == ("pre", "error", {})
+    np.testing.assert_allclose(surface.delta_w, expected, atol=1e-7)
 
 
 def test_a_number_per_synapse_is_averaged_and_said():
@@ -38,12 +38,12 @@ def test_a_number_per_synapse_is_averaged_and_said():
         theta=theta,
         reads=frozenset({"pre.activity", "post.activity"}),
     )
-    (found,) = surfaces(rule)
-    x, y = found.x_values[None, :], found.y_values[:, None]
+    (surface,) = surfaces(rule)
+    x, y = surface.x_values[None, :], surface.y_values[:, None]
     np.testing.assert_allclose(
-        found.delta_w, 0.1 * (2 * x * y + 2 * x + 3 * y + 4), rtol=1e-5, atol=1e-6
+        surface.delta_w, 0.1 * (2 * x * y + 2 * x + 3 * y + 4), rtol=1e-5, atol=1e-6
     )
-    assert found.averaged
+    assert surface.averaged
 
 
 def test_a_rule_that_reads_one_signal_has_no_surface():

@@ -27,11 +27,13 @@ def test_a_wide_table_goes_on_below_with_every_cell_once_and_intervals_beside_th
     parts = aligned([HEAD, ROW]).split("\n\n")
     assert max(len(line) for part in parts for line in part.splitlines()) <= 80
     cells = [re.split(" {2,}", part.splitlines()[2].strip()) for part in parts]
-    assert sorted(cell for own in cells for cell in own[1:]) == sorted(ROW[1:])
-    assert all(own[0] == ROW[0] for own in cells)
+    assert sorted(cell for line in cells for cell in line[1:]) == sorted(ROW[1:])
+    assert all(line[0] == ROW[0] for line in cells)
     for number, interval in ((1, 2), (3, 4)):
         assert any(
-            own[own.index(ROW[number]) + 1] == ROW[interval] for own in cells if ROW[number] in own
+            line[line.index(ROW[number]) + 1] == ROW[interval]
+            for line in cells
+            if ROW[number] in line
         )
 
 

@@ -24,19 +24,19 @@ def _of(spec, **fields):
 
 
 def test_pair_stdp_is_two_exponentials_and_nothing_without_a_partner():
-    found = _of(Stdp(potentiation=0.3, depression=0.4, tau_pre=17e-3, tau_post=34e-3))
-    later = found.lags > -1e-9  # the default order: a coincident pair potentiates
-    up, down = 0.3 * np.exp(-found.lags / 17e-3), -0.4 * np.exp(found.lags / 34e-3)
-    np.testing.assert_allclose(found.pair, np.where(later, up, down), rtol=2e-5)
-    assert found.alone == 0.0 and not found.gated
-    assert found.lags[0] == pytest.approx(-0.1) and found.lags[-1] == pytest.approx(0.1)
+    window = _of(Stdp(potentiation=0.3, depression=0.4, tau_pre=17e-3, tau_post=34e-3))
+    later = window.lags > -1e-9  # the default order: a coincident pair potentiates
+    up, down = 0.3 * np.exp(-window.lags / 17e-3), -0.4 * np.exp(window.lags / 34e-3)
+    np.testing.assert_allclose(window.pair, np.where(later, up, down), rtol=2e-5)
+    assert window.alone == 0.0 and not window.gated
+    assert window.lags[0] == pytest.approx(-0.1) and window.lags[-1] == pytest.approx(0.1)
 
 
 def test_what_spikes_change_without_a_partner_stands_beside_the_window():
-    found = _of(Vogels(rate=0.1, target_rate=5.0, tau=20e-3))
-    assert found.alone == pytest.approx(-0.1 * 2 * 5.0 * 20e-3, rel=1e-5)
+    window = _of(Vogels(rate=0.1, target_rate=5.0, tau=20e-3))
+    assert window.alone == pytest.approx(-0.1 * 2 * 5.0 * 20e-3, rel=1e-5)
     np.testing.assert_allclose(
-        found.pair, found.alone + 0.1 * np.exp(-np.abs(found.lags) / 20e-3), atol=1e-6
+        window.pair, window.alone + 0.1 * np.exp(-np.abs(window.lags) / 20e-3), atol=1e-6
     )
 
 
@@ -50,16 +50,16 @@ def test_a_modulated_window_is_that_of_what_becomes_eligible(around, tmp_path):
     )
     rule = Scale(rule=rule, factor=0.5) if around == "scaled" else rule
     theta = rule.init(jax.random.key(0), Dense(1, 1))
-    found = spike_window(
+    window = spike_window(
         replace(load_rule("oja"), spec=rule, theta=theta, reads=frozenset({"modulators.reward"}))
     )
-    np.testing.assert_allclose(found.pair, -found.pair[::-1], atol=1e-6)
-    later = found.lags > 0
+    np.testing.assert_allclose(window.pair, -window.pair[::-1], atol=1e-6)
+    later = window.lags > 0
     np.testing.assert_allclose(
-        found.pair[later], 0.3 * np.exp(-found.lags[later] / 20e-3), rtol=1e-4
+        window.pair[later], 0.3 * np.exp(-window.lags[later] / 20e-3), rtol=1e-4
     )
-    assert found.gated and found.alone == 0.0
-    section, numbers = spike_windows.part({"rule": found}, tmp_path)
+    assert window.gated and window.alone == 0.0
+    section, numbers = spike_windows.part({"rule": window}, tmp_path)
     assert (
         "shown is what the pair makes eligible" in section.paragraphs[1]
         and numbers["rule"]["eligible_only"]

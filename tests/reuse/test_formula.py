@@ -125,7 +125,7 @@ def test_brackets_are_in_the_grammar(values: list[float]) -> None:
     spec = poly(["error*pre", "post*pre", "weight^2", "1"], values, rate=1.0, learn="none")
     shown = expression(spec, {})
     text = f.text(shown)
-    if isinstance(shown, f.Sum) and shown.products:
+    if isinstance(shown, f.TermSum) and shown.products:
         inside = text[text.index("(") + 1 : text.index(")")]
         back = parse(inside)
         assert [p.factors for p in back] == [p.factors for p in shown.products]

@@ -33,7 +33,7 @@ SIGNALS = {
 }
 
 
-def evaluate(expression: f.Sum) -> np.ndarray:
+def evaluate(expression: f.TermSum) -> np.ndarray:
     """The value of a printed sum on W, X, Y, E and E_PRE, term by term in plain NumPy."""
     values = {
         "pre": X[None, :],

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,11 +12,12 @@ from typing import NamedTuple
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.runs import lifecycle
+from metaplast.runs import folder, lifecycle
 from metaplast.runs.counted import Counted
 from metaplast.runs.environment import environment
 from metaplast.runs.folder import Busy, fresh_path
-from metaplast.runs.lifecycle import CompareOptions, Kind, Means, Request
+from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
+from metaplast.runs.stopping import Interrupted, Stop
 
 
 class CountingPlan(NamedTuple):
@@ -21,12 +25,14 @@ class CountingPlan(NamedTuple):
     up_to: int
 
 
-class Counting(Kind[CountingPlan]):
+class Counting(RunKind[CountingPlan]):
     """A run that writes one file for each number. It halts at 3 in its first attempt."""
 
     marker = "counting_request.json"
+    noun = "counts"
     counted = Counted("numbers")
     halts = True
+    stops = False
 
     def check(self, request: Request, path: Path | None, means: Means) -> CountingPlan:
         if request.plain["up_to"] < 1:
@@ -42,6 +48,9 @@ class Counting(Kind[CountingPlan]):
                 raise RuntimeError("halted")
             (plan.folder / f"{number}.txt").touch()
             means.progress("numbers", number, plan.up_to)
+            if self.stops:
+                _wait_for_a_signal(means.stop)
+            means.stop.check()
 
     def finished(self, path: Path) -> bool:
         up_to = json.loads((path / self.marker).read_text())["up_to"]
@@ -52,6 +61,14 @@ class Counting(Kind[CountingPlan]):
 
     def compare(self, paths: Sequence[Path], how: CompareOptions) -> str:
         return " ".join(path.name for path in paths)
+
+
+def _wait_for_a_signal(stop: Stop) -> None:
+    """The thread that reads signals may be late."""
+    for _ in range(1000):
+        if stop.numbers:
+            return
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -139,6 +156,40 @@ def test_other_versions_are_named(
     with caplog.at_level(logging.WARNING):
         lifecycle.resume(run, Means())
     assert "jax 0.1 -> " in caplog.text
+
+
+def test_a_kind_learns_of_signals_by_its_means(kind: Counting, tmp_path: Path) -> None:
+    def interrupt(*stage: object) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    kind.stops = True
+    with pytest.raises(Interrupted, match="metaplast resume"):
+        lifecycle.start(kind, request(2), tmp_path / "run", Means(progress=interrupt))
+    assert not (tmp_path / "run" / "2.txt").exists()
+    kind.stops = False
+    assert lifecycle.resume(tmp_path / "run", Means()) == tmp_path / "run"
+    assert (tmp_path / "run" / "2.txt").exists()
+
+
+def test_a_block_saves_in_its_own_way(tmp_path: Path) -> None:
+    calls: list[str] = []
+    stop = Stop(tmp_path, lambda: calls.append("run"))
+    stop.save()
+    with stop.saving(lambda: calls.append("block")):
+        stop.save()
+    stop.save()
+    assert calls == ["run", "block", "run"]
+
+
+def test_a_run_of_a_group_has_the_files_of_a_run(kind: Counting, tmp_path: Path) -> None:
+    run = tmp_path / "member"
+    with lifecycle.opened(kind, request(2), run), pytest.raises(Busy), folder.locked(run):
+        pass
+    assert (run / "config.yaml").read_text() == "up_to: 2\n"
+    assert json.loads((run / "environment.json").read_text()) == environment()
+    (run / "config.yaml").write_text("up_to: 7\n")
+    with lifecycle.opened(kind, request(2), run):
+        assert (run / "config.yaml").read_text() == "up_to: 7\n"  # it has begun before
 
 
 def test_a_folder_without_a_marker_is_a_training(kind: Counting, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""The program of a problem is the same text, and gives the same bits, in every process."""
+"""The programs of a run: few, of the same text and the same bits in every process."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,37 @@ for _, state, metrics in train.steps(problem, outer, 0, train.begin(problem, out
     leaves = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((metrics, outer.theta(state)))]
     print(hashlib.sha256(b"".join(leaves)).hexdigest())
 """
+
+
+COUNT = """
+import atexit
+import sys
+from jax import monitoring
+from metaplast.cli.main import main
+
+names = []
+def listen(event, seconds, fun_name="", **_):
+    if event.endswith("backend_compile_duration"):
+        names.append(fun_name)
+monitoring.register_event_duration_secs_listener(listen)
+atexit.register(lambda: print("compiled:", *names, sep="\\n"))
+main(["train", "experiment=oja", "outer.steps=2", "--run-dir", sys.argv[1]])
+"""
+
+
+def test_a_run_compiles_few_programs(tmp_path: Path) -> None:
+    """An operation on an array outside a program compiles one of its own, in every process."""
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    names = done.stdout.partition("compiled:\n")[2].splitlines()
+    assert "jit(_step)" in names and "jit(evaluate)" in names
+    assert len(names) <= 12, names
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:

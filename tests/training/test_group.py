@@ -118,7 +118,9 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
     task = {"name": "digits", "split_seed": "${seed}"}
     assert (
         len(
-            group.programs(group.Group(seeds=3).runs(parse({**first, "task": task}), Path("group")))
+            group.programs(
+                group.RunGroup(seeds=3).runs(parse({**first, "task": task}), Path("group"))
+            )
         )
         == 3
     )

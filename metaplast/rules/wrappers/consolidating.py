@@ -48,8 +48,10 @@ class Consolidating(Wrapper):
         return "trial"
 
     def transparent(self) -> dict[str, float] | None:
-        """In the limit pull -> 0."""
-        return {"log_pull": log_to_nothing(self.pull)} if self.learn else None
+        """The leaf at which pull vanishes: there the inner rule is left."""
+        if not self.learn:
+            return None
+        return {"log_pull": log_to_nothing(self.pull)}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)

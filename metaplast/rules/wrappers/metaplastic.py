@@ -76,8 +76,10 @@ class Metaplastic(Wrapper):
         return self.rule.slow
 
     def transparent(self) -> dict[str, float] | None:
-        """In the limit power -> 0."""
-        return {"log_power": log_to_nothing(self.power)} if self.learn else None
+        """The leaf at which power vanishes: there the inner rule is left."""
+        if not self.learn:
+            return None
+        return {"log_power": log_to_nothing(self.power)}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)

@@ -44,7 +44,9 @@ class Momentum(Wrapper):
         return "trial"
 
     def transparent(self) -> dict[str, float] | None:
-        return {} if self.decay == 0.0 else None
+        if self.decay != 0.0:
+            return None
+        return {}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from jax import Array
 
-from metaplast.connections.base import AbstractConnection, Move
+from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.registry import BadInput, name_of, register
 from metaplast.rules.base import AbstractRule, TermRule, Wrapper
 from metaplast.rules.stdp import Stdp
@@ -24,9 +24,9 @@ class Pathways(Wrapper):
         `vogels`.
 
     Each of the two is a statement `w = clip(...)` of its own. The inner rule alone is bounded once,
-    on the sum. The two differ only where both neurons of a synapse spike in one step. There the
-    first change alone may pass a bound. Or a change depends on a power of w: the second change then
-    sees the weight after the first.
+    on the sum. The two differ only where both neurons of a synapse spike in one step, in two cases.
+    The first change alone may pass a bound. A change may depend on a power of w: the second change
+    then sees the weight after the first.
     State, theta, reach and clock are those of the inner rule. It acts where it is outermost: a rule
     around it sees the plain sum.
     Limits: one of the two changes alone, or both within the bounds and mu = 0, is the inner rule.
@@ -63,11 +63,11 @@ class Pathways(Wrapper):
     ) -> tuple[RuleState, Array]:
         assert isinstance(self.rule, TermRule)
         state, terms = self.rule.products(theta, state, view, dt)
-        if not {term.sparse for term in terms} <= {"pre", "post"}:
-            what = "pathways: a term that needs no spike"
-            raise BadInput(what, "terms of spikes", "leave pathways out")
-        weight = view.weight
-        for side in ("pre", "post"):
-            of_side = [term for term in terms if term.sparse == side]
-            weight = connection.changed(weight, of_side, move)
-        return state, weight
+        of_side: dict[str, list[Term]] = {"pre": [], "post": []}
+        for term in terms:
+            if term.sparse not in of_side:
+                what = "pathways: a term that needs no spike"
+                raise BadInput(what, "terms of spikes", "leave pathways out")
+            of_side[term.sparse].append(term)
+        weight = connection.changed(view.weight, of_side["pre"], move)
+        return state, connection.changed(weight, of_side["post"], move)

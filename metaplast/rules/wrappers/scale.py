@@ -42,7 +42,9 @@ class Scale(StatelessWrapper):
     def transparent(self) -> dict[str, float] | None:
         if self.learn:
             return {"log_factor": log_for(self.factor, 1.0)}
-        return {} if self.factor == 1.0 else None
+        if self.factor != 1.0:
+            return None
+        return {}
 
     def modified(
         self, theta: Theta, change: Array, connection: AbstractConnection, view: SynapseView

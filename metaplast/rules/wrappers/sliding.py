@@ -32,8 +32,8 @@ class Sliding(Wrapper):
     steps: the number of steps that the mean goes over.
     learn: whether log_steps [] is in theta.
 
-    Clock `trial`: the mean counts steps. Reach is that of the inner rule. Around a `sum` with a
-    part of spike times, b is the mean of the activity at the synapse, for all parts.
+    Clock `trial`: the mean counts steps. The reach is the inner rule's. Around a `sum` with a part
+    of spike times, b is the mean of the activity at the synapse, for all parts.
     Fixed point: b = mean activity. Inner Hebb with independent x and y then changes nothing on
     average: with either side or both it is the covariance rule (Sejnowski 1977),
     delta_w = eta cov(x, y) on average.
@@ -55,7 +55,9 @@ class Sliding(Wrapper):
 
     @property
     def _biased(self) -> tuple[str, ...]:
-        return ("post", "pre") if self.sides == "both" else (self.sides,)
+        if self.sides == "both":
+            return ("post", "pre")
+        return (self.sides,)
 
     @property
     def slow(self) -> frozenset[str]:

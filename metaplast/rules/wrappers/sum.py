@@ -50,19 +50,25 @@ class Sum(AbstractRule):
     )
 
     def __post_init__(self) -> None:
-        labels = [label for label, _ in self.rules]
+        labels = self._labels()
         distinct = len(set(labels)) == len(labels)
         if not labels or not distinct or not all(map(_is_label, labels)):
             expected = "at least one, distinct names other than 'name'"
             raise BadInput(f"rules with labels {labels}", expected, "rename")
-        clocks = {rule.clock for _, rule in self.rules}
+        clocks = self._clocks()
         if "time" in clocks and len(clocks) > 1:
             what = f"rules with clocks {sorted(clocks)}"
             raise BadInput(what, "all `time` or none", "use rules of one clock")
 
+    def _labels(self) -> list[str]:
+        return [label for label, _ in self.rules]
+
+    def _clocks(self) -> set[Clock]:
+        return {rule.clock for _, rule in self.rules}
+
     @property
     def clock(self) -> Clock:
-        clocks = {rule.clock for _, rule in self.rules}
+        clocks = self._clocks()
         return next(clock for clock in ("time", "trial", "mixed", "event") if clock in clocks)
 
     @property
@@ -71,37 +77,41 @@ class Sum(AbstractRule):
 
     @property
     def slow(self) -> frozenset[str]:
-        names: set[str] = set()
+        names = []
         for label, rule in self.rules:
-            names |= {f"{label}.{name}" for name in rule.slow}
+            for name in rule.slow:
+                names.append(f"{label}.{name}")
         return frozenset(names)
 
     @property
     def fast(self) -> frozenset[str]:
-        names: set[str] = set()
+        names = []
         for label, rule in self.rules:
-            names |= {f"{label}.{name}" for name in rule.fast}
+            for name in rule.fast:
+                names.append(f"{label}.{name}")
         return frozenset(names)
 
     @property
     def mixes(self) -> Mixes:
-        parts = {rule.mixes for _, rule in self.rules}
-        if "layer" in parts:
+        mixing = {rule.mixes for _, rule in self.rules}
+        if "layer" in mixing:
             return "layer"
-        return "neuron" if "neuron" in parts else ""
+        if "neuron" in mixing:
+            return "neuron"
+        return ""
 
     def account(self) -> Account:
-        parts = {
-            label: Part(("rules", label), (label,), rule.account()) for label, rule in self.rules
-        }
+        parts = {}
+        for label, rule in self.rules:
+            parts[label] = Part(("rules", label), (label,), rule.account())
         return Account(silent=True, parts=parts)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         keys = jax.random.split(key, len(self.rules))
-        return {
-            label: rule.init(k, connection)
-            for (label, rule), k in zip(self.rules, keys, strict=True)
-        }
+        theta = {}
+        for (label, rule), key_of_part in zip(self.rules, keys, strict=True):
+            theta[label] = rule.init(key_of_part, connection)
+        return theta
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
         """One part makes the changes of `other`, or each of its parts has one part here, in order.
@@ -113,7 +123,9 @@ class Sum(AbstractRule):
             wanted = [(rule, theta[label]) for label, rule in other.rules]
         embedded: dict[str, Theta] = {}
         for label, rule in self.rules:
-            placed = rule.embed(*wanted[0], start[label]) if wanted else None
+            placed = None
+            if wanted:
+                placed = rule.embed(*wanted[0], start[label])
             if placed is not None:
                 wanted = wanted[1:]
             else:
@@ -121,12 +133,15 @@ class Sum(AbstractRule):
             if placed is None:
                 return None
             embedded[label] = placed
-        return None if wanted else embedded
+        if wanted:
+            return None
+        return embedded
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        return _joined(
-            {label: rule.init_state(theta[label], connection) for label, rule in self.rules}
-        )
+        states = {}
+        for label, rule in self.rules:
+            states[label] = rule.init_state(theta[label], connection)
+        return _joined(states)
 
     def step(
         self,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from metaplast.registry import register
 from metaplast.runs.loggers.base import AbstractLogger, Plain, Sink
+from metaplast.settings.names import FIGURES, RULE_FILE
 from metaplast.spec import spec
 
 
@@ -76,9 +77,9 @@ class Wandb(AbstractLogger):
             for entry in (summary or {}).get("scores", []):
                 session.summary[f"heldout/{entry['metric']}/{entry['name']}"] = entry["mean"]
             if summary:
-                for figure in sorted((run / "figures").glob("*.png")):
+                for figure in sorted((run / FIGURES).glob("*.png")):
                     session.log({f"figures/{figure.stem}": wandb.Image(str(figure))})
-            rule = run / "rule.safetensors"
+            rule = run / RULE_FILE
             if summary and rule.is_file():
                 artifact = wandb.Artifact("rule", type="rule")
                 artifact.add_file(str(rule))

@@ -1,0 +1,279 @@
+"""Gradients of a life that stores no weights: the backward pass takes every change back.
+
+    forward:   w_{t+1} = w_t + change(theta, s_t, v_t)
+    backward:  w_t = w_{t+1} - change(theta, s_t, v_t)
+
+w_t: the weights before step t.
+s_t: everything else that a step changes.
+v_t: the signals that the rules read in step t.
+
+It holds where no change depends on a weight or on a state of synapses. s_t and v_t are numbers of
+neurons, and are stored. A change that a bound cut cannot be taken back, and the sums round. So the
+backward pass ends with the weights at birth, which are known. Where a weight touched a bound, or
+where the rebuilt weights differ from the true ones by more than `DRIFT`, the ordinary backward pass
+runs instead.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.custom_batching import custom_vmap
+from jax.custom_derivatives import SymbolicZero
+
+DRIFT = 64.0
+"""The largest difference of a rebuilt weight, in roundings of the largest weight of its edge."""
+
+Weights = list[Array]
+
+
+class After(NamedTuple):
+    """The outcome of one step.
+
+    weights: the weights after it.
+    rest: everything else that changes.
+    trace: the entry of the trace.
+    seen: the signals of which the changes are made.
+    """
+
+    weights: Weights
+    rest: Any
+    trace: Any
+    seen: Any
+
+
+class Steps(NamedTuple):
+    """One step of a life, in parts.
+
+    bounded: (constants, weights, rest) -> the step, with weights kept in their bounds.
+    free: the same without bounds.
+    changes: (constants, rest, seen) -> the change of every weight.
+    touched: weights -> whether one of them is at a bound [].
+    ordinary: (constants, weights, rest) -> (weights, rest, traces) after all steps, with a backward
+        pass that stores weights.
+    """
+
+    bounded: Callable[[Any, Weights, Any], After]
+    free: Callable[[Any, Weights, Any], After]
+    changes: Callable[[Any, Any, Any], Weights]
+    touched: Callable[[Weights], Array]
+    ordinary: Callable[[Any, Weights, Any], tuple[Weights, Any, Any]]
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class _Places:
+    """Leaves of a list. are: whether each of them is meant."""
+
+    are: tuple[bool, ...]
+
+
+class _Kept(NamedTuple):
+    """What the forward pass keeps for the backward pass.
+
+    constants, weights, rest: the arguments.
+    differentiated: the leaves of the constants of which a derivative is asked for.
+    last: the weights after all steps.
+    rests, seen: of every step, stacked.
+    touched: whether a weight touched a bound [].
+    """
+
+    constants: list[Array]
+    weights: Weights
+    rest: list[Array]
+    differentiated: _Places
+    last: Weights
+    rests: list[Array]
+    seen: Any
+    touched: Array
+
+
+def rolled_back(
+    steps: Steps, constants: Any, weights: Weights, rest: Any, n_steps: int
+) -> tuple[Weights, Any, Any]:
+    """(weights, rest, traces) after `n_steps` steps.
+
+    Args:
+        steps: one step, in parts.
+        constants: what no step changes: theta, the task, ...
+        weights: the first weights.
+        rest: everything else that a step changes, at the start.
+        n_steps: the number of steps.
+    """
+    constant_leaves, constants_tree = jax.tree.flatten(constants)
+    rest_leaves, rest_tree = jax.tree.flatten(rest)
+
+    def bounded(constants: list[Array], weights: Weights, rest: list[Array]) -> After:
+        tree = jax.tree.unflatten(rest_tree, rest)
+        after = steps.bounded(jax.tree.unflatten(constants_tree, constants), weights, tree)
+        return after._replace(rest=jax.tree.leaves(after.rest))
+
+    def free(constants: list[Array], weights: Weights, rest: list[Array]) -> After:
+        tree = jax.tree.unflatten(rest_tree, rest)
+        after = steps.free(jax.tree.unflatten(constants_tree, constants), weights, tree)
+        return after._replace(rest=jax.tree.leaves(after.rest))
+
+    def ordinary(constants: list[Array], weights: Weights, rest: list[Array]) -> Any:
+        tree = jax.tree.unflatten(rest_tree, rest)
+        whole = jax.tree.unflatten(constants_tree, constants)
+        last, rest_after, traces = steps.ordinary(whole, weights, tree)
+        return last, jax.tree.leaves(rest_after), traces
+
+    @jax.custom_vjp
+    def run(constants: list[Array], weights: Weights, rest: list[Array]) -> Any:
+        return ordinary(constants, weights, rest)
+
+    def forward(constants: list[Any], weights: list[Any], rest: list[Any]) -> Any:
+        values = [leaf.value for leaf in constants]
+        first = [leaf.value for leaf in weights]
+        start = [leaf.value for leaf in rest]
+        wanted = tuple(leaf.perturbed and _continuous(leaf.value) for leaf in constants)
+
+        def body(carry: Any, _: None) -> Any:
+            weights, rest, touched = carry
+            after = bounded(values, weights, rest)
+            touched = touched | steps.touched(after.weights)
+            return (after.weights, after.rest, touched), (after.trace, rest, after.seen)
+
+        begin = (first, start, steps.touched(first))
+        (last, end, touched), (traces, rests, seen) = lax.scan(body, begin, None, n_steps)
+        kept = _Kept(values, first, start, _Places(wanted), last, rests, seen, touched)
+        return (last, end, traces), kept
+
+    def backward(kept: _Kept, slopes: Any) -> Any:
+        slopes = _instantiated(slopes)
+        asked = _at(kept.constants, kept.differentiated.are)
+        moving = [leaf for leaf in kept.rest if _continuous(leaf)]
+
+        def with_asked(values: list[Array]) -> list[Array]:
+            return _merged(kept.constants, kept.differentiated.are, values)
+
+        def roll() -> Any:
+            of_weights, of_rest, of_traces = slopes
+
+            def body(carry: Any, step: Any) -> Any:
+                weights, of_weights, of_rest, of_constants = carry
+                rest, seen, of_trace = step
+                whole = jax.tree.unflatten(constants_tree, kept.constants)
+                changes = steps.changes(whole, jax.tree.unflatten(rest_tree, rest), seen)
+                before = [w - change for w, change in zip(weights, changes, strict=True)]
+                is_moving = tuple(map(_continuous, rest))
+
+                def outputs(constants: list[Array], weights: Weights, moving: list[Array]) -> Any:
+                    after = free(with_asked(constants), weights, _merged(rest, is_moving, moving))
+                    ends = [leaf for leaf in after.rest if _continuous(leaf)]
+                    traces = [leaf for leaf in jax.tree.leaves(after.trace) if _continuous(leaf)]
+                    return after.weights, ends, traces
+
+                now = [leaf for leaf in rest if _continuous(leaf)]
+                _, pull_back = jax.vjp(outputs, asked, before, now)
+                more, of_weights, of_rest = pull_back((of_weights, of_rest, of_trace))
+                of_constants = [a + b for a, b in zip(of_constants, more, strict=True)]
+                return (before, of_weights, of_rest, of_constants), None
+
+            start = (kept.last, of_weights, of_rest, [jnp.zeros_like(leaf) for leaf in asked])
+            stacked = (kept.rests, kept.seen, of_traces)
+            (first, *found), _ = lax.scan(body, start, stacked, reverse=True)
+            return tuple(found), _drift(first, kept.weights, kept.last)
+
+        def skip() -> Any:
+            zeros = jax.tree.map(jnp.zeros_like, (kept.weights, moving, asked))
+            return zeros, jnp.full((), jnp.inf)
+
+        def store() -> Any:
+            is_moving = tuple(map(_continuous, kept.rest))
+
+            def outputs(constants: list[Array], weights: Weights, moving: list[Array]) -> Any:
+                rest = _merged(kept.rest, is_moving, moving)
+                last, ends, traces = ordinary(with_asked(constants), weights, rest)
+                ends = [leaf for leaf in ends if _continuous(leaf)]
+                return last, ends, [x for x in jax.tree.leaves(traces) if _continuous(x)]
+
+            _, pull_back = jax.vjp(outputs, asked, kept.weights, moving)
+            of_constants, of_weights, of_rest = pull_back(slopes)
+            return of_weights, of_rest, of_constants
+
+        found, drift = lax.cond(_any_in_lockstep(kept.touched), skip, roll)
+        too_far = _any_in_lockstep(jnp.logical_not(drift <= DRIFT))
+        of_weights, of_rest, of_constants = lax.cond(too_far, store, lambda: found)
+        nothing: list[Any] = [None] * len(kept.constants)
+        all_rest: list[Any] = [None] * len(kept.rest)
+        return (
+            _merged(nothing, kept.differentiated.are, of_constants),
+            of_weights,
+            _merged(all_rest, tuple(map(_continuous, kept.rest)), of_rest),
+        )
+
+    run.defvjp(forward, backward, symbolic_zeros=True)
+    last, end, traces = run(constant_leaves, weights, rest_leaves)
+    return last, jax.tree.unflatten(rest_tree, end), traces
+
+
+def saves_memory(weights: Weights, rest: Any, seen: Any, n_steps: int) -> bool:
+    """Whether the stored signals of all steps are fewer numbers than the stored weights would be.
+
+    The ordinary backward pass stores about 2 sqrt(n_steps) states. seen: as in `After`.
+    """
+    of_weights = sum(leaf.size for leaf in weights)
+    of_step = sum(leaf.size for leaf in jax.tree.leaves((rest, seen)))
+    return n_steps * of_step < 2 * n_steps**0.5 * of_weights
+
+
+@custom_vmap
+def _any_in_lockstep(flag: Array) -> Array:
+    """The flag [] of a life; of lives that run in lockstep, whether it holds for any of them.
+
+    A condition that differs from life to life would run both of its branches.
+    """
+    return flag
+
+
+@_any_in_lockstep.def_vmap
+def _(axis_size: int, in_batched: list[bool], flag: Array) -> tuple[Array, bool]:
+    del axis_size, in_batched
+    return jnp.any(flag), False
+
+
+def _drift(rebuilt: Weights, true: Weights, last: Weights) -> Array:
+    """The largest difference of the first weights, in roundings of the largest weight []."""
+    worst = jnp.zeros(())
+    for a, b, c in zip(rebuilt, true, last, strict=True):
+        largest = jnp.maximum(jnp.max(jnp.abs(b)), jnp.max(jnp.abs(c)))
+        rounding = jnp.finfo(b.dtype).eps * largest
+        worst = jnp.maximum(worst, jnp.max(jnp.abs(a - b)) / rounding)
+    return worst
+
+
+def _continuous(leaf: Any) -> bool:
+    """Whether a derivative with respect to the leaf exists."""
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _at(leaves: list[Any], places: tuple[bool, ...]) -> list[Any]:
+    """The leaves at the places that are True."""
+    return [leaf for leaf, place in zip(leaves, places, strict=True) if place]
+
+
+def _merged(base: list[Any], places: tuple[bool, ...], values: list[Any]) -> list[Any]:
+    """`base`, with `values` at the places that are True."""
+    rest: Iterator[Any] = iter(values)
+    return [next(rest) if place else leaf for leaf, place in zip(base, places, strict=True)]
+
+
+def _instantiated(slopes: Any) -> tuple[Weights, list[Array], list[Array]]:
+    """(Slopes of weights, of the rest, of the traces): zeros where nothing depends on a leaf."""
+    parts = []
+    for part in slopes:
+        leaves = jax.tree.leaves(part, is_leaf=lambda x: isinstance(x, SymbolicZero))
+        kept = []
+        for leaf in leaves:
+            if isinstance(leaf, SymbolicZero):
+                if jnp.issubdtype(leaf.dtype, jnp.floating):
+                    kept.append(jnp.zeros(leaf.shape, leaf.dtype))
+            elif _continuous(leaf):
+                kept.append(leaf)
+        parts.append(kept)
+    return parts[0], parts[1], parts[2]

@@ -1,0 +1,96 @@
+"""The backward pass that takes changes back, against the one that stores weights."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import deep
+from metaplast.life import lifetime
+from metaplast.life.rollback import saves_memory
+from metaplast.networks.feedforward import Feedforward
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.symbolic import Symbolic
+
+SIZES = (40, 30, 20, 5)
+PRODUCTS = deep.problem("without w", SIZES, 30).lifetime
+
+
+def problem(bound: float = 10.0, rule: Any = None) -> MetaProblem:
+    """Three lives in lockstep in two chunks, of a rule that does not read w."""
+    rule = rule or Polynomial(terms=("error*pre", "error*pre_error", "1"), rate=1.0)
+    lived = replace(
+        PRODUCTS,
+        network=Feedforward(hidden=SIZES[1:-1], bounds=(-bound, bound)),
+        slots=(lifetime.Slot(rule=rule),),
+    )
+    return replace(deep.problem("without w", SIZES, 30), lifetime=lived, chunk=2)
+
+
+def gradient(of: MetaProblem, size: float = 0.01) -> tuple[Any, Any]:
+    """(The gradient with respect to theta, the metrics) of four lives."""
+    start = of.init(jax.random.key(0))
+    theta = jax.tree.map(lambda leaf: leaf - jnp.asarray(size, leaf.dtype), start)
+    batch = of.sample(jax.random.key(1), 4, "train")
+    _, slopes, metrics = jax.jit(of.value_and_grad)(theta, batch)
+    return slopes["rules"], metrics
+
+
+def ordinary(of: MetaProblem, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The gradient by the ordinary backward pass."""
+    with monkeypatch.context() as patch:
+        patch.setattr(lifetime.Lifetime, "_can_roll_back", lambda *_: False)
+        return gradient(of)[0]
+
+
+def differ(a: Any, b: Any) -> float:
+    """The largest relative difference of two trees."""
+    x, y = (np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(t)]) for t in (a, b))
+    return float(np.max(np.abs(x - y)) / np.max(np.abs(y)))
+
+
+@pytest.mark.parametrize(("x64", "tolerance"), [(False, 1e-5), (True, 1e-10)])
+@pytest.mark.parametrize("rule", [None, Symbolic(expression="(0.1 - 0.2)*error*pre")])
+def test_equals_the_ordinary_pass(
+    monkeypatch: pytest.MonkeyPatch, x64: bool, tolerance: float, rule: Any
+) -> None:
+    with jax.enable_x64(x64):
+        of = problem(rule=rule)
+        wanted = ordinary(of, monkeypatch)
+        scanned = lifetime.scan
+
+        def worthless(*args: Any) -> Any:
+            life, trace = scanned(*args)
+            return life, jax.tree.map(lambda x: 0 * x, trace)
+
+        # The ordinary pass has no gradient now: the right one comes from the roll-back.
+        monkeypatch.setattr(lifetime, "scan", worthless)
+        assert differ(gradient(of)[0], wanted) < tolerance
+
+
+def test_a_life_at_a_bound_takes_the_ordinary_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = problem(bound=0.6)
+    slopes, metrics = gradient(of)
+    assert metrics["at_bound"] > 0
+    assert differ(slopes, ordinary(of, monkeypatch)) < 1e-6
+
+
+def test_only_where_no_rule_reads_a_weight_and_memory_is_saved() -> None:
+    def rolls(of: MetaProblem, n_steps: int) -> bool:
+        theta = of.init(jax.random.key(0))
+        batch = of.sample(jax.random.key(1), 1, "train")
+        task = jax.tree.map(lambda leaf: leaf[0], batch.tasks)
+        life = of.lifetime.begin(theta, task, batch.keys[0])
+        return of.lifetime._can_roll_back(life, n_steps)
+
+    eligible = Symbolic(expression="eligibility", eligibility="error*pre")
+    assert rolls(problem(), 4)
+    assert not rolls(problem(), 30_000)
+    assert not rolls(problem(rule=Polynomial(terms=("error*pre", "weight"))), 4)
+    assert not rolls(problem(rule=eligible), 4)
+    assert saves_memory([jnp.zeros(100)], [jnp.zeros(3)], [], 4)
+    assert not saves_memory([jnp.zeros(100)], [jnp.zeros(101)], [], 4)
