@@ -61,7 +61,9 @@ def judge_activity(
     first, *others = parts.values()
     if not others:
         return first
-    total = sum((part.deviance for part in others), first.deviance)
+    total = first.deviance
+    for part in others:
+        total = total + part.deviance
     return Judgement(total, first.r2, parts)
 
 
