@@ -23,7 +23,7 @@ import numpy as np
 from jax import Array
 
 from benchmarks import plain_deep
-from benchmarks.run import compare
+from benchmarks._measure import compare
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward

@@ -1,8 +1,8 @@
-"""Print the speed of evolution beside a plain script: python -m benchmarks.evolution
+"""W4: a generation of SNES over the per-synapse A, B, C, D of a network 4-128-64-2.
 
-W4 is a generation of SNES over the per-synapse A, B, C, D of a network 4-128-64-2 that lives 200
-steps. Times are CPU seconds of a pinned core. The two sides of a comparison run in turn. Quote the
-median of the pairwise ratios. Scratch is the temporary memory of a compiled generation.
+A life has 200 steps. `python -m benchmarks.evolution` prints speed and memory against the size of
+the population. Times are CPU seconds of a pinned core. The two sides of a comparison run in turn.
+Quote the median of the pairwise ratios. Scratch is the temporary memory of a compiled generation.
 """
 
 from benchmarks._pin import pin
@@ -23,7 +23,7 @@ from evosax.algorithms import SNES
 from jax.flatten_util import ravel_pytree
 
 from benchmarks import plain_evolution
-from benchmarks.run import cpu_seconds
+from benchmarks._measure import Side, compare, cpu_seconds, first_call
 from benchmarks.workload import Work
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -159,85 +159,124 @@ class Generation(NamedTuple):
     scratch: float
 
 
+class Workload:
+    """W4: the same tasks and first weights on both sides.
+
+    world: the framework's problem.
+    batch: its task.
+    theta: of one member.
+    weights: the first weights of every layer.
+    inputs: the stimuli [T, n_in].
+    """
+
+    def __init__(self) -> None:
+        self.world = problem()
+        self.key = jax.random.key(0)
+        sample = jax.jit(self.world.sample, static_argnums=(1, 2))
+        self.batch = sample(self.key, 1, "train")
+        self.theta = self.world.init(self.key)
+        flat, self.unravel = ravel_pytree(self.theta)
+        self.size = flat.size
+        task = jax.tree.map(lambda x: x[0], self.batch.tasks)
+        self.weights = [task.weights[edge] for edge in edges(SIZES)]
+        self.inputs = task.inputs
+        self.losses = jax.jit(
+            lambda flat: self.world.losses(flat, self.batch, unravel=self.unravel)[0]
+        )
+
+    def members(self, n: int) -> jax.Array:
+        """Random members [n, numbers]."""
+        return 3e-3 * jax.random.normal(self.key, (n, self.size))
+
+    def plain_losses(self) -> partial[jax.Array]:
+        """The plain script in its fastest form, thetas -> losses, after a check of its numbers."""
+        few = self.members(FEW)
+        plain = plainly(few, self.theta, SIZES)
+        of = partial(plain_evolution.losses, weights=self.weights, inputs=self.inputs, sizes=SIZES)
+        np.testing.assert_allclose(self.losses(few), of(plain, chunk=4), rtol=2e-3)
+        best = of
+        least = float("inf")
+        for chunk, dot in product(CHUNKS, (True, False)):
+            form = partial(of, chunk=chunk, dot=dot)
+            jax.block_until_ready(form(plain))
+            seconds = min(cpu_seconds(partial(form, plain)) for _ in range(2))
+            if seconds < least:
+                best = form
+                least = seconds
+        return best
+
+    def step(self, population: int) -> Side:
+        """A generation of the framework."""
+        es = Es(population=population, std=3e-3)
+        begun = jax.jit(lambda theta: es.init(self.world, theta, self.key, es.hyper()))
+        step = jax.jit(lambda state, key: es.step(self.world, state, self.batch, key))
+        return Side("", step, (begun(self.theta), self.key))
+
+    def generation(self, population: int, large: int = _redrawn.LARGE) -> Generation:
+        """A generation, where members are held up to `large` numbers and else drawn again."""
+        usual = _redrawn.LARGE
+        _redrawn.LARGE = large
+        side = self.step(population)
+        step = side.function.lower(*side.args).compile()
+        _redrawn.LARGE = usual
+        return Generation(lambda: step(*side.args), scratch(step))
+
+
 def scratch(program: Any) -> float:
     """The temporary memory of a compiled program, MB."""
     return program.memory_analysis().temp_size_in_bytes / 1e6
 
 
-def main() -> None:
-    world = problem()
-    key = jax.random.key(0)
-    batch = jax.jit(world.sample, static_argnums=(1, 2))(key, 1, "train")
-    theta = world.init(key)
-    task = jax.tree.map(lambda x: x[0], batch.tasks)
-    weights = [task.weights[e] for e in edges(SIZES)]
+def rows() -> None:
+    """W4: the lives alone, and a generation beside two plain scripts."""
+    work = Workload()
+    updates = work.size / 4 * STEPS * MEMBERS
+    members = work.members(MEMBERS)
+    ours = Side("", work.losses, (members,))
+    first = first_call(ours)
+    of = work.plain_losses()
+    chunk = of.keywords["chunk"]
+    form = "matrix products" if of.keywords["dot"] else "sums"
+    name = f"chunks of {chunk}, {form}"
+    same = plainly(members, work.theta, SIZES)
+    theirs = Side(name, jax.jit(of), (same,))
+    compare(f"W4 lives, {MEMBERS} members", ours, theirs, updates, first)
 
-    members = 3e-3 * jax.random.normal(key, (FEW, ravel_pytree(theta)[0].size))
-    ours = jax.jit(lambda m: world.losses(m, batch, unravel=ravel_pytree(theta)[1])[0])
-    plain = plainly(members, theta, SIZES)
-    expected = plain_evolution.losses(plain, weights, task.inputs, SIZES, 4)
-    np.testing.assert_allclose(ours(members), expected, rtol=2e-3)
-    speed = {}
-    for choice in product(CHUNKS, (True, False)):
-        run = partial(plain_evolution.losses, plain, weights, task.inputs, SIZES, *choice)
-        jax.block_until_ready(run())
-        speed[choice] = min(cpu_seconds(run) for _ in range(2))
-    chunk, dot = min(speed, key=speed.__getitem__)
-    print(f"plain: chunk {chunk}, dot {dot}; framework: chunk {world.chunk_size()}; losses agree")
-
-    def framework(population: int, large: int = _redrawn.LARGE) -> Generation:
-        """A generation, where members are held up to `large` numbers and else drawn again."""
-        es = Es(population=population, std=3e-3)
-        state = jax.jit(lambda t: es.init(world, t, key, es.hyper()))(theta)
-        usual = _redrawn.LARGE
-        _redrawn.LARGE = large
-        step = jax.jit(lambda s, k: es.step(world, s, batch, k)).lower(state, key).compile()
-        _redrawn.LARGE = usual
-        return Generation(lambda: step(state, key), scratch(step))
-
-    of = partial(
-        plain_evolution.losses,
-        weights=weights,
-        inputs=task.inputs,
-        sizes=SIZES,
-        chunk=chunk,
-        dot=dot,
-    )
-    zero = jnp.zeros(members.shape[1])
+    ours = work.step(MEMBERS)
+    first = first_call(ours)
+    zero = jnp.zeros(work.size)
     snes = SNES(MEMBERS, zero)
-    begun = snes.init(key, zero, snes.default_params.replace(std_init=3e-3))
+    begun = snes.init(work.key, zero, snes.default_params.replace(std_init=3e-3))
     with_evosax = jax.jit(lambda s, k: plain_evolution.with_evosax(snes, s, k, of))
     by_hand = jax.jit(lambda s, k: plain_evolution.by_hand(s, k, MEMBERS, of))
-    middle = 3e-3 * jax.random.normal(key, (MEMBERS, members.shape[1]))
-    same = plainly(middle, theta, SIZES)
-    ratio(f"W4, {MEMBERS} lives: framework, plain", lambda: ours(middle), lambda: of(same))
-    generations = {population: framework(population) for population in POPULATIONS}
-    held = {population: framework(population, large=2**60) for population in POPULATIONS}
-    ours_whole = generations[MEMBERS].run
-    wide = zero + 3e-3
-    ratio(
-        f"W4, a generation of {MEMBERS}: framework, plain with evosax",
-        ours_whole,
-        lambda: with_evosax(begun, key),
-    )
-    ratio(
-        f"W4, a generation of {MEMBERS}: framework, plain by hand",
-        ours_whole,
-        lambda: by_hand((zero, wide), key),
-    )
-    few = 3e-3 * jax.random.normal(key, (FEW, zero.size))
-    many = 3e-3 * jax.random.normal(key, (MANY, zero.size))
+    name = f"W4 a generation of {MEMBERS}"
+    compare(name, ours, Side("evosax", with_evosax, (begun, work.key)), updates, first)
+    begun = (zero, zero + 3e-3)
+    compare(name, ours, Side("by hand", by_hand, (begun, work.key)), updates, first)
+
+
+def main() -> None:
+    """Print speed and memory against the size of the population."""
+    work = Workload()
+    generations = {}
+    held = {}
+    for population in POPULATIONS:
+        generations[population] = work.generation(population)
+        held[population] = work.generation(population, large=2**60)
+    few = work.members(FEW)
+    many = work.members(MANY)
     ratio(
         f"lives/s, lives alone, {MANY} members to {FEW}",
-        lambda: ours(many),
-        lambda: ours(few),
+        lambda: work.losses(many),
+        lambda: work.losses(few),
         MANY / FEW,
     )
-    ratio(
-        f"W4, a generation of {MEMBERS}: members drawn again, held",
-        ours_whole,
-        held[MEMBERS].run,
-    )
+    for population in POPULATIONS[:-1]:
+        ratio(
+            f"a generation of {population}: members drawn again, held",
+            generations[population].run,
+            held[population].run,
+        )
     for population in POPULATIONS[1:]:
         ratio(
             f"lives/s, whole generations, {population} members to {FEW}",

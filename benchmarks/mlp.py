@@ -1,15 +1,9 @@
-"""Print the speed of the rule `mlp` beside plain scripts: python -m benchmarks.mlp
+"""W5: the rule `mlp`, a network 3-16-16-1 at every one of 784 x 128 synapses, for 20 steps.
 
-W5: a network 3-16-16-1 at every one of 784 x 128 synapses, for STEPS steps of one life, forward and
-as a gradient, with two nonlinearities. The plain scripts write the same life in JAX: `products`
-with every product written out, `matrices` with matrix products at all synapses at once. CPU seconds
-of a pinned core; both sides run in turn, and the median of the pairwise ratios is what to quote.
+It runs forward and as a gradient, with two nonlinearities. The plain scripts write the same life in
+JAX: `products` with every product written out, `matrices` with matrix products at all synapses at
+once.
 """
-
-from benchmarks._pin import pin
-
-if __name__ == "__main__":
-    pin()
 
 from collections.abc import Callable
 from functools import partial
@@ -20,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from benchmarks._measure import Side, compare, first_call
 from benchmarks.evolution import LayeredStream
-from benchmarks.run import compare
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -102,40 +96,34 @@ def layers_of(rule_theta: Any) -> list[Any]:
     return [(layer["weight"], layer["bias"]) for _, layer in sorted(rule_theta.items())]
 
 
-def scratch(function: Any, *args: Any) -> float:
-    """The temporary memory of a compiled function, in MB."""
-    return function.lower(*args).compile().memory_analysis().temp_size_in_bytes / 1e6
-
-
-def main() -> None:
+def rows() -> None:
+    """W5: both nonlinearities, forward and as a gradient."""
+    updates = N_PRE * N_POST * STEPS
     for nonlinearity, squash in SQUASH.items():
-        ours = problem(nonlinearity)
-        batch = jax.jit(ours.sample, static_argnums=(1, 2))(jax.random.key(0), 1, "train")
-        theta = jax.tree.map(lambda leaf: leaf + 0.01, ours.init(jax.random.key(1)))
-        layers = layers_of(theta["rules"]["rule"])
-        weights, inputs = batch.tasks.weights["input_to_output"][0], batch.tasks.inputs[0]
-        updates = N_PRE * N_POST * STEPS
+        world = problem(nonlinearity)
+        sample = jax.jit(world.sample, static_argnums=(1, 2))
+        batch = sample(jax.random.key(0), 1, "train")
+        theta = jax.tree.map(lambda leaf: leaf + 0.01, world.init(jax.random.key(1)))
+        weights = batch.tasks.weights["input_to_output"][0]
+        args = (layers_of(theta["rules"]["rule"]), weights, batch.tasks.inputs[0])
 
         member = jax.tree.map(lambda leaf: leaf[None], theta)
-        forward = jax.jit(lambda t, b, p=ours: p.losses(t, b)[0])
+        losses = jax.jit(lambda theta, batch, world=world: world.losses(theta, batch)[0])
+        ours = Side("", losses, (member, batch))
+        first = first_call(ours)
         plain = jax.jit(partial(life, products, squash, False))
-        args = (layers, weights, inputs)
-        np.testing.assert_allclose(forward(member, batch)[0], plain(*args), rtol=1e-5)
-        print(f"scratch: {scratch(forward, member, batch):.2f}, {scratch(plain, *args):.2f} MB")
-        run, other = partial(forward, member, batch), partial(plain, *args)
-        compare(f"W5 {nonlinearity}, forward", run, other, updates, "products")
+        theirs = Side("products written out", plain, args)
+        np.testing.assert_allclose(ours.run()[0], theirs.run(), rtol=1e-5)
+        compare(f"W5 forward, {nonlinearity}", ours, theirs, updates, first)
 
-        gradient = jax.jit(lambda t, b, p=ours: p.value_and_grad(t, b)[:2])
+        gradient = jax.jit(lambda theta, batch, world=world: world.value_and_grad(theta, batch)[:2])
+        ours = Side("", gradient, (theta, batch))
+        first = first_call(ours)
         for checkpoint in (False, True):
             plain = jax.jit(jax.value_and_grad(partial(life, matrices, squash, checkpoint)))
-            got = gradient(theta, batch)[1]["rules"]["rule"]["layer_0"]["weight"]
-            wanted = plain(*args)[1][0][0]
+            name = "matrices, steps checkpointed" if checkpoint else "matrices"
+            theirs = Side(name, plain, args)
+            got = ours.run()[1]["rules"]["rule"]["layer_0"]["weight"]
+            wanted = theirs.run()[1][0][0]
             np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=1e-4 * np.abs(wanted).max())
-            print(f"scratch: {scratch(gradient, theta, batch):.1f}, {scratch(plain, *args):.1f} MB")
-            run, other = partial(gradient, theta, batch), partial(plain, *args)
-            kind = "checkpointed matrices" if checkpoint else "matrices"
-            compare(f"W5 {nonlinearity}, gradient", run, other, updates, kind)
-
-
-if __name__ == "__main__":
-    main()
+            compare(f"W5 gradient, {nonlinearity}", ours, theirs, updates, first)

@@ -29,8 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from benchmarks import spiking_brian2
-from benchmarks.run import cpu_seconds
+from benchmarks import _measure, plain_spiking, spiking_brian2
+from benchmarks._measure import cpu_seconds, first_call
 from metaplast.connections.base import AbstractConnection
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
@@ -52,6 +52,7 @@ TAU = 20e-3
 STEPS = 5000
 NETWORKS = 32
 REPEATS = 5
+CHECKED = 300  # steps; later a rounding error may move a spike by one
 CURRENTS = (0.85, 1.15)  # of the neurons, uniform; the threshold is at 1
 COUPLING = 0.1  # the largest weights onto a neuron, summed: weak, or regular neurons fall into step
 UP = 1e-2  # potentiation by a pair, in shares of the largest weight
@@ -208,24 +209,54 @@ class Side(NamedTuple):
     result: Callable[[], Result]
 
 
+class Begun(NamedTuple):
+    """Networks of the framework at birth.
+
+    world: the problem.
+    theta: of the rules.
+    lives: all networks.
+    """
+
+    world: MetaProblem
+    theta: Any
+    lives: Any
+
+    @property
+    def task(self) -> Start:
+        """The task of the first network."""
+        return jax.tree.map(lambda x: x[0], self.lives.tasks)
+
+    def one(self, n_steps: int) -> _measure.Side:
+        """The first network for some steps."""
+        task = self.task
+        advance = jax.jit(lambda life: self.world.lifetime.advance(self.theta, task, life, n_steps))
+        life = jax.tree.map(lambda x: x[0], self.lives.life)
+        return _measure.Side("", advance, (life,))
+
+    def all(self, n_steps: int) -> _measure.Side:
+        """All networks for some steps."""
+        thetas = jax.tree.map(lambda x: x[None], self.theta)
+        advance = jax.jit(lambda lives: self.world.advance(thetas, lives, n_steps))
+        return _measure.Side("", advance, (self.lives,))
+
+
+def begin(work: Work, n_steps: int = STEPS) -> Begun:
+    """The networks of a workload at birth."""
+    world = problem(work, n_steps)
+    key = jax.random.key(0)
+    batch = jax.jit(world.sample, static_argnums=(1, 2))(key, work.networks, "train")
+    theta = world.init(key)
+    lives = jax.jit(world.begin)(jax.tree.map(lambda x: x[None], theta), batch)
+    return Begun(world, theta, lives)
+
+
 def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
     """(the framework's side, the first task).
 
     It is `Lifetime.advance` of one network, and `MetaProblem.advance` of several.
     """
-    world = problem(work, n_steps)
-    key = jax.random.key(0)
-    batch = jax.jit(world.sample, static_argnums=(1, 2))(key, work.networks, "train")
-    theta = world.init(key)
-    thetas = jax.tree.map(lambda x: x[None], theta)
-    lives = jax.jit(world.begin)(thetas, batch)
-    task, life = jax.tree.map(lambda x: x[0], (batch.tasks, lives.life))
-    if work.networks > 1:
-        together = jax.jit(lambda s: world.advance(thetas, s, n_steps))
-        run = lambda: together(lives)
-    else:
-        one = jax.jit(lambda s: world.lifetime.advance(theta, task, s, n_steps))
-        run = lambda: one(life)
+    begun = begin(work, n_steps)
+    run = (begun.all(n_steps) if work.networks > 1 else begun.one(n_steps)).run
 
     def result() -> Result:
         life, trace = run()
@@ -236,7 +267,7 @@ def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
         weight = float(jnp.mean(life.synapses[PLASTIC].weight))
         return Result(rate, weight / (COUPLING / work.connection.fan_in))
 
-    return Side("framework", lambda: cpu_seconds(run), result), task
+    return Side("framework", lambda: cpu_seconds(run), result), begun.task
 
 
 def network(work: Work, task: Start) -> spiking_brian2.Network:
@@ -290,6 +321,43 @@ def compare(name: str, sides: list[Side], updates: int) -> None:
             f"the first; {outcome}",
             flush=True,
         )
+
+
+def plain_sides(work: Work, task: Start, n_steps: int = STEPS) -> list[_measure.Side]:
+    """The plain scripts that can do the work: synapses of spikes, and all synapses where dense."""
+    n = work.connection.n_post
+    post, pre = graph(work.connection)
+    largest = COUPLING / work.connection.fan_in
+    numbers = plain_spiking.Constants(math.exp(-DT / TAU), UP * largest, DOWN * largest, largest)
+    drive = task.weights[DRIVE][:, 0]
+    weights = task.weights[PLASTIC]
+    incoming = plain_spiking.side(post, pre, n)
+    outgoing = plain_spiking.side(pre, post, n)
+    args = (weights.reshape(-1), drive, incoming, outgoing, numbers, n_steps)
+    sides = [_measure.Side("synapses of spikes", plain_spiking.by_spikes, args)]
+    if isinstance(work.connection, Dense):
+        args = (weights, drive, numbers, n_steps)
+        sides.append(_measure.Side("all synapses", plain_spiking.dense, args))
+    return sides
+
+
+def rows() -> None:
+    """W3 beside plain scripts: all spikes and the last weights of 300 steps are equal first."""
+    for work in works()[:2]:
+        begun = begin(work)
+        task = begun.task
+        ours = begun.one(STEPS)
+        first = first_call(ours)
+        last, spikes = alone(work, task, CHECKED)
+        largest = COUPLING / work.connection.fan_in
+        for side in plain_sides(work, task, CHECKED):
+            state, counts = side.run()
+            np.testing.assert_array_equal(counts, spikes.sum(1))
+            weights = np.asarray(state.weights).ravel()[: work.n_synapses]
+            expected = np.asarray(last.synapses[PLASTIC].weight).ravel()
+            np.testing.assert_allclose(weights, expected, rtol=0.0, atol=1e-5 * largest)
+        for theirs in plain_sides(work, task):
+            _measure.compare(f"W3 {work.name}", ours, theirs, work.n_synapses * STEPS, first)
 
 
 def main() -> None:
