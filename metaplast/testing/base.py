@@ -4,6 +4,7 @@ import math
 from functools import partial
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,16 +92,10 @@ def demand_same_type(before: Any, after: Any, promise: str) -> None:
     Raises:
         ContractBroken: with the leaf that differs.
     """
-    demand(
-        jax.tree.structure(before) == jax.tree.structure(after),
-        f"{promise}: {before} became {after}",
-    )
-    for (path, a), b in zip(
-        jax.tree_util.tree_flatten_with_path(before)[0], jax.tree.leaves(after), strict=True
-    ):
-        same = a.shape == b.shape and a.dtype == b.dtype
-        name = jax.tree_util.keystr(path)
-        demand(same, f"{promise}: {name} was {a.dtype}{a.shape}, is {b.dtype}{b.shape}")
+    try:
+        chex.assert_trees_all_equal_shapes_and_dtypes(before, after)
+    except AssertionError as error:
+        raise ContractBroken(f"{promise}: {error}") from None
 
 
 def like(tree: Theta, rng: np.random.Generator, low: float | None = None) -> Theta:
