@@ -4,6 +4,8 @@ import os
 
 # there is a worker per core: more threads only wait for each other
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# the bits of the tests do not depend on a native step that the user has built
+os.environ.setdefault("METAPLAST_NATIVE", "0")
 
 import hypothesis
 import jax
