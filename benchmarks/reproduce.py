@@ -7,15 +7,16 @@
                                                        first steps have the same bits here
     python -m benchmarks.reproduce --write             write docs/results.md from the JSONs alone
 
-Runs lie under --runs (default runs/reproduce). A finished run is not run again while config and
-code stay, and an interrupted one goes on. benchmarks/published.yaml holds the experiments, their
-verbs and their seeds. Finished folders from elsewhere enter with --from-runs. Their config is read
-from them, and --tree names the checkout whose code made them.
+The native step is off. Runs lie under --runs (default runs/reproduce). A finished run is not run
+again while config and code stay, and an interrupted one goes on. benchmarks/published.yaml holds
+the experiments, their verbs and their seeds. Finished folders from elsewhere enter with
+--from-runs. Their config is read from them, and --tree names the checkout whose code made them.
 """
 
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from typing import NamedTuple
 from safetensors.numpy import load_file
 
 from benchmarks import results_page
+from metaplast.native import library
 from metaplast.registry import Plain
 from metaplast.results.summary import DIFFERENCE, gap_to_json, row_to_json, score_to_json
 from metaplast.runs.config import Sources, compose, read_file
@@ -132,7 +134,10 @@ def run(
             words = [f"experiment={experiment}", f"seed={seed}", *(QUICK if quick else ())]
             command = [verb, *words, "--run-dir", str(folder)]
         program = [sys.executable, "-m", "metaplast.cli.main", *command, "--quiet"]
-        done = subprocess.run(program, cwd=tree, capture_output=True, text=True, check=False)
+        settings = {**os.environ, library.OFF: "0"}
+        done = subprocess.run(
+            program, cwd=tree, env=settings, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             error = " ".join(done.stderr.strip().splitlines()[-1:])
             raise RuntimeError(f"{experiment}, seed {seed}: exit code {done.returncode} {error}")
