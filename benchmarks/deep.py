@@ -1,21 +1,12 @@
-"""Print the speed of a gradient through a deep network: python -m benchmarks.deep
+"""The gradient through a deep network.
 
 A rule changes all weights of 784-170-130-100-70-47 for 250 steps. It is the three-term rule of
 Shervani-Tabar & Rosenbaum (2023), which reads the weight in its Oja term, or the first of its
-terms alone, which does not. The plain script (`plain_deep.py`) does the same work. The two sides
-run in turn, in CPU seconds of one pinned core.
+terms alone, which does not. The plain script (`plain_deep.py`) does the same work.
 """
 
-from benchmarks._pin import pin
-
-if __name__ == "__main__":
-    pin()
-
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from benchmarks import plain_deep
-from benchmarks._measure import compare
+from benchmarks._measure import Side, compare, first_call
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -149,43 +140,30 @@ class Sides:
             loss, slope = jax.lax.map(lambda life: one(theta, life), work)
             return jnp.mean(loss), jnp.mean(slope, axis=0)
 
-        self._plain = compiled(plain, self.coefficients, self.work)
         ours = lambda theta, batch: self.problem.value_and_grad(theta, batch)[:2]
-        self._ours = compiled(ours, self.theta, self.batch)
+        self.framework = Side("", jax.jit(ours), (self.theta, self.batch))
+        self.script = Side("one life at a time", jax.jit(plain), (self.coefficients, self.work))
 
     def ours(self) -> tuple[Array, Array]:
         """(Loss, gradient) of the framework."""
-        loss, slope = self._ours(self.theta, self.batch)
+        loss, slope = self.framework.run()
         return loss, slope["rules"]["rule"]["coefficients"]
 
     def plain(self) -> tuple[Array, Array]:
         """(Loss, gradient) of the plain script."""
-        return self._plain(self.coefficients, self.work)
-
-    def scratch(self) -> tuple[float, float]:
-        """The scratch memory of the framework and of the plain script, in MB."""
-        ours, plain = (f.memory_analysis() for f in (self._ours, self._plain))
-        return ours.temp_size_in_bytes / 1e6, plain.temp_size_in_bytes / 1e6
+        return self.script.run()
 
 
-def compiled(function: Callable[..., Any], *args: Any) -> Any:
-    """The compiled program of a function for such arguments."""
-    return jax.jit(function).lower(*args).compile()
-
-
-def main() -> None:
-    kinds = sys.argv[1:] or list(TERMS)
-    for kind in kinds:
+def rows() -> None:
+    """Both rules, in one life and in four."""
+    for kind in TERMS:
         for n_lives in (1, 4):
             sides = Sides(kind, SIZES, STEPS, n_lives)
+            first = first_call(sides.framework)
             for ours, plain in zip(sides.ours(), sides.plain(), strict=True):
                 np.testing.assert_allclose(ours, plain, rtol=2e-3)
             n_synapses = sum(w[0].size for w in sides.work.weights)
-            name = f"deep {kind}, lives: {n_lives}"
-            compare(name, sides.ours, sides.plain, n_synapses * STEPS * n_lives, "one by one")
-            ours_mb, plain_mb = sides.scratch()
-            print(f"    scratch: framework {ours_mb:.1f} MB, plain {plain_mb:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()
+            lives = "1 life" if n_lives == 1 else f"{n_lives} lives"
+            name = f"W2 deep gradient, {kind}, {lives}"
+            updates = n_synapses * STEPS * n_lives
+            compare(name, sides.framework, sides.script, updates, first)
