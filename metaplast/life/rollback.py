@@ -27,6 +27,9 @@ from jax.custom_derivatives import SymbolicZero
 DRIFT = 64.0
 """The largest difference of a rebuilt weight, in roundings of the largest weight of its edge."""
 
+LARGE = 2**15
+"""The smallest number of plastic weights for which changes are taken back."""
+
 Weights = list[Array]
 
 
@@ -212,14 +215,17 @@ def rolled_back(
     return last, jax.tree.unflatten(rest_tree, end), traces
 
 
-def saves_memory(weights: Weights, rest: Any, seen: Any, n_steps: int) -> bool:
-    """Whether the stored signals of all steps are fewer numbers than the stored weights would be.
+def pays(n_weights: int, n_of_step: int, n_steps: int) -> bool:
+    """Whether a network is large, and the stored signals are fewer numbers than stored weights.
 
-    The ordinary backward pass stores about 2 sqrt(n_steps) states. seen: as in `After`.
+    The ordinary backward pass stores about 2 sqrt(n_steps) states.
+
+    Args:
+        n_weights: the number of plastic weights.
+        n_of_step: the number of numbers that are stored of every step.
+        n_steps: the number of steps.
     """
-    of_weights = sum(leaf.size for leaf in weights)
-    of_step = sum(leaf.size for leaf in jax.tree.leaves((rest, seen)))
-    return n_steps * of_step < 2 * n_steps**0.5 * of_weights
+    return n_weights >= LARGE and n_steps * n_of_step < 2 * n_steps**0.5 * n_weights
 
 
 @custom_vmap
