@@ -16,7 +16,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
 
-SIZES = (40, 30, 20, 5)
+SIZES = (40, 30, 5)
 PRODUCTS = deep.problem("without w", SIZES, 30).lifetime
 
 
@@ -83,6 +83,52 @@ def test_a_life_at_a_bound_takes_the_ordinary_pass(monkeypatch: pytest.MonkeyPat
     slopes, metrics = gradient(of)
     assert metrics["at_bound"] > 0
     assert differ(slopes, ordinary(of, monkeypatch)) < 1e-6
+
+
+def test_without_the_flag_a_life_at_a_bound_has_a_wrong_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = problem(bound=0.6)
+    wanted = ordinary(of, monkeypatch)
+    monkeypatch.setattr(rollback, "DRIFT", np.inf)
+    assert differ(gradient(of)[0], wanted) < 1e-6
+    monkeypatch.setattr(lifetime.Lifetime, "_touched", lambda *_: jnp.zeros((), bool))
+    assert differ(gradient(of)[0], wanted) > 1e-2
+
+
+def test_rebuilt_weights_that_drift_take_the_ordinary_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = problem()
+    right = lifetime.Lifetime._changes_again
+    wanted = ordinary(of, monkeypatch)
+
+    def wrong(*args: Any) -> list[Any]:
+        return [change + 1e-3 for change in right(*args)]
+
+    monkeypatch.setattr(lifetime.Lifetime, "_changes_again", wrong)
+    assert differ(gradient(of)[0], wanted) < 1e-6
+    monkeypatch.setattr(rollback, "DRIFT", np.inf)
+    assert differ(gradient(of)[0], wanted) > 1e-4
+
+
+@pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
+def test_a_second_derivative_equals_that_of_the_ordinary_pass(
+    monkeypatch: pytest.MonkeyPatch, outer: Any
+) -> None:
+    with jax.enable_x64(True):
+        of = replace(problem(), chunk=1)
+        start = of.init(jax.random.key(0))
+        batch = of.sample(jax.random.key(1), 1, "train")
+
+        def slope(coefficients: Any) -> Any:
+            rules = {"rule": {"coefficients": coefficients}}
+            return of.value_and_grad({**start, "rules": rules}, batch).gradient["rules"]
+
+        at = jnp.full(3, -0.01)
+        found = jax.jit(lambda x: outer(slope)(x))(at)
+        monkeypatch.setattr(lifetime.Lifetime, "_can_roll_back", lambda *_: False)
+        assert differ(found, jax.jit(lambda x: outer(slope)(x))(at)) < 1e-8
 
 
 def test_only_where_no_rule_reads_a_weight_and_memory_is_saved() -> None:

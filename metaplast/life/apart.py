@@ -48,10 +48,17 @@ class Places:
 
     def together(self, parts: Parts) -> Any:
         """The life with such parts."""
+        at = [*self.weights, *self.moving, *self.fixed]
+        return self._life(at, [*parts.weights, *parts.moving, *parts.fixed])
+
+    def without_weights(self, moving: list[Array], fixed: list[Array]) -> Any:
+        """The life with such parts, and None for the weights of plastic edges."""
+        return self._life([*self.moving, *self.fixed], [*moving, *fixed])
+
+    def _life(self, at: list[int], values: list[Array]) -> Any:
         leaves: list[Any] = [None] * self.tree.num_leaves
-        for places, values in zip((self.weights, self.moving, self.fixed), parts, strict=True):
-            for i, value in zip(places, values, strict=True):
-                leaves[i] = value
+        for i, value in zip(at, values, strict=True):
+            leaves[i] = value
         return jax.tree.unflatten(self.tree, leaves)
 
 

@@ -271,15 +271,19 @@ def _merged(base: list[Any], places: tuple[bool, ...], values: list[Any]) -> lis
 
 def _instantiated(slopes: Any) -> tuple[Weights, list[Array], list[Array]]:
     """(Slopes of weights, of the rest, of the traces): zeros where nothing depends on a leaf."""
-    parts = []
-    for part in slopes:
-        leaves = jax.tree.leaves(part, is_leaf=lambda x: isinstance(x, SymbolicZero))
-        kept = []
-        for leaf in leaves:
-            if isinstance(leaf, SymbolicZero):
-                if jnp.issubdtype(leaf.dtype, jnp.floating):
-                    kept.append(jnp.zeros(leaf.shape, leaf.dtype))
-            elif _continuous(leaf):
-                kept.append(leaf)
-        parts.append(kept)
-    return parts[0], parts[1], parts[2]
+    of_weights, of_rest, of_traces = slopes
+    return _filled(of_weights), _filled(of_rest), _filled(of_traces)
+
+
+def _filled(slopes: Any) -> list[Array]:
+    """The slopes of all continuous leaves."""
+    found = []
+    for leaf in jax.tree.leaves(slopes, is_leaf=_is_zero):
+        if _continuous(leaf):
+            found.append(jnp.zeros(leaf.shape, leaf.dtype) if _is_zero(leaf) else leaf)
+    return found
+
+
+def _is_zero(slope: Any) -> bool:
+    """Whether nothing depends on the leaf of a slope."""
+    return isinstance(slope, SymbolicZero)

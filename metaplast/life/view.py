@@ -59,6 +59,17 @@ class Seen(NamedTuple):
     gate: Array
 
 
+class Read(NamedTuple):
+    """The part of what a rule sees that it reads.
+
+    fields: by their paths in the view, such as `post.activity`.
+    gate: of plasticity [].
+    """
+
+    fields: dict[str, Array]
+    gate: Array
+
+
 def edge_reads(
     wiring: Wiring,
     edge: Edge,
