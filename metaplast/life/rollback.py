@@ -24,11 +24,21 @@ from jax import Array, lax
 from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero
 
-DRIFT = 64.0
-"""The largest difference of a rebuilt weight, in roundings of the largest weight of its edge."""
+DRIFT = 8.0
+"""The largest difference of a rebuilt weight, in roundings of the largest weight of its edge.
+
+It keeps the error of the gradient below 1e-5. Measured in float32 at 250 steps, with an error added
+to every change: drifts of 1.4, 4.9, 20, 52 and 198 gave relative errors of 9e-8, 4e-6, 1.5e-5, 6e-5
+and 2.5e-4. Without an added error, lives of 250 and 1000 steps drift by 0.2 to 1.5.
+"""
 
 LARGE = 2**15
-"""The smallest number of plastic weights for which changes are taken back."""
+"""The smallest number of plastic weights for which changes are taken back.
+
+The second program takes 0.4 to 0.6 s more to compile. Per gradient of 250 steps it saves 0.9 ms at
+64 x 64 weights, 2.2 ms at 128 x 128, 16 ms at 256 x 256 and 35 ms at 784 x 128. So it pays back
+after 430, 230, 34 and 11 gradients of one life.
+"""
 
 Weights = list[Array]
 
@@ -184,7 +194,7 @@ def rolled_back(
 
         def skip() -> Any:
             zeros = jax.tree.map(jnp.zeros_like, (kept.weights, moving, asked))
-            return zeros, jnp.full((), jnp.inf)
+            return zeros, jnp.zeros(())
 
         def store() -> Any:
             is_moving = tuple(map(_continuous, kept.rest))
@@ -199,9 +209,12 @@ def rolled_back(
             of_constants, of_weights, of_rest = pull_back(slopes)
             return of_weights, of_rest, of_constants
 
-        found, drift = lax.cond(_any_in_lockstep(kept.touched), skip, roll)
-        too_far = _any_in_lockstep(jnp.logical_not(drift <= DRIFT))
-        of_weights, of_rest, of_constants = lax.cond(too_far, store, lambda: found)
+        touched = _any_in_lockstep(kept.touched)
+        found, drift = lax.cond(touched, skip, roll)
+        # A drift that is no number is too far.
+        is_near = jnp.logical_not(_any_in_lockstep(jnp.logical_not(drift <= DRIFT)))
+        is_right = is_near & jnp.logical_not(touched)
+        of_weights, of_rest, of_constants = lax.cond(is_right, lambda: found, store)
         nothing: list[Any] = [None] * len(kept.constants)
         all_rest: list[Any] = [None] * len(kept.rest)
         return (
