@@ -13,6 +13,9 @@ BETA = 10.0
 BOUND = 10.0
 
 Matrices = tuple[Array, ...]
+Products = tuple[list[Array], list[Array]]  # the factors of every layer's change: (post, pre)
+Forward = tuple[Array, Products]
+Back = tuple[Matrices, Matrices, Array]
 
 
 class Work(NamedTuple):
@@ -101,7 +104,6 @@ def gradient_of_products(theta: Array, work: Work) -> tuple[Array, Array]:
     The bounds are left out: the workload stays within them.
     """
     n_steps = len(work.inputs)
-    Forward = tuple[Array, tuple[list[Array], list[Array]]]
 
     def forward(weights: Matrices, shown: tuple[Array, Array]) -> tuple[Matrices, Forward]:
         sides, loss = signals(weights, work.back, *shown)
@@ -115,9 +117,7 @@ def gradient_of_products(theta: Array, work: Work) -> tuple[Array, Array]:
     shown = (work.inputs, work.targets)
     last, (losses, products) = lax.scan(forward, work.weights, shown)
 
-    Back = tuple[Matrices, Matrices, Array]
-
-    def backward(carry: Back, step: tuple[tuple[Array, Array], tuple[list[Array], list[Array]]]):
+    def backward(carry: Back, step: tuple[tuple[Array, Array], Products]) -> tuple[Back, None]:
         weights, slopes, slope_of_theta = carry
         shown, (posts, pres) = step
         before = []

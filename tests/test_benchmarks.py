@@ -13,6 +13,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from benchmarks import (
+    deep,
     evolution,
     mlp,
     native_step,
@@ -29,8 +30,8 @@ def test_importing_a_benchmark_leaves_the_process_as_it_is() -> None:
     """A test run that is pinned to one core takes twice its time."""
     script = (
         "import os; before = os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')\n"
-        "import benchmarks.evolution, benchmarks.mlp, benchmarks.native_step, benchmarks.run, "
-        "benchmarks.seeds, benchmarks.spiking\n"
+        "import benchmarks.deep, benchmarks.evolution, benchmarks.mlp, benchmarks.native_step, "
+        "benchmarks.run, benchmarks.seeds, benchmarks.spiking\n"
         "assert (os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')) == before"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1])
@@ -74,6 +75,15 @@ def test_evolution_and_the_plain_script_agree() -> None:
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     assert np.ptp(ours) > 0.01
+
+
+@pytest.mark.parametrize("kind", list(deep.TERMS))
+def test_the_deep_network_and_the_plain_script_agree(kind: str) -> None:
+    with jax.numpy_rank_promotion("allow"):
+        sides = deep.Sides(kind, (6, 5, 4, 3), n_steps=6, n_lives=2)
+    for ours, plain_value in zip(sides.ours(), sides.plain(), strict=True):
+        np.testing.assert_allclose(ours, plain_value, rtol=1e-4)
+    assert np.all(np.abs(sides.ours()[1]) > 1e-3)
 
 
 @pytest.mark.parametrize("nonlinearity", list(mlp.SQUASH))

@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 
 from benchmarks import deep
-from metaplast.life import lifetime
-from metaplast.life.rollback import saves_memory
+from metaplast.life import lifetime, rollback
+from metaplast.life.rollback import pays
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
 
-SIZES = (40, 30, 20, 5)
+SIZES = (40, 30, 5)
 PRODUCTS = deep.problem("without w", SIZES, 30).lifetime
+
+
+@pytest.fixture(autouse=True)
+def a_small_network_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollback, "LARGE", 1)
 
 
 def problem(bound: float = 10.0, rule: Any = None) -> MetaProblem:
@@ -36,7 +41,8 @@ def gradient(of: MetaProblem, size: float = 0.01) -> tuple[Any, Any]:
     start = of.init(jax.random.key(0))
     theta = jax.tree.map(lambda leaf: leaf - jnp.asarray(size, leaf.dtype), start)
     batch = of.sample(jax.random.key(1), 4, "train")
-    _, slopes, metrics = jax.jit(of.value_and_grad)(theta, batch)
+    # A function of its own: JAX finds no program of an earlier pass.
+    _, slopes, metrics = jax.jit(lambda *args: of.value_and_grad(*args))(theta, batch)
     return slopes["rules"], metrics
 
 
@@ -79,6 +85,52 @@ def test_a_life_at_a_bound_takes_the_ordinary_pass(monkeypatch: pytest.MonkeyPat
     assert differ(slopes, ordinary(of, monkeypatch)) < 1e-6
 
 
+def test_without_the_flag_a_life_at_a_bound_has_a_wrong_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = problem(bound=0.6)
+    wanted = ordinary(of, monkeypatch)
+    monkeypatch.setattr(rollback, "DRIFT", np.inf)
+    assert differ(gradient(of)[0], wanted) < 1e-6
+    monkeypatch.setattr(lifetime.Lifetime, "_touched", lambda *_: jnp.zeros((), bool))
+    assert differ(gradient(of)[0], wanted) > 1e-2
+
+
+def test_rebuilt_weights_that_drift_take_the_ordinary_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = problem()
+    right = lifetime.Lifetime._changes_again
+    wanted = ordinary(of, monkeypatch)
+
+    def wrong(*args: Any) -> list[Any]:
+        return [change + 1e-3 for change in right(*args)]
+
+    monkeypatch.setattr(lifetime.Lifetime, "_changes_again", wrong)
+    assert differ(gradient(of)[0], wanted) < 1e-6
+    monkeypatch.setattr(rollback, "DRIFT", np.inf)
+    assert differ(gradient(of)[0], wanted) > 1e-4
+
+
+@pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
+def test_a_second_derivative_equals_that_of_the_ordinary_pass(
+    monkeypatch: pytest.MonkeyPatch, outer: Any
+) -> None:
+    with jax.enable_x64(True):
+        of = replace(problem(), chunk=1)
+        start = of.init(jax.random.key(0))
+        batch = of.sample(jax.random.key(1), 1, "train")
+
+        def slope(coefficients: Any) -> Any:
+            rules = {"rule": {"coefficients": coefficients}}
+            return of.value_and_grad({**start, "rules": rules}, batch).gradient["rules"]
+
+        at = jnp.full(3, -0.01)
+        found = jax.jit(lambda x: outer(slope)(x))(at)
+        monkeypatch.setattr(lifetime.Lifetime, "_can_roll_back", lambda *_: False)
+        assert differ(found, jax.jit(lambda x: outer(slope)(x))(at)) < 1e-8
+
+
 def test_only_where_no_rule_reads_a_weight_and_memory_is_saved() -> None:
     def rolls(of: MetaProblem, n_steps: int) -> bool:
         theta = of.init(jax.random.key(0))
@@ -92,5 +144,11 @@ def test_only_where_no_rule_reads_a_weight_and_memory_is_saved() -> None:
     assert not rolls(problem(), 30_000)
     assert not rolls(problem(rule=Polynomial(terms=("error*pre", "weight"))), 4)
     assert not rolls(problem(rule=eligible), 4)
-    assert saves_memory([jnp.zeros(100)], [jnp.zeros(3)], [], 4)
-    assert not saves_memory([jnp.zeros(100)], [jnp.zeros(101)], [], 4)
+    assert pays(n_weights=100, n_of_step=3, n_steps=4)
+    assert not pays(n_weights=100, n_of_step=101, n_steps=4)
+
+
+def test_small_networks_take_the_ordinary_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollback, "LARGE", 101)
+    assert not pays(n_weights=100, n_of_step=3, n_steps=4)
+    assert pays(n_weights=101, n_of_step=3, n_steps=4)

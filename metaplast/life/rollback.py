@@ -24,8 +24,21 @@ from jax import Array, lax
 from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero
 
-DRIFT = 64.0
-"""The largest difference of a rebuilt weight, in roundings of the largest weight of its edge."""
+DRIFT = 8.0
+"""The largest difference of a rebuilt weight, in roundings of the largest weight of its edge.
+
+It keeps the error of the gradient below 1e-5. Measured in float32 at 250 steps, with an error added
+to every change: drifts of 1.4, 4.9, 20, 52 and 198 gave relative errors of 9e-8, 4e-6, 1.5e-5, 6e-5
+and 2.5e-4. Without an added error, lives of 250 and 1000 steps drift by 0.2 to 1.5.
+"""
+
+LARGE = 2**15
+"""The smallest number of plastic weights for which changes are taken back.
+
+The second program takes 0.4 to 0.6 s more to compile. Per gradient of 250 steps it saves 0.9 ms at
+64 x 64 weights, 2.2 ms at 128 x 128, 16 ms at 256 x 256 and 35 ms at 784 x 128. So it pays back
+after 430, 230, 34 and 11 gradients of one life.
+"""
 
 Weights = list[Array]
 
@@ -181,7 +194,7 @@ def rolled_back(
 
         def skip() -> Any:
             zeros = jax.tree.map(jnp.zeros_like, (kept.weights, moving, asked))
-            return zeros, jnp.full((), jnp.inf)
+            return zeros, jnp.zeros(())
 
         def store() -> Any:
             is_moving = tuple(map(_continuous, kept.rest))
@@ -196,9 +209,12 @@ def rolled_back(
             of_constants, of_weights, of_rest = pull_back(slopes)
             return of_weights, of_rest, of_constants
 
-        found, drift = lax.cond(_any_in_lockstep(kept.touched), skip, roll)
-        too_far = _any_in_lockstep(jnp.logical_not(drift <= DRIFT))
-        of_weights, of_rest, of_constants = lax.cond(too_far, store, lambda: found)
+        touched = _any_in_lockstep(kept.touched)
+        found, drift = lax.cond(touched, skip, roll)
+        # A drift that is no number is too far.
+        is_near = jnp.logical_not(_any_in_lockstep(jnp.logical_not(drift <= DRIFT)))
+        is_right = is_near & jnp.logical_not(touched)
+        of_weights, of_rest, of_constants = lax.cond(is_right, lambda: found, store)
         nothing: list[Any] = [None] * len(kept.constants)
         all_rest: list[Any] = [None] * len(kept.rest)
         return (
@@ -212,14 +228,17 @@ def rolled_back(
     return last, jax.tree.unflatten(rest_tree, end), traces
 
 
-def saves_memory(weights: Weights, rest: Any, seen: Any, n_steps: int) -> bool:
-    """Whether the stored signals of all steps are fewer numbers than the stored weights would be.
+def pays(n_weights: int, n_of_step: int, n_steps: int) -> bool:
+    """Whether a network is large, and the stored signals are fewer numbers than stored weights.
 
-    The ordinary backward pass stores about 2 sqrt(n_steps) states. seen: as in `After`.
+    The ordinary backward pass stores about 2 sqrt(n_steps) states.
+
+    Args:
+        n_weights: the number of plastic weights.
+        n_of_step: the number of numbers that are stored of every step.
+        n_steps: the number of steps.
     """
-    of_weights = sum(leaf.size for leaf in weights)
-    of_step = sum(leaf.size for leaf in jax.tree.leaves((rest, seen)))
-    return n_steps * of_step < 2 * n_steps**0.5 * of_weights
+    return n_weights >= LARGE and n_steps * n_of_step < 2 * n_steps**0.5 * n_weights
 
 
 @custom_vmap
@@ -265,15 +284,19 @@ def _merged(base: list[Any], places: tuple[bool, ...], values: list[Any]) -> lis
 
 def _instantiated(slopes: Any) -> tuple[Weights, list[Array], list[Array]]:
     """(Slopes of weights, of the rest, of the traces): zeros where nothing depends on a leaf."""
-    parts = []
-    for part in slopes:
-        leaves = jax.tree.leaves(part, is_leaf=lambda x: isinstance(x, SymbolicZero))
-        kept = []
-        for leaf in leaves:
-            if isinstance(leaf, SymbolicZero):
-                if jnp.issubdtype(leaf.dtype, jnp.floating):
-                    kept.append(jnp.zeros(leaf.shape, leaf.dtype))
-            elif _continuous(leaf):
-                kept.append(leaf)
-        parts.append(kept)
-    return parts[0], parts[1], parts[2]
+    of_weights, of_rest, of_traces = slopes
+    return _filled(of_weights), _filled(of_rest), _filled(of_traces)
+
+
+def _filled(slopes: Any) -> list[Array]:
+    """The slopes of all continuous leaves."""
+    found = []
+    for leaf in jax.tree.leaves(slopes, is_leaf=_is_zero):
+        if _continuous(leaf):
+            found.append(jnp.zeros(leaf.shape, leaf.dtype) if _is_zero(leaf) else leaf)
+    return found
+
+
+def _is_zero(slope: Any) -> bool:
+    """Whether nothing depends on the leaf of a slope."""
+    return isinstance(slope, SymbolicZero)

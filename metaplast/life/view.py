@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.connections.base import AbstractConnection
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.language.aggregates import AGGREGATES, aggregates
 from metaplast.life.at_synapse import AtSynapse
@@ -55,6 +56,17 @@ class Seen(NamedTuple):
     """
 
     view: SynapseView
+    gate: Array
+
+
+class Read(NamedTuple):
+    """The part of what a rule sees that it reads.
+
+    fields: by their paths in the view, such as `post.activity`.
+    gate: of plasticity [].
+    """
+
+    fields: dict[str, Array]
     gate: Array
 
 
@@ -220,6 +232,12 @@ def read(view: SynapseView, fields: frozenset[str]) -> dict[str, Array]:
     leaves = jax.tree_util.tree_flatten_with_path(replace(view, transmitted=None))[0]
     named = {leaf_name(path): leaf for path, leaf in leaves}
     return {name: named[name] for name in sorted(fields & set(named)) if name != "weight_initial"}
+
+
+def n_numbers(connection: AbstractConnection, fields: frozenset[str]) -> int:
+    """The count of numbers in the fields of a view that a rule reads in a step."""
+    sizes = {"pre": connection.n_pre, "post": connection.n_post}
+    return sum(sizes.get(field.partition(".")[0], 1) for field in fields)
 
 
 def seen_again(
