@@ -287,9 +287,7 @@ def test_a_rule_without_fault_is_not():
 
 
 def test_a_state_that_does_not_stay_what_it_is_is_refused():
-    with pytest.raises(
-        ContractBroken, match=r"state.*'scalar/n': types: int32 != float32"
-    ):
+    with pytest.raises(ContractBroken, match=r"state.*'scalar/n': types: int32 != float32"):
         check_rule(Integers())
 
 
