@@ -129,7 +129,7 @@ def compare(
         f"{1e3 * framework:.1f} ms",
         f"{theirs.name}, {1e3 * plain:.1f} ms",
         f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
-        f"{updates / framework / 1e9:.2f} G",
+        f"{updates / framework / 1e9:.2g} G",
         f"{ours.scratch_mb():.2f}, {theirs.scratch_mb():.2f}",
         f"{first.cpu_s:.1f} s, {first.compile_s:.1f} compiling",
         f"{first.programs}",
