@@ -67,7 +67,7 @@ def with_oja(theta: Array, weights: Matrices, sides: Sides) -> Matrices:
         x, y = sides.activity[k], sides.activity[k + 1]
         e_pre, e = sides.error[k], sides.error[k + 1]
         of_pre = theta[0] * e + theta[2] * y
-        change = of_pre[:, None] * x + (theta[1] * e)[:, None] * e_pre
+        change = of_pre[:, None] * x[None, :] + (theta[1] * e)[:, None] * e_pre[None, :]
         change = change - (theta[2] * y * y)[:, None] * w
         after.append(jnp.clip(w + change, -BOUND, BOUND))
     return tuple(after)
@@ -109,9 +109,9 @@ def gradient_of_products(theta: Array, work: Work) -> tuple[Array, Array]:
         sides, loss = signals(weights, work.back, *shown)
         posts = sides.error[1:]
         pres = sides.activity[:-1]
-        after = [
-            w + (theta[0] * e)[:, None] * x for w, e, x in zip(weights, posts, pres, strict=True)
-        ]
+        after = []
+        for w, e, x in zip(weights, posts, pres, strict=True):
+            after.append(w + (theta[0] * e)[:, None] * x[None, :])
         return tuple(after), (loss, (posts, pres))
 
     shown = (work.inputs, work.targets)
@@ -124,7 +124,7 @@ def gradient_of_products(theta: Array, work: Work) -> tuple[Array, Array]:
         of_posts = []
         of_pres = []
         for w, g, e, x in zip(weights, slopes, posts, pres, strict=True):
-            before.append(w - (theta[0] * e)[:, None] * x)
+            before.append(w - (theta[0] * e)[:, None] * x[None, :])
             along = g @ x
             slope_of_theta = slope_of_theta + along @ e
             of_posts.append(theta[0] * along)

@@ -193,7 +193,7 @@ def test_directions_are_the_eigenvectors_of_the_covariance():
         sizes = [abs(x) for x in direction.weights.values()]
         assert sizes == sorted(sizes, reverse=True)
         assert direction.loose is bool(sd > LOOSE * np.linalg.norm(centre))
-    assert [d.loose for d in refitted] == [True, False, False, False]
+    assert [d.loose for d in loosest] == [True, False, False, False]
 
 
 def test_too_few_refits_have_no_directions():
