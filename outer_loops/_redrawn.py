@@ -98,7 +98,7 @@ class Redrawn(NamedTuple):
     ) -> tuple[Array, Metrics]:
         """The losses of all members, and metrics. See `Problem.losses`.
 
-        Groups live one after the other, each as many members as the problem runs lives at once.
+        Groups of members live one after the other. A group has as many members as lives run at once.
         The last draw is repeated to fill the last group.
         """
         cloud = self.cloud

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from benchmarks import deep
-from metaplast.life import lifetime, rollback
+from metaplast.life import backward, lifetime, rollback
 from metaplast.life.rollback import pays
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
+from metaplast.spec import decode
 
 SIZES = (40, 30, 5)
 PRODUCTS = deep.problem("without w", SIZES, 30).lifetime
@@ -67,14 +68,14 @@ def test_equals_the_ordinary_pass(
     with jax.enable_x64(x64):
         of = problem(rule=rule)
         wanted = ordinary(of, monkeypatch)
-        scanned = lifetime.scan
+        scanned = backward.scan
 
         def worthless(*args: Any) -> Any:
             life, trace = scanned(*args)
             return life, jax.tree.map(lambda x: 0 * x, trace)
 
         # The ordinary pass has no gradient now: the right one comes from the roll-back.
-        monkeypatch.setattr(lifetime, "scan", worthless)
+        monkeypatch.setattr(backward, "scan", worthless)
         assert differ(gradient(of)[0], wanted) < tolerance
 
 
@@ -131,14 +132,17 @@ def test_a_second_derivative_equals_that_of_the_ordinary_pass(
         assert differ(found, jax.jit(lambda x: outer(slope)(x))(at)) < 1e-8
 
 
-def test_only_where_no_rule_reads_a_weight_and_memory_is_saved() -> None:
+def test_only_where_no_rule_reads_a_weight_and_few_numbers_are_kept() -> None:
     def rolls(of: MetaProblem, n_steps: int) -> bool:
         theta = of.init(jax.random.key(0))
         batch = of.sample(jax.random.key(1), 1, "train")
         task = jax.tree.map(lambda leaf: leaf[0], batch.tasks)
         life = of.lifetime.begin(theta, task, batch.keys[0])
-        return of.lifetime._can_roll_back(life, n_steps)
+        return of.lifetime._can_roll_back(theta, task, life, n_steps)
 
+    learned = problem()
+    changing = replace(learned.lifetime, feedback=decode("feedback", "learned"))
+    assert not rolls(replace(learned, lifetime=changing), 30)
     eligible = Symbolic(expression="eligibility", eligibility="error*pre")
     assert rolls(problem(), 4)
     assert not rolls(problem(), 30_000)

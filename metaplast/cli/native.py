@@ -56,7 +56,7 @@ def _print(built: "Built") -> None:
     """Print the facts of a library, and the step that runs use."""
     from metaplast.native import library
 
-    _line("step", f"jax; {library.OFF} is 0" if library.is_off() else f"native {built.digest}")
+    _line("step", f"jax; {library.OFF} is 0" if library.is_off() else library.name())
     _line("library", str(built.path))
     _line("compiler", built.compiler)
     _line("flags", built.flags)

@@ -17,7 +17,9 @@ from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
+from metaplast.life import rollback
 from metaplast.life.alignment import angles
+from metaplast.life.apart import places
 from metaplast.life.at_synapse import (
     AtSynapse,
     SpikeTimes,
@@ -27,7 +29,6 @@ from metaplast.life.at_synapse import (
 )
 from metaplast.life.backward import Living, live
 from metaplast.life.phases import is_plastic, stretches
-from metaplast.life.rollback import pays
 from metaplast.life.scan import scan
 from metaplast.life.slots import Slot, check_shared, theta_of
 from metaplast.life.view import (
@@ -311,7 +312,11 @@ class Lifetime:
         for stretch in stretches(self.task.shape().phases, start, n_steps):
             step = lambda life, plastic=stretch.plastic: self._step(theta, task, life, plastic)
             saves_memory = gradient and stretch.plastic is not False  # frozen: no weights to store
-            if gradient and stretch.plastic and self._can_roll_back(life, stretch.n_steps):
+            if (
+                gradient
+                and stretch.plastic
+                and self._can_roll_back(theta, task, life, stretch.n_steps)
+            ):
                 life, trace = live(self._living(), theta, task, life, stretch.n_steps)
             else:
                 life, trace = scan(step, life, stretch.n_steps, saves_memory)
@@ -320,15 +325,19 @@ class Lifetime:
             return life, traces[0]
         return life, jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
 
-    def _can_roll_back(self, life: Life, n_steps: int) -> bool:
+    def _can_roll_back(self, theta: Theta, task: Any, life: Life, n_steps: int) -> bool:
         """Whether the backward pass may take changes back instead of storing weights.
 
-        No rule may read the weight or keep a state of synapses. Magnitudes are left out, since many
-        of them are at their bound of 0, and so are spikes, whose changes skip silent synapses.
+        No rule may read the weight or keep a state of synapses. Left out are magnitudes and masked
+        edges with a bound of 0, where many weights are at their bound, spikes, whose changes skip
+        silent synapses, and edges whose rule sees other times than those of the transmission.
         """
         wiring = self.wiring()
         plastic = self.plastic()
-        if not plastic or "weights" in self.record or self.task.shape().rests:
+        n_weights = sum(life.synapses[name].weight.size for name in plastic)
+        if n_weights < rollback.LARGE or "weights" in self.record or self.task.shape().rests:
+            return False
+        if self._retimed_edges():
             return False
         n_seen = 0
         for name, (edge, _) in plastic.items():
@@ -337,11 +346,13 @@ class Lifetime:
                 return False
             if wiring.magnitude(edge) or wiring.spiking(edge):
                 return False
+            low, high = wiring.bounds(edge)
+            if life.synapses[name].mask.ndim and not low < 0 < high:
+                return False
             n_seen += n_numbers(edge.connection, fields)
-        n_weights = sum(life.synapses[name].weight.size for name in plastic)
-        rest = (life.network, life.behind, life.rules, life.task)
-        n_rest = sum(leaf.size for leaf in jax.tree.leaves(rest))
-        return pays(n_weights, n_seen + n_rest, n_steps)
+        at = places(life, list(plastic), lambda life: self._step(theta, task, life, True)[0])
+        n_moving = sum(leaf.size for leaf in at.apart(life).moving)
+        return rollback.pays(n_weights, n_seen + n_moving, n_steps)
 
     def _living(self) -> Living:
         """The steps of a life, for a backward pass that takes changes back."""
@@ -392,7 +403,7 @@ class Lifetime:
     ) -> tuple[Life, Trace, dict[str, Seen]]:
         """One step of a life, and the signals that every rule saw in it.
 
-        bounded: whether weights are kept in their bounds. See `_step`.
+        bounded: whether weights are kept in their bounds.
         """
         wiring = self.wiring()
         shape = self.task.shape()

@@ -112,12 +112,15 @@ def _over_lives(call: Callable[..., Array]) -> Callable[..., Array]:
     return run
 
 
-@lru_cache(maxsize=1)
 def registered() -> str | None:
     """The hash of the library, whose calls XLA knows from here on; None where there is none."""
     built = library.available()
-    if built is None:
-        return None
+    return None if built is None else _register(built)
+
+
+@lru_cache(maxsize=1)
+def _register(built: library.Built) -> str:
+    """The hash of a library, whose calls XLA knows from here on."""
     handlers = library.load(built.path)
     for call in ("Send", "Change"):
         handler = jax.ffi.pycapsule(getattr(handlers, f"Metaplast{call}"))

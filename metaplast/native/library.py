@@ -63,8 +63,8 @@ def folder() -> Path:
 
 @lru_cache(maxsize=1)
 def key() -> str:
-    """A hash of the source, the version of JAX and the processor."""
-    parts = (SOURCE.read_text(), version("jax"), version("jaxlib"), _processor())
+    """A hash of the source, the flags, the version of JAX and the processor."""
+    parts = (SOURCE.read_text(), *FLAGS, version("jax"), version("jaxlib"), _processor())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -124,11 +124,17 @@ def remove() -> list[Path]:
 def found() -> Built | None:
     """The library for this source, JAX and processor; None where it was not built.
 
-    Raises: BadInput for a damaged library.
+    Raises: BadInput for a damaged library, or one that another user may change.
     """
     file = path()
     if not file.exists():
         return None
+    if not _is_own(file):
+        raise BadInput(
+            f"native step: {file}, which others may change",
+            "a library and a folder that only you may write",
+            f"remove both, and run {BUILD}",
+        )
     try:
         facts = json.loads(_facts_file(file).read_bytes())
         digest = _digest(file)
@@ -139,6 +145,17 @@ def found() -> Built | None:
         raise BadInput(
             f"native step: {file} is damaged", "the file that was built", f"run {BUILD}"
         ) from None
+
+
+def _is_own(file: Path) -> bool:
+    """Whether a file and its folder belong to this user, and nobody else may write them."""
+    if not hasattr(os, "getuid"):
+        return True
+    for place in (file, file.parent):
+        status = place.stat()
+        if status.st_uid != os.getuid() or status.st_mode & 0o022:
+            return False
+    return True
 
 
 @lru_cache(maxsize=1)
@@ -156,8 +173,8 @@ def available() -> Built | None:
         return built
     except BadInput as error:
         log.warning("%s; going on without it", error)
-    except (OSError, RuntimeError):
-        pass  # no cache folder that can be read
+    except (OSError, RuntimeError) as error:
+        log.warning("native step: %s; going on without it", error)
     return None
 
 
@@ -178,7 +195,7 @@ def is_off() -> bool:
 
 
 def name() -> str:
-    """The step of this process, as environment.json records it: `jax`, or `native` and a hash."""
+    """`native` and a hash where this process has a native step, else `jax`, for environment.json."""
     built = available()
     return "jax" if built is None else f"native {built.digest}"
 

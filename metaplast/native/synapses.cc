@@ -133,7 +133,9 @@ static void send(const Edge& edge, const std::vector<int32_t>& spiking, const fl
 }
 
 static ffi::Error Send(Indices table, Floats weights, Floats spikes, Result drive) {
+  if (table.element_count() < 4) return ffi::Error::InvalidArgument("no table of an edge");
   const Edge edge(table.typed_data());
+  if (edge.n_pre < 1) return ffi::Error::InvalidArgument("no presynaptic neuron");
   const int64_t lives = spikes.element_count() / edge.n_pre;
   Side& pre = memory().pre;
   for (int64_t life = 0; life < lives; ++life) {
@@ -319,6 +321,8 @@ static void change_life(const Edge& edge, const Step& step, Memory& mine, float*
 // side. vectors: those of the post side, then those of the pre side, one of each a term.
 static ffi::Error Change(Indices table, Indices kinds, Floats, Floats factor,
                          ffi::RemainingArgs vectors, Result weights) {
+  if (table.element_count() < 4) return ffi::Error::InvalidArgument("no table of an edge");
+  if (vectors.size() > 2 * kMostTerms) return ffi::Error::InvalidArgument("too many terms");
   const Edge edge(table.typed_data());
   const int32_t* kind = kinds.typed_data();
   const float* starts[2 * kMostTerms];

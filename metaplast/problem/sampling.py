@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from metaplast.problem.lives import Batch
-from metaplast.registry import BadInput
 from metaplast.signals import Key
 from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
@@ -69,17 +68,23 @@ def _life(family: AbstractTaskFamily, key: Key, i: Array, split: Split) -> Batch
     return Batch(tasks=family.sample(k_task, split), keys=k_life)
 
 
-@lru_cache(maxsize=64)
 def common_task(family: AbstractTaskFamily) -> Any:
     """The shapes of a task, the same in all splits; None where `sample_any` cannot serve.
 
-    It cannot serve a family that refuses a split, whose splits differ in shape, whose tasks hold
+    It cannot serve a family that fails at a split, whose splits differ in shape, whose tasks hold
     random keys, or whose tasks take too much room.
     """
+    return _common_task(family, jax.config.jax_enable_x64)
+
+
+@lru_cache(maxsize=64)
+def _common_task(family: AbstractTaskFamily, x64: bool) -> Any:
+    """`common_task` in single or double precision, on which the dtypes of tasks depend."""
+    del x64
     key = jax.eval_shape(jax.random.key, 0)
     try:
         tasks = [jax.eval_shape(partial(family.sample, split=split), key) for split in SPLITS]
-    except BadInput:
+    except Exception:  # a split that is never asked for; the error comes where it is
         return None
     if any(task != tasks[0] for task in tasks):
         return None

@@ -133,6 +133,7 @@ class Mlp(KernelRule):
         """
         signals = at_all_synapses(connection, view)
         synaptic, delta = self.kernel(theta, state.synapse, signals, dt)
+        delta = jnp.broadcast_to(delta, connection.shape)  # inputs may all be of no synapse
         return replace(state, synapse=synaptic), delta
 
     def kernel(

@@ -2,8 +2,10 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 from inner_tasks import digits
 from inner_tasks.spike_pairing import SpikePairing
 from inner_tasks.taught import Taught
+from metaplast import train
+from metaplast.problem import sampling
 from metaplast.registry import find
 from metaplast.spec import build, decode, spec
 from metaplast.tasks import SPLITS
@@ -34,6 +38,41 @@ def test_a_task_family_keeps_its_promises(name):
 
 
 HARD = {"categories": {"shortest": 1}, "digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_program_draws_all_splits_with_the_bits_of_a_plain_map(name):
+    family = decode("task", {"name": name, **TASKS.get(name, {})})
+    task = sampling.common_task(family)
+    if task is None:
+        pytest.skip("a plain map draws this family")
+    key = jax.random.key(3)
+    drawn = jax.jit(partial(sampling.sample_any, family, task=task))
+    for index, split in enumerate(SPLITS):
+        plain = jax.jit(partial(sampling.sample_batch, family, n=3, split=split))(key)
+        batch = jax.tree.map(lambda leaf: leaf[:3], drawn(key, 3, index))
+        chex.assert_trees_all_equal(batch.tasks, plain.tasks)
+        assert jnp.array_equal(*map(jax.random.key_data, (batch.keys, plain.keys)))
+
+
+def test_the_common_task_has_the_precision_of_the_moment():
+    family = decode("task", "association")
+    single = jax.tree.leaves(sampling.common_task(family))
+    with jax.enable_x64(True):
+        double = jax.tree.leaves(sampling.common_task(family))
+    assert jnp.float32 in [leaf.dtype for leaf in single]
+    assert jnp.float64 in [leaf.dtype for leaf in double]
+
+
+def test_a_family_that_fails_at_a_split_is_drawn_by_the_plain_map():
+    class TrainsOnly(type(decode("task", "association"))):
+        def sample(self, key, split):
+            if split != "train":
+                raise NotImplementedError
+            return super().sample(key, split)
+
+    assert sampling.common_task(TrainsOnly()) is None
+    assert train.sample(TrainsOnly(), jax.random.key(0), 2, "train").keys.shape == (2,)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -155,6 +155,13 @@ def test_mlp_on_all_synapses_is_its_kernel_at_each_of_them(connection):
     chex.assert_trees_all_close(slope_at_all, slope_at_each, rtol=1e-4, atol=1e-6)
 
 
+def test_a_change_by_signals_of_no_synapse_is_one_number_a_synapse():
+    rule = Mlp(inputs=("modulator.reward",))
+    reward = {"reward": RNG.normal(size=6)}
+    changes, _ = drive(rule, Dense(2, 3), PRE, POST, dt=DT, modulators=reward)
+    assert changes.shape == (6, 2, 3)
+
+
 @pytest.mark.parametrize("nonlinearity", ["tanh", "leaky_relu"])
 def test_the_derivative_of_mlp_is_that_of_its_forward_pass(nonlinearity):
     """Central differences of the forward pass in float64, against both modes of differentiation."""
