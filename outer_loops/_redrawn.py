@@ -98,8 +98,8 @@ class Redrawn(NamedTuple):
     ) -> tuple[Array, Metrics]:
         """The losses of all members, and metrics. See `Problem.losses`.
 
-        Groups of members live one after the other. A group has as many members as lives run at once.
-        The last draw is repeated to fill the last group.
+        Groups of members live one after the other. A group has as many members as lives run at
+        once. The last draw is repeated to fill the last group.
         """
         cloud = self.cloud
         at_once = problem.chunk_size() * problem.n_devices

@@ -94,8 +94,8 @@ class Es(AbstractOuterLoop):
 
     Where members times theta exceed 2^20 numbers, SNES, Sep_CMA_ES, Open_ES and PGPE hold no
     population: a member is drawn from its own key when it lives, and drawn again for the update.
-    Memory then does not grow with members times theta (`_redrawn`). All other strategies, and smaller
-    populations, are drawn and held by evosax.
+    Memory then does not grow with members times theta (`_redrawn`). All other strategies, and
+    smaller populations, are drawn and held by evosax.
 
     Raises:
         BadInput: an unknown strategy, or a theta with nothing to learn or with other numbers than

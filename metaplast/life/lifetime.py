@@ -312,14 +312,11 @@ class Lifetime:
         for stretch in stretches(self.task.shape().phases, start, n_steps):
             step = lambda life, plastic=stretch.plastic: self._step(theta, task, life, plastic)
             saves_memory = gradient and stretch.plastic is not False  # frozen: no weights to store
-            if (
-                gradient
-                and stretch.plastic
-                and self._can_roll_back(theta, task, life, stretch.n_steps)
-            ):
-                life, trace = live(self._living(), theta, task, life, stretch.n_steps)
+            n_lived = stretch.n_steps
+            if gradient and stretch.plastic and self._can_roll_back(theta, task, life, n_lived):
+                life, trace = live(self._living(), theta, task, life, n_lived)
             else:
-                life, trace = scan(step, life, stretch.n_steps, saves_memory)
+                life, trace = scan(step, life, n_lived, saves_memory)
             traces.append(trace)
         if len(traces) == 1:
             return life, traces[0]

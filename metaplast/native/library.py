@@ -195,7 +195,7 @@ def is_off() -> bool:
 
 
 def name() -> str:
-    """`native` and a hash where this process has a native step, else `jax`, for environment.json."""
+    """`native` and a hash where this process has a native step, else `jax`."""
     built = available()
     return "jax" if built is None else f"native {built.digest}"
 
