@@ -21,6 +21,7 @@ from metaplast.spec import build, decode, spec
 from metaplast.tasks import SPLITS
 from metaplast.testing import ContractBroken, check_task_family
 from metaplast.testing.task_family import check_shapes
+from tests._compiler import as_users_jit
 from tests._segments import needs_river
 from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled, programs
@@ -40,16 +41,18 @@ def test_a_task_family_keeps_its_promises(name):
 HARD = {"categories": {"shortest": 1}, "digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_program_draws_all_splits_with_the_bits_of_a_plain_map(name):
+    """Compiled as in a user's run."""
     family = decode("task", {"name": name, **TASKS.get(name, {})})
     task = sampling.common_task(family)
     if task is None:
         pytest.skip("a plain map draws this family")
     key = jax.random.key(3)
-    drawn = jax.jit(partial(sampling.sample_any, family, task=task))
+    drawn = as_users_jit(partial(sampling.sample_any, family, task=task))
     for index, split in enumerate(SPLITS):
-        plain = jax.jit(partial(sampling.sample_batch, family, n=3, split=split))(key)
+        plain = as_users_jit(partial(sampling.sample_batch, family, n=3, split=split))(key)
         batch = jax.tree.map(lambda leaf: leaf[:3], drawn(key, 3, index))
         chex.assert_trees_all_equal(batch.tasks, plain.tasks)
         assert jnp.array_equal(*map(jax.random.key_data, (batch.keys, plain.keys)))
