@@ -43,7 +43,7 @@ from benchmarks.spiking import (
     Start,
     Work,
 )
-from metaplast.native import calls, library
+from metaplast.native import library
 
 TARGET = "metaplast_whole_step"
 UNROLL = 1
@@ -133,7 +133,6 @@ def use(native: bool) -> None:
     """Let the programs that are traced from here on have the native step, or the JAX step."""
     os.environ[library.OFF] = "1" if native else "0"
     library.available.cache_clear()
-    calls.registered.cache_clear()
 
 
 def both_steps(work: Work) -> tuple[list[Side], Start]:

@@ -44,7 +44,6 @@ BOUNDS = (0.0, 0.9)
 
 def _forget() -> None:
     library.available.cache_clear()
-    calls.registered.cache_clear()
 
 
 @pytest.fixture(scope="module")
