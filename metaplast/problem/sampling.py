@@ -74,13 +74,13 @@ def common_task(family: AbstractTaskFamily) -> Any:
     It cannot serve a family that fails at a split, whose splits differ in shape, whose tasks hold
     random keys, or whose tasks take too much room.
     """
-    return _common_task(family, jax.config.jax_enable_x64)
+    return _common_task(family, jax.dtypes.canonicalize_dtype(float))
 
 
 @lru_cache(maxsize=64)
-def _common_task(family: AbstractTaskFamily, x64: bool) -> Any:
-    """`common_task` in single or double precision, on which the dtypes of tasks depend."""
-    del x64
+def _common_task(family: AbstractTaskFamily, precision: Any) -> Any:
+    """`common_task` in a precision, on which the dtypes of tasks depend."""
+    del precision
     key = jax.eval_shape(jax.random.key, 0)
     try:
         tasks = [jax.eval_shape(partial(family.sample, split=split), key) for split in SPLITS]
