@@ -113,6 +113,7 @@ def test_rebuilt_weights_that_drift_take_the_ordinary_pass(
     assert differ(gradient(of)[0], wanted) > 1e-4
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
 def test_a_second_derivative_equals_that_of_the_ordinary_pass(
     monkeypatch: pytest.MonkeyPatch, outer: Any
