@@ -88,8 +88,8 @@ class ToldStream(AbstractTaskFamily):
         target = task.targets[state]
         error = output.activity - target
         score = Score(loss=0.5 * jnp.mean(error**2), weight=jnp.ones(()), metrics={})
-        told = feedback(self.sizes[-1], error=error, target=target)
-        return state + 1, Outcome(feedback=told, score=score)
+        signals = feedback(self.sizes[-1], error=error, target=target)
+        return state + 1, Outcome(feedback=signals, score=score)
 
 
 def edges(sizes: tuple[int, ...]) -> list[str]:

@@ -123,7 +123,7 @@ def rows() -> None:
             plain = jax.jit(jax.value_and_grad(partial(life, matrices, squash, checkpoint)))
             name = "matrices, steps checkpointed" if checkpoint else "matrices"
             theirs = Side(name, plain, args)
-            got = ours.run()[1]["rules"]["rule"]["layer_0"]["weight"]
+            slope = ours.run()[1]["rules"]["rule"]["layer_0"]["weight"]
             wanted = theirs.run()[1][0][0]
-            np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=1e-4 * np.abs(wanted).max())
+            np.testing.assert_allclose(slope, wanted, rtol=2e-3, atol=1e-4 * np.abs(wanted).max())
             compare(f"W5 gradient, {nonlinearity}", ours, theirs, updates, first)

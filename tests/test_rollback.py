@@ -128,9 +128,9 @@ def test_a_second_derivative_equals_that_of_the_ordinary_pass(
             return of.value_and_grad({**start, "rules": rules}, batch).gradient["rules"]
 
         at = jnp.full(3, -0.01)
-        found = jax.jit(lambda x: outer(slope)(x))(at)
+        rolled = jax.jit(lambda x: outer(slope)(x))(at)
         monkeypatch.setattr(lifetime.Lifetime, "_can_roll_back", lambda *_: False)
-        assert differ(found, jax.jit(lambda x: outer(slope)(x))(at)) < 1e-8
+        assert differ(rolled, jax.jit(lambda x: outer(slope)(x))(at)) < 1e-8
 
 
 def test_only_where_no_rule_reads_a_weight_and_few_numbers_are_kept() -> None:

@@ -192,8 +192,8 @@ def rolled_back(
 
             start = (kept.last, of_weights, of_rest, [jnp.zeros_like(leaf) for leaf in asked])
             stacked = (kept.rests, kept.seen, of_traces)
-            (first, *found), _ = lax.scan(body, start, stacked, reverse=True)
-            return tuple(found), _drift(first, kept.weights, kept.last)
+            (first, *slopes_at_birth), _ = lax.scan(body, start, stacked, reverse=True)
+            return tuple(slopes_at_birth), _drift(first, kept.weights, kept.last)
 
         def skip() -> Any:
             zeros = jax.tree.map(jnp.zeros_like, (kept.weights, moving, asked))
@@ -213,11 +213,11 @@ def rolled_back(
             return of_weights, of_rest, of_constants
 
         touched = _any_in_lockstep(kept.touched)
-        found, drift = lax.cond(touched, skip, roll)
+        rolled, drift = lax.cond(touched, skip, roll)
         # A drift that is no number is too far.
         is_near = jnp.logical_not(_any_in_lockstep(jnp.logical_not(drift <= DRIFT)))
         is_right = is_near & jnp.logical_not(touched)
-        of_weights, of_rest, of_constants = lax.cond(is_right, lambda: found, store)
+        of_weights, of_rest, of_constants = lax.cond(is_right, lambda: rolled, store)
         nothing: list[Any] = [None] * len(kept.constants)
         all_rest: list[Any] = [None] * len(kept.rest)
         return (
@@ -294,11 +294,11 @@ def _instantiated(slopes: Any) -> tuple[Weights, list[Array], list[Array]]:
 
 def _filled(slopes: Any) -> list[Array]:
     """The slopes of all continuous leaves."""
-    found = []
+    continuous = []
     for leaf in jax.tree.leaves(slopes, is_leaf=_is_zero):
         if _continuous(leaf):
-            found.append(jnp.zeros(leaf.shape, leaf.dtype) if _is_zero(leaf) else leaf)
-    return found
+            continuous.append(jnp.zeros(leaf.shape, leaf.dtype) if _is_zero(leaf) else leaf)
+    return continuous
 
 
 def _is_zero(slope: Any) -> bool:

@@ -1,11 +1,6 @@
 """Members drawn again for the update: the same search as with all of them held."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,9 +17,9 @@ from metaplast.testing.base import quick_jit
 from metaplast.testing.outer_loop import blown, quadratic
 from outer_loops import _evosax, _redrawn
 from outer_loops.es import Es, _Held
+from tests._devices import on_devices
 from tests._written_problem import NO_BATCH, WrittenProblem
 
-ROOT = Path(__file__).resolve().parents[2]
 N = 7
 MEMBERS = 10
 PROBLEM = replace(quadratic(n_tasks=3), chunk=4)
@@ -268,22 +263,6 @@ print(json.dumps(out))
 
 @pytest.mark.system
 def test_on_two_devices_the_search_is_the_one_on_one():
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    out = json.loads(done.stdout.splitlines()[-1])
-    assert out["devices"] == 2
-    for given, expected in zip(out["2"], out["1"], strict=True):
-        assert given == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    out = on_devices(PROGRAM, 2)
+    for on_two, on_one in zip(out["2"], out["1"], strict=True):
+        assert on_two == pytest.approx(on_one, rel=1e-5, abs=1e-6)

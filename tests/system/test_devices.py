@@ -1,16 +1,11 @@
 """Lives spread over several devices: the same losses and gradients as on one."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+
+from tests._devices import on_devices
 
 pytestmark = pytest.mark.system
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import dataclasses, json
 import jax, numpy as np
@@ -37,24 +32,7 @@ def test_lives_over_four_devices_are_those_on_one():
     """6 lives over 4 devices: the padded ones count nowhere, the blown one is left out as it is on
     one device.
     """
-    flags = "--xla_force_host_platform_device_count=4"
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": flags,
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    out = json.loads(done.stdout.splitlines()[-1])
-    assert out["devices"] == 4
+    out = on_devices(PROGRAM, 4)
     one = out["1"]
     assert len(one[0]) == 18
     assert sum(value != value for value in one[0]) == 3  # the blown life of each of three members
