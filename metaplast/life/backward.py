@@ -17,13 +17,14 @@ class Living(NamedTuple):
     edges: the names of the edges that rules change.
     step: (theta, task, life, bounded) -> (life, trace, the signals that rules read). Without
         `bounded`, weights may leave their bounds.
-    changes: (theta, life without weights, the signals) -> the change of the weights of every edge.
+    before: (theta, life without weights, the signals, weights after a step) -> the weights of every
+        edge before it.
     touched: weights of every edge -> whether one of them is at a bound [].
     """
 
     edges: list[str]
     step: Callable[[Theta, Any, Any, bool], tuple[Any, Any, Any]]
-    changes: Callable[[Theta, Any, Any], list[Array]]
+    before: Callable[[Theta, Any, Any, list[Array]], list[Array]]
     touched: Callable[[list[Array]], Array]
 
 
@@ -46,14 +47,16 @@ def live(living: Living, theta: Theta, task: Any, life: Any, n_steps: int) -> tu
 
     def one(constants: Any, weights: list[Array], moving: list[Array], bounded: bool) -> After:
         theta, task, fixed = constants
-        before = at.together(Parts(weights, moving, fixed))
-        life, trace, signals = living.step(theta, task, before, bounded)
+        start = at.together(Parts(weights, moving, fixed))
+        life, trace, signals = living.step(theta, task, start, bounded)
         after = at.apart(life)
         return After(after.weights, after.moving, trace, signals)
 
-    def changes(constants: Any, moving: list[Array], signals: Any) -> list[Array]:
+    def before(
+        constants: Any, moving: list[Array], signals: Any, weights: list[Array]
+    ) -> list[Array]:
         theta, _, fixed = constants
-        return living.changes(theta, at.without_weights(moving, fixed), signals)
+        return living.before(theta, at.without_weights(moving, fixed), signals, weights)
 
     def ordinary(constants: Any, weights: list[Array], moving: list[Array]) -> Any:
         theta, task, fixed = constants
@@ -65,7 +68,7 @@ def live(living: Living, theta: Theta, task: Any, life: Any, n_steps: int) -> tu
     steps = Steps(
         bounded=lambda *parts: one(*parts, bounded=True),
         free=lambda *parts: one(*parts, bounded=False),
-        changes=changes,
+        before=before,
         touched=living.touched,
         ordinary=ordinary,
     )

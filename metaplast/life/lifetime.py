@@ -43,6 +43,7 @@ from metaplast.life.view import (
     with_surprise,
     with_task_signals,
 )
+from metaplast.locality.reads import is_affine_in_weight
 from metaplast.networks import base as network
 from metaplast.networks.base import AbstractNetwork, NetworkState
 from metaplast.networks.feedforward import Feedforward
@@ -66,6 +67,7 @@ from metaplast.tasks import AbstractTaskFamily, some_task
 from metaplast.wiring import Edge, Wiring
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
+WEIGHTS = frozenset({"weight"})
 POTENTIALS = 4  # folded into a key beside its `split` in four: the key of first potentials
 
 
@@ -325,9 +327,10 @@ class Lifetime:
     def _can_roll_back(self, theta: Theta, task: Any, life: Life, n_steps: int) -> bool:
         """Whether the backward pass may take changes back instead of storing weights.
 
-        No rule may read the weight or keep a state of synapses. Left out are magnitudes and masked
-        edges with a bound of 0, where many weights are at their bound, spikes, whose changes skip
-        silent synapses, and edges whose rule sees other times than those of the transmission.
+        Every rule must be affine in the weight and keep no state of synapses. Left out are
+        magnitudes and masked edges with a bound of 0, where many weights are at their bound,
+        spikes, whose changes skip silent synapses, and edges whose rule sees other times than those
+        of the transmission.
         """
         wiring = self.wiring()
         plastic = self.plastic()
@@ -337,23 +340,25 @@ class Lifetime:
         if self._retimed_edges():
             return False
         n_seen = 0
-        for name, (edge, _) in plastic.items():
+        for name, (edge, slot) in plastic.items():
             fields = self.reads()[name]
-            if "weight" in fields or jax.tree.leaves(life.rules[name].synapse):
+            if jax.tree.leaves(life.rules[name].synapse):
+                return False
+            if not is_affine_in_weight(slot.rule, edge.connection, self._channels()):
                 return False
             if wiring.magnitude(edge) or wiring.spiking(edge):
                 return False
             low, high = wiring.bounds(edge)
             if life.synapses[name].mask.ndim and not low < 0 < high:
                 return False
-            n_seen += n_numbers(edge.connection, fields)
+            n_seen += n_numbers(edge.connection, fields - WEIGHTS)
         at = places(life, list(plastic), lambda life: self._step(theta, task, life, True)[0])
         n_moving = sum(leaf.size for leaf in at.apart(life).moving)
         return rollback.pays(n_weights, n_seen + n_moving, n_steps)
 
     def _living(self) -> Living:
         """The steps of a life, for a backward pass that takes changes back."""
-        return Living(list(self.plastic()), self._step_read, self._changes_again, self._touched)
+        return Living(list(self.plastic()), self._step_read, self._weights_before, self._touched)
 
     def _step_read(
         self, theta: Theta, task: Any, life: Life, bounded: bool
@@ -362,22 +367,43 @@ class Lifetime:
         after, trace, seen = self._step_seen(theta, task, life, True, bounded)
         signals = {}
         for name, (view, gate) in seen.items():
-            signals[name] = Read(read(view, self.reads()[name]), gate)
+            signals[name] = Read(read(view, self.reads()[name] - WEIGHTS), gate)
         return after, trace, signals
 
-    def _changes_again(self, theta: Theta, life: Life, signals: Mapping[str, Read]) -> list[Array]:
-        """The change of the weights of every edge in a step, from the signals that rules read.
+    def _channels(self) -> tuple[str, ...]:
+        """The modulators that rules may read."""
+        return tuple(sorted(with_surprise(self.task.shape().offers) - FEEDBACK_FIELDS))
 
-        life: before the step; its weights are not read.
+    def _weights_before(
+        self, theta: Theta, life: Life, signals: Mapping[str, Read], after: list[Array]
+    ) -> list[Array]:
+        """The weights of every edge before a step, without bounds.
+
+            change(w) = a + b w,   after = w + change(w),   w = after - change(after) / (1 + b)
+
+        Args:
+            theta: learned parameters.
+            life: before the step; its weights are not read.
+            signals: the signals that every rule read in the step.
+            after: the weights after it.
         """
-        channels = tuple(sorted(with_surprise(self.task.shape().offers) - FEEDBACK_FIELDS))
-        seen = {}
-        for name, (edge, _) in self.plastic().items():
-            _, high = self.wiring().bounds(edge)
-            fields, gate = signals[name]
-            seen[name] = Seen(seen_again(edge, fields, life.born.get(name), high, channels), gate)
-        _, changes = self._changes(theta, life, seen)
-        return list(changes.values())
+
+        def changes(weights: list[Array]) -> list[Array]:
+            seen = {}
+            for (name, (edge, _)), weight in zip(self.plastic().items(), weights, strict=True):
+                _, high = self.wiring().bounds(edge)
+                fields, gate = signals[name]
+                known = {**fields, "weight": weight}
+                view = seen_again(edge, known, life.born.get(name), high, self._channels())
+                seen[name] = Seen(view, gate)
+            return list(self._changes(theta, life, seen)[1].values())
+
+        ones = [jnp.ones_like(weight) for weight in after]
+        changed, slopes = jax.jvp(changes, (after,), (ones,))
+        before = []
+        for weight, change, b in zip(after, changed, slopes, strict=True):
+            before.append(weight - change / (1.0 + b))
+        return before
 
     def _touched(self, weights: list[Array]) -> Array:
         """Whether a weight of a plastic edge is at a bound []."""

@@ -1,18 +1,24 @@
-"""Gradients of a life that stores no weights: the backward pass takes every change back.
+"""Gradients of a life that stores few weights: the backward pass takes every change back.
 
-    forward:   w_{t+1} = w_t + change(theta, s_t, v_t)
-    backward:  w_t = w_{t+1} - change(theta, s_t, v_t)
+    forward:   w_{t+1} = w_t + a_t + b_t w_t
+    backward:  w_t = w_{t+1} - (a_t + b_t w_{t+1}) / (1 + b_t)
 
 w_t: the weights before step t.
+a_t, b_t: the numbers of the change, from (theta, s_t, v_t).
 s_t: everything else that a step changes.
-v_t: the signals that the rules read in step t.
+v_t: the signals that the rules read in step t, without the weights.
 
-It holds where no change depends on a weight or on a state of synapses. s_t and v_t are stored for
-every step: `pays` asks that they are fewer numbers than stored weights. A change that a bound cut
-cannot be taken back, and the sums round. So the weights that are rebuilt at birth are compared with
-the true ones. Where a weight touched a bound, or where rebuilt and true weights differ by more than
-`DRIFT`, the ordinary backward pass runs instead. It stays a part of the program, so the program's
-memory is that of the ordinary pass. A life that touches a bound pays one more forward pass.
+It holds where every change is affine in the weight of its synapse and depends on no state of
+synapses. s_t and v_t are stored for every step: `pays` asks that they are fewer numbers than stored
+weights. Weights are stored at the starts of up to `SEGMENTS` segments of the life.
+
+A change that a bound cut cannot be taken back, and the sums round. A rule that shrinks weights also
+shrinks their differences, so its way back enlarges what was rounded. So the weights that are
+rebuilt at the start of a segment are compared with the stored ones, and the way back goes on from
+the stored ones. Where a weight touched a bound, or where rebuilt and stored weights differ by more
+than `DRIFT`, the ordinary backward pass runs instead. It stays a part of the program, so the
+program needs the memory of the ordinary pass and that of the stored weights. A life that touches a
+bound pays one more forward pass, a life that drifts also a backward pass.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,13 +40,22 @@ an error added to every change, drifts of 1.4, 4.9, 20, 52 and 198 gave relative
 1.5.
 """
 
+SEGMENTS = 5
+"""The largest number of segments of a life. Their number is a divisor of the number of steps.
+
+Five cost 3 % of a gradient through the deep network of `benchmarks/deep.py`, ten cost 8 %. With a
+change of -0.03 w in each of 250 steps, weights drift by 66 roundings in one segment, by 12 in five
+and by 6 in ten.
+"""
+
 LARGE = 2**15
 """The smallest number of plastic weights for which changes are taken back.
 
 On one core of a CPU (no accelerator was measured) the second program takes 0.4 to 0.6 s more to
-compile. Per gradient of 250 steps it saves 0.9 ms at
-64 x 64 weights, 2.2 ms at 128 x 128, 16 ms at 256 x 256 and 35 ms at 784 x 128. So it pays back
-after 430, 230, 34 and 11 gradients of one life.
+compile. Per gradient of 250 steps it saves 0.9 ms at 64 x 64 weights, 2.2 ms at 128 x 128, 16 ms at
+256 x 256 and 35 ms at 784 x 128. So it pays back after 430, 230, 34 and 11 gradients of one life.
+Rules that read the weight save less: with Oja's term the deep network of `benchmarks/deep.py` takes
+3 s more to compile and saves 28 ms, which pays back after 110 gradients.
 """
 
 Weights = list[Array]
@@ -52,7 +67,7 @@ class After(NamedTuple):
     weights: the weights after it.
     rest: everything else that changes.
     trace: the entry of the trace.
-    seen: the signals of which the changes are made.
+    seen: the signals of which the changes are made, without the weights.
     """
 
     weights: Weights
@@ -66,7 +81,7 @@ class Steps(NamedTuple):
 
     bounded: (constants, weights, rest) -> the step, with weights kept in their bounds.
     free: the same without bounds.
-    changes: (constants, rest, seen) -> the change of every weight.
+    before: (constants, rest, seen, weights after the step) -> the weights before it.
     touched: weights -> whether one of them is at a bound [].
     ordinary: (constants, weights, rest) -> (weights, rest, traces) after all steps, with a backward
         pass that stores weights.
@@ -74,7 +89,7 @@ class Steps(NamedTuple):
 
     bounded: Callable[[Any, Weights, Any], After]
     free: Callable[[Any, Weights, Any], After]
-    changes: Callable[[Any, Any, Any], Weights]
+    before: Callable[[Any, Any, Any, Weights], Weights]
     touched: Callable[[Weights], Array]
     ordinary: Callable[[Any, Weights, Any], tuple[Weights, Any, Any]]
 
@@ -90,17 +105,18 @@ class _Places:
 class _Kept(NamedTuple):
     """What the forward pass keeps for the backward pass.
 
-    constants, weights, rest: the arguments.
+    constants, rest: arguments.
     differentiated: the leaves of the constants of which a derivative is asked for.
+    starts: the weights before the first step of every segment, stacked.
     last: the weights after all steps.
-    rests, seen: of every step, stacked.
+    rests, seen: of every step [segment, step, ...].
     touched: whether a weight touched a bound [].
     """
 
     constants: list[Array]
-    weights: Weights
     rest: list[Array]
     differentiated: _Places
+    starts: Weights
     last: Weights
     rests: list[Array]
     seen: Any
@@ -119,6 +135,7 @@ def rolled_back(
         rest: everything else that a step changes, at the start.
         n_steps: the number of steps.
     """
+    n_segments = max(n for n in range(1, SEGMENTS + 1) if n_steps % n == 0)
     constant_leaves, constants_tree = jax.tree.flatten(constants)
     rest_leaves, rest_tree = jax.tree.flatten(rest)
 
@@ -154,15 +171,22 @@ def rolled_back(
             touched = touched | steps.touched(after.weights)
             return (after.weights, after.rest, touched), (after.trace, rest, after.seen)
 
+        def segment(carry: Any, _: None) -> Any:
+            after, of_steps = lax.scan(body, carry, None, n_steps // n_segments)
+            return after, (carry[0], of_steps)
+
         begin = (first, start, steps.touched(first))
-        (last, end, touched), (traces, rests, seen) = lax.scan(body, begin, None, n_steps)
-        kept = _Kept(values, first, start, _Places(wanted), last, rests, seen, touched)
+        (last, end, touched), (starts, of_steps) = lax.scan(segment, begin, None, n_segments)
+        traces, rests, seen = of_steps
+        traces = jax.tree.map(lambda x: x.reshape(n_steps, *x.shape[2:]), traces)
+        kept = _Kept(values, start, _Places(wanted), starts, last, rests, seen, touched)
         return (last, end, traces), kept
 
     def backward(kept: _Kept, slopes: Any) -> Any:
         slopes = _instantiated(slopes)
         asked = _at(kept.constants, kept.differentiated.are)
         moving = [leaf for leaf in kept.rest if _continuous(leaf)]
+        first = [leaf[0] for leaf in kept.starts]
 
         def with_asked(values: list[Array]) -> list[Array]:
             return _merged(kept.constants, kept.differentiated.are, values)
@@ -174,8 +198,8 @@ def rolled_back(
                 weights, of_weights, of_rest, of_constants = carry
                 rest, seen, of_trace = step
                 whole = jax.tree.unflatten(constants_tree, kept.constants)
-                changes = steps.changes(whole, jax.tree.unflatten(rest_tree, rest), seen)
-                before = [w - change for w, change in zip(weights, changes, strict=True)]
+                tree = jax.tree.unflatten(rest_tree, rest)
+                before = steps.before(whole, tree, seen, weights)
                 is_moving = tuple(map(_continuous, rest))
 
                 def outputs(constants: list[Array], weights: Weights, moving: list[Array]) -> Any:
@@ -190,13 +214,20 @@ def rolled_back(
                 of_constants = [a + b for a, b in zip(of_constants, more, strict=True)]
                 return (before, of_weights, of_rest, of_constants), None
 
-            start = (kept.last, of_weights, of_rest, [jnp.zeros_like(leaf) for leaf in asked])
-            stacked = (kept.rests, kept.seen, of_traces)
-            (first, *slopes_at_birth), _ = lax.scan(body, start, stacked, reverse=True)
-            return tuple(slopes_at_birth), _drift(first, kept.weights, kept.last)
+            def segment(carry: Any, kept_of_segment: Any) -> Any:
+                true, of_steps = kept_of_segment
+                (rebuilt, *slopes_before), _ = lax.scan(body, carry, of_steps, reverse=True)
+                return (true, *slopes_before), _drift(rebuilt, true, carry[0])
+
+            per_segment = lambda x: x.reshape(n_segments, -1, *x.shape[1:])
+            of_traces = jax.tree.map(per_segment, of_traces)
+            begin = (kept.last, of_weights, of_rest, [jnp.zeros_like(leaf) for leaf in asked])
+            stacked = (kept.starts, (kept.rests, kept.seen, of_traces))
+            (_, *slopes_at_birth), drifts = lax.scan(segment, begin, stacked, reverse=True)
+            return tuple(slopes_at_birth), jnp.max(drifts)
 
         def skip() -> Any:
-            zeros = jax.tree.map(jnp.zeros_like, (kept.weights, moving, asked))
+            zeros = jax.tree.map(jnp.zeros_like, (first, moving, asked))
             return zeros, jnp.zeros(())
 
         def store() -> Any:
@@ -208,7 +239,7 @@ def rolled_back(
                 ends = [leaf for leaf in ends if _continuous(leaf)]
                 return last, ends, [x for x in jax.tree.leaves(traces) if _continuous(x)]
 
-            _, pull_back = jax.vjp(outputs, asked, kept.weights, moving)
+            _, pull_back = jax.vjp(outputs, asked, first, moving)
             of_constants, of_weights, of_rest = pull_back(slopes)
             return of_weights, of_rest, of_constants
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.connections.dense import Dense
@@ -82,6 +83,43 @@ def reads(
     if mixed:
         fields.add(mixed)
     return frozenset(fields)
+
+
+@lru_cache(maxsize=256)
+def is_affine_in_weight(
+    rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]
+) -> bool:
+    """Whether delta_w = a + b w at every synapse, with a and b that do not depend on any weight.
+
+    Sums over weights, such as `post.weight_sum`, are signals of their own and may be in a and b. A
+    program that JAX can transpose with respect to the weight is affine in it: products of two
+    weights, comparisons and rounding have no transpose. A program that it cannot transpose counts
+    as not affine.
+
+    Args:
+        rule: the rule.
+        connection: the synapses.
+        modulators: the names of the channels.
+    """
+    fields = reads(rule, connection, modulators)
+    if "weight" not in fields:
+        return True
+    if not fields.isdisjoint(MIXING.values()):
+        return False
+    step = _step_of(rule, connection, modulators)
+
+    def transposed(view: SynapseView, theta: Any, state: Any) -> Any:
+        def change(weight: Array) -> Array:
+            now = replace(view, weight=weight)
+            return rule.step(theta, state, connection, now, 1e-3)[1]
+
+        return jax.linear_transpose(change, view.weight)(view.weight)
+
+    try:
+        jax.eval_shape(transposed, *step.inputs)
+    except (AssertionError, RuntimeError, TypeError, ValueError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)
