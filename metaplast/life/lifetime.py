@@ -35,6 +35,7 @@ from metaplast.life.view import (
     EdgeWeights,
     Read,
     Seen,
+    Witnessed,
     edge_reads,
     edge_view,
     n_numbers,
@@ -369,6 +370,30 @@ class Lifetime:
         for name, (view, gate) in seen.items():
             signals[name] = Read(read(view, self.reads()[name] - WEIGHTS), gate)
         return after, trace, signals
+
+    def witnessed(
+        self, theta: Theta, task: Any, life: Life, plastic: bool
+    ) -> tuple[Life, Trace, dict[str, Witnessed]]:
+        """One step of a life, with the signals and the change of every rule in it.
+
+        Args:
+            theta: learned parameters, as `init` lays them out.
+            task: the task that the life began with.
+            life: the life before the step.
+            plastic: whether rules are at work in the step.
+
+        Returns:
+            (The life, the entry of the trace, edge -> the rule at work there). Nothing is witnessed
+            in a frozen step.
+        """
+        after, trace, seen = self._step_seen(theta, task, life, plastic)
+        if not seen:
+            return after, trace, {}
+        _, changes = self._changes(theta, life, seen)
+        at_work = {}
+        for name, (view, gate) in seen.items():
+            at_work[name] = Witnessed(view, gate, changes[name])
+        return after, trace, at_work
 
     def _channels(self) -> tuple[str, ...]:
         """The modulators that rules may read."""

@@ -59,6 +59,19 @@ class Seen(NamedTuple):
     gate: Array
 
 
+class Witnessed(NamedTuple):
+    """A rule at work in one step.
+
+    view: the signals that it sees.
+    gate: of plasticity [].
+    change: its change of the weights, gated and masked, before bounds, in their layout.
+    """
+
+    view: SynapseView
+    gate: Array
+    change: Array
+
+
 class Read(NamedTuple):
     """The part of what a rule sees that it reads.
 

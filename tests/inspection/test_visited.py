@@ -1,0 +1,74 @@
+"""The signals that a rule meets, against the weights of whole lives."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from metaplast.inspection.subject import Subject
+from metaplast.inspection.visited import Visited, visited
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.results.evaluate import batches
+from metaplast.reuse.rule_file import RuleFile
+from metaplast.rules.polynomial import Polynomial
+from metaplast.spec import decode
+
+N_STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    task: Any = decode("task", {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": 6})
+    rule = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0))
+    lifetime = Lifetime(task=task, network=Feedforward(hidden=()), slots=(Slot(rule=rule),))
+    problem = MetaProblem(lifetime, MeanLoss())
+    return Subject(problem, problem.init(jax.random.key(3)), 5, "loss", False, RuleFile({}, {}))
+
+
+@pytest.fixture(scope="module")
+def followed(subject: Subject) -> Visited:
+    return visited(subject, n_lives=3, n_synapses=5)["input_to_output"]
+
+
+def test_a_followed_synapse_has_the_weights_of_its_life(
+    subject: Subject, followed: Visited
+) -> None:
+    assert followed.change.shape == (3, N_STEPS, 5)
+    lifetime = replace(subject.problem.lifetime, record=("weights", "activity"))
+    batch = batches(subject.problem, subject.seed, "validation", 3)[0]
+    for life in range(3):
+        task = jax.tree.map(lambda leaf, life=life: leaf[life], batch.tasks)
+        born = lifetime.begin(subject.theta, task, batch.keys[life])
+        _, trace = jax.jit(lambda born, task=task: lifetime.advance(subject.theta, task, born, 6))(
+            born
+        )
+        after = np.asarray(trace.recorded["weights"]["input_to_output"]).reshape(N_STEPS, -1)
+        first = np.asarray(born.synapses["input_to_output"].weight).reshape(1, -1)
+        before = np.concatenate([first, after[:-1]])
+        at = followed.synapses[life]
+        np.testing.assert_allclose(followed.signals["weight"][life], before[:, at], rtol=1e-5)
+        np.testing.assert_allclose(
+            followed.change[life], (after - before)[:, at], rtol=1e-3, atol=1e-6
+        )
+        outputs = np.asarray(trace.recorded["activity"]["output"])
+        np.testing.assert_allclose(
+            followed.signals["post.activity"][life], outputs[:, at // 4], rtol=1e-5
+        )
+
+
+def test_the_change_is_the_rule_of_the_signals(followed: Visited) -> None:
+    signals, change = followed.flat()
+    post, pre = signals["post.activity"], signals["pre.activity"]
+    rule = post * pre - post**2 * signals["weight"]
+    np.testing.assert_allclose(change, 0.1 * rule, rtol=1e-4, atol=1e-7)
+
+
+def test_steps_that_are_not_finite_do_not_count(followed: Visited) -> None:
+    change = followed.change.copy()
+    change[0, 0, 0] = np.nan
+    assert len(followed._replace(change=change).flat()[1]) == change.size - 1
