@@ -41,7 +41,7 @@ _HELD = {
 }
 _SECOND = ("post", "error", "post_potential", "score", "dendrite", "post_gain")
 _SHORT = {field_of(name): name for name in SIGNALS}
-_NO_SIGNALS = {"key", *MIXING.values()}
+NO_SIGNALS = {"key", *MIXING.values()}
 
 
 class Surface(NamedTuple):
@@ -74,7 +74,7 @@ def surfaces(rule: Rule) -> list[Surface]:
     At most two. A rule without such a signal is drawn over the weight, or over the first other
     signal that it reads. A rule that reads a single signal has no surface.
     """
-    read = sorted(_SHORT.get(field, field) for field in rule.reads - _NO_SIGNALS)
+    read = sorted(_SHORT.get(field, field) for field in rule.reads - NO_SIGNALS)
     if len(read) < 2:
         return []
     x = "pre"
@@ -96,7 +96,7 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     grid_x, grid_y = np.meshgrid(values, values)
     points = floats({_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)})
     held = {}
-    for field in sorted(rule.reads - _NO_SIGNALS):
+    for field in sorted(rule.reads - NO_SIGNALS):
         if field not in points:
             held[field] = held_at(field)
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
@@ -107,9 +107,8 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     held_by_name = {}
     for field, value in held.items():
         held_arrays[field] = jax.device_put(value)
-        held_by_name[_short(field)] = value
-    delta = _deltas(rule.spec, dt, theta, points, held_arrays)
-    has_state = jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))
+        held_by_name[short_name(field)] = value
+    delta = deltas(rule.spec, dt, theta, points, held_arrays)
     return Surface(
         x=x,
         y=y,
@@ -117,13 +116,18 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
         y_values=values,
         delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
         held=held_by_name,
-        stateful=bool(has_state),
+        stateful=has_state(rule.spec, theta),
         averaged=averaged,
         dt=dt,
     )
 
 
-def _short(field: str) -> str:
+def has_state(spec: AbstractRule, theta: Theta) -> bool:
+    """Whether a rule keeps numbers from step to step."""
+    return bool(jax.tree.leaves(jax.eval_shape(lambda: spec.init_state(theta, ONE))))
+
+
+def short_name(field: str) -> str:
     """The name of a signal in terms, of its field in a view."""
     return _SHORT.get(field, field.replace("modulators.", "modulator."))
 
@@ -136,13 +140,22 @@ def held_at(field: str) -> float:
 
 
 @program("spec", "dt", small=True)
-def _deltas(
+def deltas(
     spec: AbstractRule,
     dt: float,
     theta: Theta,
     points: Mapping[str, Array],
     held: Mapping[str, Array],
 ) -> Array:
+    """The change of one synapse by one step from the state at birth, at several points [n].
+
+    Args:
+        spec: the form of the rule.
+        dt: seconds of the step.
+        theta: its numbers, for a connection of one synapse.
+        points: {field of the view: its value at every point [n]}.
+        held: {field of the view: its value at all points []}.
+    """
     state = spec.init_state(theta, ONE)
 
     def one(point: Mapping[str, Array]) -> Array:
