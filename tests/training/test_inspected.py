@@ -1,0 +1,73 @@
+"""Rule files in a task, and parts of a page that fail."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from metaplast.figures.section import PagePart, Section
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.registry import BadInput
+from metaplast.reuse.describe import describe_rule
+from metaplast.reuse.rule_file import save_rule
+from metaplast.rules.polynomial import Polynomial
+from metaplast.spec import decode
+from metaplast.training import inspected
+from metaplast.training.inspected import Effort, Inspected, Part, made, of_rule
+
+WORDS = ("experiment=oja", "task.n_in=4", "task.n_out=3", "task.n_steps=6")
+OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0))
+
+
+def rule_file(path: Path, shared: bool) -> Path:
+    task = decode("task", {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": 6})
+    slots = (Slot(rule=OJA, shared=shared),)
+    lifetime = Lifetime(task=task, network=Feedforward(hidden=()), slots=slots)
+    theta = lifetime.init(jax.random.key(0))
+    document, tensors = describe_rule(lifetime, theta)
+    file = path / "rule.safetensors"
+    save_rule(file, document, tensors)
+    return file
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_rule_lives_in_the_task_of_the_words(tmp_path: Path, shared: bool) -> None:
+    subject = of_rule(rule_file(tmp_path, shared), WORDS)
+    assert subject.problem.lifetime.task.shape().inputs == {"input": 4}
+    assert (subject.metric, subject.larger_is_better) == ("loss", False)
+    # The teacher learns by this very rule.
+    assert subject.scores(subject.theta, "validation", 4) == pytest.approx(np.zeros(4), abs=1e-9)
+
+
+def test_a_rule_of_another_network_is_refused(tmp_path: Path) -> None:
+    file = rule_file(tmp_path, shared=False)
+    with pytest.raises(BadInput, match="in another network"):
+        of_rule(file, ("experiment=categories",))
+
+
+def test_a_part_that_fails_says_why_and_leaves_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Inspected) -> PagePart:
+        raise ValueError("no lives\nleft")
+
+    def works(_: Inspected) -> PagePart:
+        return PagePart(Section("Whole", ["whole"]), {"n": 3})
+
+    parts = (
+        Part("broken", "Broken", Effort.QUICK, fails),
+        Part("whole", "Whole", Effort.QUICK, works),
+        Part("late", "Late", Effort.THOROUGH, works),
+    )
+    monkeypatch.setattr(inspected, "PARTS", parts)
+    file = rule_file(tmp_path, shared=True)
+    subject = Inspected([of_rule(file, WORDS)], file, "", Effort.USUAL, tmp_path)
+    ticks = []
+    page = made(subject, lambda *tick: ticks.append(tick))
+    assert list(page) == ["broken", "whole"]
+    assert page["broken"].section.paragraphs == ["This part could not be made: no lives left"]
+    assert page["broken"].numbers == {"failed": "no lives left"}
+    assert page["whole"].numbers == {"n": 3}
+    assert ticks == [("parts of the page", 1, 2), ("parts of the page", 2, 2)]
