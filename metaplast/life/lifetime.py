@@ -116,7 +116,8 @@ class Lifetime:
         measure: additional metrics. `alignment` adds to every step the angle between the credit of
             each hidden population and the one of symmetric feedback, in degrees, as
             `angle_<population>`. `units` adds to a whole life, in `MetaProblem.losses`, the shares
-            of silent and saturated units (life/units.py).
+            of silent and saturated units (life/units.py). `steps` adds there the score of every
+            step.
         spike_times: when rules of spike times see a spike: when it is at the `synapse`, or when it
             is `transmitted` (life/at_synapse.py).
 
@@ -134,7 +135,7 @@ class Lifetime:
     slots: tuple[Slot, ...] = (Slot(),)
     dt: Positive = 1e-3
     record: tuple[Literal["weights", "activity", "gain", "sent", "feedback"], ...] = ()
-    measure: tuple[Literal["alignment", "units"], ...] = ()
+    measure: tuple[Literal["alignment", "units", "steps"], ...] = ()
     spike_times: SpikeTimes = "synapse"
 
     def wiring(self) -> Wiring:

@@ -5,7 +5,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.life.lifetime import Life, Lifetime
-from metaplast.signals import Score
+from metaplast.signals import Metrics, Score
+
+STEP = "step."
+"""The beginning of the names of metrics that have a value for every step."""
 
 
 def is_finite(life: Life) -> Array:
@@ -22,6 +25,14 @@ def is_finite(life: Life) -> Array:
 def survived(score: Score) -> Array:
     """The share [] of the steps before the first one whose loss is not finite."""
     return jnp.mean(jnp.cumprod(jnp.isfinite(score.loss)).astype(score.loss.dtype))
+
+
+def of_steps(score: Score) -> Metrics:
+    """The score of every step of a life as metrics [n_steps], named `step.loss` and so on."""
+    metrics = {f"{STEP}loss": score.loss, f"{STEP}weight": score.weight}
+    for name, values in score.metrics.items():
+        metrics[f"{STEP}{name}"] = values
+    return metrics
 
 
 def at_bound(lifetime: Lifetime, life: Life) -> Array:

@@ -13,7 +13,7 @@ from metaplast.life.units import faults, idle
 from metaplast.objectives.base import AbstractObjective, Lived, last_phase
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.problem.gradients import LossOfLife, MeanGradient, mean_gradient
-from metaplast.problem.health import at_bound, is_finite, survived
+from metaplast.problem.health import at_bound, is_finite, of_steps, survived
 from metaplast.problem.layout import Layout, fitting_chunk, spread
 from metaplast.problem.lives import (
     Batch,
@@ -139,7 +139,8 @@ class MetaProblem:
             `life_loss`: the loss of the life.
             `survived`: the share of steps before the first loss that is not finite.
             `at_bound`: the share of plastic synapses that end at a bound of their weight.
-            The task's own metrics, and the ones that the lifetime measures.
+            The task's own metrics, and the ones that the lifetime measures. Where it measures
+            `steps`, `step.loss`, `step.weight` and `step.<metric>` have an axis of steps more.
             For all lives []:
             `diverged`: the number of lives that blew up.
             `lives`: the number of lives.
@@ -155,7 +156,7 @@ class MetaProblem:
             return {"life_loss": loss, **metrics}
 
         out = spread(one, self._layout(len(member)))
-        metrics = jax.tree.map(lambda x: x.reshape(leading(thetas), -1), out)
+        metrics = jax.tree.map(lambda x: x.reshape(leading(thetas), -1, *x.shape[1:]), out)
         life_loss = metrics["life_loss"]
         counts = {
             "diverged": jnp.sum(~jnp.isfinite(life_loss)),
@@ -319,5 +320,7 @@ class MetaProblem:
             activity = trace.recorded["activity"]
             metrics |= shares
             metrics |= faults(wiring, shares, activity, metrics["at_bound"], lifetime.dt)
+        if "steps" in lifetime.measure and differentiation == "none":
+            metrics |= of_steps(trace.score)
         loss = self.objective.loss(theta, Lived(task, trace, life.synapses, shape))
         return jnp.where(is_finite(life), loss, jnp.nan), metrics

@@ -1,6 +1,6 @@
 """Learning curves within a life: the score of every step, with a pointwise 95 % band."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -37,8 +37,7 @@ class Band(NamedTuple):
 def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str, Steps]:
     """`loss` and the task's own metrics at every step of held-out lives.
 
-    Every step is scored before its own weight change. A life counts only until its first step with
-    a loss that is not finite.
+    Every step is scored before its own weight change. See `counted`.
 
     Args:
         problem: whose lives are lived.
@@ -48,21 +47,31 @@ def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str,
     """
     stacked = jax.tree.map(lambda x: x[None], theta)
     pieces = []
-    weights = []
     for piece, batch in enumerate(batches(problem, seed, "heldout", n)):
         wanted = n - piece * PIECE
         first = jax.tree.map(lambda x, wanted=wanted: x[:wanted], batch)
         score = _scores(problem, stacked, first)
-        pieces.append({"loss": score.loss, **score.metrics})
-        weights.append(np.asarray(score.weight, np.float64))
+        pieces.append({"loss": score.loss, "weight": score.weight, **score.metrics})
     values = {}
     for name in pieces[0]:
-        values[name] = np.concatenate([piece[name] for piece in pieces], dtype=np.float64)
-    weight = np.concatenate(weights)
-    weight = weight * np.cumprod(np.isfinite(values["loss"]), axis=1)
+        values[name] = np.concatenate([piece[name] for piece in pieces])
+    return counted(values)
+
+
+def counted(values: Mapping[str, np.ndarray]) -> dict[str, Steps]:
+    """{metric: its values with their weights}.
+
+    A life counts only until its first step with a loss that is not finite.
+
+    Args:
+        values: {`loss`, `weight` or a metric of the task: values [n_lives, n_steps]}.
+    """
+    is_whole = np.cumprod(np.isfinite(values["loss"]), axis=1)
+    weight = np.asarray(values["weight"], np.float64) * is_whole
     steps = {}
     for name, each in values.items():
-        steps[name] = Steps(each, weight)
+        if name != "weight":
+            steps[name] = Steps(np.asarray(each, np.float64), weight)
     return steps
 
 

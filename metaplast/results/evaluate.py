@@ -1,23 +1,45 @@
 """Scores of a theta on lives it was not trained on."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from metaplast import train
+from metaplast.problem.health import STEP
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.signals import Theta
 from metaplast.tasks import Split
 
 PIECE = 256  # lives per call: validation and held-out lives share one compiled program
+LONGEST = 4096
+"""The steps of the longest life whose score is kept at every step."""
+
+
+class Scores(NamedTuple):
+    """Scores of a theta.
+
+    lives: {metric: values [n]}: `loss`, the task's own metrics, shares of idle units.
+    steps: {`loss`, `weight` or a metric of the task: values [n_lives, n_steps]} of the first lives;
+        empty where lives are longer than LONGEST.
+    """
+
+    lives: dict[str, np.ndarray]
+    steps: dict[str, np.ndarray]
 
 
 def lives(
     problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int
 ) -> dict[str, np.ndarray]:
-    """Per-life values [n]: `loss`, the task's own metrics, shares of idle units.
+    """Per-life values [n] of a theta: see `scores`."""
+    return scores(problem, theta, seed, split, n, n_curves=0).lives
+
+
+def scores(
+    problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int, n_curves: int
+) -> Scores:
+    """The scores of a theta on the lives of a split.
 
     The lives depend on the seed, the split and their index alone, so every rule is judged on the
     same lives.
@@ -28,16 +50,26 @@ def lives(
         seed: of the run.
         split: of the tasks.
         n: number of lives; where the tasks of a split are fixed, each of them is lived once.
+        n_curves: number of lives whose score is kept at every step.
     """
     lifetime = problem.lifetime
-    problem = replace(problem, lifetime=replace(lifetime, measure=(*lifetime.measure, "units")))
+    measure = [*lifetime.measure, "units"]
+    if lifetime.task.shape().n_steps <= LONGEST:
+        measure.append("steps")
+    problem = replace(problem, lifetime=replace(lifetime, measure=tuple(measure)))
     stacked = jax.tree.map(lambda x: np.asarray(x)[None], theta)
     pieces = []
+    curves: dict[str, list[np.ndarray]] = {}
     for batch in batches(problem, seed, split, n):
         _, metrics = train.evaluate(problem, stacked, batch)
+        wanted_curves = n_curves - PIECE * len(pieces)
         piece = {}
         for name, values in metrics.items():
-            if values.ndim == 2:  # [member, life]
+            if name.startswith(STEP):
+                if wanted_curves > 0:
+                    of_first = np.asarray(values[0, :wanted_curves])
+                    curves.setdefault(name.removeprefix(STEP), []).append(of_first)
+            elif values.ndim == 2:  # [member, life]
                 piece[name] = np.asarray(values)[0]
         pieces.append(piece)
     wanted = None
@@ -47,7 +79,8 @@ def lives(
     for name in pieces[0]:
         joined[name] = np.concatenate([piece[name] for piece in pieces])[:wanted]
     joined["loss"] = joined.pop("life_loss")
-    return joined
+    steps = {name: np.concatenate(values) for name, values in curves.items()}
+    return Scores(joined, steps)
 
 
 def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:

@@ -21,6 +21,10 @@ LIVES = "lives.safetensors"
 """Values on held-out lives."""
 VALIDATION = "validation.safetensors"
 """Values on validation lives."""
+STEPS = "steps.safetensors"
+"""The score of every step of the first held-out lives."""
+N_CURVES = 128
+"""The most lives in STEPS."""
 
 
 def theta_of(folder: Path, problem: MetaProblem) -> Theta:

@@ -13,7 +13,7 @@ from metaplast.figures.section import PagePart
 from metaplast.registry import Plain
 from metaplast.report.page import Figure, Page, Section, Table
 from metaplast.report.rule import rule_parts, write
-from metaplast.results import coefficients, curves, table
+from metaplast.results import coefficients, curves, evaluate, table
 from metaplast.results.numbers import text
 from metaplast.results.summary import (
     ReferenceRow,
@@ -34,7 +34,7 @@ from metaplast.runs.environment import recorded
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Job, parse
 from metaplast.runs.metrics import METRICS
-from metaplast.runs.row_files import theta_of
+from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 from metaplast.training.pool import Pool
@@ -77,7 +77,7 @@ def inspect_runs(
     Args:
         paths: the folders of the runs.
         out: the folder of the page; None: `default_out`.
-        n_lives: held-out lives behind the learning curves; 0: no curves.
+        n_lives: held-out lives behind the learning curves; 0: those that the runs stored.
         tick: a function that is called as parts get done.
 
     Returns: the files of the page.
@@ -280,16 +280,14 @@ def _note(facts: RowFacts) -> str:
 
 
 def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tick) -> PagePart:
-    """The learning curves within a life.
-
-    Lives of each row are lived anew under its stored theta, with one compiled program per row.
-    """
-    if not n_lives:
+    """The learning curves within a life; n_lives: see `inspect_runs`."""
+    if not n_lives and not all(map(_has_curves, runs)):
         words = (
-            "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds "
-            "the curves to this page."
+            f"Not stored by the run: its lives have more than {evaluate.LONGEST} steps, or it is "
+            f"older than these files. `metaplast inspect RUN_DIR` adds the curves to this page."
         )
         return PagePart(Section("Learning within a life", [words]), {})
+    n_lives = n_lives or N_CURVES
     n = min(n_lives, runs[0].job.main.evaluation.heldout)
     phases = runs[0].job.main.task.shape().phases
     half_width = curves.half_width(sum(length for length, _ in phases))
@@ -313,12 +311,25 @@ def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tic
     return learning_curves.part(bands, phases, facts, pictures, OURS)
 
 
+def _has_curves(run: FinishedRun) -> bool:
+    """Whether every row of a run stored the score of every step."""
+    return all((row_folder(run.path, name) / STEPS).is_file() for name, _ in run.job.rows)
+
+
 def _per_step(run: FinishedRun, name: str, n: int) -> dict[str, curves.Steps]:
-    """{metric: values at every step} of n held-out lives of a row."""
+    """{metric: values at every step} of n held-out lives of a row.
+
+    They are those that the run stored, where it stored so many. Else the lives are lived anew.
+    """
+    folder = row_folder(run.path, name)
+    if (folder / STEPS).is_file():
+        stored = read_arrays(folder / STEPS)
+        if len(stored["loss"]) >= n:
+            return curves.counted({metric: values[:n] for metric, values in stored.items()})
     config = run.job.row(name)
     jax.config.update("jax_enable_x64", config.precision == "float64")
     problem = config.meta_problem()
-    theta = theta_of(row_folder(run.path, name), problem)
+    theta = theta_of(folder, problem)
     return curves.per_step(problem, theta, config.seed, n)
 
 
@@ -391,7 +402,7 @@ def _fits(file: RuleFile, log: list[list[float]]) -> bool:
 
 def _limits(runs: Sequence[FinishedRun], n_lives: int, pool: Pool) -> list[str]:
     """The limits of the page, in words."""
-    lives = min(n_lives, runs[0].job.main.evaluation.heldout)
+    lives = min(n_lives or N_CURVES, runs[0].job.main.evaluation.heldout)
     scored = pool.scores[0].n
     words = [f"{len(runs)} seeds: intervals over seeds rest on {len(runs)} values."]
     if len(runs) == 1:

@@ -159,7 +159,10 @@ def _judge(problem: MetaProblem, name: str, chosen: Chosen, wall_s: float) -> No
     started = time.monotonic()
     config = chosen.config
     evaluation = config.evaluation
-    scores = evaluate.lives(problem, chosen.theta, config.seed, "heldout", evaluation.heldout)
+    n_curves = min(row_files.N_CURVES, evaluation.heldout)
+    scores = evaluate.scores(
+        problem, chosen.theta, config.seed, "heldout", evaluation.heldout, n_curves
+    )
     diverged_lives = 0
     if chosen.search is not None:
         diverged_lives = chosen.search.diverged_lives
@@ -177,7 +180,9 @@ def _judge(problem: MetaProblem, name: str, chosen: Chosen, wall_s: float) -> No
             level = logging.WARNING
         log.log(level, halving.line(measured))
     save_arrays(chosen.folder / row_files.VALIDATION, chosen.validation)
-    publish(chosen.folder, chosen.theta, scores, to_json(record))
+    if scores.steps:
+        save_arrays(chosen.folder / row_files.STEPS, scores.steps)
+    publish(chosen.folder, chosen.theta, scores.lives, to_json(record))
 
 
 def _start(run: Run, name: str, problem: MetaProblem) -> Theta | None:

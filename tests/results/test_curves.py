@@ -46,6 +46,25 @@ def test_every_step_of_every_life_is_that_of_a_plain_loop():
     np.testing.assert_array_equal(smoothed.weight, np.ones((N, 14)))
 
 
+def test_the_steps_that_come_with_a_judgement_are_those_of_the_curves():
+    theta = PROBLEM.init(jax.random.key(0))
+    wanted = curves.per_step(PROBLEM, theta, 3, N)
+    judged = evaluate.scores(PROBLEM, theta, 3, "heldout", 2 * N, n_curves=N)
+    stored = curves.counted(judged.steps)
+    assert stored.keys() == wanted.keys()
+    for name, steps in wanted.items():
+        assert steps.values.shape == (N, TASK.shape().n_steps)
+        np.testing.assert_allclose(stored[name].values, steps.values, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(stored[name].weight, steps.weight)
+    assert all(len(values) == 2 * N for values in judged.lives.values())
+
+
+def test_the_score_of_every_step_of_long_lives_is_not_kept(monkeypatch):
+    monkeypatch.setattr(evaluate, "LONGEST", TASK.shape().n_steps - 1)
+    theta = PROBLEM.init(jax.random.key(0))
+    assert not evaluate.scores(PROBLEM, theta, 3, "heldout", N, n_curves=N).steps
+
+
 def test_the_moving_mean_stays_within_its_phase_and_padding_counts_nothing():
     generator = np.random.default_rng(0)
     values, weight = generator.normal(size=(4, 7)), np.ones((4, 7))
