@@ -5,11 +5,14 @@ from pathlib import Path
 import click
 
 from metaplast.cli import _options
+from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 
 
 @click.command("inspect")
-@click.argument("run_dirs", nargs=-1, required=True, type=Given())
+@click.argument(
+    "arguments", nargs=-1, required=True, type=Word(), metavar="RUN_DIR...|RULE [A.B=VALUE...]"
+)
 @click.option(
     "--out",
     type=Given(),
@@ -24,17 +27,31 @@ from metaplast.cli._paths import Given
     show_default=True,
     help="Held-out lives per run behind the curves.",
 )
+@click.option(
+    "--quick", "effort", flag_value="quick", help="Under 20 s: leave out what lives many lives."
+)
+@click.option(
+    "--thorough",
+    "effort",
+    flag_value="thorough",
+    help="Up to 30 minutes: tune again after a knock-out, search from further starts, refit.",
+)
 @_options.modules
 @_options.quiet
 def command(
-    run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: tuple[str, ...], quiet: bool
+    arguments: tuple[str, ...],
+    out: Path | None,
+    lives: int,
+    effort: str | None,
+    modules: tuple[str, ...],
+    quiet: bool,
 ) -> None:
     """Write a page on finished runs or on a rule file.
 
-    RUN_DIRS is a finished run, several runs that differ in their seed, or one rule file. The page
-    shows scores, learning curves within a life, coefficients, their path over meta-training, and
-    the change of weight over two signals. It needs no other file. It replaces the files of an
-    earlier page in its folder. The paths of all files are printed.
+    Give a finished run, several runs that differ in their seed, or one rule file. A rule file needs
+    a task for the parts that live lives: words of a config such as experiment=oja. The page says
+    first what the rule does, how sure that is, and what to do next. It is one file. It replaces the
+    files of an earlier page in its folder. The paths of all files are printed.
     """
     from metaplast.cli import _progress, _setup
 
@@ -42,15 +59,26 @@ def command(
     from metaplast.registry import BadInput
     from metaplast.report import rule as rule_report
     from metaplast.runs import folder
-    from metaplast.training import page
+    from metaplast.training import inspected, page
 
+    words = tuple(word for word in arguments if "=" in word and not Path(word).exists())
+    run_dirs = tuple(Path(word) for word in arguments if word not in words)
+    if not run_dirs:
+        raise BadInput(" ".join(words), "RUN_DIR or RULE", "name a finished run or a rule file")
+    how_much = inspected.Effort[(effort or "usual").upper()]
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")
-    with folder.naming_errors(out or run_dirs[0]):
+    if words and not run_dirs[0].is_file():
+        raise BadInput(
+            " ".join(words), "a rule file before words", "judge runs with `metaplast eval`"
+        )
+    naming = folder.naming_errors(out or run_dirs[0])
+    with naming, _progress.progress(quiet, _progress.ROWS) as show:
         if len(run_dirs) == 1 and run_dirs[0].is_file():
-            written = rule_report.inspect_rule(run_dirs[0], out)
+            target = rule_report.folder_of(run_dirs[0], out)
+            parts = inspected.of_rule_file(run_dirs[0], words, how_much, target, show)
+            written = rule_report.inspect_rule(run_dirs[0], out, parts)
         else:
-            with _progress.progress(quiet, _progress.ROWS) as show:
-                written = page.inspect_runs(run_dirs, out, lives, show)
+            written = page.inspect_runs(run_dirs, out, lives, show, how_much)
     for path in written:
         click.echo(path)

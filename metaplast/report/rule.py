@@ -1,6 +1,6 @@
 """The page of one rule file, and the parts that it shares with the page of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metaplast.figures.gallery import OF_RULES
@@ -27,23 +27,33 @@ LIMITS = (
 Fact = tuple[str, str]  # a name and its value, as the head of a page shows them
 
 
-def inspect_rule(path: Path, out: Path | None) -> list[Path]:
+def folder_of(path: Path, out: Path | None) -> Path:
+    """The folder of the page of a rule file: `out`, or `<name of the file>_inspect` beside it."""
+    return out or path.with_name(f"{path.stem}_inspect")
+
+
+def inspect_rule(
+    path: Path, out: Path | None, in_task: Mapping[str, PagePart] | None = None
+) -> list[Path]:
     """Write the page of a rule file: card, formula, coefficients and surfaces.
 
     Args:
         path: of the rule file.
-        out: the folder of the page; None for `<name of the file>_inspect` beside it.
+        out: see `folder_of`.
+        in_task: {name in inspect.json: part} of the rule in a task; none without a task.
 
     Returns: the paths of the files written.
     Raises: BadInput for a bad rule file.
     """
     file = whole(read_rule(path))
-    target = out or path.with_name(f"{path.stem}_inspect")
+    target = folder_of(path, out)
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
-    parts = rule_parts([file], [path], "", pictures)
+    parts = {**(in_task or {}), **rule_parts([file], [path], "", pictures)}
     sections = [part.section for part in parts.values()]
     limits = Section("What this page does not show", LIMITS)
+    if not in_task:
+        limits = limits._replace(paragraphs=[*LIMITS, _task_to_give(path, file)])
     facts = [("file", path.name), *_card(file)]
     page = Page(f"Rule {path.name}", facts, [_rule_section(file), *sections, limits])
     numbers = {name: part.numbers for name, part in parts.items()}
@@ -86,6 +96,15 @@ def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
         for figure in section.figures:
             paths.append(figure.path)
     return paths
+
+
+def _task_to_give(path: Path, file: RuleFile) -> str:
+    """The command that shows the rule in its task."""
+    experiment = file.document["provenance"].get("experiment") or "NAME"
+    return (
+        f"Nothing was lived: give the task of the rule, `metaplast inspect {path.name} "
+        f"experiment={experiment}`."
+    )
 
 
 def _rule_section(file: RuleFile) -> Section:

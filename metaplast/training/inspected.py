@@ -24,7 +24,7 @@ from metaplast.reuse.rule_file import read_rule
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Job, parse
 from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import DISCOVERED, RULE_FILE
+from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 
 Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
@@ -131,6 +131,25 @@ def _attempted(part: Part, inspected: Inspected) -> PagePart:
         reason = " ".join(str(error).split()) or type(error).__name__
         words = f"This part could not be made: {reason}"
         return PagePart(Section(part.title, [words]), {"failed": reason})
+
+
+def of_rule_file(
+    path: Path, words: Sequence[str], effort: Effort, target: Path, tick: Tick
+) -> dict[str, PagePart]:
+    """The parts of the page of a rule file; none without words that give its task.
+
+    Args:
+        path: of the rule file.
+        words: words of a config, such as `experiment=oja`.
+        effort: the time that may be taken.
+        target: the folder of the page.
+        tick: see `made`.
+    """
+    if not words:
+        return {}
+    pictures = target / FIGURES
+    pictures.mkdir(parents=True, exist_ok=True)
+    return made(Inspected([of_rule(path, words)], path, "", effort, pictures), tick)
 
 
 def of_run(job: Job, folder: Path, row: Path, metric: str) -> Subject:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,7 @@ from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
+from metaplast.training.inspected import Effort, Inspected, Tick, made, of_run
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -44,9 +45,6 @@ from metaplast.training.summary_text import gap_words
 
 OURS = (DISCOVERED, "discovered_synapse")
 """Rows that figures draw in the colour of the searched rule."""
-
-Tick = Callable[[str, int, int], None]
-"""tick(stage, parts that are done, all parts)"""
 
 
 class FinishedRun(NamedTuple):
@@ -70,7 +68,11 @@ class FinishedRun(NamedTuple):
 
 
 def inspect_runs(
-    paths: Sequence[Path], out: Path | None, n_lives: int, tick: Tick = lambda *_: None
+    paths: Sequence[Path],
+    out: Path | None,
+    n_lives: int,
+    tick: Tick = lambda *_: None,
+    effort: Effort | None = None,
 ) -> list[Path]:
     """Write the page of one or several finished runs of one experiment.
 
@@ -79,6 +81,7 @@ def inspect_runs(
         out: the folder of the page; None: `default_out`.
         n_lives: held-out lives behind the learning curves; 0: those that the runs stored.
         tick: a function that is called as parts get done.
+        effort: the time that may be taken for parts that live the rule anew; None leaves them out.
 
     Returns: the files of the page.
     Raises: BadInput for a folder without a finished run, and for runs that differ in more than
@@ -104,6 +107,8 @@ def inspect_runs(
         files = [run.path / RULE_FILE for run in runs]
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
         surfaces = {"surfaces": of_rules.pop("surfaces")}
+        if effort is not None:
+            surfaces = made(_inspected(runs, pool, effort, pictures), tick)
         parts |= of_rules | _path_part(runs, rules, pictures) | surfaces
         rule_section = Section("The rule", formulas=formulas)
     else:
@@ -138,6 +143,17 @@ def default_out(runs: Sequence[FinishedRun]) -> Path:
         seeds = "-".join(_seeds(runs))
     experiment = re.sub(r"\W+", "_", runs[0].job.main.experiment)[:60] or "run"
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
+
+
+def _inspected(
+    runs: Sequence[FinishedRun], pool: Pool, effort: Effort, pictures: Path
+) -> Inspected:
+    """The searched rule of every run, in its task."""
+    subjects = []
+    for run in runs:
+        row = row_folder(run.path, DISCOVERED)
+        subjects.append(of_run(run.job, run.path, row, pool.metric))
+    return Inspected(subjects, runs[0].path / RULE_FILE, _words_on_seed(runs), effort, pictures)
 
 
 def _seeds(runs: Sequence[FinishedRun]) -> list[str]:

@@ -12,7 +12,9 @@ CASES = [
     (["inspect", "note.txt"], ["note.txt", "safetensors"]),
     (["inspect", "unfinished", "--out", "note.txt"], ["--out note.txt", "a folder"]),
     (["inspect", "unfinished", "--lives", "1"], ["--lives", "1"]),
-    (["inspect"], ["RUN_DIRS"]),
+    (["inspect"], ["RUN_DIR"]),
+    (["inspect", "task.n=3"], ["task.n=3", "RUN_DIR or RULE"]),
+    (["inspect", "unfinished", "task.n=3"], ["task.n=3", "a rule file before words"]),
 ]
 
 
