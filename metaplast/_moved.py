@@ -46,8 +46,8 @@ MOVED = {
 }
 """Old path -> the modules that hold its names now."""
 
-ROOMS = {"metaplast.launch", "metaplast.inspection"}
-"""Packages that are gone, but for the modules above."""
+ROOMS = {"metaplast.launch"}
+"""Packages that are gone, but for the modules above. `metaplast.inspection` is another room now."""
 
 
 class OldPaths(MetaPathFinder, Loader):
