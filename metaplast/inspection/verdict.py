@@ -363,10 +363,10 @@ def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, 
             f"a control explains the score of its {rule.learned} learned numbers: "
             f"{'; '.join(explaining)}."
         )
-    closest = _closest(controls)
+    best = _closest(controls)
     return (
-        f"no simpler row of the table explains its score; the closest, {closest.name}, is worse "
-        f"by {_amount(closest)}."
+        f"no simpler row of the table explains its score; the best of them, {best.name}, is worse "
+        f"by {_amount(best)}."
     )
 
 

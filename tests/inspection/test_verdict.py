@@ -79,7 +79,7 @@ def test_above_every_tuned_baseline() -> None:
         "by 0.02, 95 % interval [0.015, 0.025]."
     )
     assert (
-        "no simpler row of the table explains its score; the closest, oja, is worse" in one.limits
+        "no simpler row of the table explains its score; the best of them, oja, worse" in one.limits
     )
     assert one.next_command == "metaplast train --config 'runs a/config.yaml' seed=1 seeds=4"
 
