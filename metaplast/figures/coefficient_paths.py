@@ -31,10 +31,10 @@ def part(
     pictures = []
     if by_entry:
         label = "coefficient (before the rate)"
-        pictures.append(_figure(by_entry, label, seeds, folder / "path.png"))
+        pictures.append(_figure(by_entry, label, seeds, folder / "path.svg"))
     if by_name:
         label = "learnt constant"
-        pictures.append(_figure(by_name, label, seeds, folder / "path_constants.png"))
+        pictures.append(_figure(by_name, label, seeds, folder / "path_constants.svg"))
     words = (
         "The rule of the page is the candidate that validation lives preferred; it may come from "
         "an earlier outer step than the last."

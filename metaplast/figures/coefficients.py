@@ -8,7 +8,7 @@ import numpy as np
 
 from metaplast.figures import coefficient_intervals
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section, Table
-from metaplast.figures.style import plt, save
+from metaplast.figures.style import ON_DEEP_MAP, ON_MAP, plt, save
 from metaplast.results.coefficients import Numbers, acting, over_seeds
 from metaplast.results.numbers import interval, number, rounded
 from metaplast.results.statistics import Estimate
@@ -76,9 +76,9 @@ def draw(terms: Mapping[str, Mapping[str, float]], path: Path) -> None:
     style = {"ha": "center", "va": "center", "fontsize": 8}
     for (i, j), value in np.ndenumerate(grid):
         if np.isfinite(value):
-            colour = "black"
+            colour = ON_MAP
             if abs(value) > 0.6 * limit:
-                colour = "white"
+                colour = ON_DEEP_MAP
             axes.text(j, i, f"{value:.3g}", color=colour, **style)
     axes.set_xticks(range(len(columns)), columns, rotation=20, ha="right", fontsize=8)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
@@ -102,13 +102,13 @@ def _figure(mean: Panels, terms: Sequence[Numbers], folder: Path) -> Figure:
         means[entry] = {name: estimate.mean for name, estimate in values.items()}
     alt = f"Coefficients: {ends(means)}"
     if n == 1:
-        path = folder / "coefficients.png"
+        path = folder / "coefficients.svg"
         draw({entry: terms[0][entry] for entry in mean}, path)
         caption = (
             "The coefficient of every term in every slot or edge, to be multiplied by its rate."
         )
         return Figure(path, alt, caption)
-    path = folder / "coefficients_over_seeds.png"
+    path = folder / "coefficients_over_seeds.svg"
     coefficient_intervals.draw(mean, "coefficient (before the rate)", path)
     caption = (
         f"Mean of every coefficient over {n} seeds; bars: 95 % interval (Student's t over seeds)."

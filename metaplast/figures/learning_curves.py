@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import plt, row_styles, save
+from metaplast.figures.style import PLASTIC, plt, row_styles, save
 from metaplast.results.curves import Band
 from metaplast.results.numbers import json_list, number
 
@@ -98,7 +98,7 @@ def _figure(
     folder: Path,
     ours: Sequence[str],
 ) -> Figure:
-    path = folder / f"curves_{metric}.png"
+    path = folder / f"curves_{metric}.svg"
     draw(rows, phases, f"{metric} ({facts.smoothing})", path, ours)
     last = ", ".join(f"{name} {number(band.mean[-1], '.3g')}" for name, band in rows.items())
     alt = f"{metric} at every step of a life for {', '.join(rows)}; last step: {last}"
@@ -180,7 +180,7 @@ def _shade(axes: Any, phases: Phases) -> None:
     start = 0.5
     for length, plastic in phases:
         if plastic:
-            axes.axvspan(start, start + length, color="#f3ecd8", lw=0, zorder=0)
+            axes.axvspan(start, start + length, color=PLASTIC, lw=0, zorder=0)
         word = "frozen"
         if plastic:
             word = "plastic"

@@ -22,7 +22,7 @@ def of_rules(shown: RulesShown) -> PagePart | None:
 
 def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
     """The number, the shape and the size of the numbers in every leaf."""
-    path = folder / "numbers.png"
+    path = folder / "numbers.svg"
     draw(leaves, path)
     rows = []
     plain = {}

@@ -1,6 +1,5 @@
 """A figure with its words: what a page is made of."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from metaplast.reuse.rule_file import RuleFile
 class Figure(NamedTuple):
     """A picture on a page.
 
-    path: of the PNG file.
+    path: of the SVG or PNG file.
     alt: the words for a reader who does not see the picture.
     caption: the words below it.
     """
@@ -20,11 +19,6 @@ class Figure(NamedTuple):
     path: Path
     alt: str
     caption: str
-
-    @property
-    def base64(self) -> str:
-        """The file as text, for a page that loads nothing."""
-        return base64.b64encode(self.path.read_bytes()).decode("ascii")
 
 
 class Table(NamedTuple):
@@ -35,14 +29,36 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
+class Folded(NamedTuple):
+    """A piece of a section that a reader opens: full formulas and long tables.
+
+    label: the words on the fold.
+    """
+
+    label: str
+    paragraphs: Sequence[str] = ()
+    formulas: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+
+
 class Section(NamedTuple):
-    """One section of a page, in this order: paragraphs, formulas, figures, tables."""
+    """One section of a page, in this order: summary, paragraphs, formulas, figures, tables, folds.
+
+    A page folds tables and formulas that are long, wherever they stand.
+
+    summary: one line that says what the section found.
+    folded: what a reader opens.
+    id: the name by which the page's contents find it; "" for one made from the title.
+    """
 
     title: str
     paragraphs: Sequence[str] = ()
     formulas: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
+    summary: str = ""
+    folded: Sequence[Folded] = ()
+    id: str = ""
 
 
 class PagePart(NamedTuple):

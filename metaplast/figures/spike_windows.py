@@ -34,7 +34,7 @@ def part(windows: Mapping[str, SpikeWindow], folder: Path) -> PagePart:
         windows: {slot or edge: window}.
         folder: of the picture.
     """
-    path = folder / "windows.png"
+    path = folder / "windows.svg"
     curves: dict[str, Curve] = {}
     for entry, each in windows.items():
         curves[entry] = (1e3 * each.lags, each.pair)

@@ -1,4 +1,8 @@
-"""The style that all figures share: colours, dashes, saving."""
+"""The style that all figures share: colours, dashes, saving.
+
+A figure is drawn for a light page. A page shows every colour of `IN_THE_DARK` as its partner where
+the reader wants a dark page. Other colours stay as they are.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,16 +12,49 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.collections import QuadMesh
 
 OURS = "#1b6ca8"  # the searched rule
 OTHERS = "#9aa5b1"
 FAINT = "#c9ced6"
+INK = "#262626"
 TRUE = "#d55e00"  # the true value, where it is known
 PALETTE = (
     *("#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"),
     *("#7a5195", "#8c564b", "#4d4d4d", "#b3b300", "#003f5c"),
 )
 DASHES = ("-", "--", ":", "-.")
+PLASTIC = "#f3ecd8"  # the time in which plasticity is on
+ON_MAP = "#101010"  # lines and words on a coloured map, which is the same in the dark
+ON_DEEP_MAP = "#fefefe"  # words on the deep colours of a map
+
+IN_THE_DARK = {
+    "#ffffff": "#14171b",
+    "#000000": "#e3e6ea",
+    INK: "#d3d8de",
+    "#555555": "#a8aeb6",
+    "#666666": "#9aa0a8",
+    "#b0b0b0": "#5a626c",
+    "#cccccc": "#4a525c",
+    OURS: "#4aa3f0",
+    OTHERS: "#87919d",
+    FAINT: "#48515b",
+    PLASTIC: "#2d2a20",
+    "#e69f00": "#f0b12e",
+    "#009e73": "#2cc295",
+    "#d55e00": "#f5893d",
+    "#cc79a7": "#e29cc4",
+    "#56b4e9": "#a9dcff",
+    "#7a5195": "#b592d6",
+    "#8c564b": "#c4907f",
+    "#4d4d4d": "#b4b9c0",
+    "#b3b300": "#d8d84a",
+    "#003f5c": "#7fa9c6",
+}
+"""{colour on a light page: colour on a dark page}"""
+
+_SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "metaplast"}
+_NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 
 
 def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -50,7 +87,26 @@ def hide(axes: Iterable[Any]) -> None:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write the figure as a PNG file and close it; missing folders are created."""
+    """Write the figure in the format that the name of the file says, and close it.
+
+    The words of an SVG file are text, and the same figure gives the same file. Missing folders are
+    created.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    for axes in figure.axes:
+        _tidy(axes)
+    if path.suffix.lower() == ".svg":
+        with plt.rc_context(_SVG):
+            figure.savefig(path, dpi=130, metadata=_NO_METADATA)
+    else:
+        figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _tidy(axes: Any) -> None:
+    """Leave out the frame where no map fills it."""
+    is_map = bool(axes.images) or any(isinstance(each, QuadMesh) for each in axes.collections)
+    if not is_map:
+        for side in ("top", "right"):
+            if side in axes.spines:
+                axes.spines[side].set_visible(False)

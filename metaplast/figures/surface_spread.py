@@ -27,8 +27,23 @@ def draw(
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
     largest = float(np.abs(change).max()) or 1.0
     widest = float(half.max()) or 1.0
-    signed = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, "shading": "auto"}
-    positive = {"cmap": "viridis", "vmin": 0.0, "vmax": widest, "shading": "auto"}
+    drawn = {"shading": "auto", "rasterized": True}
+    signed = {
+        **drawn,
+        "cmap": "RdBu_r",
+        "vmin": -largest,
+        "vmax": largest,
+        "shading": "auto",
+        "rasterized": True,
+    }
+    positive = {
+        **drawn,
+        "cmap": "viridis",
+        "vmin": 0.0,
+        "vmax": widest,
+        "shading": "auto",
+        "rasterized": True,
+    }
     figure.colorbar(left.pcolormesh(*grid, change, **signed), ax=left)
     figure.colorbar(right.pcolormesh(*grid, half, **positive), ax=right)
     left.set_title("fitted change of weight", fontsize=10)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import ScalarFormatter
 
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section
-from metaplast.figures.style import hide, plt, save
+from metaplast.figures.style import ON_MAP, hide, plt, save
 from metaplast.results import surfaces
 from metaplast.results.numbers import json_list, number
 from metaplast.results.surfaces import Surface
@@ -46,7 +46,7 @@ def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) ->
     if not drawn:
         words = "The rule reads fewer than two signals: no surface."
         return PagePart(Section(_TITLE, [words]), {})
-    path = folder / "surfaces.png"
+    path = folder / "surfaces.svg"
     draw(drawn, path)
     figure = Figure(path, _alt(drawn), _CAPTION)
     plain = {}
@@ -82,7 +82,7 @@ def _map(figure: Any, axes: Any, surface: Surface, title: str) -> None:
     grid = (surface.x_values, surface.y_values, delta_w)
     image = axes.pcolormesh(*grid, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
     if delta_w.min() < 0 < delta_w.max():
-        axes.contour(*grid, levels=[0.0], colors="black", linewidths=1)
+        axes.contour(*grid, levels=[0.0], colors=ON_MAP, linewidths=1)
     axes.set_xlabel(surface.x, fontsize=9)
     axes.set_ylabel(surface.y, fontsize=9)
     axes.set_title(title, fontsize=9)

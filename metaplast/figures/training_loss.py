@@ -23,7 +23,7 @@ def draw(
         ours: the names of the rows with a thick line; the first is blue.
         label: of the vertical axis.
     """
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.2, 4), layout="constrained")
     styles = row_styles(losses, ours)
     for name, values in losses.items():
         if not values:
@@ -41,6 +41,6 @@ def draw(
     axes.set_ylabel(label)
     if all(min(values, default=1) > 0 for values in losses.values()):
         axes.set_yscale("log")
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     axes.grid(alpha=0.3)
     save(figure, path)

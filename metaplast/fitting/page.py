@@ -89,17 +89,25 @@ def write(fit: FinishedFit) -> None:
     title = "Fit"
     if result.recover is not None:
         title = "Simulated and recovered"
-    page = Page(f"{title}: {result.experiment}", facts, _sections(fit))
+    explained_section = _explained_section(fit)
+    key_figure, *others = explained_section.figures
+    page = Page(
+        f"{title}: {result.experiment}",
+        facts,
+        _sections(fit, explained_section._replace(figures=others)),
+        verdict=result.verdict,
+        key_figure=key_figure,
+        kind="A fit to recordings",
+    )
     folder.write_text(fit.run / REPORT, html(page))
 
 
-def _sections(fit: FinishedFit) -> list[Section]:
+def _sections(fit: FinishedFit, explained_section: Section) -> list[Section]:
     """The sections of the page, in their order."""
     result = fit.result
     doubts = result.doubts or ["None was found by the checks of this page."]
     sections = [
-        Section("Verdict", result.verdict),
-        _explained_section(fit),
+        explained_section,
         _rule_section(fit),
         _window_section(fit) or _surface_section(fit),
         _session_section(fit),
@@ -143,10 +151,10 @@ def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
         for null, share in bars[name].items():
             shares.append(f"{share_text(share)} against {null}")
         texts.append(f"{name}: {', '.join(shares)}")
-    path = fit.figures / "explained.png"
+    path = fit.figures / "explained.svg"
     of_part = ""
     if part is not None:
-        path = fit.figures / f"explained_{part}.png"
+        path = fit.figures / f"explained_{part}.svg"
         of_part = f" of {part}"
     explained.draw(bars, path, DISCOVERED, part or "values")
     alt = f"Deviance explained{of_part}: " + "; ".join(texts)
@@ -173,7 +181,7 @@ def _rule_section(fit: FinishedFit) -> Section:
             values[name] = value
     if not values:
         return Section("The rule", ["Nothing is learned, or nothing that is finite."])
-    path = fit.figures / "numbers.png"
+    path = fit.figures / "numbers.svg"
     true = {}
     for number in result.truth or []:
         if number.true is not None:
@@ -218,7 +226,7 @@ def _window_section(fit: FinishedFit) -> Section | None:
     window = spike_window(fit.lifetime, theta, fit.data.source, fit.certainty)
     if window is None:
         return None
-    path = fit.figures / "window.png"
+    path = fit.figures / "window.svg"
     curves = {name: (curve.lag, curve.change) for name, curve in window.curves.items()}
     spike_windows.draw(curves, window.band, path)
     ranges = []
@@ -236,7 +244,7 @@ def _surface_section(fit: FinishedFit) -> Section | None:
     surface = surface_of(fit.lifetime, fit.rows[DISCOVERED].theta, fit.certainty)
     if surface is None:
         return None
-    path = fit.figures / "surface.png"
+    path = fit.figures / "surface.svg"
     grid = (surface.x, surface.y)
     names = (surface.x_name, surface.y_name)
     surface_spread.draw(grid, surface.change, surface.half, names, path)
@@ -270,7 +278,7 @@ def _session_section(fit: FinishedFit) -> Section | None:
         counts = observed[:, part.columns].sum(axis=0)
         for unit in np.argsort(-counts, kind="stable")[:UNITS_SHOWN]:
             names[int(part.columns.start + unit)] = f"{part.name} {unit}"
-    path = fit.figures / "session.png"
+    path = fit.figures / "session.svg"
     fit_session.draw(recorded, observed, predicted, names, path)
     n_steps = int(observed.any(1).sum())
     alt = f"Recorded and expected values of {', '.join(names.values())} over {n_steps} steps"

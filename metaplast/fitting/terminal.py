@@ -55,5 +55,5 @@ def _listed(title: str, sentences: list[str]) -> str:
 def _files(run: Path) -> str:
     """The files of the run, one a line."""
     files = [("fit", run / FILE), ("rule", run / RULE_FILE), ("report", run / REPORT)]
-    files += [("figure", path) for path in sorted((run / "figures").glob("*.png"))]
+    files += [("figure", path) for path in sorted((run / "figures").glob("*.svg"))]
     return "\n".join(f"{kind:8} {path}" for kind, path in files if path.is_file())

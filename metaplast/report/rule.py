@@ -1,12 +1,13 @@
 """The page of one rule file, and the parts that it shares with the page of runs."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
 from metaplast.registry import Plain
-from metaplast.report.page import Page, Section, Table, html
+from metaplast.report.page import Page, Section, Table, figures_of, html
 from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
@@ -14,7 +15,7 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.runs import folder
-from metaplast.settings.names import REPORT
+from metaplast.settings.names import DISCOVERED, REPORT
 
 SCHEMA = "metaplast.inspect/1"
 SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")
@@ -50,12 +51,27 @@ def inspect_rule(
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
     parts = {**(in_task or {}), **rule_parts([file], [path], "", pictures)}
-    sections = [part.section for part in parts.values()]
+    key_figure = None
+    sections = []
+    for part in parts.values():
+        section = part.section
+        if key_figure is None and section.figures:
+            key_figure, *others = section.figures
+            section = section._replace(figures=others)
+        sections.append(section)
     limits = Section("What this page does not show", LIMITS)
     if not in_task:
         limits = limits._replace(paragraphs=[*LIMITS, _task_to_give(path, file)])
     facts = [("file", path.name), *_card(file)]
-    page = Page(f"Rule {path.name}", facts, [_rule_section(file), *sections, limits])
+    page = Page(
+        f"Rule {path.name}",
+        facts,
+        [_rule_section(file), *sections, limits],
+        verdict=_verdict(file),
+        next_command=_next(file, path),
+        key_figure=key_figure,
+        kind="A rule file",
+    )
     numbers = {name: part.numbers for name, part in parts.items()}
     return write(target, page, {"rule": path.name, **numbers})
 
@@ -92,9 +108,8 @@ def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
     folder.write_text(report, html(page))
     folder.write_json(data, {"schema": SCHEMA, **numbers})
     paths = [report, data]
-    for section in page.sections:
-        for figure in section.figures:
-            paths.append(figure.path)
+    for figure in figures_of(page):
+        paths.append(figure.path)
     return paths
 
 
@@ -105,6 +120,41 @@ def _task_to_give(path: Path, file: RuleFile) -> str:
         f"Nothing was lived: give the task of the rule, `metaplast inspect {path.name} "
         f"experiment={experiment}`."
     )
+
+
+def _verdict(file: RuleFile) -> list[str]:
+    """What the file says of the rule, and what it cannot say."""
+    document = file.document
+    searched = None
+    others = []
+    for score in document["scores"]:
+        if score["name"] == DISCOVERED:
+            searched = score
+        else:
+            others.append(score["name"])
+    found = "Nothing is judged: the file holds no score of its rule."
+    if searched is not None:
+        found = (
+            f"Nothing is judged anew: the file says that its rule had {searched['metric']} "
+            f"{text(searched['mean'])}, 95 % interval {text(searched['ci95'])}, on "
+            f"{searched['n']} held-out lives."
+        )
+    sure = "How sure: one rule file; it holds no lives, so no difference to a baseline is known"
+    if others:
+        sure += f", only the means of {', '.join(others)}"
+    reaches = ", ".join(dict.fromkeys(slot["reach"] for slot in document["slots"].values()))
+    limits = (
+        f"What it does not do: the rule reads no further than its {reaches}. Whether a baseline "
+        "with its step size tuned explains the score is a question to its run."
+    )
+    return [found, f"{sure}.", limits]
+
+
+def _next(file: RuleFile, path: Path) -> str:
+    """The command that judges the rule in a task: that of its run, or the main job's."""
+    if path.with_name("summary.json").is_file():
+        return f"metaplast inspect {shlex.quote(path.absolute().parent.name)}"
+    return f"metaplast show {shlex.quote(path.name)}"
 
 
 def _rule_section(file: RuleFile) -> Section:

@@ -3,15 +3,17 @@
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 
-from metaplast.figures import coefficient_paths, learning_curves, scores, training_loss
+from metaplast.figures import coefficient_paths, gains, learning_curves, scores, training_loss
 from metaplast.figures.section import PagePart
+from metaplast.inspection import verdict
 from metaplast.registry import Plain
-from metaplast.report.page import Figure, Page, Section, Table
+from metaplast.report.page import Figure, Folded, Page, Section, Table
 from metaplast.report.rule import rule_parts, write
 from metaplast.results import coefficients, curves, evaluate, table
 from metaplast.results.numbers import text
@@ -110,7 +112,7 @@ def inspect_runs(
         if effort is not None:
             surfaces = made(_inspected(runs, pool, effort, pictures), tick)
         parts |= of_rules | _path_part(runs, rules, pictures) | surfaces
-        rule_section = Section("The rule", formulas=formulas)
+        rule_section = _rule_section(runs, formulas)
     else:
         rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
     limits = Section("What this page does not show", _limits(runs, n_lives, pool))
@@ -119,12 +121,25 @@ def inspect_runs(
     if len(runs) > 1:
         noun = "seeds"
     title = f"{experiment}, {noun} {', '.join(_seeds(runs))}"
+    judged = verdict.verdict(_evidence(runs, pool))
+    key_figure = gains.figure_of(pool.scores, pool.facts, DISCOVERED, pictures)
+    if key_figure is None:
+        key_figure = _take_key_figure(parts)
     sections = [part.section for part in parts.values()]
-    page = Page(title, _facts(runs), [rule_section, *sections, limits])
+    page = Page(
+        title,
+        _facts(runs),
+        [rule_section, *sections, limits],
+        verdict=judged.sentences,
+        next_command=judged.next_command,
+        key_figure=key_figure,
+        kind="A searched rule",
+    )
     record: Plain = {
         "experiment": experiment,
         "seeds": [run.seed for run in runs],
         "runs": [run.path.name for run in runs],
+        "verdict": asdict(judged),
     }
     for name, part in parts.items():
         record[name] = part.numbers
@@ -154,6 +169,74 @@ def _inspected(
         row = row_folder(run.path, DISCOVERED)
         subjects.append(of_run(run.job, run.path, row, pool.metric))
     return Inspected(subjects, runs[0].path / RULE_FILE, _words_on_seed(runs), effort, pictures)
+
+
+MOVED = "The picture stands beside the verdict at the head of this page."
+LEADING = 4
+"""Terms of a rule that stand above its full formula, where each is a hundredth of the largest."""
+KEY_FIGURES = ("curves", "coefficients", "surfaces", "training")
+"""Where no row is compared, the first of these parts that has a picture gives the key figure."""
+
+
+def _take_key_figure(parts: dict[str, PagePart]) -> Figure | None:
+    """The picture beside the verdict. Its part says where it is."""
+    for name in KEY_FIGURES:
+        if name not in parts or not parts[name].section.figures:
+            continue
+        part = parts[name]
+        first, *others = part.section.figures
+        paragraphs = [*part.section.paragraphs, MOVED]
+        section = part.section._replace(paragraphs=paragraphs, figures=others)
+        parts[name] = part._replace(section=section)
+        return first
+    return None
+
+
+def _evidence(runs: Sequence[FinishedRun], pool: Pool) -> verdict.Evidence:
+    """What the verdict rests on: the scores of all runs."""
+    return verdict.Evidence(
+        run=runs[0].path.name,
+        searched=DISCOVERED,
+        scores=pool.scores,
+        facts=pool.facts,
+        seeds=[run.seed for run in runs],
+        means=pool.means,
+        outer_steps=runs[0].summary.outer_steps,
+    )
+
+
+def _rule_section(runs: Sequence[FinishedRun], formulas: Sequence[str]) -> Section:
+    """The formula of the first seed, and those of the others on a fold."""
+    row = runs[0].summary.rows[DISCOVERED]
+    reads = ", ".join(row.reads) or "nothing"
+    leading = []
+    if runs[0].rule is not None:
+        leading = _leading_terms(runs[0].rule)
+    others = []
+    if len(formulas) > 1:
+        others = [Folded(f"The rules of {len(formulas) - 1} other seeds", formulas=formulas[1:])]
+    return Section(
+        "The rule",
+        leading,
+        formulas=formulas[:1],
+        folded=others,
+        summary=f"{row.learned} learned numbers, reach {row.reach}, reads {reads}.",
+    )
+
+
+def _leading_terms(rule: RuleFile) -> list[str]:
+    """The largest terms of every slot or edge in words; none for a rule that is no such list."""
+    words = []
+    for entry, terms in coefficients.acting(rule.document, rule.tensors).terms.items():
+        in_order = sorted(terms, key=lambda name: -abs(terms[name]))
+        largest = []
+        for name in in_order[:LEADING]:
+            if abs(terms[name]) >= 0.01 * abs(terms[in_order[0]]):
+                largest.append(f"{terms[name]:+.3g} {name}")
+        if largest:
+            among = f"largest of {len(terms)} terms, before the rate"
+            words.append(f"{entry}: {among}: {', '.join(largest)}.")
+    return words
 
 
 def _seeds(runs: Sequence[FinishedRun]) -> list[str]:
@@ -271,7 +354,7 @@ def _score_figures(pool: Pool, pictures: Path) -> list[Figure]:
     has_mean = any(score.mean is not None for score in pool.scores)
     if len(pool.scores) < 2 or not has_mean:
         return []
-    path = pictures / "scores.png"
+    path = pictures / "scores.svg"
     labels = {}
     for name, facts in pool.facts.items():
         labels[name] = table.marked(name, facts)
@@ -359,7 +442,7 @@ def _training(runs: Sequence[FinishedRun], pictures: Path) -> PagePart:
                 losses[name].append(loss)
     if not any(losses.values()):
         return PagePart(Section("Meta-training", ["Nothing was trained."]), {})
-    path = pictures / "training.png"
+    path = pictures / "training.svg"
     training_loss.draw(losses, path, OURS)
     last = []
     for name, values in losses.items():

@@ -127,7 +127,7 @@ def _files(run: Path, has_rule: bool) -> str:
     files = [("summary", run / FILE)]
     if has_rule:
         files.append(("rule", run / RULE_FILE))
-    for figure in sorted((run / FIGURES).glob("*.png")):
+    for figure in sorted((run / FIGURES).glob("*.svg")):
         files.append(("figure", figure))
     if (run / REPORT).is_file():
         files.append(("report", run / REPORT))

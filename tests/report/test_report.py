@@ -1,6 +1,7 @@
 """The page: complete, self-contained, and nothing that stands in a config can become markup."""
 
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,8 +13,9 @@ from safetensors.numpy import load_file
 
 from metaplast import train
 from metaplast.cli.main import main
+from metaplast.figures.style import plt, save
 from metaplast.registry import BadInput
-from metaplast.report.page import Figure, Page, Section, Table, html
+from metaplast.report.page import Figure, Folded, Page, Section, Table, html
 from metaplast.runs.config import to_yaml
 from metaplast.runs.job import parse
 from metaplast.runs.metrics import MetricsFile, read
@@ -25,8 +27,10 @@ from metaplast.training.summary_text import render
 from tests._runs import start_run
 
 HOSTILE = "<script>alert(1)</script>"
+NO_TAGS = ("script", "link", "iframe", "object", "embed", "form", "base")
 IMAGE = "\"><img src='http://example.org/x' onerror=alert(1)>"
 TERMS = ["post*pre", "post^2*weight"]
+PICTURES = ("img", "svg")
 CONFIG = {
     "experiment": HOSTILE,
     "note": IMAGE,
@@ -58,20 +62,36 @@ class Reader(HTMLParser):
 
 
 def check_page(page: str) -> Reader:
-    """Nothing runs, nothing is loaded, every figure is described."""
+    """Nothing runs, nothing is loaded, every figure is described, every link has its end."""
     page_read = Reader(page)
     assert "<script" not in page.lower()
+    ids = [attributes["id"] for _, attributes in page_read.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
     for tag, attributes in page_read.tags:
-        assert tag not in ("script", "link", "iframe", "object", "embed", "form", "base", "a")
+        assert tag not in (*NO_TAGS, "foreignobject")
         assert not [name for name in attributes if name.startswith("on")]
-        for name in ("src", "href", "srcset", "background"):
-            assert attributes.get(name, "data:").startswith("data:image/png;base64,"[:5])
+        for name in ("src", "href", "xlink:href", "srcset", "background"):
+            target = attributes.get(name) or "data:image/png;base64,"
+            is_inside = target.startswith("#") and target[1:] in [*ids, "top"]
+            assert is_inside or target.startswith("data:image/png;base64,"), target
         if tag == "img":
-            assert attributes["alt"] and attributes["src"].startswith("data:image/png;base64,")
+            assert attributes["alt"]
+        if tag == "svg":
+            assert attributes["aria-label"] and attributes["role"] == "img"
     policies = [a["content"] for t, a in page_read.tags if t == "meta" and "http-equiv" in a]
-    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
-    assert "url(" not in page and "@import" not in page
+    (policy,) = policies
+    assert policy is not None and policy.startswith(
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
+    )
+    for target in re.findall(r"url\(([^)]*)\)", page):
+        assert target[0] == "#" and target[1:] in ids
+    assert "@import" not in page and "<!DOCTYPE svg" not in page
+    assert "http:" not in page.replace("http://example.org", "") and "https:" not in page
     return page_read
+
+
+def n_pictures(page_read: Reader) -> int:
+    return len([tag for tag, _ in page_read.tags if tag in PICTURES])
 
 
 def finished(folder: Path, seed: int) -> Path:
@@ -103,21 +123,38 @@ def test_clipped_weights_are_named_at_the_end_of_a_run(runs: list[Path]):
     assert "discovered: 20 % of its weights end at their bound (clipped)." in render(runs[0])
 
 
-def test_hostile_text_stays_text(tmp_path: Path):
-    picture = tmp_path / "x.png"
-    picture.write_bytes(b"not looked at")
-    sections = [
-        Section(
-            HOSTILE,
-            [IMAGE],
-            [HOSTILE],
-            [Figure(picture, IMAGE, HOSTILE)],
-            [Table(HOSTILE, [IMAGE], [[HOSTILE]])],
-        )
-    ]
-    page_read = check_page(html(Page(HOSTILE, [(IMAGE, HOSTILE)], sections)))
-    assert page_read.text.count(HOSTILE) == 8 and page_read.text.count(IMAGE) == 3
-    assert [a["alt"] for tag, a in page_read.tags if tag == "img"] == [IMAGE]
+@pytest.mark.parametrize("hostile", [HOSTILE, IMAGE, "</svg><b>", "]]>", "</style><b>", "--><b>"])
+def test_hostile_text_stays_text(hostile: str, tmp_path: Path):
+    drawn = tmp_path / "drawn.svg"
+    figure, axes = plt.subplots()
+    axes.plot([1.0, 2.0], label=hostile.replace("$", ""))
+    axes.set_title(hostile)
+    axes.legend()
+    save(figure, drawn)
+    bitmap = tmp_path / "x.png"
+    bitmap.write_bytes(b"not looked at")
+    table = Table(hostile, [hostile], [[hostile]])
+    section = Section(
+        hostile,
+        [hostile],
+        [hostile, f"{hostile}{'+ x' * 200}"],
+        [Figure(bitmap, hostile, hostile), Figure(drawn, hostile, hostile)],
+        [table, Table(hostile, ["n"], [["1"]] * 40)],
+        summary=hostile,
+        folded=[Folded(hostile, [hostile], [hostile], [table])],
+        id=hostile,
+    )
+    page = Page(
+        hostile, [(hostile, hostile)], [section, section], [hostile], hostile, section.figures[1]
+    )
+    written = html(page)
+    page_read = check_page(written)
+    expected_tags = {"img": 2, "svg": 3, "section": 3, "b": 0, "details": 6}
+    for tag, n in expected_tags.items():
+        assert len([each for each, _ in page_read.tags if each == tag]) == n, tag
+    described = [a.get("alt") or a.get("aria-label") for t, a in page_read.tags if t in PICTURES]
+    assert described == [hostile] * 5
+    assert page_read.text.count(hostile) > 40 and hostile not in written
 
 
 @pytest.mark.system
@@ -147,7 +184,10 @@ def test_one_run(runs: list[Path], tmp_path: Path):
     written = report.inspect_runs(runs[:1], tmp_path / "out", 6)
     assert all(path.is_file() and path.is_relative_to(tmp_path / "out") for path in written)
     page = check_page((tmp_path / "out" / "report.html").read_text())
-    assert len([tag for tag, _ in page.tags if tag == "img"]) == 6 and "One seed" in page.text
+    assert n_pictures(page) == 6 and "One seed" in page.text
+    verdict = json.loads((tmp_path / "out" / "inspect.json").read_text())["verdict"]
+    assert verdict["standing"] == "alone" and verdict["found"] in page.text
+    assert verdict["next_command"].startswith("metaplast train --config seed_0/config.yaml 'rows=")
     assert HOSTILE in page.text and IMAGE in page.text
     numbers = json.loads((tmp_path / "out" / "inspect.json").read_text())
     summary = json.loads((runs[0] / "summary.json").read_text())

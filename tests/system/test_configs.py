@@ -80,7 +80,7 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
     assert summary["outer_steps"] == 2
     _demand_scores(run, summary, {"discovered", *list(rows)[-most:]})
     assert summary["rule"]["formula"].splitlines()[0] in done.stdout
-    for path in [run / "rule.safetensors", *(run / "figures").glob("*.png")]:
+    for path in [run / "rule.safetensors", *(run / "figures").glob("*.svg")]:
         assert str(path) in done.stdout
     code, shown, error = here("show", str(run / "rule.safetensors"), cwd=tmp_path)
     assert code == 0, error

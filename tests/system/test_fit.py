@@ -75,8 +75,8 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(
         "fit.json",
         "rule.safetensors",
         "report.html",
-        "figures/explained.png",
-        "figures/numbers.png",
+        "figures/explained.svg",
+        "figures/numbers.svg",
     ):
         assert str(Path("whole") / path) in done.stdout
     page = (tmp_path / "whole" / "report.html").read_text()
@@ -250,7 +250,7 @@ def test_activity_and_choices_are_fitted_together_and_told_apart(
         "Of choice alone:",
         "R2 activity",
         "R2 choice",
-        "explained_activity.png",
+        "explained_activity.svg",
     ):
         assert text in done.stdout
     page = (tmp_path / "run" / "report.html").read_text()

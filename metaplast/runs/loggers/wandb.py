@@ -77,8 +77,9 @@ class Wandb(AbstractLogger):
             for entry in (summary or {}).get("scores", []):
                 session.summary[f"heldout/{entry['metric']}/{entry['name']}"] = entry["mean"]
             if summary:
-                for figure in sorted((run / FIGURES).glob("*.png")):
-                    session.log({f"figures/{figure.stem}": wandb.Image(str(figure))})
+                for figure in sorted((run / FIGURES).glob("*.svg")):
+                    drawn = wandb.Html(figure.read_text(encoding="utf-8"), inject=False)
+                    session.log({f"figures/{figure.stem}": drawn})
             rule = run / RULE_FILE
             if summary and rule.is_file():
                 artifact = wandb.Artifact("rule", type="rule")

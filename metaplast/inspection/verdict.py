@@ -1,0 +1,454 @@
+"""The verdict on a searched rule, in three sentences made from numbers.
+
+The first sentence says what the rule does beyond the best tuned baseline, or that it does not. The
+second says how sure that is. The third says what it does not do, and which control explains it.
+A sentence that has no number behind it says that the number is missing.
+"""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from metaplast.results.numbers import interval, number, table_form
+from metaplast.results.summary import Row, RowScore, TrainedRow
+from metaplast.results.table import RowFacts
+
+Standing = Literal["above", "level", "below", "alone", "failed"]
+"""Of the rule against every tuned baseline: better than each, not told apart from one, worse than
+one, without one in the table, or without a score that counts."""
+
+_REACHES = ("-", "synapse", "neuron", "layer")
+_HEBB = (
+    "rows={hebb_tuned: {rule: {name: polynomial, terms: [post*pre], initial: [1], learn: rate}}}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """Lives of another length than those of the search.
+
+    factor: their length, as a multiple.
+    score: mean of the metric; None where a life is not finite.
+    diverging: share of lives that are not finite.
+    saturating: share of weights that end at a bound.
+    n: lives.
+    """
+
+    factor: float
+    score: float | None
+    diverging: float
+    saturating: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that a verdict rests on.
+
+    run: the name of the run's folder.
+    searched: the name of the searched row.
+    scores: of all rows; differences are (row - searched), on the same lives.
+    facts: {row: facts}.
+    seeds: of the runs; one seed is one split.
+    means: {row: its mean in each run}.
+    outer_steps: of every trained row.
+    controls: the rows that are known rules with their step size tuned, beside those whose family
+        the searched rule contains.
+    horizons: lives of other lengths; empty where none was tried.
+    identifiability: a sentence on which parts of the rule the task pins down; "" if unknown.
+    elsewhere: sentences on other widths and tasks; empty where none was tried.
+    """
+
+    run: str
+    searched: str
+    scores: Sequence[RowScore]
+    facts: Mapping[str, RowFacts]
+    seeds: Sequence[int]
+    means: Mapping[str, Sequence[float]]
+    outer_steps: int
+    controls: Sequence[str] = ()
+    horizons: Sequence[Horizon] = ()
+    identifiability: str = ""
+    elsewhere: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class PageVerdict:
+    """The verdict of a page.
+
+    standing: of the rule against the tuned baselines.
+    found: what the rule does beyond them, or that it does not.
+    among_equals: the same against rows that read no more; "" where it says nothing else.
+    sure: how sure that is.
+    limits: what it does not do, and which control explains it.
+    next_command: what to run next.
+    """
+
+    standing: Standing
+    found: str
+    among_equals: str
+    sure: str
+    limits: str
+    next_command: str
+
+    @property
+    def sentences(self) -> list[str]:
+        """The three or four, in the order of the page."""
+        sentences = [self.found, self.among_equals, self.sure, self.limits]
+        return [sentence for sentence in sentences if sentence]
+
+
+@dataclass(frozen=True)
+class _Gain:
+    """How much better the searched row is than another: positive is better, in any metric.
+
+    name: of the other row.
+    mean: paired difference.
+    low, high: its 95 % interval; NaN where unknown.
+    """
+
+    name: str
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def standing(self) -> Standing:
+        """Above where the interval is above 0, below where it is below, else level."""
+        if self.low > 0:
+            return "above"
+        if self.high < 0:
+            return "below"
+        return "level"
+
+
+def verdict(evidence: Evidence) -> PageVerdict:
+    """The verdict, and the command to run next.
+
+    A difference is paired on the same lives; brackets hold its 95 % interval. A tuned baseline is a
+    row that learns numbers in the same outer loop, and is no reference. The rule is above only
+    where the interval of its difference to every one of them leaves 0 out. A row of another
+    feedback counts like any other; the best of the rows that read no more is named beside it.
+
+    Args:
+        evidence: scores, facts, and what else is known.
+    """
+    rule = _row(evidence)
+    gains = _gains(evidence)
+    tuned = {name: gains[name] for name in _tuned(evidence) if name in gains}
+    standing = _standing(evidence, tuned)
+    controls = _controls(evidence, rule, tuned)
+    among_equals = ""
+    if standing in ("below", "level"):
+        among_equals = _among_equals(evidence, tuned)
+    return PageVerdict(
+        standing,
+        _found(evidence, standing, tuned),
+        among_equals,
+        _sure(evidence, standing, tuned),
+        _limits(evidence, rule, gains, controls),
+        _next(evidence, standing, controls),
+    )
+
+
+def _row(evidence: Evidence) -> TrainedRow:
+    row = evidence.facts[evidence.searched].row
+    assert isinstance(row, TrainedRow)
+    return row
+
+
+def _score(evidence: Evidence) -> RowScore:
+    return next(score for score in evidence.scores if score.name == evidence.searched)
+
+
+def _gains(evidence: Evidence) -> dict[str, _Gain]:
+    """{row: gain over it} of every other row with a finite difference."""
+    gains = {}
+    for score in evidence.scores:
+        mean = score.difference.mean
+        if score.name == evidence.searched or mean is None:
+            continue
+        low, high = (math.nan if end is None else end for end in score.difference.ci95)
+        if score.metric == "accuracy":
+            gains[score.name] = _Gain(score.name, -mean, -high, -low)
+        else:
+            gains[score.name] = _Gain(score.name, mean, low, high)
+    return gains
+
+
+def _tuned(evidence: Evidence) -> list[str]:
+    """The rows that learn numbers in the same outer loop."""
+    names = []
+    for name, facts in evidence.facts.items():
+        row = facts.row
+        if name != evidence.searched and isinstance(row, TrainedRow) and row.learned > 0:
+            names.append(name)
+    return names
+
+
+def _standing(evidence: Evidence, tuned: Mapping[str, _Gain]) -> Standing:
+    """The standing against the tuned baselines, each of which counts."""
+    if _score(evidence).mean is None or evidence.facts[evidence.searched].failed:
+        return "failed"
+    if not tuned:
+        return "alone"
+    standings = [gain.standing for gain in tuned.values()]
+    for standing in ("below", "level"):
+        if standing in standings:
+            return standing
+    return "above"
+
+
+def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) -> str:
+    """What the rule does beyond the best tuned baseline, or that it does not."""
+    score = _score(evidence)
+    where = f"In {score.metric} on {score.n} held-out lives the rule"
+    if score.mean is None:
+        return (
+            f"Nothing was found: {score.not_finite} of the rule's {score.n} held-out lives are "
+            "not finite, so it has no score."
+        )
+    if standing == "failed":
+        return f"Nothing was found: the search of the rule failed ({_failure(evidence)})."
+    if standing == "alone":
+        has = f"{number(score.mean)}, 95 % interval {interval(score.ci95)}"
+        return (
+            f"Nothing is shown: no tuned baseline of the table has a score. {where} has "
+            f"{has}; to what that is due is not known."
+        )
+    if standing == "above":
+        best = _closest(tuned)
+        return (
+            f"{where} is better than the best tuned baseline, {_named(evidence, best.name)}, by "
+            f"{_amount(best, ', 95 % interval')}."
+        )
+    rival = _closest({name: gain for name, gain in tuned.items() if gain.standing == standing})
+    name = _named(evidence, rival.name)
+    if standing == "level":
+        by = _amount(rival, ", 95 % interval")
+        return f"{where} is not told apart from a tuned baseline, {name}: it is better by {by}."
+    by = _amount(_turned(rival), ", 95 % interval")
+    return f"{where} is worse than a tuned baseline, {name}, by {by}."
+
+
+def _among_equals(evidence: Evidence, tuned: Mapping[str, _Gain]) -> str:
+    """The standing among rows with the rule's own feedback, where other rows have another."""
+    rule = _row(evidence)
+    equals = {}
+    for name, gain in tuned.items():
+        if _reads_no_more(evidence.facts[name].row, rule):
+            equals[name] = gain
+    if not equals or len(equals) == len(tuned):
+        return ""
+    best = _closest(equals)
+    relation = {
+        "above": f"better than the best, {best.name}, by {_amount(best)}",
+        "level": f"not told apart from the best, {best.name}: better by {_amount(best)}",
+        "below": f"worse than the best, {best.name}, by {_amount(_turned(best))}",
+    }
+    feedback = f"{rule.feedback} feedback"
+    if rule.feedback == "none":
+        feedback = "no feedback"
+    return f"Among rows that read no more ({feedback}), it is {relation[best.standing]}."
+
+
+def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) -> str:
+    """How sure the first sentence is: splits, failed rows, identifiability."""
+    n = len(evidence.seeds)
+    words = [f"How sure: {n} seeds; the interval is Student's t over {n} splits."]
+    if n == 1:
+        words = [
+            f"How sure: one seed ({evidence.seeds[0]}); the interval covers lives of one split, "
+            "and another seed may give another rule."
+        ]
+    elif tuned:
+        words.append(_in_how_many(evidence, _closest(tuned).name))
+    failed = []
+    for name, facts in evidence.facts.items():
+        if facts.failed and name != evidence.searched:
+            failed.append(_named(evidence, name))
+    if failed:
+        words.append(
+            f"A search failed: {', '.join(failed)}; to be better than a row that was not well "
+            "tuned shows little."
+        )
+    elif tuned:
+        words.append("No baseline's search failed.")
+    if evidence.facts[evidence.searched].too_long:
+        words.append("Half of dt changes the rule's scores: dt is too long.")
+    words.append(evidence.identifiability or "Which of its terms the task pins down is not known.")
+    return " ".join(words)
+
+
+def _in_how_many(evidence: Evidence, name: str) -> str:
+    """In how many splits the rule's mean is better than that of a row."""
+    larger_is_better = _score(evidence).metric == "accuracy"
+    wins = 0
+    pairs = list(zip(evidence.means[evidence.searched], evidence.means[name], strict=True))
+    for mine, other in pairs:
+        if (mine > other) if larger_is_better else (mine < other):
+            wins += 1
+    return f"Its mean is better than that of {name} in {wins} of {len(pairs)} splits."
+
+
+def _controls(evidence: Evidence, rule: TrainedRow, tuned: Mapping[str, _Gain]) -> dict[str, _Gain]:
+    """{row: gain} of the rows that may explain the score with less.
+
+    These are the named controls, the tuned rows whose family the rule contains, and tuned rows with
+    no more numbers, reach or feedback than the rule.
+    """
+    controls = {}
+    for name, gain in tuned.items():
+        row = evidence.facts[name].row
+        assert isinstance(row, TrainedRow)
+        is_simpler = row.learned <= rule.learned and _reads_no_more(row, rule)
+        if name in evidence.controls or name in rule.contains or is_simpler:
+            controls[name] = gain
+    return controls
+
+
+def _limits(
+    evidence: Evidence,
+    rule: TrainedRow,
+    gains: Mapping[str, _Gain],
+    controls: Mapping[str, _Gain],
+) -> str:
+    """What the rule does not do: controls, references, reach, horizons, other widths."""
+    words = [_control_words(evidence, rule, controls)]
+    ahead = []
+    for name, gain in gains.items():
+        is_reference = not isinstance(evidence.facts[name].row, TrainedRow)
+        if is_reference and gain.standing == "below":
+            ahead.append(f"{name} by {_amount(_turned(gain))}")
+    if ahead:
+        words.append(f"References outside its kind are better: {', '.join(ahead)}.")
+    feedback = ""
+    if rule.feedback != "none":
+        feedback = f", with {rule.feedback} feedback"
+    carried = ""
+    if any("returned" in field for field in rule.reads):
+        carried = ", and activity carried back through the forward weights"
+    words.append(f"It reads no further than its {rule.reach}{feedback}{carried}.")
+    untried = []
+    if evidence.horizons:
+        words.append(_horizon_words(evidence))
+    else:
+        untried.append("lives of another length")
+    words += evidence.elsewhere
+    if not evidence.elsewhere:
+        untried.append("other widths and tasks")
+    if untried:
+        words.append(f"Not tried: {', '.join(untried)}.")
+    return f"What it does not do: {' '.join(words)}"
+
+
+def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, _Gain]) -> str:
+    """Which control explains the score, by name."""
+    if not controls:
+        return (
+            "the table has no simpler row with its step size tuned, so a better step size alone "
+            "may explain the score."
+        )
+    explaining = []
+    for name, gain in controls.items():
+        learned = f"{name} (learned numbers: {evidence.facts[name].row.learned})"
+        if gain.standing == "level":
+            explaining.append(f"{learned} is as good, the rule better by {_amount(gain)}")
+        if gain.standing == "below":
+            explaining.append(f"{learned} is better by {_amount(_turned(gain))}")
+    if explaining:
+        return (
+            f"a control explains the score of its {rule.learned} learned numbers: "
+            f"{'; '.join(explaining)}."
+        )
+    best = _closest(controls)
+    return (
+        f"no simpler row of the table explains its score; the best of them, {best.name}, is worse "
+        f"by {_amount(best)}."
+    )
+
+
+def _horizon_words(evidence: Evidence) -> str:
+    """The score at other lengths of a life."""
+    metric = _score(evidence).metric
+    each = []
+    for horizon in evidence.horizons:
+        words = f"x {horizon.factor:g}: {metric} {number(horizon.score)}"
+        if horizon.diverging > 0:
+            words += f", {100 * horizon.diverging:.0f} % of lives diverge"
+        if horizon.saturating > 0:
+            words += f", {100 * horizon.saturating:.0f} % of weights at a bound"
+        each.append(f"{words} (n {horizon.n})")
+    return f"In lives of another length: {'; '.join(each)}."
+
+
+def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, _Gain]) -> str:
+    """The command that would change the verdict most."""
+    folder = shlex.quote(evidence.run)
+    train = f"metaplast train --config {shlex.quote(f'{evidence.run}/config.yaml')}"
+    any_failed = any(facts.failed for facts in evidence.facts.values())
+    if standing == "failed" or any_failed:
+        return f"{train} outer.steps={2 * evidence.outer_steps}"
+    if standing == "alone" or not controls:
+        return f"{train} {shlex.quote(_HEBB)}"
+    if len(evidence.seeds) == 1:
+        return f"{train} seed={evidence.seeds[0] + 1} seeds=4"
+    if not evidence.identifiability:
+        return f"metaplast inspect --thorough {folder}"
+    return f"metaplast compare {folder}"
+
+
+def _failure(evidence: Evidence) -> str:
+    """The failure of the rule's own search."""
+    verdict_of_row = evidence.facts[evidence.searched].verdict
+    if verdict_of_row is None:
+        return "not trained"
+    other = verdict_of_row.against or "another row"
+    if other == "start":
+        other = "its own start"
+    return f"{verdict_of_row.state}: it ended below {other}, which its family contains"
+
+
+def _named(evidence: Evidence, name: str) -> str:
+    """The name of a row with its feedback, where the rule has another, and its failure."""
+    facts = evidence.facts[name]
+    remarks = []
+    if facts.row.feedback != _row(evidence).feedback and facts.row.feedback != "none":
+        remarks.append(f"{facts.row.feedback} feedback")
+    if facts.verdict is not None and facts.failed:
+        remarks.append(facts.verdict.state)
+    if remarks:
+        return f"{name} ({', '.join(remarks)})"
+    return name
+
+
+def _closest(gains: Mapping[str, _Gain]) -> _Gain:
+    """The smallest gain: the best of the other rows."""
+    return min(gains.values(), key=lambda gain: gain.mean)
+
+
+def _turned(gain: _Gain) -> _Gain:
+    return _Gain(gain.name, -gain.mean, -gain.high, -gain.low)
+
+
+def _amount(gain: _Gain, words: str = "") -> str:
+    """`0.0259 [0.0232, 0.0288]`, with words between the two."""
+    form = table_form([gain.mean, gain.low, gain.high])
+    if math.isnan(gain.low):
+        return f"{number(gain.mean, form)} (no interval)"
+    return f"{number(gain.mean, form)}{words} {interval([gain.low, gain.high], form)}"
+
+
+def _reads_no_more(row: Row, rule: TrainedRow) -> bool:
+    """Whether a row has no other feedback than the rule, and no wider reach."""
+    no_other_feedback = row.feedback in ("none", rule.feedback)
+    return no_other_feedback and _reach(row.reach) <= _reach(rule.reach)
+
+
+def _reach(reach: str) -> int:
+    """The rank of a reach; one of another name is the widest."""
+    if reach in _REACHES:
+        return _REACHES.index(reach)
+    return len(_REACHES)

@@ -1,0 +1,252 @@
+"""The verdict says what the numbers say, for every standing, and never more."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from metaplast.inspection.verdict import Evidence, Horizon, PageVerdict, verdict
+from metaplast.results.numbers import Bounds
+from metaplast.results.summary import (
+    Difference,
+    ReferenceRow,
+    RowScore,
+    TrainedRow,
+    Verdict,
+)
+from metaplast.results.table import RowFacts
+
+RULE = TrainedRow(reach="synapse", feedback="random", reads=["pre.activity"], learned=44)
+TRAINED = Verdict("trained", "accuracy")
+PRAISE = ("great", "success", "discover", "promising", "excellent", "strong", "impressive", "!")
+
+
+def row(name: str, gain: float, half: float, metric: str = "accuracy") -> RowScore:
+    """A row that the rule is better than by `gain`, with a symmetric interval."""
+    sign = -1.0 if metric == "accuracy" else 1.0
+    ends = sorted((sign * (gain - half), sign * (gain + half)))
+    difference = Difference(sign * gain, Bounds(*ends))
+    mean = 0.9 + sign * gain
+    bounds = Bounds(mean - half, mean + half)
+    return RowScore(
+        name=name,
+        split="heldout",
+        metric=metric,
+        mean=mean,
+        ci95=bounds,
+        n=1024,
+        difference=difference,
+    )
+
+
+def evidence(*others: tuple[RowScore, Any], **more: Any) -> Evidence:
+    """The searched rule at 0.9, and other rows with their facts."""
+    metric = others[0][0].metric if others else "accuracy"
+    own = row("discovered", 0.0, 0.0, metric)
+    scores = [own, *(score for score, _ in others)]
+    facts = {"discovered": RowFacts(replace(RULE, verdict=TRAINED))}
+    for score, of_row in others:
+        facts[score.name] = RowFacts(of_row)
+    given: dict[str, Any] = {
+        "run": "runs a",
+        "searched": "discovered",
+        "scores": scores,
+        "facts": facts,
+        "seeds": [0],
+        "means": {score.name: [score.mean] for score in scores},
+        "outer_steps": 200,
+    }
+    return Evidence(**(given | more))
+
+
+def said(one: PageVerdict) -> str:
+    return " ".join(one.sentences)
+
+
+def tuned(**changes: Any) -> TrainedRow:
+    return replace(RULE, learned=3, verdict=TRAINED, **changes)
+
+
+HEBB = tuned()
+BACKPROP = tuned(feedback="symmetric")
+
+
+def test_above_every_tuned_baseline() -> None:
+    one = verdict(evidence((row("hebb", 0.05, 0.01), HEBB), (row("oja", 0.02, 0.005), HEBB)))
+    assert one.standing == "above"
+    assert one.found == (
+        "In accuracy on 1024 held-out lives the rule is better than the best tuned baseline, oja, "
+        "by 0.02, 95 % interval [0.015, 0.025]."
+    )
+    assert (
+        "no simpler row of the table explains its score; the best of them, oja, worse" in one.limits
+    )
+    assert one.next_command == "metaplast train --config 'runs a/config.yaml' seed=1 seeds=4"
+
+
+def test_a_loss_is_better_when_it_is_small() -> None:
+    one = verdict(evidence((row("hebb", 0.05, 0.01, "loss"), HEBB)))
+    assert one.standing == "above" and "by 0.050, 95 % interval [0.040, 0.060]" in one.found
+    other = verdict(evidence((row("hebb", -0.05, 0.01, "loss"), HEBB)))
+    assert other.standing == "below" and "by 0.050, 95 % interval [0.040, 0.060]" in other.found
+
+
+def test_better_in_the_mean_alone_is_not_better() -> None:
+    one = verdict(evidence((row("hebb", 0.01, 0.02), HEBB)))
+    assert one.standing == "level" and "not told apart from a tuned baseline, hebb" in one.found
+    assert (
+        "a control explains the score of its 44 learned numbers: hebb (learned numbers: 3) is"
+        in (one.limits)
+    )
+
+
+def test_one_row_of_many_that_is_not_beaten_is_named() -> None:
+    """The best row by its mean is beaten; a noisier one is not."""
+    one = verdict(evidence((row("quiet", 0.02, 0.005), HEBB), (row("noisy", 0.03, 0.05), HEBB)))
+    assert one.standing == "level" and "baseline, noisy" in one.found
+
+
+def test_a_doubled_learning_rate_is_no_discovery() -> None:
+    """Hebb at its shipped step size is far behind; with its step size tuned it is as good."""
+    shipped = replace(HEBB, learned=0, verdict=None)
+    alone = verdict(evidence((row("hebb", 0.10, 0.01), shipped)))
+    assert alone.standing == "alone" and alone.found.startswith("Nothing is shown")
+    assert "a better step size alone may explain the score" in alone.limits
+    assert "learn: rate" in alone.next_command
+    control = replace(HEBB, learned=1)
+    exposed = verdict(
+        evidence(
+            (row("hebb", 0.10, 0.01), shipped),
+            (row("hebb_tuned", 0.001, 0.004), control),
+            controls=["hebb_tuned"],
+        )
+    )
+    assert exposed.standing == "level"
+    assert (
+        "a control explains the score" in exposed.limits
+        and "hebb_tuned (learned numbers: 1)" in (exposed.limits)
+    )
+
+
+def test_another_feedback_counts_and_equals_are_named_beside_it() -> None:
+    one = verdict(
+        evidence((row("backprop", -0.01, 0.002), BACKPROP), (row("fa", 0.03, 0.004), HEBB))
+    )
+    assert one.standing == "below"
+    assert "worse than a tuned baseline, backprop (symmetric feedback), by 0.01" in one.found
+    assert one.among_equals == (
+        "Among rows that read no more (random feedback), it is better than the best, fa, by 0.03 "
+        "[0.026, 0.034]."
+    )
+    assert len(one.sentences) == 4
+    assert "no simpler row" in one.limits  # backprop is not simpler: it carries weights
+
+
+@pytest.mark.parametrize(
+    "gain, words",
+    [(0.001, "not told apart from the best, fa: better by"), (-0.02, "worse than the best, fa")],
+)
+def test_equals_that_are_not_beaten(gain: float, words: str) -> None:
+    backprop = (row("backprop", -0.03, 0.002), BACKPROP)
+    one = verdict(evidence(backprop, (row("fa", gain, 0.004), HEBB)))
+    assert words in one.among_equals and "a control explains the score" in one.limits
+
+
+def test_a_wider_reach_is_no_control() -> None:
+    wide = tuned(reach="layer")
+    one = verdict(evidence((row("wide", -0.01, 0.002), wide)))
+    assert one.standing == "below" and one.among_equals == ""
+    assert "no simpler row with its step size tuned" in one.limits
+
+
+def test_references_never_stand_for_a_baseline_but_are_named_when_better() -> None:
+    one = verdict(evidence((row("knn", -0.06, 0.003), ReferenceRow()), (row("a", 0.1, 0.01), HEBB)))
+    assert one.standing == "above" and "knn" not in one.found
+    assert "References outside its kind are better: knn by 0.060 [0.057, 0.063]." in one.limits
+
+
+def test_lives_that_are_not_finite() -> None:
+    given = evidence((row("hebb", 0.1, 0.01), HEBB))
+    broken = replace(given.scores[0], mean=None, ci95=Bounds(None, None), not_finite=7)
+    one = verdict(replace(given, scores=[broken, *given.scores[1:]]))
+    assert one.standing == "failed" and one.found.startswith("Nothing was found: 7 of")
+    assert one.next_command.endswith("outer.steps=400")
+
+
+@pytest.mark.parametrize("state", ["not trained", "overfitted"])
+def test_a_failed_search_of_the_rule(state: str) -> None:
+    given = evidence((row("hebb", 0.1, 0.01), HEBB))
+    lost = replace(RULE, verdict=Verdict(state, "accuracy", "validation", "hebb"))
+    one = verdict(replace(given, facts={**given.facts, "discovered": RowFacts(lost)}))
+    assert one.standing == "failed" and f"{state}: it ended below hebb" in one.found
+    assert one.next_command.endswith("outer.steps=400")
+
+
+def test_a_failed_search_of_a_baseline() -> None:
+    lost = tuned()
+    lost = replace(lost, verdict=Verdict("not trained", "accuracy", "validation", "start"))
+    one = verdict(evidence((row("hebb", 0.1, 0.01), lost)))
+    assert "better than the best tuned baseline, hebb (not trained)" in one.found
+    assert "A search failed: hebb (not trained)" in one.sure
+    assert one.next_command.endswith("outer.steps=400")
+
+
+def test_several_seeds_and_what_is_known_of_the_rule() -> None:
+    given = evidence((row("hebb", 0.1, 0.01), HEBB), seeds=[0, 1, 2])
+    means = {"discovered": [0.9, 0.9, 0.7], "hebb": [0.8, 0.8, 0.8]}
+    one = verdict(replace(given, means=means))
+    assert "3 seeds; the interval is Student's t over 3 splits." in one.sure
+    assert "better than that of hebb in 2 of 3 splits" in one.sure
+    assert "is not known" in one.sure
+    assert one.next_command == "metaplast inspect --thorough 'runs a'"
+    known = replace(given, means=means, identifiability="The task pins down 2 of 27 directions.")
+    other = verdict(known)
+    assert other.sure.endswith("The task pins down 2 of 27 directions.")
+    assert other.next_command == "metaplast compare 'runs a'"
+
+
+def test_horizons_and_other_places() -> None:
+    horizons = [
+        Horizon(factor=2, score=0.91, diverging=0.0, saturating=0.0, n=128),
+        Horizon(factor=8, score=None, diverging=0.25, saturating=0.5, n=128),
+    ]
+    given = evidence((row("hebb", 0.1, 0.01), HEBB), horizons=horizons)
+    one = verdict(given)
+    assert (
+        "x 2: accuracy 0.91 (n 128); x 8: accuracy not finite, 25 % of lives diverge, "
+        "50 % of weights at a bound (n 128)." in one.limits
+    )
+    assert "Not tried: other widths and tasks." in one.limits
+    other = verdict(replace(given, elsewhere=["At twice the width it loses 0.1."]))
+    assert "At twice the width it loses 0.1." in other.limits and "Not tried" not in other.limits
+    neither = verdict(evidence((row("hebb", 0.1, 0.01), HEBB)))
+    assert "Not tried: lives of another length, other widths and tasks." in neither.limits
+
+
+def test_activity_carried_back_through_forward_weights_is_said() -> None:
+    given = evidence((row("hebb", 0.1, 0.01), HEBB))
+    carried = replace(RULE, verdict=TRAINED, reads=["post.returned"])
+    one = verdict(replace(given, facts={**given.facts, "discovered": RowFacts(carried)}))
+    assert "carried back through the forward weights" in one.limits
+
+
+def test_a_step_of_time_that_matters_is_said() -> None:
+    given = evidence((row("hebb", 0.1, 0.01), HEBB))
+    coarse = RowFacts(given.facts["discovered"].row, too_long=True)
+    assert (
+        "dt is too long"
+        in verdict(replace(given, facts={**given.facts, "discovered": coarse})).sure
+    )
+
+
+@pytest.mark.parametrize("gain", [-0.1, 0.0, 0.1])
+def test_no_word_of_praise(gain: float) -> None:
+    one = verdict(evidence((row("hebb", gain, 0.01), HEBB)))
+    assert not [word for word in PRAISE if word in said(one).lower()]
+    if gain <= 0:
+        assert "better than the best tuned baseline" not in said(one)
+
+
+def test_a_hostile_name_is_one_word_of_a_shell() -> None:
+    one = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), run="x; rm -rf ~ '"))
+    assert "--config 'x; rm -rf ~ '\"'\"'/config.yaml' seed=1" in one.next_command
