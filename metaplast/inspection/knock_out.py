@@ -40,7 +40,7 @@ class Coefficient(NamedTuple):
     entry: of the theta that holds it.
     term: the term as text. Under `sum`, the label of a part stands before it.
     path: the place of its leaf in theta["rules"].
-    index: its place in the leaf.
+    place: of its number in the leaf.
     value: the coefficient as it acts, before the rate.
     zero: the number in the leaf with which the coefficient acts as 0.
     """
@@ -48,7 +48,7 @@ class Coefficient(NamedTuple):
     entry: str
     term: str
     path: tuple[str, ...]
-    index: int
+    place: int
     value: float
     zero: float
 
@@ -154,10 +154,20 @@ def knocked_out(theta: Theta, which: Iterable[Coefficient]) -> Theta:
     changed = jax.tree.map(np.asarray, theta)
     for coefficient in which:
         leaf = np.array(at(changed["rules"], coefficient.path))
-        leaf[coefficient.index] = coefficient.zero
+        leaf[coefficient.place] = coefficient.zero
         rules = with_leaf(changed["rules"], coefficient.path, leaf)
         changed = {**changed, "rules": rules}
     return changed
+
+
+def free_numbers(theta: Theta, which: Iterable[Coefficient]) -> Theta:
+    """False for the numbers of the coefficients, True for all others, a tree like theta."""
+    free = jax.tree.map(lambda leaf: np.ones(np.shape(leaf), bool), theta)
+    for coefficient in which:
+        leaf = np.array(at(free["rules"], coefficient.path))
+        leaf[coefficient.place] = False
+        free = {**free, "rules": with_leaf(free["rules"], coefficient.path, leaf)}
+    return free
 
 
 def opened(problem: MetaProblem, theta: Theta) -> tuple[MetaProblem, Theta]:

@@ -6,8 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metaplast.inspection.knock_out import Coefficient, coefficients, knocked_out, opened
-from metaplast.inspection.retuned import retuned
+from metaplast.inspection.knock_out import (
+    Coefficient,
+    coefficients,
+    free_numbers,
+    knocked_out,
+    opened,
+)
+from metaplast.inspection.retuned import Start, retuned
 from metaplast.inspection.side_by_side import MEMBERS, Difference, difference, negligible, scores
 from metaplast.inspection.subject import Subject
 from metaplast.outer import AbstractOuterLoop
@@ -20,6 +26,8 @@ WORK = 10**9
 elimination ranks them anew after half of them are removed, or once the score falls."""
 RANKING = 64
 """Validation lives that rank the terms; the front has more."""
+SLOWLY = 4
+"""One of so many terms is removed by one ranking, once the score falls."""
 
 Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
@@ -31,13 +39,11 @@ class Subset(NamedTuple):
     kept: places of the kept terms in `Parsimony.terms`.
     mean: of the score on validation lives.
     to_full: score - score of the full rule, life by life; positive where the subset is better.
-    to_best: the same, to the best subset.
     """
 
     kept: tuple[int, ...]
     mean: float
     to_full: Difference
-    to_best: Difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +91,15 @@ def parsimony(
 
     Backward elimination: the terms that are kept are knocked out one by one, and the one whose loss
     hurts the least is removed. Where that would live too long (WORK), up to half of the terms are
-    removed in the order of one ranking, as long as the score is close to the best so far. A subset
-    is close to the best one if
+    removed in the order of one ranking, as long as the score is close to the best so far, and later
+    up to a quarter. A subset is close to the best one if it is worse by no more than
 
-        mean d <= max(standard error of d, 0.001 e)
+        max(standard error of the mean score of the best one, 0.001 e)
 
-    d: score of the best subset - its score, life by life.
     e: what all terms together are worth.
 
     The chosen rule is the smallest subset that is close: the one-standard-error rule (Breiman et
-    al. 1984, section 3.4.3) with paired lives. It is judged once on held-out lives, which played no
-    part before.
+    al. 1984, section 3.4.3). It is judged once on held-out lives, which played no part before.
 
     Args:
         subject: the rule in its task.
@@ -116,15 +120,17 @@ def parsimony(
         return None
     elimination = _Elimination(subject, terms, n_lives)
     path, values, rankings = elimination.run(tick)
-    front, best = _front(subject, path, values)
+    best = _best(subject, values)
+    front = _front(subject, path, values)
     limit = negligible(-front[-1].to_full.by.mean)
-    chosen = _smallest(front, best, limit)
+    chosen = _smallest(subject, values, best, limit)
     dropped = _dropped(terms, front[chosen].kept)
     chosen_theta = knocked_out(theta, dropped)
     steps = 0
     refit = None
     if outer is not None:
-        refitted = retuned(subject, outer, [[*dropped, *absent]], tick)[0]
+        start = Start(chosen_theta, free_numbers(theta, [*dropped, *absent]))
+        refitted = retuned(subject, outer, [start], tick)[0]
         after = scores(subject, [refitted], "validation", n_lives)[0]
         refit = difference(subject, after, values[chosen])
         if refit.not_finite == 0 and refit.by.mean > 0.0:
@@ -164,26 +170,32 @@ class _Elimination:
     def run(self, tick: Tick) -> tuple[list[tuple[int, ...]], np.ndarray, int]:
         """(the subsets, from all terms to none; their scores [n_subsets, n_lives]; rankings)."""
         kept = tuple(range(len(self.terms)))
-        path = [kept, ()]
-        full, nothing = self._scores(path, self.n_lives)
+        full, nothing = self._scores([kept, ()], self.n_lives)
         limit = negligible(difference(self.subject, full, nothing).by.mean)
         path = [kept]
         rows = [full]
         rankings = 0
-        one_by_one = self._work() <= WORK
+        many = self._work() > WORK
+        is_close = many
         while kept:
             tick("parsimony", len(self.terms) - len(kept), len(self.terms))
             order = self._ranked(kept)
             rankings += 1
-            n_before = len(path)
-            n_most = 1
-            if not one_by_one:
-                n_most = max(1, len(kept) // 2)
-            subsets = [_without(kept, order[:n]) for n in range(1, n_most + 1)]
-            for row in self._while_close(subsets, rows, limit):
-                path.append(subsets[len(path) - n_before])
-                rows.append(row)
+            if is_close:
+                subsets = [_without(kept, order[:n]) for n in range(1, len(kept) // 2 + 1)]
+                close = self._while_close(subsets, rows, limit)
+                path += subsets[: len(close)]
+                rows += close
+                is_close = bool(close)
+            if not is_close:
+                n_removed = 1
+                if many:
+                    n_removed = max(1, len(kept) // SLOWLY)
+                path += [_without(kept, order[:n]) for n in range(1, n_removed + 1)]
             kept = path[-1]
+        rest = path[len(rows) :]
+        if rest:
+            rows += list(self._scores(rest, self.n_lives))
         tick("parsimony", len(self.terms), len(self.terms))
         return path, np.stack(rows), rankings
 
@@ -201,23 +213,19 @@ class _Elimination:
     def _while_close(
         self, subsets: Sequence[tuple[int, ...]], rows: Sequence[np.ndarray], limit: float
     ) -> list[np.ndarray]:
-        """The scores of the first subset, and of the next ones as long as they are close.
+        """The scores of the subsets, as long as they are close to the best so far.
 
         rows: the scores of all subsets before.
         """
         found: list[np.ndarray] = []
         for start in range(0, len(subsets), MEMBERS):
             for row in self._scores(subsets[start : start + MEMBERS], self.n_lives):
-                if found and not self._is_close(row, [*rows, *found], limit):
+                values = np.stack([*rows, *found, row])
+                best = values[_best(self.subject, values)]
+                if not _is_close(self.subject, row, best, limit):
                     return found
                 found.append(row)
         return found
-
-    def _is_close(self, row: np.ndarray, rows: Sequence[np.ndarray], limit: float) -> bool:
-        """Whether a subset is close to the best one so far."""
-        values = np.stack([*rows, row])
-        best = values[_best(self.subject, values)]
-        return _close(difference(self.subject, row, best), best, limit)
 
     def _scores(self, subsets: Sequence[tuple[int, ...]], n_lives: int) -> np.ndarray:
         """The scores of every subset [n_subsets, n_lives]."""
@@ -242,17 +250,13 @@ def _dropped(terms: Sequence[Coefficient], kept: Sequence[int]) -> list[Coeffici
     return [one for index, one in enumerate(terms) if index not in kept]
 
 
-def _front(
-    subject: Subject, path: Sequence[tuple[int, ...]], values: np.ndarray
-) -> tuple[list[Subset], int]:
-    """The subsets with their scores, and the place of the best of them."""
-    best = _best(subject, values)
+def _front(subject: Subject, path: Sequence[tuple[int, ...]], values: np.ndarray) -> list[Subset]:
+    """The subsets with their scores."""
     front = []
     for kept, row in zip(path, values, strict=True):
         to_full = difference(subject, row, values[0])
-        to_best = difference(subject, row, values[best])
-        front.append(Subset(kept, float(np.mean(row)), to_full, to_best))
-    return front, best
+        front.append(Subset(kept, float(np.mean(row)), to_full))
+    return front
 
 
 def _best(subject: Subject, values: np.ndarray) -> int:
@@ -267,21 +271,21 @@ def _best(subject: Subject, values: np.ndarray) -> int:
     return min(range(len(values)), key=order)
 
 
-def _smallest(front: Sequence[Subset], best: int, limit: float) -> int:
-    """The place of the smallest subset that is close to the best one."""
+def _smallest(subject: Subject, values: np.ndarray, best: int, limit: float) -> int:
+    """The row of the smallest subset that is close to the best one; they come by size."""
     chosen = best
-    for index, subset in enumerate(front):
-        fewest = subset.to_best.not_finite <= front[best].to_best.not_finite
-        is_smaller = len(subset.kept) < len(front[chosen].kept)
-        if fewest and is_smaller and _is_within(subset.to_best, limit):
+    for index, row in enumerate(values):
+        if index > chosen and _is_close(subject, row, values[best], limit):
             chosen = index
     return chosen
 
 
-def _close(to_best: Difference, best: np.ndarray, limit: float) -> bool:
-    """Whether a subset is close to the best one, whose scores are given."""
-    return to_best.not_finite <= int((~np.isfinite(best)).sum()) and _is_within(to_best, limit)
-
-
-def _is_within(to_best: Difference, limit: float) -> bool:
-    return -to_best.by.mean <= max(to_best.standard_error, limit)
+def _is_close(subject: Subject, row: np.ndarray, best: np.ndarray, limit: float) -> bool:
+    """Whether a subset is as good as the best one: no more than a standard error worse."""
+    if (~np.isfinite(row)).sum() > (~np.isfinite(best)).sum():
+        return False
+    finite = best[np.isfinite(best)]
+    if len(finite) < 2:
+        return False
+    error = float(finite.std(ddof=1) / np.sqrt(len(finite)))
+    return difference(subject, best, row).by.mean <= max(error, limit)

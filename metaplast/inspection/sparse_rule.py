@@ -85,7 +85,7 @@ def _narrowed_slot(lifetime: Lifetime, slot: Slot, theta: Theta) -> tuple[Slot, 
             if entry.slot == slot:
                 paths.append((*entry.path, *listed.leaves))
         leaves = [(*path, "coefficients") for path in paths]
-        acting = {one.index for one in found if one.path in leaves and one.value != 0.0}
+        acting = {one.place for one in found if one.path in leaves and one.value != 0.0}
         kept = sorted(acting) or [0]
         terms = listed.spec["terms"]
         plain = with_leaf(plain, (*listed.fields, "terms"), [terms[index] for index in kept])
