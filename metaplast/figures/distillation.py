@@ -15,6 +15,8 @@ from metaplast.results.statistics import Estimate
 
 _TITLE = "The rule in few terms"
 _COLUMNS = 3
+_NEARLY = 0.999
+"""A share from which on the words say how much is left."""
 _MOST_NAMED = 8
 """Terms that are named in a sentence."""
 
@@ -137,7 +139,10 @@ def of_entry(name: str, entry: Entry) -> list[str]:
     if not np.isfinite(share.mean):
         return [f"{name}: the rule changes nothing on held-out lives, so no share is explained."]
     size = f"{len(entry.terms)} of {len(entry.library)} terms"
-    explained = f"{number(share.mean, '.5g')} {_within(share, '.5g')}"
+    explained = f"{number(share.mean, '.3f')} {_within(share, '.3f')}"
+    if share.mean > _NEARLY:
+        left = interval([1.0 - share.high, 1.0 - share.low], ".2g")
+        explained = f"all but {number(1.0 - share.mean, '.2g')} {left}"
     verdict = f"The rule is written by them (from {FITS:g} on)."
     if not entry.fits:
         verdict = (

@@ -1,7 +1,8 @@
-"""Networks that were trained to imitate known rules are distilled back to the terms of the rules."""
+"""Networks that imitate known rules are distilled back to the terms of the rules."""
 
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -11,7 +12,8 @@ import optax
 import pytest
 
 from metaplast.inspection import along, library
-from metaplast.inspection.distillation import FITS, Entry, fitted_taus, regressed, samples
+from metaplast.inspection.distillation import FITS, Entry, Samples, fitted_taus, regressed, samples
+from metaplast.inspection.second_opinion import by_pysindy
 from metaplast.inspection.visited import Visited
 from metaplast.language.grammar import field_of
 from metaplast.results.surfaces import ONE
@@ -103,14 +105,16 @@ def imitated(names: tuple[str, ...], rule: Callable[[Signals], Any]) -> tuple[Ml
     return spec, trained(spec, drawn, outputs)
 
 
-def distilled(names: tuple[str, ...], spec: Mlp, theta: Any) -> Entry:
-    parts = []
+def sampled(names: tuple[str, ...], spec: Mlp, theta: Any, seed: int) -> Samples:
+    signals = visited(names, seed)
+    change = along.changes({"mlp": (spec, theta)}, signals, DT)["mlp"]
     terms = library.products(names)
-    for seed in (0, 1):
-        signals = visited(names, seed)
-        change = along.changes({"mlp": (spec, theta)}, signals, DT)["mlp"]
-        parts.append(samples(terms, names, [signals._replace(change=change)], None, DT))
-    return regressed(terms, parts[0], parts[1])
+    return samples(terms, names, [signals._replace(change=change)], None, DT)
+
+
+def distilled(names: tuple[str, ...], spec: Mlp, theta: Any) -> Entry:
+    ours, new = (sampled(names, spec, theta, seed) for seed in (0, 1))
+    return regressed(library.products(names), ours, new)
 
 
 @pytest.mark.parametrize("name", list(RULES))
@@ -122,6 +126,21 @@ def test_a_network_is_distilled_to_the_rule_that_it_imitates(name: str) -> None:
     assert found == pytest.approx(expected, abs=0.03)
     assert entry.heldout.mean > 0.999
     assert entry.fits
+
+
+@pytest.mark.skipif(
+    find_spec("pysindy") is None, reason='needs another package: "metaplast[inspect]"'
+)
+@pytest.mark.parametrize("name", ["oja", "covariance"])
+def test_another_package_finds_the_same_terms(name: str) -> None:
+    names, rule, _ = RULES[name]
+    spec, theta = imitated(names, rule)
+    ours = sampled(names, spec, theta, 0)
+    terms = library.products(names)
+    entry = regressed(terms, ours, ours)
+    found = by_pysindy(terms, ours.columns, ours.change)
+    expected = dict(zip(entry.terms, entry.coefficients, strict=True))
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_rule_outside_the_library_does_not_fit() -> None:

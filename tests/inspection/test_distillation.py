@@ -1,5 +1,6 @@
 """Rules written as terms, against rules whose terms are known."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from metaplast.inspection.distillation import (
     regressed,
     samples,
 )
+from metaplast.inspection.second_opinion import by_pysindy
 from metaplast.inspection.sparse_regression import fit
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import Visited
@@ -29,6 +31,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.l1 import L1
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
+from metaplast.registry import BadInput
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, save_rule
 from metaplast.rules.bcm import Bcm
@@ -127,6 +130,13 @@ def test_a_rule_outside_the_library_does_not_fit() -> None:
     entry = regressed(TERMS, of_signals(ours, other(ours)), of_signals(new, other(new)))
     assert entry.heldout.mean < FITS
     assert not entry.fits
+
+
+def test_a_second_opinion_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pysindy", None)
+    monkeypatch.setitem(sys.modules, "pysindy.optimizers", None)
+    with pytest.raises(BadInput, match="inspect"):
+        by_pysindy(["pre"], [np.ones(3)], np.ones(3))
 
 
 def test_a_change_of_nothing_has_no_share_explained() -> None:
