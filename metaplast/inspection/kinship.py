@@ -1,0 +1,434 @@
+"""The nearest known rule: whose changes go the same way, and what it scores in the task."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from metaplast import train
+from metaplast.inspection.along import changes
+from metaplast.inspection.distillation import unpenalised
+from metaplast.inspection.subject import Subject
+from metaplast.inspection.visited import Visited, visited
+from metaplast.language.constants import log_for
+from metaplast.language.grammar import MIXING, SIGNALS, field_of
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.life.view import edge_reads, with_surprise
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.registry import BadInput
+from metaplast.results.evaluate import batches
+from metaplast.results.statistics import Estimate, estimate
+from metaplast.reuse.known import known_rules
+from metaplast.reuse.load import known
+from metaplast.rules.base import AbstractRule, TermList
+from metaplast.rules.bcm import Bcm
+from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.stdp import Stdp
+from metaplast.rules.vogels import Vogels
+from metaplast.rules.wrappers.scale import Scale
+from metaplast.rules.wrappers.sum import Sum
+from metaplast.signals import Theta
+
+IN_TASK = 3
+"""Rules that are run in place of the rule."""
+SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Factors of the best scale among which validation lives choose."""
+N_TUNING = 64
+"""Validation lives on which a scale is chosen."""
+RESAMPLES = 1000
+SAME = 1e-6
+"""One minus the cosine at which the changes of two known rules count as the same."""
+ROUNDING = 1e-7
+"""The size of a change, as a share of the weights, that is rounding and no change."""
+OTHERS: Mapping[str, AbstractRule] = {"bcm": Bcm(), "stdp": Stdp(), "vogels": Vogels()}
+"""Rules of the field that have no file in configs/rule."""
+OFF = 1e-12
+"""A factor of a rule that is to change nothing."""
+
+
+class Likeness(NamedTuple):
+    """A known rule beside the rule, at one edge.
+
+    cosine: between the changes of the two rules over the visited signals, with its sign and the
+        95 % interval over resampled lives.
+    distance: the root mean square of their difference at the best single scale of the known rule,
+        as a share of the root mean square of the change: sqrt(1 - cosine^2).
+    scale: that best scale, of either sign.
+    """
+
+    cosine: Estimate
+    distance: float
+    scale: float
+
+
+class Relative(NamedTuple):
+    """A known rule that was run in place of the rule.
+
+    name: of the known rule.
+    sign: -1 where it was run with all its changes reversed.
+    factor: the factor of the best scale that validation lives chose.
+    score: on held-out lives.
+    better: how much better than the rule itself it is, life by life.
+    """
+
+    name: str
+    sign: int
+    factor: float
+    score: Estimate
+    better: Estimate
+
+
+class Kinship(NamedTuple):
+    """The known rules beside the rule.
+
+    likeness: {known rule: {edge: likeness}}, the nearest first.
+    same: {known rule: the one of `likeness` whose changes are its own on these signals, but for a
+        factor of either sign}.
+    left_out: {known rule: the reason why it is not compared}.
+    in_task: the nearest ones at work; those that cannot be run are not among them.
+    not_run: {known rule among the nearest: the reason}.
+    """
+
+    likeness: dict[str, dict[str, Likeness]]
+    same: dict[str, str]
+    left_out: dict[str, str]
+    in_task: list[Relative]
+    not_run: dict[str, str]
+
+
+class _Candidate(NamedTuple):
+    rule: AbstractRule
+    theta: Theta
+
+
+def kinship(subject: Subject, n_heldout: int = 256) -> Kinship:
+    """The known rules whose changes are most like those of the rule, on the signals that it meets.
+
+        cosine = <d, d'> / (|d| |d'|)
+
+    d: the changes of the rule at the followed synapses.
+    d': the changes that a known rule would make on the same signals, with its own state.
+
+    The nearest ones are run in place of the rule. Their scale at each edge is the best one for d,
+    times one common factor that validation lives choose.
+
+    Args:
+        subject: the rule in its task.
+        n_heldout: held-out lives in which the nearest rules are run; 0: none is run.
+    """
+    candidates, left_out = _candidates(subject)
+    followed = visited(_widened(subject, candidates))
+    likeness: dict[str, dict[str, Likeness]] = {name: {} for name in candidates}
+    moves: dict[str, list[np.ndarray]] = {name: [] for name in candidates}
+    for edge, of_edge in followed.items():
+        theirs = changes(candidates, of_edge, subject.problem.lifetime.dt)
+        for name, change in theirs.items():
+            found = alike(of_edge, change)
+            if found is not None:
+                likeness[name][edge] = found
+                moves[name].append(_unit(of_edge, change))
+    compared = {}
+    for name, of_edges in likeness.items():
+        if len(of_edges) == len(followed):
+            compared[name] = of_edges
+        else:
+            left_out[name] = "it changes next to nothing here, or its numbers are not finite"
+    order, same = _distinct(compared, moves)
+    ranked = {name: compared[name] for name in order}
+    in_task: list[Relative] = []
+    not_run: dict[str, str] = {}
+    if n_heldout and order:
+        nearest = {}
+        for name in order[:IN_TASK]:
+            scaled = _signed(candidates[name].rule, ranked[name])
+            if scaled is None:
+                not_run[name] = "its changes are reversed, and it is no list of terms"
+            elif scaled.clock == "time":
+                not_run[name] = "its clock is time, and it stands beside no rule of another clock"
+            else:
+                nearest[name] = scaled
+        if nearest:
+            in_task = _run(subject, nearest, ranked, n_heldout)
+    return Kinship(ranked, same, left_out, in_task, not_run)
+
+
+def alike(followed: Visited, change: np.ndarray) -> Likeness | None:
+    """The likeness of a change to the change that was followed.
+
+    None where one of the two is 0 or rounding everywhere, or where a number is not finite.
+
+    Args:
+        followed: the signals and the change at one edge.
+        change: of the other rule, in the same shape.
+    """
+    counts = followed.gate > 0
+    ours = np.where(counts, followed.change, 0.0)
+    theirs = np.where(counts, change, 0.0)
+    if not np.isfinite(ours).all() or not np.isfinite(theirs).all():
+        return None
+    # Each rule has its own unit, and a product of large units would overflow.
+    unit = float(np.abs(theirs).max(initial=0.0))
+    weight = float(np.abs(followed.signals["weight"]).max(initial=0.0))
+    if unit <= ROUNDING * weight or not ours.any():
+        return None
+    theirs = theirs / unit
+    both = np.sum(ours * theirs, axis=(1, 2))
+    power = np.sum(ours**2, axis=(1, 2))
+    other = np.sum(theirs**2, axis=(1, 2))
+    n = len(both)
+    generator = np.random.default_rng(0)
+    draws = []
+    for _ in range(RESAMPLES):
+        rows = generator.integers(n, size=n)
+        size = np.sqrt(power[rows].sum() * other[rows].sum())
+        if size > 0:
+            draws.append(both[rows].sum() / size)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    cosine = float(both.sum() / np.sqrt(power.sum() * other.sum()))
+    distance = float(np.sqrt(max(0.0, 1.0 - cosine**2)))
+    scale = float(both.sum() / other.sum()) / unit
+    return Likeness(Estimate(cosine, float(low), float(high), n), distance, scale)
+
+
+def _unit(followed: Visited, change: np.ndarray) -> np.ndarray:
+    """The change [n] where plasticity is open, at length 1."""
+    values = np.where(followed.gate > 0, change, 0.0).reshape(-1)
+    values = values / np.abs(values).max()
+    return values / np.linalg.norm(values)
+
+
+def _distinct(
+    compared: Mapping[str, Mapping[str, Likeness]], moves: Mapping[str, Sequence[np.ndarray]]
+) -> tuple[list[str], dict[str, str]]:
+    """(the rules with changes of their own, the nearest first; {other rule: the one it repeats}).
+
+    Of two such rules the one with the positive cosine and then the shorter name stands first.
+    """
+
+    def place(name: str) -> tuple[float, bool, int]:
+        cosine = _mean_cosine(compared[name])
+        return -round(abs(cosine), 6), cosine < 0, len(name)
+
+    order: list[str] = []
+    same = {}
+    for name in sorted(compared, key=place):
+        for other in order:
+            pairs = zip(moves[name], moves[other], strict=True)
+            if min(abs(float(a @ b)) for a, b in pairs) > 1.0 - SAME:
+                same[name] = other
+                break
+        else:
+            order.append(name)
+    return order, same
+
+
+def _mean_cosine(of_edges: Mapping[str, Likeness]) -> float:
+    return float(np.mean([each.cosine.mean for each in of_edges.values()]))
+
+
+def _candidates(subject: Subject) -> tuple[dict[str, _Candidate], dict[str, str]]:
+    """({known rule: form and numbers}, {known rule: why it cannot be compared})."""
+    lifetime = subject.problem.lifetime
+    candidates = {}
+    left_out = {}
+    every = {}
+    for name in known_rules():
+        rule = known(name)
+        every[name] = _Candidate(rule.spec, rule.theta)
+    for name, rule in OTHERS.items():
+        every[name] = _Candidate(rule, {})
+    for name, candidate in every.items():
+        reason = _unfit(lifetime, candidate)
+        if reason:
+            left_out[name] = reason
+        else:
+            candidates[name] = candidate
+    return candidates, left_out
+
+
+def _unfit(lifetime: Lifetime, candidate: _Candidate) -> str:
+    """The reason why a known rule cannot be compared; empty where it can."""
+    rule = candidate.rule
+    if isinstance(rule, TermList) and rule.learns_coefficients and not any(rule.initial):
+        return "a space to search, and no rule"
+    wiring = lifetime.wiring()
+    for edge, _ in lifetime.plastic().values():
+        spikes = all(wiring.population(end).neuron.spiking for end in (edge.pre, edge.post))
+        if rule.spike_timing and not spikes:
+            return "a rule of spike times, and the neurons have none"
+        try:
+            fields = edge_reads(wiring, edge, rule, _offers(lifetime), lifetime.feedback)
+        except BadInput as error:
+            return f"{error.what}, which is not on offer"
+        if "key" in fields:
+            return "it draws random numbers"
+    return ""
+
+
+def _offers(lifetime: Lifetime) -> frozenset[str]:
+    return with_surprise(lifetime.task.shape().offers)
+
+
+def _widened(subject: Subject, candidates: Mapping[str, _Candidate]) -> Subject:
+    """The subject whose views hold all signals that a known rule reads.
+
+    Sums over synapses are computed only where a rule reads them. So a part that reads them and
+    changes nothing stands beside the rule. It changes no life.
+    """
+    lifetime = subject.problem.lifetime
+    have: set[str] = set()
+    for fields in lifetime.reads().values():
+        have |= fields
+    wanted: set[str] = set()
+    for candidate in candidates.values():
+        for edge, _ in lifetime.plastic().values():
+            wanted |= edge_reads(
+                lifetime.wiring(), edge, candidate.rule, _offers(lifetime), lifetime.feedback
+            )
+    names = []
+    for name in SIGNALS:
+        if field_of(name) in wanted - have - set(MIXING.values()):
+            names.append(name)
+    aggregates = [name for name in names if _is_sum(name)]
+    if not aggregates or any("key" in fields for fields in lifetime.reads().values()):
+        return subject
+    zeros = (0.0,) * len(aggregates)
+    reader = Polynomial(terms=tuple(aggregates), initial=zeros, learn="none")
+    slots = []
+    rules = {}
+    for slot in lifetime.slots:
+        both = Sum(rules=(("ours", slot.rule), ("reader", reader)))
+        slots.append(replace(slot, rule=both))
+        theta = subject.theta["rules"][slot.name]
+        if slot.shared:
+            rules[slot.name] = {"ours": theta, "reader": {}}
+        else:
+            rules[slot.name] = {edge: {"ours": part, "reader": {}} for edge, part in theta.items()}
+    wide = replace(lifetime, slots=tuple(slots))
+    return replace(
+        subject,
+        problem=replace(subject.problem, lifetime=wide),
+        theta={**subject.theta, "rules": rules},
+    )
+
+
+def _is_sum(name: str) -> bool:
+    """Whether a signal is a sum over synapses or neurons."""
+    return field_of(name).rpartition(".")[2] in {
+        *("returned", "weight_sum", "weight_norm", "input_gain"),
+        *("layer_power", "layer_backward", "layer_forward"),
+    }
+
+
+def _signed(rule: AbstractRule, of_edges: Mapping[str, Likeness]) -> AbstractRule | None:
+    """The rule, reversed where its mean cosine is below 0; None where it cannot be reversed."""
+    if _mean_cosine(of_edges) >= 0:
+        return rule
+    if not isinstance(rule, TermList) or not rule.initial:
+        return None
+    form: Any = rule
+    return replace(form, initial=tuple(-value for value in rule.initial))
+
+
+def _run(
+    subject: Subject,
+    nearest: Mapping[str, AbstractRule],
+    ranked: Mapping[str, Mapping[str, Likeness]],
+    n_heldout: int,
+) -> list[Relative]:
+    """The nearest rules at work. One compiled program runs all of them: all but one are off."""
+    problem = unpenalised(_in_place(subject.problem, nearest))
+    tuning = batches(problem, subject.seed, "validation", N_TUNING)[0]
+    tuning = jax.tree.map(lambda leaf: leaf[:N_TUNING], tuning)
+    factors = {}
+    losses = []
+    for factor in SCALES:
+        thetas = [_theta(subject, nearest, ranked, name, factor) for name in nearest]
+        losses.append(_scores(problem, thetas, tuning, subject.metric).mean(axis=1))
+    by_scale = np.stack(losses)
+    if subject.larger_is_better:
+        by_scale = -by_scale
+    by_scale = np.where(np.isfinite(by_scale), by_scale, np.inf)
+    for place, name in enumerate(nearest):
+        factors[name] = SCALES[int(np.argmin(by_scale[:, place]))]
+    thetas = [_theta(subject, nearest, ranked, name, factors[name]) for name in nearest]
+    ours = _original(subject, n_heldout)
+    pieces = []
+    for batch in batches(problem, subject.seed, "heldout", n_heldout):
+        n = len(batch.keys)
+        for start in range(0, n - n % N_TUNING, N_TUNING):
+            piece = jax.tree.map(lambda leaf, start=start: leaf[start : start + N_TUNING], batch)
+            pieces.append(_scores(problem, thetas, piece, subject.metric))
+    theirs = np.concatenate(pieces, axis=1)
+    n = min(theirs.shape[1], len(ours), n_heldout)
+    relatives = []
+    for place, name in enumerate(nearest):
+        values = theirs[place, :n]
+        better = subject.better_by(values, ours[:n])
+        finite = np.isfinite(better)
+        sign = 1
+        if _mean_cosine(ranked[name]) < 0:
+            sign = -1
+        score = Estimate(np.nan, np.nan, np.nan, 0)
+        difference = score
+        if finite.any():
+            score = estimate([values[finite]])
+            difference = estimate([better[finite]])
+        relatives.append(Relative(name, sign, factors[name], score, difference))
+    return relatives
+
+
+def _original(subject: Subject, n: int) -> np.ndarray:
+    whole = replace(subject, problem=unpenalised(subject.problem))
+    return whole.scores(subject.theta, "heldout", n)
+
+
+def _scores(problem: MetaProblem, thetas: Sequence[Theta], batch: Any, metric: str) -> np.ndarray:
+    """The scores [n_thetas, n_lives]."""
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *thetas)
+    _, metrics = train.evaluate(problem, stacked, batch)
+    name = metric
+    if metric == "loss":
+        name = "life_loss"
+    return np.asarray(metrics[name], np.float64)
+
+
+def _in_place(problem: MetaProblem, nearest: Mapping[str, AbstractRule]) -> MetaProblem:
+    """The task with a sum of all nearest rules, each with a factor of its own at every edge."""
+    parts = []
+    for place, rule in enumerate(nearest.values()):
+        parts.append((f"rule_{place}", Scale(rule=rule)))
+    slots = []
+    for slot in problem.lifetime.slots:
+        slots.append(Slot(slot.name, slot.edges, Sum(rules=tuple(parts)), shared=False))
+    return replace(problem, lifetime=replace(problem.lifetime, slots=tuple(slots)))
+
+
+def _theta(
+    subject: Subject,
+    nearest: Mapping[str, AbstractRule],
+    ranked: Mapping[str, Mapping[str, Likeness]],
+    chosen: str,
+    factor: float,
+) -> Theta:
+    """The theta in which one of the nearest rules is at work, and all others are off."""
+    rules: dict[str, dict[str, Any]] = {}
+    for edge, (_, slot) in subject.problem.lifetime.plastic().items():
+        parts = {}
+        for place, name in enumerate(nearest):
+            size = OFF
+            if name == chosen:
+                size = max(factor * abs(ranked[name][edge].scale), OFF)
+            inner = jax.tree.map(lambda leaf: np.zeros_like(leaf), _numbers(name))
+            log = np.asarray(log_for(1.0, size), np.float32)
+            parts[f"rule_{place}"] = {"rule": inner, "log_factor": log}
+        rules.setdefault(slot.name, {})[edge] = parts
+    return {**subject.theta, "rules": rules}
+
+
+def _numbers(name: str) -> Theta:
+    if name in OTHERS:
+        return {}
+    return known(name).theta
