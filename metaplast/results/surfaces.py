@@ -108,7 +108,7 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     for field, value in held.items():
         held_arrays[field] = jax.device_put(value)
         held_by_name[_short(field)] = value
-    delta = _deltas(rule.spec, dt, theta, points, held_arrays)
+    delta = deltas(rule.spec, dt, theta, points, held_arrays)
     has_state = jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))
     return Surface(
         x=x,
@@ -136,13 +136,22 @@ def held_at(field: str) -> float:
 
 
 @program("spec", "dt", small=True)
-def _deltas(
+def deltas(
     spec: AbstractRule,
     dt: float,
     theta: Theta,
     points: Mapping[str, Array],
     held: Mapping[str, Array],
 ) -> Array:
+    """The change [n] of single synapses in one step from the state at birth.
+
+    Args:
+        spec: the form of the rule.
+        dt: seconds of the step.
+        theta: the numbers of the rule, from `for_one_synapse`.
+        points: {field of the view: its values [n]}.
+        held: {field of the view: its value [] at every synapse}.
+    """
     state = spec.init_state(theta, ONE)
 
     def one(point: Mapping[str, Array]) -> Array:
