@@ -5,26 +5,55 @@ from dataclasses import replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
+from metaplast.figures import ablation as ablation_figure
+from metaplast.figures import distillation as distillation_figure
+from metaplast.figures import horizons as horizons_figure
+from metaplast.figures import identifiability as identifiability_figure
+from metaplast.figures import kinship as kinship_figure
 from metaplast.figures import landscape as landscape_figure
+from metaplast.figures import lived as lived_figure
 from metaplast.figures.section import PagePart, Section
+from metaplast.inspection import (
+    ablation,
+    collinear,
+    distillation,
+    gradient_field,
+    horizons,
+    identifiability,
+    information,
+    kinship,
+    lived,
+    parsimony,
+    starts,
+)
+from metaplast.inspection.certificate import certificate
 from metaplast.inspection.landscape import landscape
+from metaplast.inspection.sparse_rule import sparse_rule
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import Visited, visited
 from metaplast.life.lifetime import Slot
+from metaplast.outer import AbstractOuterLoop
 from metaplast.registry import BadInput
 from metaplast.results import evaluate
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
 from metaplast.reuse.load import Rule, load_rule
-from metaplast.reuse.rule_file import read_rule
+from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.runs.config import Sources, compose
-from metaplast.runs.job import Job, parse
+from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
+
+SPARSE_FILE = "rule.sparse.safetensors"
+DISTILLED_FILE = "rule.distilled.safetensors"
+N_STARTS = 2
+"""Further starts of a thorough inspection."""
+N_TUNING = 20
+"""Outer steps of a search after a knock-out."""
 
 Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
@@ -43,29 +72,44 @@ class Inspected:
 
     subjects: the rule of every run, the first of which is drawn.
     path: the rule file of the first.
+    outer: the outer loop of the first.
     whose: a sentence that says whose rule is drawn, where there are several.
     effort: the time that may be taken.
-    folder: of the pictures.
+    target: the folder of the page and of the rule files that are made.
     """
 
     def __init__(
         self,
         subjects: Sequence[Subject],
         path: Path,
+        outer: AbstractOuterLoop,
         whose: str,
         effort: Effort,
-        folder: Path,
+        target: Path,
     ) -> None:
         self.subjects = tuple(subjects)
         self.path = path
+        self.outer = outer
         self.whose = whose
         self.effort = effort
-        self.folder = folder
+        self.target = target
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the pictures."""
+        return self.target / FIGURES
 
     @property
     def subject(self) -> Subject:
         """The rule that is drawn."""
         return self.subjects[0]
+
+    @property
+    def tuning(self) -> AbstractOuterLoop | None:
+        """The outer loop of a short search after a change of the rule; None without the time."""
+        if self.effort is not Effort.THOROUGH:
+            return None
+        return _shortened(self.outer, N_TUNING)
 
     @cached_property
     def visited(self) -> dict[str, Visited]:
@@ -96,6 +140,14 @@ class Part(NamedTuple):
     make: Callable[[Inspected], PagePart]
 
 
+def _shortened(outer: AbstractOuterLoop, n: int) -> AbstractOuterLoop | None:
+    """The outer loop with at most n steps; None for one that has no such field."""
+    fields: Any = outer
+    if not isinstance(getattr(outer, "steps", None), int):
+        return None
+    return replace(fields, steps=min(n, fields.steps))
+
+
 def _landscapes(inspected: Inspected) -> PagePart:
     """The change of weight over the signals that matter most."""
     by_entry = {}
@@ -105,7 +157,93 @@ def _landscapes(inspected: Inspected) -> PagePart:
     return landscape_figure.part(by_entry, inspected.whose, inspected.folder)
 
 
-PARTS: tuple[Part, ...] = (Part("landscape", landscape_figure.TITLE, Effort.QUICK, _landscapes),)
+def _ablation(inspected: Inspected) -> PagePart:
+    """The worth of every term, and the smallest rule that is as good, which becomes a file."""
+    outer = inspected.tuning
+    subject = inspected.subject
+    worth = ablation.ablation(subject, outer=outer, signals=inspected.visited)
+    front = parsimony.parsimony(subject, outer=outer)
+    sparse = None
+    if front is not None:
+        sparse = sparse_rule(front)
+        save_rule(inspected.target / SPARSE_FILE, sparse.document, sparse.tensors)
+    return ablation_figure.part(worth, front, sparse, inspected.folder)
+
+
+def _distillation(inspected: Inspected) -> PagePart:
+    """The rule as a sum of few named terms, which becomes a file."""
+    found = distillation.distil(inspected.subject, followed=inspected.visited)
+    save_rule(inspected.target / DISTILLED_FILE, found.document, found.tensors)
+    return distillation_figure.part(found, inspected.subject.metric, inspected.folder)
+
+
+def _kinship(inspected: Inspected) -> PagePart:
+    """The nearest known rules; whether the rule is a gradient; its locality."""
+    subject = inspected.subject
+    return kinship_figure.part(
+        kinship.kinship(subject),
+        gradient_field.gradient_field(subject),
+        gradient_field.alignment(subject),
+        certificate(subject),
+        subject.metric,
+        inspected.folder,
+    )
+
+
+def _identifiability(inspected: Inspected) -> PagePart:
+    """What the task pins down, and the bits of the rule."""
+    subject = inspected.subject
+    curvature: identifiability.Curvature | str
+    known = None
+    try:
+        known = identifiability.curvature(subject)
+        curvature = known
+    except BadInput as error:
+        curvature = str(error)
+    thetas = [each.theta for each in inspected.subjects]
+    if inspected.effort is Effort.THOROUGH:
+        thetas += starts.further(subject, inspected.outer, N_STARTS)
+    agreement = None
+    if len(thetas) > 1:
+        agreement = starts.agreement(subject, thetas, known)
+    return identifiability_figure.part(
+        curvature,
+        collinear.collinearity(subject, inspected.visited),
+        agreement,
+        inspected.folder,
+        information.rule_bits(subject),
+        information.learned_bits(subject),
+        information.innate(subject),
+    )
+
+
+def _horizons(inspected: Inspected) -> PagePart:
+    """Lives of other lengths, networks of other widths, and fixed points."""
+    subject = inspected.subject
+    return horizons_figure.part(
+        horizons.horizons(subject),
+        horizons.widths(subject),
+        horizons.drifts(subject, inspected.visited),
+        subject.metric,
+        subject.larger_is_better,
+        inspected.folder,
+    )
+
+
+def _life(inspected: Inspected) -> PagePart:
+    """Weights and activity through a life."""
+    return lived_figure.part(lived.course(inspected.subject), inspected.folder)
+
+
+PARTS: tuple[Part, ...] = (
+    Part("ablation", "Terms knocked out", Effort.USUAL, _ablation),
+    Part("landscape", landscape_figure.TITLE, Effort.QUICK, _landscapes),
+    Part("distillation", "The rule in named terms", Effort.USUAL, _distillation),
+    Part("kinship", "Nearest known rules", Effort.USUAL, _kinship),
+    Part("identifiability", "What the task pins down", Effort.USUAL, _identifiability),
+    Part("horizons", "Other lives and networks", Effort.USUAL, _horizons),
+    Part("life", "Through a life", Effort.QUICK, _life),
+)
 
 
 def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
@@ -147,9 +285,15 @@ def of_rule_file(
     """
     if not words:
         return {}
-    pictures = target / FIGURES
-    pictures.mkdir(parents=True, exist_ok=True)
-    return made(Inspected([of_rule(path, words)], path, "", effort, pictures), tick)
+    (target / FIGURES).mkdir(parents=True, exist_ok=True)
+    subject = of_rule(path, words)
+    outer = _config(words).outer_loop()
+    return made(Inspected([subject], path, outer, "", effort, target), tick)
+
+
+def _config(words: Sequence[str]) -> Config:
+    """The config that words give."""
+    return parse(compose(list(words), Sources())).main
 
 
 def of_run(job: Job, folder: Path, row: Path, metric: str) -> Subject:
@@ -182,7 +326,7 @@ def of_rule(path: Path, words: Sequence[str]) -> Subject:
     Raises: BadInput for a bad file, words that do not compose, and a rule that does not fit.
     """
     file = whole(read_rule(path))
-    config = parse(compose(list(words), Sources())).main
+    config = _config(words)
     jax.config.update("jax_enable_x64", config.precision == "float64")
     problem = config.meta_problem()
     slots = []

@@ -110,7 +110,7 @@ def inspect_runs(
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
         surfaces = {"surfaces": of_rules.pop("surfaces")}
         if effort is not None:
-            surfaces = made(_inspected(runs, pool, effort, pictures), tick)
+            surfaces = made(_inspected(runs, pool, effort, target), tick)
         parts |= of_rules | _path_part(runs, rules, pictures) | surfaces
         rule_section = _rule_section(runs, formulas)
     else:
@@ -160,15 +160,15 @@ def default_out(runs: Sequence[FinishedRun]) -> Path:
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
 
 
-def _inspected(
-    runs: Sequence[FinishedRun], pool: Pool, effort: Effort, pictures: Path
-) -> Inspected:
+def _inspected(runs: Sequence[FinishedRun], pool: Pool, effort: Effort, target: Path) -> Inspected:
     """The searched rule of every run, in its task."""
     subjects = []
     for run in runs:
         row = row_folder(run.path, DISCOVERED)
         subjects.append(of_run(run.job, run.path, row, pool.metric))
-    return Inspected(subjects, runs[0].path / RULE_FILE, _words_on_seed(runs), effort, pictures)
+    outer = runs[0].job.main.outer_loop()
+    rule = runs[0].path / RULE_FILE
+    return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target)
 
 
 MOVED = "The picture stands beside the verdict at the head of this page."

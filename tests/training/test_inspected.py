@@ -63,7 +63,8 @@ def test_a_part_that_fails_says_why_and_leaves_the_rest(
     )
     monkeypatch.setattr(inspected, "PARTS", parts)
     file = rule_file(tmp_path, shared=True)
-    subject = Inspected([of_rule(file, WORDS)], file, "", Effort.USUAL, tmp_path)
+    outer = decode("outer", {"name": "bptt", "steps": 2})
+    subject = Inspected([of_rule(file, WORDS)], file, outer, "", Effort.USUAL, tmp_path)
     ticks = []
     page = made(subject, lambda *tick: ticks.append(tick))
     assert list(page) == ["broken", "whole"]
