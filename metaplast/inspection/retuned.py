@@ -18,7 +18,6 @@ from metaplast.problem.lives import Batch
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.signals import Key, Theta
 
-
 SLOWER = 0.1
 """Steps of these searches, relative to those of the search that found the rule.
 
