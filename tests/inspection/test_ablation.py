@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast.inspection.ablation import Ablation, ablation
+from metaplast.figures.ablation import verdict
+from metaplast.inspection.ablation import Ablation, Worth, ablation
 from metaplast.inspection.hold import held_inputs, hold
 from metaplast.inspection.knock_out import (
     coefficients,
@@ -17,7 +18,7 @@ from metaplast.inspection.knock_out import (
     opened,
 )
 from metaplast.inspection.retuned import Start, retuned
-from metaplast.inspection.side_by_side import difference
+from metaplast.inspection.side_by_side import Difference, difference
 from metaplast.inspection.subject import Subject
 from metaplast.language.account import LAWS
 from metaplast.language.grammar import expand
@@ -25,6 +26,7 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
+from metaplast.results.statistics import Estimate
 from metaplast.reuse.rule_file import RuleFile
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.mlp import Mlp
@@ -251,3 +253,22 @@ def test_a_search_after_a_knock_out_holds_the_coefficient_at_0() -> None:
     start = Start(knocked_out(theta, which), free_numbers(theta, which))
     after = retuned(subject_of(problem, theta), outer, [start])[0]["rules"]["rule"]["coefficients"]
     assert after[0] == 0.0 and after[1] != np.float32(0.2)
+
+
+@pytest.mark.parametrize(
+    ("interval", "not_finite", "expected"),
+    [
+        ((0.2, 0.1, 0.3), 0, "helps"),
+        ((-0.2, -0.3, -0.1), 0, "harms"),
+        ((0.2, -0.1, 0.5), 0, "not told from 0"),
+        ((1e-6, 0.9e-6, 1.1e-6), 0, "negligible"),
+        ((0.2, 0.1, 0.3), 3, "breaks lives"),
+        ((np.nan, np.nan, np.nan), 0, "not told from 0"),
+    ],
+)
+def test_the_verdict_on_a_term(
+    oja: Ablation, interval: tuple[float, float, float], not_finite: int, expected: str
+) -> None:
+    """The terms of the rule are worth about 0.02 together."""
+    worth = Difference(Estimate(*interval, 64), 0.1, not_finite)
+    assert verdict(oja, Worth(("rule",), "post", 1.0, worth)) == expected
