@@ -17,7 +17,7 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import RuleFile
 
 TITLE = "What each term is worth"
-DRAWN = 40
+DRAWN = 24
 """Knock-outs in the figure, the largest differences; the table has all of them."""
 NAMED = 6
 """Terms that a sentence names."""
@@ -143,11 +143,11 @@ def _what(ablation: Ablation) -> list[str]:
     helping = by_verdict.get("helps", [])
     if helping:
         texts = [f"{label(one, several)} {_estimate(one.worth.by)}" for one in helping]
-        words.append(f"The score is carried by {len(helping)} {noun}: {_named(texts)}.")
+        words.append(f"The score is carried by {_count(helping, noun)}: {_named(texts)}.")
     harming = by_verdict.get("harms", [])
     if harming:
         texts = [f"{label(one, several)} {_estimate(one.worth.by)}" for one in harming[::-1]]
-        words.append(f"The score is better without {len(harming)}: {_named(texts)}.")
+        words.append(f"The score is better without {_count(harming, noun)}: {_named(texts)}.")
     small = by_verdict.get("negligible", [])
     if small:
         texts = [label(one, several) for one in small]
@@ -157,9 +157,11 @@ def _what(ablation: Ablation) -> list[str]:
     untold = by_verdict.get("not told from 0", [])
     if untold:
         texts = [label(one, several) for one in untold]
-        words.append(f"{len(untold)} are not told from 0 when taken out alone: {_named(texts)}.")
+        words.append(
+            f"Not told from 0 when taken out alone: {_count(untold, noun)}, {_named(texts)}."
+        )
     if ablation.absent:
-        words.append(f"{len(ablation.absent)} terms have the coefficient 0 and are not counted.")
+        words.append(f"Not counted, with the coefficient 0: {_count(ablation.absent, noun)}.")
     n = len(ablation.alone)
     words.append(
         f"Each interval covers 95 % by itself: of {n} {noun} worth nothing, about {0.05 * n:.1f} "
@@ -169,15 +171,30 @@ def _what(ablation: Ablation) -> list[str]:
     return words
 
 
+def _count(things: Sequence[Any], noun: str) -> str:
+    """`1 term`, `2 terms`; noun: in the plural."""
+    if len(things) == 1:
+        return f"1 {noun.removesuffix('s')}"
+    return f"{len(things)} {noun}"
+
+
 def _retuning(ablation: Ablation) -> list[str]:
     if not ablation.retuning or ablation.control is None:
         return []
     noun = "coefficient" if ablation.of == "terms" else "input"
-    return [
-        f"Re-tuned: {ablation.retuning} outer steps on training lives followed each knock-out, "
-        f"with the {noun} held, and the full rule took the same steps. They changed its score by "
-        f"{_estimate(ablation.control.by)}; the re-tuned worth is the difference after them."
+    control = ablation.control.by
+    words = [
+        f"Re-tuned: {ablation.retuning} outer steps on training lives, a tenth of the search's own "
+        f"in size, followed each knock-out, with the {noun} held; the full rule took the same "
+        f"steps. They changed its score by {_estimate(control)}; the re-tuned worth is the "
+        "difference after them."
     ]
+    if control.high < 0 and abs(control.mean) > negligible(ablation.everything.by.mean):
+        words.append(
+            "These steps made the full rule worse, so the re-tuned worths show the search as much "
+            "as the rule."
+        )
+    return words
 
 
 def _of_sparse(ablation: Ablation, parsimony: Parsimony) -> list[str]:

@@ -20,6 +20,9 @@ from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import spec
 
+UNIT = 1e-12
+"""The unit of the numbers that say what is held. An objective that pays for the size of theta, such
+as `l1`, does not notice them."""
 AnyRule = Annotated[AbstractRule, PlainValidator(lambda rule: rule)]
 """The annotation of a field that holds a rule, whether it has a name for a config or not."""
 
@@ -28,7 +31,7 @@ AnyRule = Annotated[AbstractRule, PlainValidator(lambda rule: rule)]
 class Held(Wrapper):
     """The inner rule, some of whose inputs are held.
 
-        input_k <- at_k where on_k > 0
+        input_k <- at_k / UNIT where on_k > 0
 
     inputs: fields of the view that may be held, such as `pre.activity`.
 
@@ -66,7 +69,7 @@ class Held(Wrapper):
             if name not in self.inputs:
                 return leaf
             index = self.inputs.index(name)
-            at = held["at"][index].astype(leaf.dtype)
+            at = (held["at"][index] / UNIT).astype(leaf.dtype)
             return jnp.where(held["on"][index] > 0, at, leaf)
 
         return jax.tree_util.tree_map_with_path(input_of, view)
@@ -121,8 +124,8 @@ def hold(theta: Theta, which: Mapping[tuple[str, str], tuple[int, float]]) -> Th
         of_edge = rules[slot][edge]
         on = np.array(of_edge["held"]["on"])
         at = np.array(of_edge["held"]["at"])
-        on[index] = 1.0
-        at[index] = value
+        on[index] = UNIT
+        at[index] = UNIT * value
         rules[slot] = {**rules[slot], edge: {**of_edge, "held": {"on": on, "at": at}}}
     return {**theta, "rules": rules}
 

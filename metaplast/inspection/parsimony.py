@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metaplast.inspection.ablation import Worth
 from metaplast.inspection.knock_out import (
     Coefficient,
     coefficients,
@@ -85,6 +86,7 @@ def parsimony(
     n_lives: int = N_LIVES,
     n_heldout: int = N_HELDOUT,
     outer: AbstractOuterLoop | None = None,
+    alone: Sequence[Worth] = (),
     tick: Tick = lambda *_: None,
 ) -> Parsimony | None:
     """Take out terms until none is left, and choose the smallest rule that is as good.
@@ -107,6 +109,8 @@ def parsimony(
         n_heldout: held-out lives.
         outer: the outer loop that refits the chosen rule on its terms, by all its steps on training
             lives; None: no refit. A refit counts if it has the better mean on validation lives.
+        alone: what the terms are worth alone (`Ablation.alone`), for the first ranking; (): they
+            are ranked here.
         tick: a function that is called as terms are removed.
 
     Returns: the front and the chosen rule; None for a rule without terms that act.
@@ -118,7 +122,7 @@ def parsimony(
     absent = [one for one in found if one.value == 0.0]
     if not terms:
         return None
-    elimination = _Elimination(subject, terms, n_lives)
+    elimination = _Elimination(subject, terms, n_lives, _order(terms, alone))
     path, values, rankings = elimination.run(tick)
     best = _best(subject, values)
     front = _front(subject, path, values)
@@ -161,11 +165,13 @@ class _Elimination:
     subject: the rule in its task.
     terms: all terms that act.
     n_lives: validation lives.
+    first: the terms, the least worth first; empty where that is not known.
     """
 
     subject: Subject
     terms: Sequence[Coefficient]
     n_lives: int
+    first: Sequence[int]
 
     def run(self, tick: Tick) -> tuple[list[tuple[int, ...]], np.ndarray, int]:
         """(the subsets, from all terms to none; their scores [n_subsets, n_lives]; rankings)."""
@@ -201,6 +207,8 @@ class _Elimination:
 
     def _ranked(self, kept: tuple[int, ...]) -> list[int]:
         """The kept terms, the least worth first."""
+        if len(kept) == len(self.first):
+            return list(self.first)
         n = min(RANKING, self.n_lives)
         subsets = [kept, *(_without(kept, [index]) for index in kept)]
         before, *rows = self._scores(subsets, n)
@@ -240,6 +248,17 @@ class _Elimination:
         n_synapses = sum(int(np.prod(e.connection.shape)) for e in lifetime.wiring().edges)
         n_rules = len(self.terms) * (len(self.terms) + 1) // 2
         return n_rules * self.n_lives * lifetime.task.shape().n_steps * n_synapses
+
+
+def _order(terms: Sequence[Coefficient], alone: Sequence[Worth]) -> list[int]:
+    """The places of the terms, the least worth first; empty where a worth is missing."""
+    costs = {}
+    for one in alone:
+        costs[one.entries[0], one.name] = (one.worth.not_finite, one.worth.by.mean)
+    if any((one.entry, one.term) not in costs for one in terms):
+        return []
+    places = range(len(terms))
+    return sorted(places, key=lambda place: costs[terms[place].entry, terms[place].term])
 
 
 def _without(kept: Sequence[int], removed: Sequence[int]) -> tuple[int, ...]:

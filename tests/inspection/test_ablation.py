@@ -7,9 +7,18 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast.inspection.ablation import Ablation, ablation
-from metaplast.inspection.knock_out import coefficients, knocked_out, leaf_of_zero, opened
-from metaplast.inspection.side_by_side import difference
+from metaplast.figures.ablation import verdict
+from metaplast.inspection.ablation import Ablation, Worth, ablation
+from metaplast.inspection.hold import held_inputs, hold
+from metaplast.inspection.knock_out import (
+    coefficients,
+    free_numbers,
+    knocked_out,
+    leaf_of_zero,
+    opened,
+)
+from metaplast.inspection.retuned import Start, retuned
+from metaplast.inspection.side_by_side import Difference, difference
 from metaplast.inspection.subject import Subject
 from metaplast.language.account import LAWS
 from metaplast.language.grammar import expand
@@ -17,6 +26,7 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
+from metaplast.results.statistics import Estimate
 from metaplast.reuse.rule_file import RuleFile
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.mlp import Mlp
@@ -100,17 +110,6 @@ def test_a_difference_leaves_out_and_counts_lives_that_are_not_finite() -> None:
     assert nothing.by.n == 0 and np.isnan(nothing.by.mean)
 
 
-def test_a_term_that_does_nothing_is_worth_nothing() -> None:
-    """Hidden units have no target, which is 0 for them."""
-    rule = Polynomial(terms=("error*pre", "target*pre"), initial=(-1.0, 3.0))
-    problem = problem_of(rule, hidden=(3,), shared=False, n_steps=8)
-    found = ablation(subject_of(problem, problem.init(jax.random.key(0))), n_lives=16)
-    assert found is not None
-    of_hidden, of_output = (one.worth.by for one in found.alone if one.name == "target*pre")
-    assert (of_hidden.mean, of_hidden.low, of_hidden.high) == (0.0, 0.0, 0.0)
-    assert abs(of_output.mean) > 1e-5
-
-
 def test_coefficients_start_from_initial() -> None:
     rule = Polynomial(terms=tuple(OJA), initial=(0.1, -0.7))
     problem = problem_of(rule)
@@ -126,24 +125,40 @@ def test_coefficients_start_from_initial() -> None:
     assert found.absent == (("rule", "post^2*weight"),)
 
 
-def test_every_edge_is_knocked_out_alone_and_with_the_others() -> None:
-    rule = Polynomial(terms=("error*pre", "weight"), initial=(-1.0, -0.1))
+EDGES = ("rule/input_to_hidden_1", "rule/hidden_1_to_output")
+
+
+@pytest.fixture(scope="module")
+def of_edges() -> tuple[Subject, Ablation]:
+    """A rule with one theta an edge. Hidden units have no target, which is 0 for them."""
+    rule = Polynomial(terms=("error*pre", "weight", "target*pre"), initial=(-1.0, -0.1, 3.0))
     problem = problem_of(rule, hidden=(3,), shared=False, n_steps=8)
-    theta = problem.init(jax.random.key(0))
-    found = ablation(subject_of(problem, theta), n_lives=16)
+    subject = subject_of(problem, problem.init(jax.random.key(0)))
+    found = ablation(subject, n_lives=16)
     assert found is not None
-    edges = ("rule/input_to_hidden_1", "rule/hidden_1_to_output")
+    return subject, found
+
+
+def test_a_term_that_does_nothing_is_worth_nothing(of_edges: tuple[Subject, Ablation]) -> None:
+    _, found = of_edges
+    of_hidden, of_output = (one.worth.by for one in found.alone if one.name == "target*pre")
+    assert (of_hidden.mean, of_hidden.low, of_hidden.high) == (0.0, 0.0, 0.0)
+    assert abs(of_output.mean) > 1e-5
+
+
+def test_every_edge_is_knocked_out_alone_and_with_the_others(
+    of_edges: tuple[Subject, Ablation],
+) -> None:
+    subject, found = of_edges
+    terms = ("error*pre", "weight", "target*pre")
     alone = [(one.entries, one.name) for one in found.alone]
-    assert alone == [((edge,), term) for edge in edges for term in ("error*pre", "weight")]
-    assert [(one.entries, one.name) for one in found.together] == [
-        (edges, "error*pre"),
-        (edges, "weight"),
-    ]
-    subject = subject_of(problem, theta)
-    both = knocked_out(theta, coefficients(problem.lifetime, theta)[1::2])
+    assert alone == [((edge,), term) for edge in EDGES for term in terms]
+    assert [(one.entries, one.name) for one in found.together] == [(EDGES, one) for one in terms]
+    both = knocked_out(subject.theta, coefficients(subject.problem.lifetime, subject.theta)[1::3])
     for edge in both["rules"]["rule"].values():
-        np.testing.assert_array_equal(edge["coefficients"], np.array([0.0, 0.1], np.float32))
-    by_hand = subject.scores(both, "validation", 16) - subject.scores(theta, "validation", 16)
+        np.testing.assert_array_equal(edge["coefficients"], np.array([0.0, 0.1, 0.0], np.float32))
+    full = subject.scores(subject.theta, "validation", 16)
+    by_hand = subject.scores(both, "validation", 16) - full
     assert found.together[1].worth.by.mean == pytest.approx(by_hand.mean(), rel=1e-4)
 
 
@@ -166,18 +181,20 @@ def test_terms_are_found_inside_wrappers() -> None:
     assert without["slow"]["log_tau"] == theta["rules"]["rule"]["slow"]["log_tau"]
 
 
-def test_fixed_coefficients_are_opened_without_a_change_of_any_life() -> None:
+def test_fixed_coefficients_are_opened_without_a_change_of_the_rule() -> None:
     rule = Clip(rule=Polynomial(terms=tuple(OJA), initial=(1.0, -1.0), learn="rate"))
     problem = problem_of(rule)
     theta = problem.init(jax.random.key(0))
     assert coefficients(problem.lifetime, theta) == []
     wide, wide_theta = opened(problem, theta)
     assert [one.value for one in coefficients(wide.lifetime, wide_theta)] == [1.0, -1.0]
-    np.testing.assert_allclose(
-        subject_of(wide, wide_theta).scores(wide_theta, "validation", 8),
-        subject_of(problem, theta).scores(theta, "validation", 8),
-        rtol=1e-6,
-    )
+    wide_rule: Any = wide.lifetime.slots[0].rule
+    inner: Any = rule.rule
+    of_slot = wide_theta["rules"]["rule"]
+    for actual, expected in zip(
+        wide_rule.rule.effective(of_slot), inner.effective(theta["rules"]["rule"]), strict=True
+    ):
+        np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -210,6 +227,19 @@ def test_an_input_that_a_kernel_ignores_is_worth_nothing() -> None:
     assert abs(by_hand.mean()) > 0
 
 
+def test_a_price_of_theta_does_not_notice_what_is_held() -> None:
+    rule = Mlp(inputs=("pre", "post"), hidden=(), scale=1.0, rate=1.0)
+    problem = problem_of(rule)
+    _, theta = held_inputs(problem, problem.init(jax.random.key(0)))
+    held = hold(theta, {("rule", "input_to_output"): (1, 3.0)})
+
+    def price(theta: Theta) -> np.float32:
+        return np.float32(sum(np.abs(leaf).sum() for leaf in jax.tree.leaves(theta["rules"])))
+
+    assert held["rules"]["rule"]["input_to_output"]["held"]["on"][1] > 0
+    assert price(held) == price(theta)
+
+
 def test_a_search_after_a_knock_out_holds_the_coefficient_at_0() -> None:
     rule = Polynomial(terms=("post*pre", "pre"), scale=0.0)
     problem = problem_of(rule, n_steps=8)
@@ -219,3 +249,26 @@ def test_a_search_after_a_knock_out_holds_the_coefficient_at_0() -> None:
     found = ablation(subject_of(problem, theta), n_lives=16, outer=outer)
     assert found is not None and found.retuning == 3 and found.control is not None
     assert all(one.retuned is not None for one in found.alone)
+    which = coefficients(problem.lifetime, theta)[:1]
+    start = Start(knocked_out(theta, which), free_numbers(theta, which))
+    after = retuned(subject_of(problem, theta), outer, [start])[0]["rules"]["rule"]["coefficients"]
+    assert after[0] == 0.0 and after[1] != np.float32(0.2)
+
+
+@pytest.mark.parametrize(
+    ("interval", "not_finite", "expected"),
+    [
+        ((0.2, 0.1, 0.3), 0, "helps"),
+        ((-0.2, -0.3, -0.1), 0, "harms"),
+        ((0.2, -0.1, 0.5), 0, "not told from 0"),
+        ((1e-6, 0.9e-6, 1.1e-6), 0, "negligible"),
+        ((0.2, 0.1, 0.3), 3, "breaks lives"),
+        ((np.nan, np.nan, np.nan), 0, "not told from 0"),
+    ],
+)
+def test_the_verdict_on_a_term(
+    oja: Ablation, interval: tuple[float, float, float], not_finite: int, expected: str
+) -> None:
+    """The terms of the rule are worth about 0.02 together."""
+    worth = Difference(Estimate(*interval, 64), 0.1, not_finite)
+    assert verdict(oja, Worth(("rule",), "post", 1.0, worth)) == expected

@@ -180,7 +180,7 @@ def test_a_refit_holds_what_was_taken_out() -> None:
     c = np.array(subject.theta["rules"]["rule"]["coefficients"])
     c[TERMS.index("post*pre")] = 0.8
     theta = {**subject.theta, "rules": {"rule": {"coefficients": c}}}
-    outer = decode("outer", {"name": "bptt", "steps": 20, "learning_rate": 0.02})
+    outer = decode("outer", {"name": "bptt", "steps": 20, "learning_rate": 0.2})
     found = parsimony(replace(subject, theta=theta), n_lives=64, n_heldout=64, outer=outer)
     assert found is not None and found.refit is not None
     assert found.steps == 20 and found.refit.by.low > 0
