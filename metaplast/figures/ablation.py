@@ -273,7 +273,7 @@ def _named(texts: Sequence[str], most: int = NAMED) -> str:
 def _figure_of_worths(ablation: Ablation, worths: Sequence[Worth], folder: Path) -> Figure:
     largest = sorted(worths, key=lambda one: -abs(np.nan_to_num(one.worth.by.mean)))[:DRAWN]
     drawn = [one for one in worths if one in largest]
-    path = folder / "ablation.png"
+    path = folder / "ablation.svg"
     draw_worths(ablation, drawn, path)
     several = _several(ablation)
     texts = [f"{label(one, several)} {number(one.worth.by.mean, '+.3g')}" for one in drawn]
@@ -323,7 +323,7 @@ def _interval(axes: Any, estimate: Estimate, y: float, colour: str, face: str) -
 
 
 def _figure_of_front(ablation: Ablation, parsimony: Parsimony, folder: Path) -> Figure:
-    path = folder / "parsimony.png"
+    path = folder / "parsimony.svg"
     draw_front(ablation.metric, parsimony, path)
     chosen = parsimony.front[parsimony.chosen]
     best = parsimony.front[parsimony.best]

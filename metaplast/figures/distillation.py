@@ -29,7 +29,7 @@ def part(found: Distillation, metric: str, folder: Path) -> PagePart:
         metric: the name of the score.
         folder: of the picture.
     """
-    path = folder / "distillation.png"
+    path = folder / "distillation.svg"
     figures = []
     if any(len(entry.actual) for entry in found.entries.values()):
         draw(found.entries, path)

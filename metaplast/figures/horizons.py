@@ -35,7 +35,7 @@ def part(
         larger_is_better: whether a larger score is better.
         folder: of the picture.
     """
-    path = folder / "stability.png"
+    path = folder / "stability.svg"
     draw(horizons, drifts, metric, path)
     caption = (
         "Score and mean size of the weights over the length of a life (1: as searched); bars: 95 % "

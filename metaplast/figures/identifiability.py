@@ -48,7 +48,7 @@ def part(
     if isinstance(curvature, str):
         words.append(f"The curvature of the loss is not known: {curvature}")
     else:
-        path = folder / "identifiability.png"
+        path = folder / "identifiability.svg"
         draw(curvature, path)
         largest = number(curvature.eigenvalues[0], ".3g")
         smallest = number(curvature.eigenvalues[-1], ".3g")

@@ -42,7 +42,7 @@ def part(
     """
     figures = []
     if kin.likeness:
-        path = folder / "kinship.png"
+        path = folder / "kinship.svg"
         draw(kin.likeness, path)
         caption = (
             "Cosine between the changes of the rule and of known rules over the visited signals, "

@@ -20,7 +20,7 @@ def part(course: Course, folder: Path) -> PagePart:
         course: of the rule's lives.
         folder: of the pictures.
     """
-    path = folder / "life.png"
+    path = folder / "life.svg"
     draw(course, path)
     caption = (
         "Weights: median, middle half and middle nine tenths of an edge's weights. Activity: the "
@@ -28,7 +28,7 @@ def part(course: Course, folder: Path) -> PagePart:
     )
     figures = [Figure(path, _alt(course), caption)]
     if course.raster:
-        raster = folder / "raster.png"
+        raster = folder / "raster.svg"
         draw_raster(course, raster)
         spikes = int(sum(values.sum() for values in course.raster.values()))
         alt = f"Spikes of the first life over time: {spikes} spikes"

@@ -1,5 +1,6 @@
 """The subject of an inspection, and its parts one by one: a part that fails leaves the rest."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -32,13 +33,14 @@ from metaplast.inspection import (
 )
 from metaplast.inspection.certificate import certificate
 from metaplast.inspection.landscape import landscape
-from metaplast.inspection.sparse_rule import sparse_rule
 from metaplast.inspection.subject import Subject
+from metaplast.inspection.verdict import Horizon
 from metaplast.inspection.visited import Visited, visited
 from metaplast.life.lifetime import Slot
 from metaplast.outer import AbstractOuterLoop
 from metaplast.registry import BadInput
 from metaplast.results import evaluate
+from metaplast.results.numbers import interval, number
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
 from metaplast.reuse.load import Rule, load_rule
@@ -47,12 +49,12 @@ from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
+from metaplast.training.sparse_rule import write_sparse
 
-SPARSE_FILE = "rule.sparse.safetensors"
 DISTILLED_FILE = "rule.distilled.safetensors"
 N_STARTS = 2
 """Further starts of a thorough inspection."""
-N_TUNING = 20
+N_TUNING = 10
 """Outer steps of a search after a knock-out."""
 
 Tick = Callable[[str, int, int], None]
@@ -67,6 +69,20 @@ class Effort(IntEnum):
     THOROUGH = 2
 
 
+class Findings:
+    """What the verdict of a page takes from its parts, as far as they were made.
+
+    identifiability: a sentence on what the task pins down; "" where it is not known.
+    horizons: lives of other lengths.
+    elsewhere: sentences on other networks.
+    """
+
+    def __init__(self) -> None:
+        self.identifiability = ""
+        self.horizons: list[Horizon] = []
+        self.elsewhere: list[str] = []
+
+
 class Inspected:
     """A searched rule in its task, with what several parts of a page need of it.
 
@@ -76,6 +92,7 @@ class Inspected:
     whose: a sentence that says whose rule is drawn, where there are several.
     effort: the time that may be taken.
     target: the folder of the page and of the rule files that are made.
+    findings: what the parts found for the verdict.
     """
 
     def __init__(
@@ -93,6 +110,7 @@ class Inspected:
         self.whose = whose
         self.effort = effort
         self.target = target
+        self.findings = Findings()
 
     @property
     def folder(self) -> Path:
@@ -162,11 +180,12 @@ def _ablation(inspected: Inspected) -> PagePart:
     outer = inspected.tuning
     subject = inspected.subject
     worth = ablation.ablation(subject, outer=outer, signals=inspected.visited)
-    front = parsimony.parsimony(subject, outer=outer)
+    front = None
+    if worth is not None and worth.of == "terms":
+        front = parsimony.parsimony(subject, outer=outer, alone=worth.alone)
     sparse = None
     if front is not None:
-        sparse = sparse_rule(front)
-        save_rule(inspected.target / SPARSE_FILE, sparse.document, sparse.tensors)
+        _, sparse = write_sparse(front, inspected.target)
     return ablation_figure.part(worth, front, sparse, inspected.folder)
 
 
@@ -198,6 +217,10 @@ def _identifiability(inspected: Inspected) -> PagePart:
     try:
         known = identifiability.curvature(subject)
         curvature = known
+        inspected.findings.identifiability = (
+            f"The task pins down {int(known.stiff.sum())} of {len(known.names)} directions of the "
+            f"rule's numbers ({known.n_lives} validation lives)."
+        )
     except BadInput as error:
         curvature = str(error)
     thetas = [each.theta for each in inspected.subjects]
@@ -220,13 +243,35 @@ def _identifiability(inspected: Inspected) -> PagePart:
 def _horizons(inspected: Inspected) -> PagePart:
     """Lives of other lengths, networks of other widths, and fixed points."""
     subject = inspected.subject
+    longer = horizons.horizons(subject)
+    for reached in longer.reached:
+        inspected.findings.horizons.append(_horizon(reached))
+    widths = horizons.widths(subject)
+    for reached in widths.reached:
+        if reached.factor != 1.0:
+            inspected.findings.elsewhere.append(
+                f"With {reached.setting} it has {subject.metric} {number(reached.score.mean)} "
+                f"{interval((reached.score.low, reached.score.high))} (n {reached.n_lives})."
+            )
     return horizons_figure.part(
-        horizons.horizons(subject),
-        horizons.widths(subject),
+        longer,
+        widths,
         horizons.drifts(subject, inspected.visited),
         subject.metric,
         subject.larger_is_better,
         inspected.folder,
+    )
+
+
+def _horizon(reached: horizons.Reached) -> Horizon:
+    """Lives of another length as the verdict names them."""
+    score = reached.score.mean
+    return Horizon(
+        factor=reached.factor,
+        score=score if math.isfinite(score) else None,
+        diverging=reached.diverged / reached.n_lives,
+        saturating=reached.at_bound,
+        n=reached.n_lives,
     )
 
 

@@ -39,7 +39,7 @@ from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
-from metaplast.training.inspected import Effort, Inspected, Tick, made, of_run
+from metaplast.training.inspected import Effort, Findings, Inspected, Tick, made, of_run
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -99,6 +99,7 @@ def inspect_runs(
     parts: dict[str, PagePart] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = _curves(runs, n_lives, pictures, tick)
     parts["training"] = _training(runs, pictures)
+    findings = Findings()
     rules = []
     formulas = []
     for run in runs:
@@ -110,7 +111,9 @@ def inspect_runs(
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
         surfaces = {"surfaces": of_rules.pop("surfaces")}
         if effort is not None:
-            surfaces = made(_inspected(runs, pool, effort, target), tick)
+            inspected = _inspected(runs, pool, effort, target)
+            surfaces = made(inspected, tick)
+            findings = inspected.findings
         parts |= of_rules | _path_part(runs, rules, pictures) | surfaces
         rule_section = _rule_section(runs, formulas)
     else:
@@ -121,7 +124,7 @@ def inspect_runs(
     if len(runs) > 1:
         noun = "seeds"
     title = f"{experiment}, {noun} {', '.join(_seeds(runs))}"
-    judged = verdict.verdict(_evidence(runs, pool))
+    judged = verdict.verdict(_evidence(runs, pool, findings))
     key_figure = gains.figure_of(pool.scores, pool.facts, DISCOVERED, pictures)
     if key_figure is None:
         key_figure = _take_key_figure(parts)
@@ -192,8 +195,8 @@ def _take_key_figure(parts: dict[str, PagePart]) -> Figure | None:
     return None
 
 
-def _evidence(runs: Sequence[FinishedRun], pool: Pool) -> verdict.Evidence:
-    """What the verdict rests on: the scores of all runs."""
+def _evidence(runs: Sequence[FinishedRun], pool: Pool, findings: Findings) -> verdict.Evidence:
+    """What the verdict rests on: the scores of all runs, and what the parts found."""
     return verdict.Evidence(
         run=runs[0].path.name,
         searched=DISCOVERED,
@@ -202,6 +205,9 @@ def _evidence(runs: Sequence[FinishedRun], pool: Pool) -> verdict.Evidence:
         seeds=[run.seed for run in runs],
         means=pool.means,
         outer_steps=runs[0].summary.outer_steps,
+        horizons=findings.horizons,
+        identifiability=findings.identifiability,
+        elsewhere=findings.elsewhere,
     )
 
 
