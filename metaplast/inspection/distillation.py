@@ -10,14 +10,15 @@ import numpy as np
 from metaplast.connections.dense import Dense
 from metaplast.inspection import library
 from metaplast.inspection.sparse_regression import Support, fit
-from metaplast.inspection.subject import Subject
+from metaplast.inspection.subject import Subject, arrays
 from metaplast.inspection.visited import Visited, visited
-from metaplast.life.lifetime import Slot
+from metaplast.life.slots import Slot, theta_of
 from metaplast.objectives.l1 import L1
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import Plain
 from metaplast.results import evaluate
 from metaplast.results.statistics import Estimate, estimate
+from metaplast.results.surfaces import for_one_synapse
 from metaplast.reuse.describe import describe_rule
 from metaplast.rules.base import AbstractRule, TermList
 from metaplast.rules.polynomial import Polynomial
@@ -68,6 +69,7 @@ class Entry:
         from those.
     unnamed: what the rule reads and no term can name.
     state: the names of the state of the rule, which no term but a trace of spikes can express.
+    per_synapse: whether the rule holds a number per synapse, which no list of terms can express.
     fitted: share of the variance explained on the lives of the fit.
     heldout: the same share on held-out lives.
     shrinks: the best factor in front of the terms in the first and in the last fifth of the steps.
@@ -86,6 +88,7 @@ class Entry:
     same: tuple[str, ...]
     unnamed: tuple[str, ...]
     state: tuple[str, ...]
+    per_synapse: bool
     fitted: float
     heldout: Estimate
     shrinks: tuple[float, float]
@@ -156,7 +159,7 @@ def distil(
     entries = {}
     for slot in subject.problem.lifetime.slots:
         for name, edges in _places(subject, slot).items():
-            entries[name] = _entry(subject, slot.rule, edges, followed, unseen)
+            entries[name] = _entry(subject, slot, edges, followed, unseen)
     problem, theta = _in_place(subject, entries)
     document, tensors = describe_rule(
         problem.lifetime, theta, provenance={"distilled": True, "seed": subject.seed}
@@ -213,7 +216,7 @@ def _places(subject: Subject, slot: Slot) -> dict[str, tuple[str, ...]]:
 
 def _entry(
     subject: Subject,
-    rule: AbstractRule,
+    slot: Slot,
     edges: tuple[str, ...],
     followed: Mapping[str, Visited],
     unseen: Mapping[str, Visited],
@@ -223,6 +226,7 @@ def _entry(
     for edge in edges:
         fields |= lifetime.reads()[edge]
     read = library.read_by(fields)
+    theta = theta_of(subject.theta, slot, edges[0])
     spikes = all(_spiking(subject, edge) for edge in edges)
     ours = [followed[edge] for edge in edges]
     new = [unseen[edge] for edge in edges]
@@ -239,7 +243,8 @@ def _entry(
         edges=edges,
         taus=taus,
         unnamed=tuple(library.unnamed(read.others)),
-        state=_state(rule),
+        state=_state(slot.rule),
+        per_synapse=for_one_synapse(slot.rule, arrays(theta)).averaged,
     )
 
 
@@ -251,6 +256,7 @@ def regressed(
     taus: tuple[float, float] | None = None,
     unnamed: tuple[str, ...] = (),
     state: tuple[str, ...] = (),
+    per_synapse: bool = False,
 ) -> Entry:
     """The entry of samples of a change.
 
@@ -262,6 +268,7 @@ def regressed(
         taus: seconds of `pre_trace` and `post_trace`, where terms read traces.
         unnamed: what the rule reads and no term can name.
         state: names of the state of the rule.
+        per_synapse: whether the rule holds a number per synapse.
     """
     support = fit(ours.columns, ours.change, ours.lives)
     chosen = [terms[place] for place in support.terms]
@@ -280,6 +287,7 @@ def regressed(
         same=tuple(terms[place] for place in support.same),
         unnamed=unnamed,
         state=state,
+        per_synapse=per_synapse,
         fitted=1.0 - support.unexplained,
         heldout=explained(new.change, distilled, new.lives),
         shrinks=_shrinks(new, distilled),
