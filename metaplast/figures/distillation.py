@@ -165,6 +165,11 @@ def of_entry(name: str, entry: Entry) -> list[str]:
                 f"{name} has state ({', '.join(entry.state)}). The terms have two traces in its "
                 f"place."
             )
+    if entry.per_synapse:
+        words.append(
+            f"{name} holds numbers of its own for every synapse, which no list of terms can "
+            f"express."
+        )
     if entry.unnamed:
         words.append(f"{name} reads {', '.join(entry.unnamed)}, which no term can name.")
     if entry.same:
@@ -241,6 +246,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "same": list(entry.same),
         "unnamed": list(entry.unnamed),
         "state": list(entry.state),
+        "per_synapse": entry.per_synapse,
         "explained_in_fit": json_number(entry.fitted),
         "explained_heldout": asdict(rounded(entry.heldout)),
         "factor_early": json_number(entry.shrinks[0]),

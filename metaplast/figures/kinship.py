@@ -18,6 +18,8 @@ from metaplast.results.statistics import Estimate
 _TITLE = "Nearest known rule, gradient and locality"
 _SHOWN = 8
 """Known rules in the figure."""
+_NEAR = 0.7
+"""A cosine below which less than half of the power of the change is explained."""
 _GRADIENT = 0.01
 """An asymmetry below which a field counts as a gradient."""
 
@@ -74,19 +76,12 @@ def draw(likeness: Mapping[str, Mapping[str, Likeness]], path: Path) -> None:
     for index, edge in enumerate(edges):
         colour = (OURS, *PALETTE)[index % (1 + len(PALETTE))]
         estimates = [likeness[name][edge].cosine for name in names]
-        means = np.asarray([estimate.mean for estimate in estimates])
-        below = np.asarray([max(0.0, e.mean - e.low) for e in estimates])
-        above = np.asarray([max(0.0, e.high - e.mean) for e in estimates])
+        means = [estimate.mean for estimate in estimates]
         places = np.arange(len(names)) + height * (index - (len(edges) - 1) / 2)
-        axes.barh(
-            places,
-            means,
-            height=0.9 * height,
-            color=colour,
-            label=edge,
-            xerr=np.stack([below, above]),
-            error_kw={"lw": 1.0},
-        )
+        axes.barh(places, means, height=0.9 * height, color=colour, label=edge)
+        lows = [estimate.low for estimate in estimates]
+        highs = [estimate.high for estimate in estimates]
+        axes.hlines(places, lows, highs, color="black", lw=1.2)
     axes.axvline(0.0, color="black", lw=0.8)
     axes.set_xlim(-1.05, 1.05)
     axes.set_yticks(range(len(names)), names, fontsize=8)
@@ -115,6 +110,12 @@ def nearest(kin: Kinship, metric: str) -> list[str]:
         f"lives, {name} is the nearest: {'; '.join(parts)}. Each rule sees the signals of the "
         f"lives as they were."
     ]
+    cosines = [abs(likeness.cosine.mean) for likeness in kin.likeness[name].values()]
+    if max(cosines) < _NEAR:
+        words.append(
+            f"None is near: below a cosine of {_NEAR:g}, more than half of the power of the change "
+            f"is left at the best scale."
+        )
     for relative in kin.in_task:
         words.append(_at_work(relative, metric))
     return words

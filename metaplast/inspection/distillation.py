@@ -10,14 +10,15 @@ import numpy as np
 from metaplast.connections.dense import Dense
 from metaplast.inspection import library
 from metaplast.inspection.sparse_regression import Support, fit
-from metaplast.inspection.subject import Subject
+from metaplast.inspection.subject import Subject, arrays
 from metaplast.inspection.visited import Visited, visited
-from metaplast.life.lifetime import Slot
+from metaplast.life.slots import Slot, theta_of
 from metaplast.objectives.l1 import L1
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import Plain
 from metaplast.results import evaluate
 from metaplast.results.statistics import Estimate, estimate
+from metaplast.results.surfaces import for_one_synapse
 from metaplast.reuse.describe import describe_rule
 from metaplast.rules.base import AbstractRule, TermList
 from metaplast.rules.polynomial import Polynomial
@@ -34,6 +35,9 @@ MOST_SAMPLES = 40_000
 """Samples of one rule in a regression."""
 N_SHOWN = 4000
 """Samples of one rule that are kept for a figure."""
+FEW_LIVES = 4
+FEW_SYNAPSES = 8
+"""Synapses of a life on which time constants are fitted."""
 TAUS = (5e-3, 10e-3, 20e-3, 40e-3, 80e-3)
 """Seconds of the traces from which the search of the time constants begins."""
 
@@ -65,6 +69,7 @@ class Entry:
         from those.
     unnamed: what the rule reads and no term can name.
     state: the names of the state of the rule, which no term but a trace of spikes can express.
+    per_synapse: whether the rule holds a number per synapse, which no list of terms can express.
     fitted: share of the variance explained on the lives of the fit.
     heldout: the same share on held-out lives.
     shrinks: the best factor in front of the terms in the first and in the last fifth of the steps.
@@ -83,6 +88,7 @@ class Entry:
     same: tuple[str, ...]
     unnamed: tuple[str, ...]
     state: tuple[str, ...]
+    per_synapse: bool
     fitted: float
     heldout: Estimate
     shrinks: tuple[float, float]
@@ -153,7 +159,7 @@ def distil(
     entries = {}
     for slot in subject.problem.lifetime.slots:
         for name, edges in _places(subject, slot).items():
-            entries[name] = _entry(subject, slot.rule, edges, followed, unseen)
+            entries[name] = _entry(subject, slot, edges, followed, unseen)
     problem, theta = _in_place(subject, entries)
     document, tensors = describe_rule(
         problem.lifetime, theta, provenance={"distilled": True, "seed": subject.seed}
@@ -210,7 +216,7 @@ def _places(subject: Subject, slot: Slot) -> dict[str, tuple[str, ...]]:
 
 def _entry(
     subject: Subject,
-    rule: AbstractRule,
+    slot: Slot,
     edges: tuple[str, ...],
     followed: Mapping[str, Visited],
     unseen: Mapping[str, Visited],
@@ -220,6 +226,7 @@ def _entry(
     for edge in edges:
         fields |= lifetime.reads()[edge]
     read = library.read_by(fields)
+    theta = theta_of(subject.theta, slot, edges[0])
     spikes = all(_spiking(subject, edge) for edge in edges)
     ours = [followed[edge] for edge in edges]
     new = [unseen[edge] for edge in edges]
@@ -236,7 +243,8 @@ def _entry(
         edges=edges,
         taus=taus,
         unnamed=tuple(library.unnamed(read.others)),
-        state=_state(rule),
+        state=_state(slot.rule),
+        per_synapse=for_one_synapse(slot.rule, arrays(theta)).averaged,
     )
 
 
@@ -248,6 +256,7 @@ def regressed(
     taus: tuple[float, float] | None = None,
     unnamed: tuple[str, ...] = (),
     state: tuple[str, ...] = (),
+    per_synapse: bool = False,
 ) -> Entry:
     """The entry of samples of a change.
 
@@ -259,6 +268,7 @@ def regressed(
         taus: seconds of `pre_trace` and `post_trace`, where terms read traces.
         unnamed: what the rule reads and no term can name.
         state: names of the state of the rule.
+        per_synapse: whether the rule holds a number per synapse.
     """
     support = fit(ours.columns, ours.change, ours.lives)
     chosen = [terms[place] for place in support.terms]
@@ -277,6 +287,7 @@ def regressed(
         same=tuple(terms[place] for place in support.same),
         unnamed=unnamed,
         state=state,
+        per_synapse=per_synapse,
         fitted=1.0 - support.unexplained,
         heldout=explained(new.change, distilled, new.lives),
         shrinks=_shrinks(new, distilled),
@@ -356,10 +367,13 @@ def fitted_taus(
     from scipy.optimize import minimize  # 0.2 s, and most rules need no such search
 
     pairs = tuple(term for term in terms if "slow" not in term)
+    few = [_few(of_edge) for of_edge in followed]
+    if not any(np.any(of_edge.change) for of_edge in few):
+        return TAUS[len(TAUS) // 2], TAUS[len(TAUS) // 2]
 
     def missed(logs: Any) -> float:
         taus = (float(np.exp(logs[0])), float(np.exp(logs[1])))
-        found = samples(pairs, (), followed, taus, dt)
+        found = samples(pairs, (), few, taus, dt)
         matrix = np.stack(found.columns, axis=1)
         solution = np.linalg.lstsq(matrix, found.change, rcond=None)[0]
         return float(np.sum((found.change - matrix @ solution) ** 2))
@@ -373,6 +387,17 @@ def fitted_taus(
     options = {"xatol": 1e-3, "fatol": 0.0, "maxfev": 80}
     found = minimize(missed, best, method="Nelder-Mead", options=options)
     return float(np.exp(found.x[0])), float(np.exp(found.x[1]))
+
+
+def _few(followed: Visited) -> Visited:
+    """Some of the lives and synapses, enough for two time constants."""
+
+    def cut(values: np.ndarray) -> np.ndarray:
+        return values[:FEW_LIVES, :, :FEW_SYNAPSES]
+
+    signals = {name: cut(values) for name, values in followed.signals.items()}
+    synapses = followed.synapses[:FEW_LIVES, :FEW_SYNAPSES]
+    return Visited(signals, cut(followed.gate), cut(followed.change), synapses)
 
 
 def _predicted(support: Support, new: Samples) -> np.ndarray:

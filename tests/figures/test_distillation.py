@@ -25,6 +25,7 @@ ENTRY = Entry(
     same=(),
     unnamed=(),
     state=(),
+    per_synapse=False,
     fitted=0.97,
     heldout=Estimate(0.96, 0.95, 0.97, 16),
     shrinks=(1.0, 1.0),
@@ -72,6 +73,8 @@ def test_what_no_term_can_hold_is_told(tmp_path: Path) -> None:
     assert "1.2 in the first fifth" in text
     assert "0.7 in the last" in text
     assert "reads `key`, which no term can name" in text
+    assert "for every synapse" not in text
+    assert "for every synapse" in words(replace(ENTRY, per_synapse=True), tmp_path)
     alike = replace(ENTRY, same=tuple(f"pre^{k}" for k in range(1, 11)))
     assert "and 2 more" in words(alike, tmp_path)
     nearly = replace(ENTRY, heldout=Estimate(1 - 1e-6, 1 - 2e-6, 1 - 5e-7, 16))

@@ -67,6 +67,14 @@ def test_the_part_says_what_is_nearest_with_its_numbers(tmp_path: Path) -> None:
     assert numbers["gradient"]["together"]["mean"] is None
 
 
+def test_a_rule_without_kin_is_said_to_have_none(tmp_path: Path) -> None:
+    far = KIN._replace(likeness={"hebb": like(-0.3)})
+    text = " ".join(part(far, FIELD, {}, LOCAL, "loss", tmp_path).section.paragraphs)
+    assert "None is near" in text
+    near = " ".join(part(KIN, FIELD, {}, LOCAL, "loss", tmp_path).section.paragraphs)
+    assert "None is near" not in near
+
+
 def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
     nothing = Kinship({}, {}, {"oja": "reason"}, [], {})
     made = part(nothing, FIELD, {}, LOCAL, "loss", tmp_path)

@@ -34,6 +34,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, save_rule
+from metaplast.rules.abcd import Abcd
 from metaplast.rules.bcm import Bcm
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
@@ -202,16 +203,26 @@ def test_a_rule_is_distilled_in_its_task_and_into_a_file(subject: Subject, tmp_p
     assert "post^2*weight" in loaded.formula
 
 
-def test_state_and_a_signal_without_a_name_are_told(subject: Subject) -> None:
-    slots = (Slot(rule=Bcm()),)
-    lifetime = replace(subject.problem.lifetime, slots=slots)
+@pytest.mark.parametrize(
+    ("rule", "state", "per_synapse"),
+    [(Bcm(), ("bcm_threshold",), False), (Abcd(scale=0.1), (), True)],
+    ids=["bcm", "abcd"],
+)
+def test_what_no_term_can_hold_is_told(
+    subject: Subject, rule: Any, state: tuple[str, ...], per_synapse: bool
+) -> None:
+    lifetime = replace(subject.problem.lifetime, slots=(Slot(rule=rule),))
     problem = replace(subject.problem, lifetime=lifetime)
     other = replace(subject, problem=problem, theta=problem.init(jax.random.key(3)))
     entry = distil(other, n_heldout=0).entries["rule"]
-    assert entry.state == ("bcm_threshold",)
-    assert library.unnamed(library.read_by({"weight_initial", "pre.activity"}).others) == [
-        "`weight_initial`"
-    ]
+    assert (entry.state, entry.per_synapse) == (state, per_synapse)
+    if per_synapse:
+        assert not entry.fits
+
+
+def test_a_field_without_a_name_is_told() -> None:
+    others = library.read_by({"weight_initial", "pre.activity", "key"}).others
+    assert library.unnamed(others) == ["random numbers", "`weight_initial`"]
 
 
 def spiking(seed: int, n_steps: int = 400) -> Visited:
