@@ -142,7 +142,7 @@ def test_another_feedback_counts_and_equals_are_named_beside_it() -> None:
 
 @pytest.mark.parametrize(
     "gain, words",
-    [(0.001, "not told apart from the best, fa: better by"), (-0.02, "worse than the best, fa")],
+    [(0.001, "not told apart from the best, fa: difference"), (-0.02, "worse than the best, fa")],
 )
 def test_equals_that_are_not_beaten(gain: float, words: str) -> None:
     backprop = (row("backprop", -0.03, 0.002), BACKPROP)
