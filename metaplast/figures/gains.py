@@ -85,7 +85,7 @@ def draw(
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(f"rule better than the row by, in {_words_of(metric)}")
+    figure.supxlabel(f"rule better than the row by, in {_words_of(metric)}", fontsize=10)
     axes.grid(axis="x", color=FAINT, alpha=0.6)
     save(figure, path)
 

@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.collections import QuadMesh
+from matplotlib.ticker import LogFormatterSciNotation
 
 OURS = "#1b6ca8"  # the searched rule
 OTHERS = "#9aa5b1"
@@ -53,6 +54,12 @@ IN_THE_DARK = {
 }
 """{colour on a light page: colour on a dark page}"""
 
+_RAISED = str.maketrans(
+    "-0123456789",
+    "\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT ZERO}\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}"
+    "\N{SUPERSCRIPT THREE}\N{SUPERSCRIPT FOUR}\N{SUPERSCRIPT FIVE}\N{SUPERSCRIPT SIX}"
+    "\N{SUPERSCRIPT SEVEN}\N{SUPERSCRIPT EIGHT}\N{SUPERSCRIPT NINE}",
+)
 _SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "metaplast"}
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 
@@ -103,8 +110,28 @@ def save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
+class _Powers(LogFormatterSciNotation):
+    """The ticks of a logarithmic axis as plain words; matplotlib's own need typesetting."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """The words of a tick; "" for one that has none."""
+        if not super().__call__(x, pos):
+            return ""
+        if 0.01 <= x < 1e4:
+            return f"{x:g}"
+        factor, exponent = f"{x:e}".split("e")
+        power = "10" + str(int(exponent)).translate(_RAISED)
+        if float(factor) == 1.0:
+            return power
+        return f"{float(factor):g}\N{MULTIPLICATION SIGN}{power}"
+
+
 def _tidy(axes: Any) -> None:
-    """Leave out the frame where no map fills it."""
+    """Leave out the frame where no map fills it, and write powers of ten as plain words."""
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log" and axis.get_transform().base == 10:
+            axis.set_major_formatter(_Powers())
+            axis.set_minor_formatter(_Powers())
     is_map = bool(axes.images) or any(isinstance(each, QuadMesh) for each in axes.collections)
     if not is_map:
         for side in ("top", "right"):

@@ -127,10 +127,11 @@ class _Gain:
 def verdict(evidence: Evidence) -> PageVerdict:
     """The verdict, and the command to run next.
 
-    A difference is paired on the same lives; brackets hold its 95 % interval. A tuned baseline is a
-    row that learns numbers in the same outer loop, and is no reference. The rule is above only
-    where the interval of its difference to every one of them leaves 0 out. A row of another
-    feedback counts like any other; the best of the rows that read no more is named beside it.
+    A difference is paired on the same lives, and above 0 where the rule is better; brackets hold
+    its 95 % interval. A tuned baseline is a row that learns numbers in the same outer loop, and is
+    no reference. The rule is above only where the interval of its difference to every one of them
+    leaves 0 out. A row of another feedback counts like any other; the best of the rows that read no
+    more is named beside it.
 
     Args:
         evidence: scores, facts, and what else is known.
@@ -228,7 +229,7 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) -
     name = _named(evidence, rival.name)
     if standing == "level":
         by = _amount(rival, ", 95 % interval")
-        return f"{where} is not told apart from a tuned baseline, {name}: it is better by {by}."
+        return f"{where} is not told apart from a tuned baseline, {name}: difference {by}."
     by = _amount(_turned(rival), ", 95 % interval")
     return f"{where} is worse than a tuned baseline, {name}, by {by}."
 
@@ -245,7 +246,7 @@ def _among_equals(evidence: Evidence, tuned: Mapping[str, _Gain]) -> str:
     best = _closest(equals)
     relation = {
         "above": f"better than the best, {best.name}, by {_amount(best)}",
-        "level": f"not told apart from the best, {best.name}: better by {_amount(best)}",
+        "level": f"not told apart from the best, {best.name}: difference {_amount(best)}",
         "below": f"worse than the best, {best.name}, by {_amount(_turned(best))}",
     }
     feedback = f"{rule.feedback} feedback"
@@ -355,7 +356,7 @@ def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, 
     for name, gain in controls.items():
         learned = f"{name} (learned numbers: {evidence.facts[name].row.learned})"
         if gain.standing == "level":
-            explaining.append(f"{learned} is as good, the rule better by {_amount(gain)}")
+            explaining.append(f"{learned} is not told apart from it, difference {_amount(gain)}")
         if gain.standing == "below":
             explaining.append(f"{learned} is better by {_amount(_turned(gain))}")
     if explaining:

@@ -17,6 +17,8 @@ __all__ = ["Figure", "Folded", "Page", "Section", "Table", "figures_of", "html"]
 
 LONG_TABLE = 12
 """A table of more rows is folded away."""
+WIDE_POINTS = 620
+"""A wider key figure stands below the verdict, not beside it."""
 LONG_FORMULA = 300
 """A formula of more characters is folded away."""
 
@@ -57,6 +59,7 @@ def html(page: Page) -> str:
     return _template().render(
         page=page._replace(sections=sections),
         picture=pictures.markup,
+        is_wide=_is_wide,
         light=Markup(light),
         dark=Markup(dark),
         long_table=LONG_TABLE,
@@ -87,6 +90,14 @@ class _Pictures:
         data = base64.b64encode(figure.path.read_bytes()).decode("ascii")
         image = Markup('<img src="data:image/png;base64,{}" alt="{}">')
         return image.format(data, figure.alt)
+
+
+def _is_wide(figure: Figure) -> bool:
+    """Whether a picture has no room beside the verdict."""
+    if figure.path.suffix.lower() != ".svg":
+        return True
+    width = re.search(r'<svg[^>]* width="([\d.]+)pt"', figure.path.read_text(encoding="utf-8"))
+    return width is not None and float(width.group(1)) > WIDE_POINTS
 
 
 def _free_id(section: Section, taken: set[str]) -> str:

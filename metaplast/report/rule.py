@@ -7,7 +7,7 @@ from pathlib import Path
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
 from metaplast.registry import Plain
-from metaplast.report.page import Page, Section, Table, figures_of, html
+from metaplast.report.page import Figure, Page, Section, Table, figures_of, html
 from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
@@ -25,6 +25,9 @@ LIMITS = (
     "Scores and provenance are what the file says; formula, coefficients and surfaces are computed "
     "from its numbers.",
 )
+MOVED = "The picture stands beside the verdict at the head of this page."
+KEY_FIGURES = ("windows", "surfaces", "coefficients", "numbers")
+"""The first of these parts that has a picture gives the key figure."""
 Fact = tuple[str, str]  # a name and its value, as the head of a page shows them
 
 
@@ -51,14 +54,8 @@ def inspect_rule(
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
     parts = {**(in_task or {}), **rule_parts([file], [path], "", pictures)}
-    key_figure = None
-    sections = []
-    for part in parts.values():
-        section = part.section
-        if key_figure is None and section.figures:
-            key_figure, *others = section.figures
-            section = section._replace(figures=others)
-        sections.append(section)
+    key_figure = take_key_figure(parts, KEY_FIGURES)
+    sections = [part.section for part in parts.values()]
     limits = Section("What this page does not show", LIMITS)
     if not in_task:
         limits = limits._replace(paragraphs=[*LIMITS, _task_to_give(path, file)])
@@ -99,6 +96,23 @@ def rule_parts(
         if part is not None:
             parts[name] = part
     return parts
+
+
+def take_key_figure(parts: dict[str, PagePart], names: Sequence[str]) -> Figure | None:
+    """The picture beside the verdict: the first of the first named part that has one.
+
+    Its part no longer shows it, and says where it is.
+    """
+    for name in names:
+        if name not in parts or not parts[name].section.figures:
+            continue
+        part = parts[name]
+        first, *others = part.section.figures
+        paragraphs = [*part.section.paragraphs, MOVED]
+        section = part.section._replace(paragraphs=paragraphs, figures=others)
+        parts[name] = part._replace(section=section)
+        return first
+    return None
 
 
 def write(target: Path, page: Page, numbers: Plain) -> list[Path]:

@@ -14,7 +14,7 @@ from metaplast.figures.section import PagePart
 from metaplast.inspection import verdict
 from metaplast.registry import Plain
 from metaplast.report.page import Figure, Folded, Page, Section, Table
-from metaplast.report.rule import rule_parts, write
+from metaplast.report.rule import rule_parts, take_key_figure, write
 from metaplast.results import coefficients, curves, evaluate, table
 from metaplast.results.numbers import text
 from metaplast.results.summary import (
@@ -127,7 +127,7 @@ def inspect_runs(
     judged = verdict.verdict(_evidence(runs, pool, findings))
     key_figure = gains.figure_of(pool.scores, pool.facts, DISCOVERED, pictures)
     if key_figure is None:
-        key_figure = _take_key_figure(parts)
+        key_figure = take_key_figure(parts, KEY_FIGURES)
     sections = [part.section for part in parts.values()]
     page = Page(
         title,
@@ -174,25 +174,10 @@ def _inspected(runs: Sequence[FinishedRun], pool: Pool, effort: Effort, target: 
     return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target)
 
 
-MOVED = "The picture stands beside the verdict at the head of this page."
 LEADING = 4
 """Terms of a rule that stand above its full formula, where each is a hundredth of the largest."""
-KEY_FIGURES = ("curves", "coefficients", "surfaces", "training")
+KEY_FIGURES = ("curves", "windows", "surfaces", "coefficients", "training")
 """Where no row is compared, the first of these parts that has a picture gives the key figure."""
-
-
-def _take_key_figure(parts: dict[str, PagePart]) -> Figure | None:
-    """The picture beside the verdict. Its part says where it is."""
-    for name in KEY_FIGURES:
-        if name not in parts or not parts[name].section.figures:
-            continue
-        part = parts[name]
-        first, *others = part.section.figures
-        paragraphs = [*part.section.paragraphs, MOVED]
-        section = part.section._replace(paragraphs=paragraphs, figures=others)
-        parts[name] = part._replace(section=section)
-        return first
-    return None
 
 
 def _evidence(runs: Sequence[FinishedRun], pool: Pool, findings: Findings) -> verdict.Evidence:

@@ -76,6 +76,23 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def test_ticks_of_a_logarithmic_axis_are_plain_words(tmp_path: Path) -> None:
+    figure, axes = plt.subplots()
+    axes.plot([2e-6, 3.0])
+    axes.set_yscale("log")
+    save(figure, tmp_path / "wide.svg")
+    ticks = set(re.findall(r">([^<>]+)</text>", (tmp_path / "wide.svg").read_text()))
+    assert {"10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT FIVE}", "0.01", "0.1", "1"} <= ticks
+    figure, axes = plt.subplots()
+    axes.plot([2e-5, 4.5e-5])
+    axes.set_yscale("log")
+    save(figure, tmp_path / "narrow.svg")
+    ticks = set(re.findall(r">([^<>]+)</text>", (tmp_path / "narrow.svg").read_text()))
+    power = "10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT FIVE}"
+    assert "3\N{MULTIPLICATION SIGN}" + power in ticks
+    assert not [word for word in ticks if "$" in word]
+
+
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" viewBox="0 0 9 9" {}>{}</svg>'
 
 
