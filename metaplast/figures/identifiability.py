@@ -138,7 +138,7 @@ def _words_on_curvature(curvature: Curvature) -> list[str]:
     asides = []
     if curvature.clipped:
         asides.append(
-            f"{curvature.clipped} lives bend so sharply that they were scaled down to three medians"
+            f"{curvature.clipped} lives bend so sharply that they were scaled down to ten medians"
         )
     if curvature.left_out:
         asides.append(f"{curvature.left_out} lives were left out as not finite")
@@ -320,7 +320,7 @@ def _numbers(curvature: Curvature) -> Table:
                 share(float(curvature.shares[index])),
             )
         )
-    head = ("number", "value as searched", "unit", "curvature alone", "in stiff directions")
+    head = ("number", "value, as it acts", "unit", "curvature alone", "in stiff directions")
     caption = (
         f"The searched numbers; the unit of a number alone raises the loss by {100 * RISE:g} %, "
         "and is never more than the number or 1"
