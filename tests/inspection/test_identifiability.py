@@ -21,11 +21,13 @@ from metaplast.inspection.identifiability import (
     curvature,
     spectrum,
 )
+from metaplast.inspection.information import Innate, LearnedBits, RuleBits
 from metaplast.inspection.starts import agreement, further
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import visited
 from metaplast.registry import BadInput
 from metaplast.results.evaluate import batches
+from metaplast.results.statistics import Estimate
 from metaplast.spec import decode
 from tests.inspection._lessons import BinaryLessons, subject_of
 
@@ -201,8 +203,26 @@ def test_more_numbers_than_can_be_judged_are_refused() -> None:
         curvature(large)
 
 
+def test_the_page_says_the_bits(tmp_path: Path) -> None:
+    score = Estimate(0.9, 0.88, 0.92, 64)
+    bits = RuleBits(44, [], 7, 308, score, 5, 25.0)
+    learned = LearnedBits(8, 32, "weights", Estimate(0.25, 0.1, 0.4, 32), 1.4, 0.7, 0.9, 0.875)
+    innate = Innate(Estimate(0.6, 0.5, 0.7, 64), score, 0.5, Estimate(0.25, 0.1, 0.4, 64))
+    page = part("too many numbers", {}, None, tmp_path, bits, learned, innate)
+    words = " ".join(page.section.paragraphs)
+    assert "7 bits for each of 44 numbers, 308 in all" in words
+    assert "a life learns at least 1.4 bits on its task" in words
+    assert "0.25 [0.1, 0.4] of what the rule reaches above chance" in words
+    told = learned._replace(error_at_birth=0.0)
+    page = part("too many numbers", {}, None, tmp_path, bits._replace(bits=None), told)
+    words = " ".join(page.section.paragraphs)
+    assert "at no resolution up to 16 bits" in words
+    assert "says nothing about learning" in words
+    assert "There is no innate share" in words
+
+
 def test_starts_that_differ_in_an_open_direction_make_equal_weights(
-    degenerate: Subject, of_degenerate: Curvature
+    degenerate: Subject, of_degenerate: Curvature, tmp_path: Path
 ) -> None:
     theta = degenerate.theta
     coefficients = np.asarray(theta["rules"]["rule"]["coefficients"])
@@ -216,6 +236,9 @@ def test_starts_that_differ_in_an_open_direction_make_equal_weights(
     assert found.outputs[0, 1].mean > 0.9999
     assert abs(found.scores[0, 1].mean) < 1e-6
     assert found.along_stiff < 0.05
+    page = part(of_degenerate, {}, found, tmp_path)
+    assert "2 starts were compared" in " ".join(page.section.paragraphs)
+    assert len(page.numbers["starts"]["pairs"]) == 1
     opposite = {
         **moved,
         "coefficients": -moved["coefficients"] - np.asarray([1.2, 1.2, -1.6], np.float32),
