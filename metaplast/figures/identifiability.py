@@ -128,7 +128,7 @@ def _words_on_curvature(curvature: Curvature) -> list[str]:
     pinned = _listed(curvature.names, curvature.shares >= _PINNED)
     loose = _listed(curvature.names, (curvature.shares <= _LOOSE) | curvature.flat_alone)
     felt = _listed(curvature.names, curvature.felt)
-    words.append(f"Numbers whose move alone raises the loss, by their intervals: {felt} of {n}.")
+    words.append(f"Numbers whose move alone raises the loss, by their intervals: {felt}.")
     words.append(
         f"Numbers that these lives pin down by themselves (at least {share(_PINNED)} of their "
         f"direction is stiff): {pinned}. Numbers that they leave open (at most {share(_LOOSE)} is "
@@ -138,10 +138,11 @@ def _words_on_curvature(curvature: Curvature) -> list[str]:
     asides = []
     if curvature.clipped:
         asides.append(
-            f"{curvature.clipped} lives bend so sharply that they were scaled down to three medians"
+            f"{curvature.clipped} of {curvature.n_lives} lives bend so sharply that they count at "
+            "ten medians"
         )
     if curvature.left_out:
-        asides.append(f"{curvature.left_out} lives were left out as not finite")
+        asides.append(f"left out as not finite: {curvature.left_out} lives")
     if curvature.asymmetry > 0.1:
         asides.append(
             f"the differences are rough (asymmetry {number(curvature.asymmetry, '.2g')} of the "
@@ -159,7 +160,7 @@ def _listed(names: Sequence[str], marks: np.ndarray) -> str:
     shown = ", ".join(chosen[:_SHOWN])
     if len(chosen) > _SHOWN:
         shown += f" and {len(chosen) - _SHOWN} more"
-    return f"{len(chosen)} ({shown})"
+    return f"{len(chosen)} of {len(names)} ({shown})"
 
 
 def _direction(curvature: Curvature, index: int) -> str:
@@ -320,7 +321,7 @@ def _numbers(curvature: Curvature) -> Table:
                 share(float(curvature.shares[index])),
             )
         )
-    head = ("number", "value as searched", "unit", "curvature alone", "in stiff directions")
+    head = ("number", "value, as it acts", "unit", "curvature alone", "in stiff directions")
     caption = (
         f"The searched numbers; the unit of a number alone raises the loss by {100 * RISE:g} %, "
         "and is never more than the number or 1"

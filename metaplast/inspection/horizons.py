@@ -16,12 +16,12 @@ from metaplast.registry import BadInput
 from metaplast.results.statistics import Estimate, estimate
 from metaplast.results.surfaces import ONE, deltas, for_one_synapse
 from metaplast.signals import TaskShape
-from metaplast.tasks import AbstractTaskFamily, Split, some_task
+from metaplast.tasks import AbstractTaskFamily, Split
 
 FACTORS = (0.5, 1.0, 2.0, 8.0)
 WIDTHS = (0.5, 1.0, 2.0)
 N_LIVES = 32
-LENGTHS = ("n_steps", "shots", "shown", "n_trials", "n_stretches", "present")
+LENGTHS = ("n_steps", "shots", "shown", "n_trials", "n_stretches")
 """Fields of task families that say how long a life learns."""
 PASSES = "passes"
 """The field of families that show their examples again."""
@@ -113,7 +113,7 @@ def horizons(
     family = subject.problem.lifetime.task
     for factor in factors:
         try:
-            task, setting = lasting(family, factor)
+            task, setting = lasting(family, factor, split)
             lifetime = replace(subject.problem.lifetime, task=task)
             reached.append(_reached(subject, lifetime, factor, setting, split, n_lives))
         except BadInput as error:
@@ -121,7 +121,9 @@ def horizons(
     return Horizons(reached, refused)
 
 
-def lasting(family: AbstractTaskFamily, factor: float) -> tuple[AbstractTaskFamily, str]:
+def lasting(
+    family: AbstractTaskFamily, factor: float, split: Split = "validation"
+) -> tuple[AbstractTaskFamily, str]:
     """(The family with lives that learn `factor` times as long, what was changed in words).
 
     One of the fields LENGTHS is changed. Where the family shows examples and has too few for a
@@ -131,6 +133,7 @@ def lasting(family: AbstractTaskFamily, factor: float) -> tuple[AbstractTaskFami
     Args:
         family: the task family.
         factor: of the steps with plasticity.
+        split: of the tasks that are to be lived.
 
     Raises:
         BadInput: the family has no such field, or refuses its new value.
@@ -140,7 +143,7 @@ def lasting(family: AbstractTaskFamily, factor: float) -> tuple[AbstractTaskFami
     refusal = BadInput(
         f"a life of {type(family).__name__}",
         "a task with one of " + ", ".join(LENGTHS),
-        "its lives have the length of the data",
+        "its lives have the one length",
     )
     for name in (PASSES, *LENGTHS):
         old = getattr(family, name, None)
@@ -153,12 +156,21 @@ def lasting(family: AbstractTaskFamily, factor: float) -> tuple[AbstractTaskFami
             changed: Any = dataclasses.replace(family, **{name: new})  # pyright: ignore
             if not _is_longer(family.shape(), changed.shape(), factor):
                 continue
-            some_task(changed, jax.random.key(0))
+            _check_drawn(changed, split)
         except BadInput as error:
             refusal = error
             continue
+        except ValueError as error:  # of a field with a rule of its own
+            told = str(error).splitlines()
+            refusal = BadInput(f"{name}={new}", "a value that the task takes", " ".join(told[2:3]))
+            continue
         return changed, f"{name} {old} -> {new}"
     raise refusal
+
+
+def _check_drawn(family: AbstractTaskFamily, split: Split) -> None:
+    """Raises: BadInput where the family cannot draw a task of the split."""
+    jax.eval_shape(lambda key: family.sample(key, split), jax.random.key(0))
 
 
 def _is_longer(old: TaskShape, new: TaskShape, factor: float) -> bool:

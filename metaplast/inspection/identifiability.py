@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from scipy.optimize import linear_sum_assignment
 
 from metaplast import train
-from metaplast.inspection.numbers import names
+from metaplast.inspection.numbers import acting, names
 from metaplast.inspection.subject import Subject
 from metaplast.numerics.compiler import program
 from metaplast.problem.layout import Layout, spread
@@ -35,7 +35,7 @@ SHORTEST = 1e-5
 """Bounds of the steps of differences, as shares of a number or of 1, whichever is larger."""
 OF_UNIT = 0.1
 """The step of a difference of gradients, as a share of the unit."""
-LIFE_CLIP = 3.0
+LIFE_CLIP = 10.0
 """The largest norm of the Hessian of one life, in medians of all lives."""
 FLOOR = 1e-4
 """A curvature is told from 0 beyond this share of the largest: rounding hides less."""
@@ -58,7 +58,7 @@ class Curvature(NamedTuple):
     of j and k. A direction of eigenvalue 1 thus raises the loss by RISE of it over one unit.
 
     names: of the numbers [n].
-    values: the numbers [n].
+    values: the numbers as they act [n].
     units: the move of each number alone that raises the loss by RISE of it [n]. A move is at most
         as long as the number, or 1 where the number is smaller.
     hessian: the mean over lives [n, n].
@@ -140,11 +140,12 @@ def curvature(
     n_lives: int | None = None,
     work: float = WORK,
     by: By | None = None,
+    life_clip: float = LIFE_CLIP,
 ) -> Curvature:
     """The Hessian of the mean loss at a rule's numbers, its spectrum, and what lives say of it.
 
         H_i = d^2 (loss of life i) / d theta^2
-        H = mean_i H_i min(1, LIFE_CLIP median_j |H_j| / |H_i|) = sum_k lambda_k v_k v_k^T
+        H = mean_i H_i min(1, life_clip median_j |H_j| / |H_i|) = sum_k lambda_k v_k v_k^T
 
     So no single life rules: a life that is about to diverge has a loss of any curvature.
 
@@ -167,6 +168,7 @@ def curvature(
         n_lives: the number of lives; None: as many as `work` allows, from 8 to 64.
         work: synapses times steps of all lives that are differentiated.
         by: gradients or losses; None: gradients where the task has them.
+        life_clip: the largest norm of the Hessian of one life, in medians of all; 0: any.
 
     Raises:
         BadInput: more numbers than MOST_NUMBERS, none, or too few finite lives.
@@ -189,17 +191,24 @@ def curvature(
         n_lives = lives_within(problem, n_thetas, work)
     batch = batches(problem, subject.seed, split, n_lives)[0]
     batch = jax.tree.map(lambda leaf: leaf[:n_lives], batch)
-    units, steps = _units(problem, subject.theta, batch, flat)
+    values = acting(subject, subject.theta)
+    sizes = np.maximum(1.0, np.abs(values))
+    units, steps = _units(problem, subject.theta, batch, flat, sizes)
     if by == "gradients":
-        steps = np.maximum(OF_UNIT * units, SHORTEST * np.maximum(1.0, np.abs(flat)))
+        steps = np.maximum(OF_UNIT * units, SHORTEST * sizes)
         of_lives = _by_gradients(problem, subject.theta, batch, flat, steps)
     else:
         of_lives = _by_losses(problem, subject.theta, batch, flat, steps)
-    return spectrum(Numbers(names(subject), flat, units), of_lives, by)
+    return spectrum(Numbers(names(subject), values, units), of_lives, by, life_clip)
 
 
 class Numbers(NamedTuple):
-    """The searched numbers: their names, their values [n], and the units [n] of a curvature."""
+    """The searched numbers.
+
+    names: of the numbers.
+    values: the numbers as they act [n].
+    units: of a curvature [n].
+    """
 
     names: list[str]
     values: np.ndarray
@@ -233,13 +242,16 @@ class Hessians(NamedTuple):
     losses: np.ndarray
 
 
-def spectrum(numbers: Numbers, of_lives: Hessians, by: By) -> Curvature:
+def spectrum(
+    numbers: Numbers, of_lives: Hessians, by: By, life_clip: float = LIFE_CLIP
+) -> Curvature:
     """The spectrum of the mean of lives' Hessians, with cross-validated curvatures.
 
     Args:
         numbers: the searched numbers.
         of_lives: the Hessian of every life.
         by: gradients or losses.
+        life_clip: the largest norm of the Hessian of one life, in medians of all; 0: any.
 
     Raises:
         BadInput: fewer than four lives are finite.
@@ -256,8 +268,8 @@ def spectrum(numbers: Numbers, of_lives: Hessians, by: By) -> Curvature:
     loss = float(losses[finite].mean())
     kept = matrices[finite] * np.outer(numbers.units, numbers.units) / (2 * RISE * _scale(loss))
     norms = np.linalg.norm(kept, axis=(1, 2))
-    limit = LIFE_CLIP * float(np.median(norms))
-    clipped = norms > limit
+    limit = life_clip * float(np.median(norms))
+    clipped = (norms > limit) & (life_clip > 0)
     kept[clipped] *= (limit / norms[clipped])[:, None, None]
     mean = kept.mean(axis=0)
     largest = float(np.abs(mean).max())
@@ -311,15 +323,21 @@ def _cross_validated(matrices: np.ndarray, directions: np.ndarray) -> list[Estim
 
 
 def _units(
-    problem: MetaProblem, theta: Theta, batch: Batch, flat: np.ndarray
+    problem: MetaProblem, theta: Theta, batch: Batch, flat: np.ndarray, size: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(The unit of every number [n], the step of its differences [n]), from a few lives.
 
     A step begins at LONGEST and becomes shorter until it raises the loss by RISE or less.
+
+    Args:
+        problem: whose lives are lived.
+        theta: its form.
+        batch: the lives.
+        flat: the numbers of theta [n].
+        size: the longest unit of each number [n].
     """
     n = len(flat)
     few = jax.tree.map(lambda leaf: leaf[:PILOT_LIVES], batch)
-    size = np.maximum(1.0, np.abs(flat))
     steps = LONGEST * size
     rises = np.zeros(n)
     open_ = np.arange(n)

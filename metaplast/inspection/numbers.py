@@ -1,4 +1,4 @@
-"""The names of the searched numbers, in the words of the rule's formula."""
+"""The searched numbers in the words of the rule's formula: their names, and how they act."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from metaplast.inspection.subject import Subject
-from metaplast.reuse.node import Node, nodes, walk
+from metaplast.reuse.node import Node, coefficients, learned, nodes, walk
 from metaplast.reuse.rule_file import flatten
+from metaplast.signals import Theta
 
 
 def names(subject: Subject) -> list[str]:
@@ -23,23 +24,59 @@ def names(subject: Subject) -> list[str]:
     """
     places = _places(subject.theta)
     named = _paths(places)
-    if not subject.file.document:
-        return named
-    of_rules: dict[str, np.ndarray] = {}
-    for slot, rules in places["rules"].items():
-        of_rules |= flatten(slot, rules)
+    for start, part in _parts(subject, places["rules"]):
+        for place, name in _of_node(part).items():
+            named[place] = f"{start}{name}"
+    return named
+
+
+def acting(subject: Subject, theta: Theta) -> np.ndarray:
+    """The searched numbers [n] as they act, in the order of `names`.
+
+    A coefficient acts with the start to which theta adds, and a rate as the rate itself. Numbers
+    that move no field of a rule are those of theta.
+
+    Args:
+        subject: the rule in its task.
+        theta: of the whole problem.
+    """
+    leaves = [np.asarray(leaf, np.float64).reshape(-1) for leaf in jax.tree.leaves(theta)]
+    values = np.concatenate(leaves)
+    places = _parts(subject, _places(theta)["rules"])
+    for (_, of_places), (_, part) in zip(places, _parts(subject, theta["rules"]), strict=True):
+        acts = {**coefficients(part), **learned(part)}
+        for place, name in _of_node(of_places).items():
+            if name in acts:
+                values[place] = acts[name]
+    return values
+
+
+def _parts(subject: Subject, rules: Any) -> list[tuple[str, Node]]:
+    """(What stands before the names of its numbers, node) of all rules of the file.
+
+    None where the file does not hold the rules of the subject as they were searched.
+
+    Args:
+        subject: the rule in its task.
+        rules: a tree like theta["rules"], whose leaves the nodes get.
+    """
     file = subject.file
+    if not file.document:
+        return []
+    of_rules: dict[str, np.ndarray] = {}
+    for slot, tree in rules.items():
+        of_rules |= flatten(slot, tree)
     if {name: leaf.shape for name, leaf in of_rules.items()} != _shapes(file.tensors):
-        return named
+        return []
     entries = nodes(file.document, of_rules)
+    parts = []
     for entry, rule in entries.items():
         start = ""
         if len(entries) > 1:
             start = f"{entry}: "
         for mark, part in walk(rule):
-            for place, name in _of_node(part).items():
-                named[place] = f"{start}{mark}{name}"
-    return named
+            parts.append((f"{start}{mark}", part))
+    return parts
 
 
 def _places(theta: Any) -> Any:

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from metaplast import train
 from metaplast.inspection.ends import ends
 from metaplast.inspection.identifiability import Curvature
-from metaplast.inspection.numbers import names
+from metaplast.inspection.numbers import acting, names
 from metaplast.inspection.subject import Subject
 from metaplast.outer import AbstractOuterLoop
 from metaplast.registry import BadInput
@@ -28,8 +28,8 @@ class Agreement(NamedTuple):
     """The agreement of the rules that several starts found.
 
     names: of the numbers [n].
-    values: {name: mean over starts with Student's interval}.
-    cosine: of the numbers of every pair [n_starts, n_starts].
+    values: {name: mean over starts with Student's interval}, as the numbers act.
+    cosine: of the numbers of every pair, as they act [n_starts, n_starts].
     weights: {pair (i, j): correlation of the changes of weights, over lives}.
     outputs: {pair: correlation of the outputs of all steps, over lives}.
     scores: {pair: score of i minus score of j on the same lives}.
@@ -105,13 +105,14 @@ def agreement(
             outputs[i, j] = _correlation(lived.output, i, j)
             scores[i, j] = estimate([metric[i] - metric[j]])
     flat = np.stack([_flat(member) for member in members[:n]])
-    norms = np.maximum(np.linalg.norm(flat, axis=1), 1e-300)
+    acts = np.stack([acting(subject, member) for member in members[:n]])
+    norms = np.maximum(np.linalg.norm(acts, axis=1), 1e-12)
     named = names(subject)
     along, chance = _along_stiff(flat, curvature)
     return Agreement(
         named,
-        {name: student(values) for name, values in zip(named, flat.T, strict=True)},
-        flat @ flat.T / np.outer(norms, norms),
+        {name: student(values) for name, values in zip(named, acts.T, strict=True)},
+        acts @ acts.T / np.outer(norms, norms),
         weights,
         outputs,
         scores,
