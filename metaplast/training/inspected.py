@@ -306,6 +306,15 @@ def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
     return parts
 
 
+def without(effort: Effort | None) -> list[str]:
+    """The titles of the parts that an effort leaves out; None leaves out all."""
+    titles = []
+    for part in PARTS:
+        if effort is None or part.least > effort:
+            titles.append(part.title[0].lower() + part.title[1:])
+    return titles
+
+
 def _attempted(part: Part, inspected: Inspected) -> PagePart:
     """The part; where it fails, a section that says why."""
     try:

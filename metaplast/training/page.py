@@ -39,7 +39,7 @@ from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
-from metaplast.training.inspected import Effort, Findings, Inspected, Tick, made, of_run
+from metaplast.training.inspected import Effort, Findings, Inspected, Tick, made, of_run, without
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -118,7 +118,7 @@ def inspect_runs(
         rule_section = _rule_section(runs, formulas)
     else:
         rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
-    limits = Section("What this page does not show", _limits(runs, n_lives, pool))
+    limits = Section("What this page does not show", _limits(runs, n_lives, pool, effort))
     experiment = runs[0].summary.experiment or "a run"
     noun = "seed"
     if len(runs) > 1:
@@ -490,7 +490,9 @@ def _fits(file: RuleFile, log: list[list[float]]) -> bool:
     return len(log[0]) == sum(tensor.size for tensor in file.tensors.values())
 
 
-def _limits(runs: Sequence[FinishedRun], n_lives: int, pool: Pool) -> list[str]:
+def _limits(
+    runs: Sequence[FinishedRun], n_lives: int, pool: Pool, effort: Effort | None
+) -> list[str]:
     """The limits of the page, in words."""
     lives = min(n_lives or N_CURVES, runs[0].job.main.evaluation.heldout)
     scored = pool.scores[0].n
@@ -511,9 +513,15 @@ def _limits(runs: Sequence[FinishedRun], n_lives: int, pool: Pool) -> list[str]:
     if lives and outside:
         words.append(f"References have no curve within a life: {', '.join(outside)}.")
     words.append(
-        "Not shown: time scales, ablations, distances to known rules, other tasks, and what theta "
-        "holds beside the rules (initial gains, learned feedback)."
+        "Not shown: other tasks, and what theta holds beside the rules (initial gains, learned "
+        "feedback)."
     )
+    left_out = without(effort)
+    if left_out:
+        words.append(
+            f"Not made here: {', '.join(left_out)}. `metaplast inspect RUN_DIR` adds them to this "
+            f"page."
+        )
     return words
 
 
