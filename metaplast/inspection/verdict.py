@@ -376,13 +376,14 @@ def _horizon_words(evidence: Evidence) -> str:
     metric = _score(evidence).metric
     each = []
     for horizon in evidence.horizons:
-        words = f"x {horizon.factor:g}: {metric} {number(horizon.score)}"
+        words = f"{number(horizon.score)} at x {horizon.factor:g}"
         if horizon.diverging > 0:
             words += f", {100 * horizon.diverging:.0f} % of lives diverge"
         if horizon.saturating > 0:
             words += f", {100 * horizon.saturating:.0f} % of weights at a bound"
-        each.append(f"{words} (n {horizon.n})")
-    return f"In lives of another length: {'; '.join(each)}."
+        each.append(words)
+    n = min(horizon.n for horizon in evidence.horizons)
+    return f"In lives of another length it has {metric} {'; '.join(each)} (n {n})."
 
 
 def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, _Gain]) -> str:

@@ -52,6 +52,8 @@ from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 from metaplast.training.sparse_rule import write_sparse
 
 DISTILLED_FILE = "rule.distilled.safetensors"
+ROUGH = 0.1
+"""The asymmetry of a Hessian, from differences of gradients, from which on it is uncertain."""
 N_STARTS = 2
 """Further starts of a thorough inspection."""
 N_TUNING = 10
@@ -221,6 +223,11 @@ def _identifiability(inspected: Inspected) -> PagePart:
             f"The task pins down {int(known.stiff.sum())} of {len(known.names)} directions of the "
             f"rule's numbers ({known.n_lives} validation lives)."
         )
+        if known.asymmetry > ROUGH:
+            inspected.findings.identifiability += (
+                f" That is uncertain: the loss is not smooth there (asymmetry "
+                f"{known.asymmetry:.2f})."
+            )
     except BadInput as error:
         curvature = str(error)
     thetas = [each.theta for each in inspected.subjects]
@@ -245,12 +252,14 @@ def _horizons(inspected: Inspected) -> PagePart:
     subject = inspected.subject
     longer = horizons.horizons(subject)
     for reached in longer.reached:
+        if reached.factor == 1.0:
+            continue
         inspected.findings.horizons.append(_horizon(reached))
     widths = horizons.widths(subject)
     for reached in widths.reached:
         if reached.factor != 1.0:
             inspected.findings.elsewhere.append(
-                f"With {reached.setting} it has {subject.metric} {number(reached.score.mean)} "
+                f"With {reached.setting}: {number(reached.score.mean)} "
                 f"{interval((reached.score.low, reached.score.high))} (n {reached.n_lives})."
             )
     return horizons_figure.part(

@@ -240,6 +240,7 @@ def test_a_price_of_theta_does_not_notice_what_is_held() -> None:
     assert price(held) == price(theta)
 
 
+@pytest.mark.system
 def test_a_search_after_a_knock_out_holds_the_coefficient_at_0() -> None:
     rule = Polynomial(terms=("post*pre", "pre"), scale=0.0)
     problem = problem_of(rule, n_steps=8)

@@ -187,6 +187,7 @@ def subject() -> Subject:
     return Subject(problem, problem.init(jax.random.key(3)), 5, "loss", False, RuleFile({}, {}))
 
 
+@pytest.mark.system
 def test_a_rule_is_distilled_in_its_task_and_into_a_file(subject: Subject, tmp_path: Path) -> None:
     found = distil(subject, n_heldout=64)
     entry = found.entries["rule"]

@@ -89,6 +89,7 @@ def test_oja_is_no_gradient_and_its_field_is_the_closed_form() -> None:
     assert field.one_neuron["input_to_output"].mean > 0.02
 
 
+@pytest.mark.system
 def test_feedback_alignment_is_no_gradient_and_backpropagation_is_one() -> None:
     random = gradient_field(subject_of(DELTA, (6,), RANDOM), n_lives=3)
     symmetric = gradient_field(subject_of(DELTA, (6,), Symmetric()), n_lives=3)

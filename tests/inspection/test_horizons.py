@@ -62,6 +62,7 @@ def classes() -> Subject:
     return Subject(problem, theta, 0, "accuracy", True, RuleFile({}, {}))
 
 
+@pytest.mark.system
 def test_hebb_grows_over_horizons_and_oja_less(hebb: Subject, oja: Subject, tmp_path: Path) -> None:
     factors = (1.0, 8.0)
     growth = {}
@@ -87,6 +88,7 @@ def test_a_horizon_is_the_life_itself_where_it_is_the_one_searched(oja: Subject)
     np.testing.assert_allclose(found.score.mean, oja.scores(oja.theta, "validation", 8).mean())
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", sorted(set(TASKS) - ONE_LENGTH - EXTRA))
 def test_a_family_lives_twice_as_long(name: str) -> None:
     family: Any = decode("task", {"name": name, **TASKS[name]})
@@ -126,6 +128,7 @@ def test_divergence_and_bounds_are_counted() -> None:
     assert found.mean_at_birth == {"edge": 0.5}
 
 
+@pytest.mark.system
 def test_a_rule_lives_in_narrower_and_wider_networks(classes: Subject) -> None:
     found = widths(classes, (0.5, 2.0), n_lives=4)
     assert [reached.setting for reached in found.reached] == [
@@ -213,6 +216,7 @@ def test_labels_are_decoded_where_they_are_and_not_where_they_are_not() -> None:
     assert 0.5 < decoded_wrongly(noise, labels, rounds).mean() < 0.98
 
 
+@pytest.mark.system
 def test_a_life_of_classes_learns_bits_and_is_born_at_chance(classes: Subject) -> None:
     found = learned_bits(classes, n_tasks=4, lives_per_task=4)
     assert found.read == "products"

@@ -221,6 +221,7 @@ def test_the_page_says_the_bits(tmp_path: Path) -> None:
     assert "There is no innate share" in words
 
 
+@pytest.mark.system
 def test_starts_that_differ_in_an_open_direction_make_equal_weights(
     degenerate: Subject, of_degenerate: Curvature, tmp_path: Path
 ) -> None:
@@ -249,6 +250,7 @@ def test_starts_that_differ_in_an_open_direction_make_equal_weights(
         agreement(degenerate, [theta])
 
 
+@pytest.mark.system
 def test_further_starts_reach_the_same_rule() -> None:
     task = TeacherStudent(n_in=4, n_out=3, n_steps=10)
     subject = subject_of(("post*pre", "post^2*weight"), (0.0, 0.0), task)

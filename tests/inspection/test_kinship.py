@@ -57,6 +57,7 @@ def test_nothing_is_alike_to_a_rule_that_changes_nothing() -> None:
     assert alike(followed, np.full(shape, 1e-9)) is None
 
 
+@pytest.mark.system
 def test_the_kin_of_a_scaled_known_rule_is_that_rule() -> None:
     oja = Polynomial(terms=("post*pre", "post^2*weight"), initial=(0.3, -0.3), learn="none")
     found = kinship(subject_of(oja), n_heldout=0)
@@ -76,6 +77,7 @@ def test_the_kin_of_a_scaled_known_rule_is_that_rule() -> None:
     assert found.in_task == []
 
 
+@pytest.mark.system
 def test_the_nearest_rule_at_its_best_scale_is_the_rule_itself() -> None:
     delta = Polynomial(terms=("error*pre",), initial=(-2.0,), learn="none")
     subject = subject_of(delta)

@@ -211,7 +211,7 @@ def test_horizons_and_other_places() -> None:
     given = evidence((row("hebb", 0.1, 0.01), HEBB), horizons=horizons)
     one = verdict(given)
     assert (
-        "x 2: accuracy 0.91 (n 128); x 8: accuracy not finite, 25 % of lives diverge, "
+        "accuracy 0.91 at x 2; not finite at x 8, 25 % of lives diverge, "
         "50 % of weights at a bound (n 128)." in one.limits
     )
     assert "Not tried: other widths and tasks." in one.limits
