@@ -27,7 +27,7 @@ WORK = 10**9
 elimination ranks them anew after half of them are removed, or once the score falls."""
 RANKING = 64
 """Validation lives that rank the terms; the front has more."""
-SLOWLY = 4
+SLOWLY = 3
 """One of so many terms is removed by one ranking, once the score falls."""
 
 Tick = Callable[[str, int, int], None]
@@ -94,7 +94,7 @@ def parsimony(
     Backward elimination: the terms that are kept are knocked out one by one, and the one whose loss
     hurts the least is removed. Where that would live too long (WORK), up to half of the terms are
     removed in the order of one ranking, as long as the score is close to the best so far, and later
-    up to a quarter. A subset is close to the best one if it is worse by no more than
+    up to a third. A subset is close to the best one if it is worse by no more than
 
         max(standard error of the mean score of the best one, 0.001 e)
 
