@@ -223,7 +223,7 @@ def _of_sparse(ablation: Ablation, parsimony: Parsimony) -> list[str]:
     judged = parsimony.heldout
     sparse_mean, full_mean = parsimony.heldout_means
     words = (
-        f"On {judged.by.n} held-out lives, judged once, the sparse rule scores "
+        f"On {judged.by.n} held-out lives, of those that judged the rows, the sparse rule scores "
         f"{number(sparse_mean)} and the full rule {number(full_mean)}: paired difference "
         f"{_estimate(judged.by)}, positive where the sparse rule is better; "
         f"{_loss_words(judged, ablation.everything.by.mean)}."

@@ -147,7 +147,7 @@ def gradient(field: GradientField) -> list[str]:
         f"Is it a gradient? Its mean change over {field.n_inputs} inputs of each of "
         f"{field.n_lives} lives was differentiated by the weights, through one step of the life "
         f"itself. The asymmetry |J - J^T| / |J + J^T| is 0 for a gradient and about 1 for a "
-        f"random matrix. Too few inputs can only raise it."
+        f"random matrix."
     ]
     for edge, estimate in field.one_neuron.items():
         words.append(f"{edge}, the weights of one neuron: {_symmetry(estimate)}")

@@ -15,8 +15,8 @@ from metaplast.results.numbers import json_list, number
 TITLE = "Change of weight in the task"
 CAPTION = (
     "Red: the weight grows; blue: it shrinks; black line: no change. Axes have the range that "
-    "lives reach. Dotted line: 90 % of the visits are inside. Grey: no followed life goes there, "
-    "so the task says nothing of the rule. The maps of a line share one colour scale."
+    "lives reach. Dotted line: 90 % of the visits are inside, at any value of the third signal. "
+    "Grey: no followed synapse met these values. The maps of a line share one colour scale."
 )
 MOST = 0.9
 """The share of visits inside the dotted line."""

@@ -254,6 +254,9 @@ def _inputs(subject: Subject, signals: Mapping[str, Visited] | None) -> _Plan:
 
 
 def _lost(subject: Subject, values: np.ndarray, index: int) -> Difference:
-    """The full rule, the first row, against another row; its lives that are not finite count."""
-    not_finite = int((~np.isfinite(values[index])).sum())
+    """The full rule, the first row, against another row.
+
+    The lives count that are finite for the full rule and not for the other one.
+    """
+    not_finite = int((np.isfinite(values[0]) & ~np.isfinite(values[index])).sum())
     return difference(subject, values[0], values[index])._replace(not_finite=not_finite)

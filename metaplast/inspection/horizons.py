@@ -15,6 +15,7 @@ from metaplast.life.slots import theta_of
 from metaplast.registry import BadInput
 from metaplast.results.statistics import Estimate, estimate
 from metaplast.results.surfaces import ONE, deltas, for_one_synapse
+from metaplast.reuse.reference import floats
 from metaplast.signals import TaskShape
 from metaplast.tasks import AbstractTaskFamily, Split
 
@@ -327,9 +328,7 @@ def drifts(subject: Subject, followed: Mapping[str, Visited]) -> dict[str, Drift
         theta, _ = for_one_synapse(spec, theta_of(subject.theta, slot, edge))
         points = {name: np.tile(values, N_WEIGHTS) for name, values in visits.items()}
         points["weight"] = np.repeat(grid, len(chosen))
-        dtype = np.asarray(jax.tree.leaves(subject.theta)[0]).dtype
-        points = {name: values.astype(dtype) for name, values in points.items()}
-        changes = deltas(spec, subject.problem.lifetime.dt, theta, points, {})
+        changes = deltas(spec, subject.problem.lifetime.dt, theta, floats(points), {})
         mean = np.asarray(changes, np.float64).reshape(N_WEIGHTS, -1).mean(axis=1)
         slopes = np.gradient(mean, grid)
         at_visits = np.interp(visits["weight"], grid, slopes)

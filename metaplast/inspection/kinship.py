@@ -292,7 +292,10 @@ def _widened(subject: Subject, candidates: Mapping[str, _Candidate]) -> Subject:
         if field_of(name) in wanted - have - set(MIXING.values()):
             names.append(name)
     aggregates = [name for name in names if _is_sum(name)]
-    if not aggregates or any("key" in fields for fields in lifetime.reads().values()):
+    draws = any("key" in fields for fields in lifetime.reads().values())
+    # A sum of rules has one clock.
+    has_other_clock = any(slot.rule.clock != "event" for slot in lifetime.slots)
+    if not aggregates or draws or has_other_clock:
         return subject
     zeros = (0.0,) * len(aggregates)
     reader = Polynomial(terms=tuple(aggregates), initial=zeros, learn="none")

@@ -101,7 +101,7 @@ def parsimony(
     e: what all terms together are worth.
 
     The chosen rule is the smallest subset that is close: the one-standard-error rule (Breiman et
-    al. 1984, section 3.4.3). It is judged once on held-out lives, which played no part before.
+    al. 1984, section 3.4.3). It is judged on held-out lives, which play no part in the choice.
 
     Args:
         subject: the rule in its task.

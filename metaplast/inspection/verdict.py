@@ -47,7 +47,7 @@ class Horizon:
 class Evidence:
     """All that a verdict rests on.
 
-    run: the name of the run's folder.
+    run: the folder of the run, as a command names it.
     searched: the name of the searched row.
     scores: of all rows; differences are (row - searched), on the same lives.
     facts: {row: facts}.
@@ -58,7 +58,7 @@ class Evidence:
         the searched rule contains.
     horizons: lives of other lengths; empty where none was tried.
     identifiability: a sentence on which parts of the rule the task pins down; "" if unknown.
-    elsewhere: sentences on other widths and tasks; empty where none was tried.
+    elsewhere: sentences on other widths; empty where none was tried.
     """
 
     run: str
@@ -277,6 +277,11 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) ->
         )
     elif tuned:
         words.append("No baseline's search failed.")
+    unknown = [name for name in _tuned(evidence) if name not in tuned]
+    if unknown:
+        words.append(
+            f"No difference is known to {', '.join(unknown)}: some of its lives are not finite."
+        )
     if evidence.facts[evidence.searched].too_long:
         words.append("Half of dt changes the rule's scores: dt is too long.")
     words.append(evidence.identifiability or "Which of its terms the task pins down is not known.")
@@ -339,9 +344,9 @@ def _limits(
         untried.append("lives of another length")
     words += evidence.elsewhere
     if not evidence.elsewhere:
-        untried.append("other widths and tasks")
-    if untried:
-        words.append(f"Not tried: {', '.join(untried)}.")
+        untried.append("other widths")
+    untried.append("other tasks")
+    words.append(f"Not tried: {', '.join(untried)}.")
     return f"What it does not do: {' '.join(words)}"
 
 
@@ -383,7 +388,7 @@ def _horizon_words(evidence: Evidence) -> str:
             words += f", {100 * horizon.saturating:.0f} % of weights at a bound"
         each.append(words)
     n = min(horizon.n for horizon in evidence.horizons)
-    return f"In lives of another length it has {metric} {'; '.join(each)} (n {n})."
+    return f"In validation lives of another length it has {metric} {'; '.join(each)} (n {n})."
 
 
 def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, _Gain]) -> str:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from metaplast.connections.base import AbstractConnection
+from metaplast.connections.masked import Masked
 from metaplast.inspection.subject import Subject
 from metaplast.life.lifetime import Lifetime
 from metaplast.life.phases import stretches
@@ -74,9 +76,9 @@ def visited(
     chosen = {}
     generator = np.random.default_rng(subject.seed)
     for name, (edge, _) in subject.problem.lifetime.plastic().items():
-        n = int(np.prod(edge.connection.shape))
-        count = min(n, n_synapses)
-        places = [generator.choice(n, count, replace=False) for _ in range(len(batch.keys))]
+        there = existing(edge.connection)
+        count = min(len(there), n_synapses)
+        places = [generator.choice(there, count, replace=False) for _ in range(len(batch.keys))]
         chosen[name] = np.stack(places)
     followed = _followed(subject.problem, subject.theta, batch, chosen)
     of_edges = {}
@@ -86,6 +88,13 @@ def visited(
             numbers, np.asarray(gate, np.float64), np.asarray(change, np.float64), chosen[name]
         )
     return of_edges
+
+
+def existing(connection: AbstractConnection) -> np.ndarray:
+    """The places in the flattened weights at which a synapse exists."""
+    if isinstance(connection, Masked):
+        return np.flatnonzero(connection.support())
+    return np.arange(int(np.prod(connection.shape)))
 
 
 @program("problem")

@@ -1,5 +1,6 @@
 """The page of one rule file, and the parts that it shares with the page of runs."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED, REPORT
 
 SCHEMA = "metaplast.inspect/1"
+_NAME = re.compile(r"\w[\w-]{0,63}", re.ASCII)
 SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")
 LIMITS = (
     "A rule file holds no lives: no learning curves, no path over meta-training, no intervals over "
@@ -129,10 +131,12 @@ def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
 
 def _task_to_give(path: Path, file: RuleFile) -> str:
     """The command that shows the rule in its task."""
-    experiment = file.document["provenance"].get("experiment") or "NAME"
+    experiment = file.document["provenance"].get("experiment")
+    if not isinstance(experiment, str) or not _NAME.fullmatch(experiment):
+        experiment = "NAME"
     return (
-        f"Nothing was lived: give the task of the rule, `metaplast inspect {path.name} "
-        f"experiment={experiment}`."
+        f"Nothing was lived: give the task of the rule, `metaplast inspect "
+        f"{shlex.quote(path.name)} experiment={experiment}`."
     )
 
 

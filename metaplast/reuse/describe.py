@@ -41,7 +41,7 @@ def describe_rule(
     Returns: the document as plain data, and {dotted name: leaf} of theta.
     Raises: BadInput for values that a file cannot hold, or a change of weight that is not finite.
     """
-    lifetime, theta = _settled(lifetime, theta)
+    lifetime, theta = settled(lifetime, theta)
     slots: dict[str, Plain] = {}
     vectors: dict[str, Any] = {}
     tensors: dict[str, np.ndarray] = {}
@@ -94,7 +94,7 @@ def _slot(lifetime: Lifetime, slot: Slot) -> Plain:
     }
 
 
-def _settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
+def settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
     """The lifetime and theta with the final form of every shared rule whose form is searched."""
     slots = []
     rules = dict(theta["rules"])

@@ -1,6 +1,5 @@
 """The subject of an inspection, and its parts one by one: a part that fails leaves the rest."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -42,6 +41,7 @@ from metaplast.registry import BadInput
 from metaplast.results import evaluate
 from metaplast.results.numbers import interval, number
 from metaplast.reuse.ask import whole
+from metaplast.reuse.describe import settled
 from metaplast.reuse.document import entries
 from metaplast.reuse.load import Rule, load_rule
 from metaplast.reuse.rule_file import read_rule, save_rule
@@ -90,7 +90,8 @@ class Inspected:
 
     subjects: the rule of every run, the first of which is drawn.
     path: the rule file of the first.
-    outer: the outer loop of the first.
+    outer: the outer loop of the first; None where it searched the form of the rule, so that it
+        cannot go on from the rule that it found.
     whose: a sentence that says whose rule is drawn, where there are several.
     effort: the time that may be taken.
     target: the folder of the page and of the rule files that are made.
@@ -101,7 +102,7 @@ class Inspected:
         self,
         subjects: Sequence[Subject],
         path: Path,
-        outer: AbstractOuterLoop,
+        outer: AbstractOuterLoop | None,
         whose: str,
         effort: Effort,
         target: Path,
@@ -127,7 +128,7 @@ class Inspected:
     @property
     def tuning(self) -> AbstractOuterLoop | None:
         """The outer loop of a short search after a change of the rule; None without the time."""
-        if self.effort is not Effort.THOROUGH:
+        if self.effort is not Effort.THOROUGH or self.outer is None:
             return None
         return _shortened(self.outer, N_TUNING)
 
@@ -219,24 +220,15 @@ def _identifiability(inspected: Inspected) -> PagePart:
     try:
         known = identifiability.curvature(subject)
         curvature = known
-        inspected.findings.identifiability = (
-            f"The task pins down {int(known.stiff.sum())} of {len(known.names)} directions of the "
-            f"rule's numbers ({known.n_lives} validation lives)."
-        )
-        if known.asymmetry > ROUGH:
-            inspected.findings.identifiability += (
-                f" That is uncertain: the loss is not smooth there (asymmetry "
-                f"{known.asymmetry:.2f})."
-            )
     except BadInput as error:
         curvature = str(error)
     thetas = [each.theta for each in inspected.subjects]
-    if inspected.effort is Effort.THOROUGH:
+    if inspected.effort is Effort.THOROUGH and inspected.outer is not None:
         thetas += starts.further(subject, inspected.outer, N_STARTS)
     agreement = None
-    if len(thetas) > 1:
+    if len(thetas) > 1 and _have_one_form(inspected.subjects):
         agreement = starts.agreement(subject, thetas, known)
-    return identifiability_figure.part(
+    part = identifiability_figure.part(
         curvature,
         collinear.collinearity(subject, inspected.visited),
         agreement,
@@ -245,6 +237,28 @@ def _identifiability(inspected: Inspected) -> PagePart:
         information.learned_bits(subject),
         information.innate(subject),
     )
+    if known is not None:
+        inspected.findings.identifiability = _pinned_words(known)
+    return part
+
+
+def _have_one_form(subjects: Sequence[Subject]) -> bool:
+    """Whether the rules of several runs differ in their numbers alone."""
+    forms = [subject.problem.lifetime.slots for subject in subjects]
+    return all(form == forms[0] for form in forms)
+
+
+def _pinned_words(known: identifiability.Curvature) -> str:
+    """What the task pins down, for the verdict."""
+    words = (
+        f"The task pins down {int(known.stiff.sum())} of {len(known.names)} directions of the "
+        f"searched numbers ({known.n_lives} validation lives)."
+    )
+    if known.asymmetry > ROUGH:
+        words += (
+            f" That is uncertain: the loss is not smooth there (asymmetry {known.asymmetry:.2f})."
+        )
+    return words
 
 
 def _horizons(inspected: Inspected) -> PagePart:
@@ -260,7 +274,8 @@ def _horizons(inspected: Inspected) -> PagePart:
         if reached.factor != 1.0:
             inspected.findings.elsewhere.append(
                 f"With {reached.setting}: {number(reached.score.mean)} "
-                f"{interval((reached.score.low, reached.score.high))} (n {reached.n_lives})."
+                f"{interval((reached.score.low, reached.score.high))} (validation lives, n "
+                f"{reached.score.n} of {reached.n_lives} that are finite)."
             )
     return horizons_figure.part(
         longer,
@@ -274,10 +289,12 @@ def _horizons(inspected: Inspected) -> PagePart:
 
 def _horizon(reached: horizons.Reached) -> Horizon:
     """Lives of another length as the verdict names them."""
-    score = reached.score.mean
+    score = None
+    if not reached.diverged:
+        score = reached.score.mean
     return Horizon(
         factor=reached.factor,
-        score=score if math.isfinite(score) else None,
+        score=score,
         diverging=reached.diverged / reached.n_lives,
         saturating=reached.at_bound,
         n=reached.n_lives,
@@ -371,7 +388,8 @@ def of_run(job: Job, folder: Path, row: Path, metric: str) -> Subject:
     config = job.row(DISCOVERED)
     jax.config.update("jax_enable_x64", config.precision == "float64")
     problem = config.meta_problem()
-    theta = theta_of(row, problem)
+    lifetime, theta = settled(problem.lifetime, theta_of(row, problem))
+    problem = replace(problem, lifetime=lifetime)
     file = whole(read_rule(folder / RULE_FILE))
     return Subject(problem, theta, config.seed, metric, metric == "accuracy", file)
 

@@ -169,7 +169,10 @@ def _inspected(runs: Sequence[FinishedRun], pool: Pool, effort: Effort, target: 
     for run in runs:
         row = row_folder(run.path, DISCOVERED)
         subjects.append(of_run(run.job, run.path, row, pool.metric))
-    outer = runs[0].job.main.outer_loop()
+    searched = runs[0].job.main.meta_problem().lifetime.slots
+    outer = None
+    if subjects[0].problem.lifetime.slots == searched:
+        outer = runs[0].job.main.outer_loop()
     rule = runs[0].path / RULE_FILE
     return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target)
 
@@ -180,10 +183,17 @@ KEY_FIGURES = ("curves", "windows", "surfaces", "coefficients", "training")
 """Where no row is compared, the first of these parts that has a picture gives the key figure."""
 
 
+def _as_given(path: Path) -> str:
+    """The path of a run as its user gave it; only its name where that is a path of a machine."""
+    if path.is_absolute():
+        return path.name
+    return str(path)
+
+
 def _evidence(runs: Sequence[FinishedRun], pool: Pool, findings: Findings) -> verdict.Evidence:
     """What the verdict rests on: the scores of all runs, and what the parts found."""
     return verdict.Evidence(
-        run=runs[0].path.name,
+        run=_as_given(runs[0].path),
         searched=DISCOVERED,
         scores=pool.scores,
         facts=pool.facts,

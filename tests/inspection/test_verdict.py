@@ -214,11 +214,20 @@ def test_horizons_and_other_places() -> None:
         "accuracy 0.91 at x 2; not finite at x 8, 25 % of lives diverge, "
         "50 % of weights at a bound (n 128)." in one.limits
     )
-    assert "Not tried: other widths and tasks." in one.limits
+    assert "Not tried: other widths, other tasks." in one.limits
     other = verdict(replace(given, elsewhere=["At twice the width it loses 0.1."]))
-    assert "At twice the width it loses 0.1." in other.limits and "Not tried" not in other.limits
+    assert other.limits.endswith("At twice the width it loses 0.1. Not tried: other tasks.")
     neither = verdict(evidence((row("hebb", 0.1, 0.01), HEBB)))
-    assert "Not tried: lives of another length, other widths and tasks." in neither.limits
+    assert "Not tried: lives of another length, other widths, other tasks." in neither.limits
+
+
+def test_a_baseline_without_a_finite_score_is_named() -> None:
+    nothing = Difference(None, Bounds(None, None))
+    wild = replace(row("wild", 0.1, 0.01), mean=None, difference=nothing)
+    given = evidence((row("hebb", 0.1, 0.01), HEBB), (wild, HEBB))
+    judged = verdict(given)
+    assert judged.standing == "above"
+    assert "No difference is known to wild: some of its lives are not finite." in judged.sure
 
 
 def test_activity_carried_back_through_forward_weights_is_said() -> None:

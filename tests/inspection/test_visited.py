@@ -7,8 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from metaplast.connections.dense import Dense
+from metaplast.connections.masked import Masked
 from metaplast.inspection.subject import Subject
-from metaplast.inspection.visited import Visited, visited
+from metaplast.inspection.visited import Visited, existing, visited
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
@@ -66,6 +68,14 @@ def test_the_change_is_the_rule_of_the_signals(followed: Visited) -> None:
     post, pre = signals["post.activity"], signals["pre.activity"]
     rule = post * pre - post**2 * signals["weight"]
     np.testing.assert_allclose(change, 0.1 * rule, rtol=1e-4, atol=1e-7)
+
+
+def test_only_synapses_that_exist_are_followed() -> None:
+    masked = Masked(n_post=3, n_pre=4, probability=0.5)
+    there = existing(masked)
+    assert 0 < len(there) < 12
+    assert masked.support().reshape(-1)[there].all()
+    np.testing.assert_array_equal(existing(Dense(3, 4)), np.arange(12))
 
 
 def test_steps_that_are_not_finite_do_not_count(followed: Visited) -> None:

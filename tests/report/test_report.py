@@ -16,6 +16,8 @@ from metaplast.cli.main import main
 from metaplast.figures.style import plt, save
 from metaplast.registry import BadInput
 from metaplast.report.page import Figure, Folded, Page, Section, Table, html
+from metaplast.report.rule import inspect_rule
+from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.runs.config import to_yaml
 from metaplast.runs.job import parse
 from metaplast.runs.metrics import MetricsFile, read
@@ -257,3 +259,14 @@ def test_runs_that_differ_in_more_than_their_seed_are_refused(runs: list[Path], 
     (other / "summary.json").unlink()
     with pytest.raises(BadInput, match="expected a finished run"):
         report.inspect_runs([other], None, 4)
+
+
+def test_the_task_to_give_is_no_command_of_a_file(tmp_path: Path, runs: list[Path]):
+    """A rule file that was mailed holds an experiment that is no name."""
+    file = read_rule(runs[0] / "rule.safetensors")
+    document = {**file.document, "provenance": {"experiment": "x; rm -r ~"}}
+    path = tmp_path / "a b.safetensors"
+    save_rule(path, document, file.tensors)
+    page = inspect_rule(path, tmp_path / "page")[0].read_text()
+    assert "metaplast inspect &#39;a b.safetensors&#39; experiment=NAME" in page
+    assert "experiment=x" not in page

@@ -9,10 +9,12 @@ import pytest
 from metaplast.figures.section import PagePart, Section
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, find
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
+from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.symbolic import Symbolic
 from metaplast.spec import decode
 from metaplast.training import inspected
 from metaplast.training.inspected import Effort, Inspected, Part, made, of_rule
@@ -21,9 +23,9 @@ WORDS = ("experiment=oja", "task.n_in=4", "task.n_out=3", "task.n_steps=6")
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0))
 
 
-def rule_file(path: Path, shared: bool) -> Path:
+def rule_file(path: Path, shared: bool, rule: AbstractRule = OJA) -> Path:
     task = decode("task", {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": 6})
-    slots = (Slot(rule=OJA, shared=shared),)
+    slots = (Slot(rule=rule, shared=shared),)
     lifetime = Lifetime(task=task, network=Feedforward(hidden=()), slots=slots)
     theta = lifetime.init(jax.random.key(0))
     document, tensors = describe_rule(lifetime, theta)
@@ -45,6 +47,30 @@ def test_a_rule_of_another_network_is_refused(tmp_path: Path) -> None:
     file = rule_file(tmp_path, shared=False)
     with pytest.raises(BadInput, match="in another network"):
         of_rule(file, ("experiment=categories",))
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("rule", "shared"),
+    [
+        (OJA, False),
+        (Symbolic(expression="0.1*post*pre"), True),
+        (find("rule", "mlp")(), True),
+        (find("rule", "bcm")(), True),
+        (find("rule", "abcd")(), False),
+    ],
+)
+def test_every_part_of_a_page_is_made(tmp_path: Path, rule: AbstractRule, shared: bool) -> None:
+    file = rule_file(tmp_path, shared, rule)
+    (tmp_path / "figures").mkdir()
+    outer = decode("outer", {"name": "bptt", "steps": 2})
+    subject = Inspected([of_rule(file, WORDS)], file, outer, "", Effort.USUAL, tmp_path)
+    page = made(subject, lambda *_: None)
+    assert list(page) == [part.name for part in inspected.PARTS]
+    failed = {
+        name: part.numbers["failed"] for name, part in page.items() if "failed" in part.numbers
+    }
+    assert not failed
 
 
 def test_a_part_that_fails_says_why_and_leaves_the_rest(
