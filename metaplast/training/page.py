@@ -12,6 +12,7 @@ import jax
 from metaplast.figures import coefficient_paths, gains, learning_curves, scores, training_loss
 from metaplast.figures.section import PagePart
 from metaplast.inspection import verdict
+from metaplast.objectives.l1 import L1
 from metaplast.registry import Plain
 from metaplast.report.page import Figure, Folded, Page, Section, Table
 from metaplast.report.rule import rule_parts, take_key_figure, write
@@ -526,6 +527,11 @@ def _limits(
         "Not shown: other tasks, and what theta holds beside the rules (initial gains, learned "
         "feedback)."
     )
+    if isinstance(runs[0].job.main.objective, L1):
+        words.append(
+            "The loss holds the penalty of theta with which the rule was searched. Named terms and "
+            "known rules are run without it."
+        )
     left_out = without(effort)
     if left_out:
         words.append(
