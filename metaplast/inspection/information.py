@@ -102,13 +102,18 @@ class Innate(NamedTuple):
     share: Estimate
 
 
-def rule_bits(subject: Subject, split: Split = "validation", n_lives: int = N_LIVES) -> RuleBits:
+def rule_bits(
+    subject: Subject, split: Split = "validation", n_lives: int = N_LIVES
+) -> RuleBits | None:
     """The fewest bits that keep a rule's score within LOSS of itself.
 
         bits = min over b of b #theta,  with mean score(b) at most 1 % worse than the exact score
 
     All numbers of the rules are quantised uniformly to 2^b levels between the smallest and the
-    largest of them. Of a symbolic rule, `form` adds nodes log2(#operators + #terminals).
+    largest of them. Of a symbolic rule, `form` adds nodes log2(#operators + #terminals). Lives count
+    that are finite under the exact numbers.
+
+    None for fewer than three numbers: the ends of the range would hold them all.
 
     Args:
         subject: the rule in its task.
@@ -118,6 +123,9 @@ def rule_bits(subject: Subject, split: Split = "validation", n_lives: int = N_LI
     Source:
         own definition.
     """
+    n_numbers = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(subject.theta["rules"]))
+    if n_numbers < 3:
+        return None
     problem = subject.problem.whole()
     batch = _some(subject, split, n_lives)
     members = [jax.tree.map(np.asarray, subject.theta)]
@@ -128,15 +136,15 @@ def rule_bits(subject: Subject, split: Split = "validation", n_lives: int = N_LI
     _, metrics = train.evaluate(problem, thetas, batch)
     name = "life_loss" if subject.metric == "loss" else subject.metric
     scores = np.asarray(metrics[name], np.float64)
-    exact = scores[0]
+    finite = np.isfinite(scores[0])
+    exact = scores[0][finite]
     coded = []
     enough: int | None = None
     for bits in range(1, MOST_BITS + 1):
-        worse = estimate([subject.better_by(exact, scores[bits])])
+        worse = estimate([subject.better_by(exact, scores[bits][finite])])
         coded.append(Coded(bits, worse))
         if enough is None and worse.mean <= LOSS * abs(float(np.mean(exact))):
             enough = bits
-    n_numbers = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(members[0]["rules"]))
     total = None
     if enough is not None:
         total = enough * n_numbers

@@ -231,12 +231,20 @@ def test_a_life_of_classes_learns_bits_and_is_born_at_chance(classes: Subject) -
     np.testing.assert_allclose(share.share.mean, by_hand)
 
 
-def test_a_rule_of_two_levels_takes_one_bit_a_number(oja: Subject) -> None:
-    coefficients = oja.theta["rules"]["rule"]["coefficients"]
-    two_levels = np.asarray([1.0, -1.0], np.asarray(coefficients).dtype)
-    theta = {**oja.theta, "rules": {"rule": {**oja.theta["rules"]["rule"]}}}
-    theta["rules"]["rule"]["coefficients"] = two_levels
-    found = rule_bits(replace(oja, theta=theta), n_lives=4)
-    assert (found.n_numbers, found.bits, found.total) == (2, 1, 2)
+def test_four_numbers_on_two_levels_take_one_bit_each(oja: Subject) -> None:
+    terms = ("post*pre", "post^2*weight", "pre", "weight")
+    four = subject_of(terms, (0.0,) * 4, TeacherStudent(**SMALL))
+
+    def with_coefficients(values: list[float]) -> Subject:
+        rule = {"coefficients": np.asarray(values, np.float32)}
+        return replace(four, theta={**four.theta, "rules": {"rule": rule}})
+
+    found = rule_bits(with_coefficients([1.0, -1.0, -1.0, 1.0]), n_lives=4)
+    assert found is not None
+    assert (found.n_numbers, found.bits, found.total) == (4, 1, 4)
     np.testing.assert_allclose(found.coded[-1].worse.mean, 0.0, atol=1e-4)
+    # A third level in between is lost by one bit.
+    found = rule_bits(with_coefficients([1.0, -1.0, 0.1, 0.0]), n_lives=4)
+    assert found is not None and found.bits is not None and found.bits > 1
+    assert rule_bits(oja, n_lives=4) is None  # two numbers are the ends of their own range
     assert innate(oja) is None
