@@ -110,8 +110,8 @@ def rule_bits(
         bits = min over b of b #theta,  with mean score(b) at most 1 % worse than the exact score
 
     All numbers of the rules are quantised uniformly to 2^b levels between the smallest and the
-    largest of them. Of a symbolic rule, `form` adds nodes log2(#operators + #terminals). Lives count
-    that are finite under the exact numbers.
+    largest of them. Of a symbolic rule, `form` adds nodes log2(#operators + #terminals). Only lives
+    count that are finite under the exact numbers.
 
     None for fewer than three numbers: the ends of the range would hold them all.
 
