@@ -28,13 +28,13 @@ from metaplast.cli._paths import Given
     help="Held-out lives per run behind the curves.",
 )
 @click.option(
-    "--quick", "effort", flag_value="quick", help="Under 20 s: leave out what lives many lives."
+    "--quick", "effort", flag_value="quick", help="Leave out the parts that live many lives."
 )
 @click.option(
     "--thorough",
     "effort",
     flag_value="thorough",
-    help="Up to 30 minutes: tune again after a knock-out, search from further starts, refit.",
+    help="Tune again after a knock-out, search from further starts, refit.",
 )
 @_options.modules
 @_options.quiet

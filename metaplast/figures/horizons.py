@@ -162,16 +162,17 @@ def _words_on_drift(drifts: Mapping[str, Drift]) -> list[str]:
         if drift.stateful:
             state = ", in the first step from the rule's state at birth"
         if not drift.fixed_points:
-            found = "has no fixed point in the range of visited weights"
+            fixed_points = "has no fixed point in the range of visited weights"
         else:
             points = []
             for weight, slope in drift.fixed_points:
                 kind = "stable" if slope < 0 else "unstable"
                 points.append(f"{number(weight, '.3g')} ({kind})")
-            found = "is 0 at a weight of " + ", ".join(points)
+            fixed_points = "is 0 at a weight of " + ", ".join(points)
         words.append(
-            f"{edge}: the mean change of one weight at visited signals{state} {found}; its mean "
-            f"slope over the weight is {number(drift.slope, '.3g')} per step ({drift.n} visits)."
+            f"{edge}: the mean change of one weight at visited signals{state} {fixed_points}; "
+            f"its mean slope over the weight is {number(drift.slope, '.3g')} per step "
+            f"({drift.n} visits)."
         )
     if drifts:
         words.append(

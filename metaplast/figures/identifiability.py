@@ -298,13 +298,13 @@ def _directions(curvature: Curvature) -> Table:
         parts = []
         for name, weight in curvature.loadings(index).items():
             parts.append(f"{weight:+.2f} {name}")
-        told = "not told from 0"
+        bend = "not told from 0"
         if curvature.stiff[index]:
-            told = "rises"
+            bend = "rises"
         elif curvature.falling[index]:
-            told = "falls"
+            bend = "falls"
         curved = _estimate(curvature.estimates[index], ".2g")
-        rows.append((str(index + 1), curved, told, ", ".join(parts)))
+        rows.append((str(index + 1), curved, bend, ", ".join(parts)))
     head = ("direction", "curvature", "the loss", "largest weights, in units")
     return Table("Directions of the searched numbers, the stiffest first", head, rows)
 

@@ -153,7 +153,7 @@ def ablation(
         lost = _lost(subject, values, index + 1)
         worths.append(Worth(each.entries, each.name, each.value, lost))
     n = len(plan.alone)
-    found = Ablation(
+    before_search = Ablation(
         of=plan.of,
         metric=subject.metric,
         larger_is_better=subject.larger_is_better,
@@ -165,12 +165,12 @@ def ablation(
         absent=tuple(plan.absent),
     )
     if outer is None:
-        return found
-    return _after_search(plan, found, values[0], outer, tick)
+        return before_search
+    return _after_search(plan, before_search, values[0], outer, tick)
 
 
 def _after_search(
-    plan: _Plan, found: Ablation, before: np.ndarray, outer: AbstractOuterLoop, tick: Tick
+    plan: _Plan, before_search: Ablation, before: np.ndarray, outer: AbstractOuterLoop, tick: Tick
 ) -> Ablation:
     """The same with `retuned` and `control`; before: the scores of the full rule."""
     theta = plan.subject.theta
@@ -181,13 +181,13 @@ def _after_search(
     for each in plan.alone + plan.together:
         starts.append(each.start)
     thetas = retuned(plan.subject, outer, starts, tick)
-    values = scores(plan.subject, thetas, "validation", found.n_lives)
+    values = scores(plan.subject, thetas, "validation", before_search.n_lives)
     worths = []
-    for index, worth in enumerate([*found.alone, *found.together]):
+    for index, worth in enumerate([*before_search.alone, *before_search.together]):
         worths.append(worth._replace(retuned=_lost(plan.subject, values, index + 1)))
-    n = len(found.alone)
+    n = len(before_search.alone)
     return replace(
-        found,
+        before_search,
         alone=tuple(worths[:n]),
         together=tuple(worths[n:]),
         retuning=outer.n_steps,

@@ -74,16 +74,16 @@ def collinearity(subject: Subject, followed: Mapping[str, Visited]) -> dict[str,
         subject: the rule in its task.
         followed: {edge: the signals that its rule meets}, from `visited`.
     """
-    found = {}
+    by_entry = {}
     if not subject.file.document:
-        return found
+        return by_entry
     rules = nodes(subject.file.document, subject.file.tensors)
     for key, entry in entries(subject.file.document).items():
         edges = [followed[edge] for edge in entry.edges if edge in followed]
         for mark, part in walk(rules[key]):
             if part.account.shows == "terms" and edges:
-                found[f"{key} {mark}".strip()] = _of_rule(part, edges)
-    return found
+                by_entry[f"{key} {mark}".strip()] = _of_rule(part, edges)
+    return by_entry
 
 
 def _of_rule(part: Node, edges: list[Visited]) -> Collinearity:
@@ -194,17 +194,17 @@ def _inflation(
 
 def _pairs(kept: list[str], products: np.ndarray) -> list[Pair]:
     """The pairs of terms with a correlation of at least ALIKE, the most alike first."""
-    found = []
+    pairs = []
     for j, first in enumerate(kept):
         for k in range(j + 1, len(kept)):
             if abs(products[j, k]) >= ALIKE:
-                found.append(Pair(first, kept[k], float(products[j, k])))
-    return sorted(found, key=lambda pair: -abs(pair.correlation))
+                pairs.append(Pair(first, kept[k], float(products[j, k])))
+    return sorted(pairs, key=lambda pair: -abs(pair.correlation))
 
 
 def _combinations(kept: list[str], rows: np.ndarray, indices: np.ndarray) -> list[Combination]:
     """The combinations of terms with a condition index above ILL, the worst first."""
-    found = []
+    combinations = []
     for row, index in zip(rows[::-1], indices[::-1], strict=True):
         if index <= ILL:
             break
@@ -212,5 +212,5 @@ def _combinations(kept: list[str], rows: np.ndarray, indices: np.ndarray) -> lis
         for place in np.argsort(-np.abs(row)):
             if abs(row[place]) >= SHOWN:
                 weights[kept[place]] = float(row[place])
-        found.append(Combination(weights, float(index)))
-    return found
+        combinations.append(Combination(weights, float(index)))
+    return combinations

@@ -72,15 +72,15 @@ class ListOfTerms(NamedTuple):
 
 def entries(lifetime: Lifetime) -> list[Entry]:
     """The thetas of all rules, in the order of slots and edges."""
-    found = []
+    places = []
     for slot in lifetime.slots:
         if slot.shared:
-            found.append(Entry(slot.name, slot, (slot.name,)))
+            places.append(Entry(slot.name, slot, (slot.name,)))
             continue
         for edge, (_, slot_of_edge) in lifetime.plastic().items():
             if slot_of_edge == slot:
-                found.append(Entry(f"{slot.name}/{edge}", slot, (slot.name, edge)))
-    return found
+                places.append(Entry(f"{slot.name}/{edge}", slot, (slot.name, edge)))
+    return places
 
 
 def lists(slot: Slot) -> list[ListOfTerms]:
@@ -109,7 +109,7 @@ def coefficients(lifetime: Lifetime, theta: Theta) -> list[Coefficient]:
         lifetime: the slots with their rules.
         theta: of the whole lifetime.
     """
-    found = []
+    movable = []
     for entry in entries(lifetime):
         for listed in lists(entry.slot):
             moved = listed.account.moved.get("initial")
@@ -127,8 +127,8 @@ def coefficients(lifetime: Lifetime, theta: Theta) -> list[Coefficient]:
                 if leaf[index] == leaf.dtype.type(zero):
                     value = 0.0
                 name = f"{listed.mark}{term}"
-                found.append(Coefficient(entry.name, name, path, index, value, zero))
-    return found
+                movable.append(Coefficient(entry.name, name, path, index, value, zero))
+    return movable
 
 
 def leaf_of_zero(law: str, start: float) -> float | None:

@@ -64,7 +64,7 @@ Tick = Callable[[str, int, int], None]
 
 
 class Effort(IntEnum):
-    """The time that an inspection may take: under 20 s, under 2 minutes, up to 30 minutes."""
+    """The time that an inspection may take, the shortest first (docs/inspect.md has seconds)."""
 
     QUICK = 0
     USUAL = 1
@@ -194,9 +194,9 @@ def _ablation(inspected: Inspected) -> PagePart:
 
 def _distillation(inspected: Inspected) -> PagePart:
     """The rule as a sum of few named terms, which becomes a file."""
-    found = distillation.distil(inspected.subject, followed=inspected.visited)
-    save_rule(inspected.target / DISTILLED_FILE, found.document, found.tensors)
-    return distillation_figure.part(found, inspected.subject.metric, inspected.folder)
+    distilled = distillation.distil(inspected.subject, followed=inspected.visited)
+    save_rule(inspected.target / DISTILLED_FILE, distilled.document, distilled.tensors)
+    return distillation_figure.part(distilled, inspected.subject.metric, inspected.folder)
 
 
 def _kinship(inspected: Inspected) -> PagePart:

@@ -110,12 +110,12 @@ def inspect_runs(
     if rules:
         files = [run.path / RULE_FILE for run in runs]
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
-        surfaces = {"surfaces": of_rules.pop("surfaces")}
+        in_task = {"surfaces": of_rules.pop("surfaces")}
         if effort is not None:
             inspected = _inspected(runs, pool, effort, target)
-            surfaces = made(inspected, tick)
+            in_task = made(inspected, tick)
             findings = inspected.findings
-        parts |= of_rules | _path_part(runs, rules, pictures) | surfaces
+        parts |= of_rules | _path_part(runs, rules, pictures) | in_task
         rule_section = _rule_section(runs, formulas)
     else:
         rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
