@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from scipy.optimize import linear_sum_assignment
 
 from metaplast import train
 from metaplast.inspection.numbers import acting, names
@@ -312,6 +311,8 @@ def _cross_validated(matrices: np.ndarray, directions: np.ndarray) -> list[Estim
         matrices: the Hessian of every life [n_lives, n, n].
         directions: of the mean of all lives [n, n]; those of the others are matched to them.
     """
+    from scipy.optimize import linear_sum_assignment  # 0.2 s, and a plain training needs none
+
     total = matrices.sum(axis=0)
     curvatures = np.empty(matrices.shape[:2])
     for life, matrix in enumerate(matrices):
