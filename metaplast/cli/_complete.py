@@ -56,14 +56,17 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     """Completions of a kind of plug-in."""
     from metaplast.registry import KINDS
 
-    return _items([*(plural for _, plural in KINDS.values()), "signals"], incomplete)
+    return _items([*(plural for _, plural in KINDS.values()), "signals", "zoo"], incomplete)
 
 
 def rules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Completions of a rule: the known rules, and files."""
+    """Completions of a rule: the known rules, the zoo, and files."""
+    from metaplast.reuse import shelf
     from metaplast.reuse.known import known_rules
 
-    return [*_items(known_rules(), incomplete), CompletionItem(incomplete, type="file")]
+    shelved = [shelf.PREFIX + name for name in shelf.names()]
+    known = [*known_rules(), *shelved]
+    return [*_items(known, incomplete), CompletionItem(incomplete, type="file")]
 
 
 def _agree(a: str, b: str) -> bool:

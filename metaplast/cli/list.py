@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metaplast.runs.config import Sources
 
 SIGNALS = "signals"
+ZOO = "zoo"
 
 
 @click.command("list")
@@ -23,8 +24,9 @@ SIGNALS = "signals"
 def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...]) -> None:
     """Print the plug-ins of a KIND with one line on each.
 
-    KIND is rules, tasks, networks, neurons, ..., or `signals` for the signals that a term of a rule
-    may read. Without KIND, every kind is printed with the names of its plug-ins.
+    KIND is rules, tasks, networks, neurons, ..., `signals` for the signals that a term of a rule
+    may read, or `zoo` for the rule files that ship with metaplast. Without KIND, every kind is
+    printed with the names of its plug-ins.
     """
     from metaplast.cli import _setup
     from metaplast.cli._listed import listed
@@ -39,17 +41,21 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
         pairs = []
         for name, (_, plural) in KINDS.items():
             pairs.append((plural, ", ".join(_names(name, sources))))
-        click.echo(
-            listed([*pairs, (SIGNALS, "the inputs of a term of a rule: metaplast list signals")])
-        )
+        pairs.append((SIGNALS, "the inputs of a term of a rule: metaplast list signals"))
+        pairs.append((ZOO, "rule files with cards: metaplast list zoo"))
+        click.echo(listed(pairs))
     elif kind in (SIGNALS, SIGNALS.removesuffix("s")):
         _print_signals()
+    elif kind == ZOO:
+        _print_zoo()
     elif kind in kinds:
         key = kinds[kind]
         click.echo(listed((name, _headline(key, name, sources)) for name in _names(key, sources)))
     else:
         plurals = [plural for _, plural in KINDS.values()]
-        raise BadInput(f"kind {kind!r}", f"one of {', '.join([*plurals, SIGNALS])}", "choose one")
+        raise BadInput(
+            f"kind {kind!r}", f"one of {', '.join([*plurals, SIGNALS, ZOO])}", "choose one"
+        )
 
 
 def _names(kind: str, sources: "Sources") -> list[str]:
@@ -86,8 +92,19 @@ def _headline(kind: str, name: str, sources: "Sources") -> str:
 
 def _print_signals() -> None:
     from metaplast.cli._listed import listed
-    from metaplast.cli._signal_words import lines
+    from metaplast.reuse.signal_words import lines
 
     click.echo(listed((name, f"{field}: {words}") for name, field, words in lines()))
     click.echo("\nFirst the name in a term, as in rule.terms=[error*pre];")
     click.echo("then the field that a rule written in Python reads.")
+
+
+def _print_zoo() -> None:
+    from metaplast.cli._listed import listed
+    from metaplast.reuse import shelf
+
+    pairs = []
+    for name in shelf.names():
+        pairs.append((shelf.PREFIX + name, shelf.shelved(name).title))
+    click.echo(listed(pairs))
+    click.echo("\nA name stands wherever a rule file does: metaplast card zoo/oja")

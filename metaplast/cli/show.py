@@ -22,8 +22,8 @@ COLUMN = 15
 def command(rule: str, modules: tuple[str, ...]) -> None:
     """Print the formula and the facts of a rule.
 
-    RULE is a rule.safetensors, or the name of a known rule such as oja. The formula is computed
-    from the numbers in the file and never from text in it. Nothing in the file is run.
+    RULE is a rule.safetensors, or the name of a known rule such as oja or zoo/oja. The formula is
+    computed from the numbers in the file and never from text in it. Nothing in the file is run.
     """
     from metaplast.cli import _setup
     from metaplast.language.account import from_plain
@@ -58,16 +58,13 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
 
 def _slot(name: str, slot: dict[str, Any], rule: "Node") -> None:
     """Print the lines of one slot."""
+    from metaplast.reuse import facts
     from metaplast.reuse.formula import fields
 
-    sizes = []
-    for edge, connection in slot["connections"].items():
-        shape = "x".join(str(n) for n in connection["shape"])
-        sizes.append(f"{edge} {shape}")
     owner = "one theta for all" if slot["shared"] else "one theta each"
     _print("slot", f"{name}: edges {slot['edges']}, {owner}")
-    _print("learned on", ", ".join(sizes))
-    _print("form", " of ".join(_forms(slot["rule"])))
+    _print("learned on", facts.edges_text(slot))
+    _print("form", facts.forms_text(slot["rule"]))
     read = fields(rule)
     if read is None:
         # Only a run of the rule shows what it reads, and `show` runs no rule.
@@ -87,49 +84,17 @@ def _reach(read: Iterable[str], note: str = "") -> None:
 
 def _card(file: "RuleFile") -> None:
     """Print the facts of a rule file."""
+    from metaplast.reuse import facts
+
     document = file.document
     tensors = file.tensors
     _print("numbers", f"{sum(value.size for value in tensors.values())} in {len(tensors)} tensors")
     _print("dt", f"{document['dt']:g} s")
     _print("activity of 1", f"{document['activity_reference']:g} Hz")
     for score in document["scores"]:
-        _print("score", _score(score))
+        _print("score", facts.score_text(score))
     for key, value in document["provenance"].items():
-        words = value
-        if isinstance(value, dict):
-            words = ", ".join(f"{name} {fact}" for name, fact in value.items())
-        _print(key, words)
-
-
-def _forms(spec: dict[str, Any]) -> list[str]:
-    """The names of a rule and of the rules inside it, from the outside in."""
-    from metaplast.registry import current_name
-    from metaplast.reuse.document import nested
-
-    name = current_name("rule", spec["name"])
-    inner = []
-    for _, child in nested(spec):
-        inner.append(_forms(child))
-    if len(inner) == 1:
-        return [name, *inner[0]]
-    return [name, str(inner)] if inner else [name]
-
-
-def _score(score: dict[str, Any]) -> str:
-    """A score in words: `discovered heldout accuracy 0.914 [0.910, 0.918] n 1024`."""
-    interval = score.get("ci95")
-    bounds = ""
-    if isinstance(interval, list):
-        bounds = f" [{', '.join(_number(bound) for bound in interval)}]"
-    head = " ".join(str(score.get(key, "?")) for key in ("name", "split", "metric"))
-    return f"{head} {_number(score.get('mean'))}{bounds} n {score.get('n', '?')}"
-
-
-def _number(value: Any) -> str:
-    """A number of a document. Null stands for a number that was not finite."""
-    if value is None:
-        return "not finite"
-    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+        _print(key, facts.value_text(value))
 
 
 def _print(label: str, value: Any) -> None:

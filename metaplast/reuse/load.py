@@ -134,7 +134,8 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     The reference vector of the file is computed anew and compared.
 
     Args:
-        path_or_name: the path of a rule file, or the name of a known rule.
+        path_or_name: the path of a rule file, the name of a known rule, or the name of a rule of
+            the zoo, such as `zoo/oja`.
         edge: the edge whose rule is loaded, for a file with several rules.
 
     Returns: the rule with its numbers. Its `init` and `update` run it on any arrays.

@@ -25,6 +25,7 @@ from safetensors.numpy import load as parse_tensors
 from safetensors.numpy import save as pack_tensors
 
 from metaplast.registry import BadInput, Plain
+from metaplast.reuse import shelf
 from metaplast.reuse.document import SCHEMA, check
 from metaplast.reuse.text import quote
 
@@ -151,12 +152,14 @@ def read_rule(path: str | os.PathLike[str]) -> RuleFile:
     `load_rule` runs the rule and checks its reference vector.
 
     Args:
-        path: the path of the rule file.
+        path: the path of the rule file, or the name of a rule of the zoo, such as `zoo/oja`.
 
     Returns: the document and the tensors of the file.
     Raises: BadInput, one line, for anything but a whole and sane rule file.
     """
     where = f"rule file {quote(str(path), 200)}"
+    if shelf.is_shelved(path):
+        path = shelf.file_of(str(path))
     return _parse(_read_bytes(path, where), where)
 
 

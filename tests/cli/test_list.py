@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from metaplast.cli._signal_words import WORDS, lines
 from metaplast.language.grammar import SIGNALS, TRACES, field_of
 from metaplast.registry import KINDS
 from metaplast.reuse.known import known_rules
+from metaplast.reuse.signal_words import WORDS, lines
 from metaplast.signals import NeuronView, SynapseView
 from tests.contracts._enrolled import enrolled
 from tests.system._commands import here
@@ -51,7 +51,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_without_a_kind_every_kind_is_listed(tmp_path: Path) -> None:
     code, out, _ = here("list", cwd=tmp_path)
     assert code == 0
-    assert _names(out) == [*(plural for _, plural in KINDS.values()), "signals"]
+    assert _names(out) == [*(plural for _, plural in KINDS.values()), "signals", "zoo"]
     assert "oja" in out and "feedforward" in out
 
 

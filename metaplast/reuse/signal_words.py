@@ -40,6 +40,34 @@ WORDS = {
     "modulator.NAME": "a global third factor that the task offers, such as reward; surprise is the "
     "step's loss",
 }
+UNITS = {
+    "activity": "activity; a spike is 1 in its step",
+    "feedback": "loss per potential",
+    "learning_signal": "loss per activity",
+    "target": "activity",
+    "returned": "weight times activity",
+    "potential": "potential: mV for adex, threshold 1 for lif",
+    "gain": "activity per potential",
+    "score": "per potential",
+    "dendrite": "potential",
+    "weight": "weight",
+    "weight_initial": "weight",
+    "weight_max": "weight",
+    "weight_sum": "weight",
+    "weight_norm": "weight",
+    "input_gain": "1",
+    "layer_power": "activity squared",
+    "layer_backward": "activity times weight times loss per potential",
+    "layer_forward": "activity times weight times loss per potential",
+}
+"""{last part of a field of the view: unit}"""
+FIELD_WORDS = {
+    "weight_initial": "the synapse's weight at birth",
+    "weight_max": "the upper bound of the edge's weights",
+    "mixing.neuron": "a sum over the synapses of one neuron, made by the rule itself",
+    "mixing.layer": "a sum over the synapses of a layer, made by the rule itself",
+}
+"""{field of the view that no term names: meaning}"""
 TRACE_FIELD = "(the rule's own state)"
 
 
@@ -48,3 +76,17 @@ def lines() -> Iterator[tuple[str, str, str]]:
     for name in (*SIGNALS, *TRACES):
         yield name, TRACE_FIELD if name in TRACES else f"view.{field_of(name)}", WORDS[name]
     yield "modulator.NAME", "view.modulators['NAME']", WORDS["modulator.NAME"]
+
+
+def of_field(field: str) -> tuple[str, str]:
+    """(meaning, unit) of a field of the view, such as `post.feedback`, from the end of a synapse.
+
+    A modulator has the unit that its task gives it. A field without words has an empty meaning.
+    """
+    if field.startswith("modulators."):
+        return WORDS["modulator.NAME"], "that of the task"
+    meaning = FIELD_WORDS.get(field, "")
+    for name in SIGNALS:
+        if field_of(name) == field:
+            meaning = WORDS[name]
+    return meaning, UNITS.get(field.rpartition(".")[2], "")

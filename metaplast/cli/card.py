@@ -1,0 +1,50 @@
+"""metaplast card: the model card of a rule."""
+
+from pathlib import Path
+
+import click
+
+from metaplast.cli import _complete, _options
+from metaplast.cli._paths import Given
+
+
+@click.command("card")
+@click.argument("rule", shell_complete=_complete.rules)
+@click.option("--out", type=Given(), help="Write the card to this file.")
+@_options.modules
+def command(rule: str, out: Path | None, modules: tuple[str, ...]) -> None:
+    """Print the model card of a rule as Markdown.
+
+    RULE is a rule.safetensors, or the name of a rule of the zoo such as zoo/oja. The card has the
+    fields of a Hugging Face model card. It is computed from the numbers in the file. Nothing in the
+    file is run, and nothing is sent anywhere. The command that would publish it is printed.
+
+    Example: metaplast card zoo/oja --out README.md
+    """
+    from metaplast.cli import _setup
+    from metaplast.reuse import shelf
+    from metaplast.reuse.card import card
+    from metaplast.reuse.known import is_name
+    from metaplast.reuse.rule_file import read_rule
+
+    _setup.import_plugins(modules)
+    if is_name(rule) and rule in shelf.names():
+        rule = shelf.PREFIX + rule
+    file = read_rule(rule)
+    if any("account" not in slot for slot in file.document["slots"].values()):
+        from metaplast.reuse.ask import whole
+
+        file = whole(file)
+    facts = None
+    path = rule
+    if shelf.is_shelved(rule):
+        facts = shelf.shelved(rule)
+        path = str(shelf.file_of(rule))
+    text = card(file, rule, facts)
+    if out is None:
+        click.echo(text)
+        return
+    out.write_text(text, encoding="utf-8")
+    click.echo(f"card     {out}")
+    click.echo(f"publish  hf upload USER/NAME {path} rule.safetensors")
+    click.echo(f"         hf upload USER/NAME {out} README.md")
