@@ -147,8 +147,8 @@ def _uses(name: str, document: Plain) -> list[str]:
 def _limits(shelved: shelf.Shelved | None) -> list[str]:
     if shelved is None:
         return [
-            "Not given. The command `metaplast inspect` measures how the rule does at other lengths "
-            "of life and other widths."
+            "Not given. The command `metaplast inspect` measures how the rule does at other "
+            "lengths of life and other widths."
         ]
     return [f"- Range: {_plain(shelved.range)}", f"- Limits: {_plain(shelved.limits)}"]
 
