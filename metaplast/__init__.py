@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metaplast.life.lifetime import Lifetime, Slot
     from metaplast.problem.meta_problem import MetaProblem
     from metaplast.registry import BadInput, find, register
+    from metaplast.reuse.combine import combine
     from metaplast.reuse.describe import describe_rule
     from metaplast.reuse.load import Rule, load_rule
     from metaplast.reuse.rule_file import read_rule, save_rule
@@ -32,6 +33,7 @@ _HOMES = {
     "Rule": "metaplast.reuse.load",
     "Slot": "metaplast.life.lifetime",
     "SynapseView": "metaplast.signals",
+    "combine": "metaplast.reuse.combine",
     "describe_rule": "metaplast.reuse.describe",
     "find": "metaplast.registry",
     "load_rule": "metaplast.reuse.load",
@@ -51,6 +53,7 @@ __all__ = [
     "Slot",
     "SynapseView",
     "__version__",
+    "combine",
     "describe_rule",
     "find",
     "load_rule",

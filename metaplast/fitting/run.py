@@ -34,6 +34,7 @@ from metaplast.runs.job import Config, Job
 from metaplast.runs.lifecycle import Means
 from metaplast.runs.row_files import is_finished
 from metaplast.settings.names import DISCOVERED, RULE_FILE
+from metaplast.spec import encode
 from metaplast.tasks import SPLITS
 
 
@@ -146,5 +147,11 @@ def _save_rule(run: Path, config: Config, row: FittedRow, result: FitResult) -> 
         "seed": config.seed,
         "fitted_to": asdict(result.data),
     }
-    document, tensors = describe_rule(lifetime, row.theta, provenance=provenance, scores=scores)
+    document, tensors = describe_rule(
+        lifetime,
+        row.theta,
+        provenance=provenance,
+        scores=scores,
+        ancestry=list(map(encode, config.ancestry)),
+    )
     save_rule(run / RULE_FILE, document, tensors)

@@ -3,7 +3,7 @@
 import importlib.metadata
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from metaplast.registry import BadInput, Plain
 from metaplast.reuse.ask import account_of
 from metaplast.reuse.reference import reference
 from metaplast.reuse.rule_file import flatten
+from metaplast.rules.base import AbstractRule
 from metaplast.signals import Theta
 from metaplast.spec import encode
 
@@ -27,6 +28,7 @@ def describe_rule(
     provenance: Mapping[str, Any] | None = None,
     scores: list[Plain] | None = None,
     activity_reference: float = 1.0,
+    ancestry: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Plain, dict[str, np.ndarray]]:
     """The document and the tensors of a rule file, for `save_rule`.
 
@@ -37,6 +39,8 @@ def describe_rule(
             of the packages that compute the rules are added.
         scores: rows of a table, as in summary.json.
         activity_reference: hertz that an activity of 1 stands for; 1.0 where activities are rates.
+        ancestry: the ancestors of the rules as {rule, sha256, change}, the eldest first; empty for
+            rules that were searched from the start of their form.
 
     Returns: the document as plain data, and {dotted name: leaf} of theta.
     Raises: BadInput for values that a file cannot hold, or a change of weight that is not finite.
@@ -48,10 +52,7 @@ def describe_rule(
     for slot in lifetime.slots:
         facts = _slot(lifetime, slot)
         slots[slot.name] = facts
-        channels = []
-        for field in facts["reads"]:
-            if field.startswith("modulators."):
-                channels.append(field.partition(".")[2])
+        channels = _channels(facts["reads"])
         slot_theta = theta["rules"][slot.name]
         by_edge = {"": slot_theta} if slot.shared else slot_theta
         for edge, part in by_edge.items():
@@ -61,7 +62,7 @@ def describe_rule(
                 prefix = f"{slot.name}.{edge}"
                 key = f"{slot.name}/{edge}"
             tensors |= flatten(prefix, part)
-            vectors[key] = reference(slot.rule, part, tuple(channels), lifetime.dt).tolist()
+            vectors[key] = reference(slot.rule, part, channels, lifetime.dt).tolist()
     document = {
         "slots": slots,
         "reference": vectors,
@@ -69,6 +70,7 @@ def describe_rule(
         "activity_reference": float(activity_reference),
         "provenance": {"versions": versions(), **plain(dict(provenance or {}))},
         "scores": plain(list(scores or [])),
+        "ancestry": plain(list(ancestry)),
     }
     return document, tensors
 
@@ -92,6 +94,61 @@ def _slot(lifetime: Lifetime, slot: Slot) -> Plain:
         "reads": sorted(fields),
         "reach": reach(fields),
     }
+
+
+def describe_loaded(
+    rule: AbstractRule,
+    theta: Theta,
+    connections: Plain,
+    reads: frozenset[str],
+    *,
+    dt: float,
+    activity_reference: float,
+    ancestry: Sequence[Mapping[str, str]],
+) -> tuple[Plain, dict[str, np.ndarray]]:
+    """The document and the tensors of one rule without a lifetime.
+
+    Args:
+        rule: the form of the rule.
+        theta: its numbers.
+        connections: {edge: its sizes and spec}, as in a document.
+        reads: the fields of the view that it reads.
+        dt: seconds of a step.
+        activity_reference: hertz that an activity of 1 stands for.
+        ancestry: the rules from which it was made.
+
+    Raises: BadInput as `describe_rule`.
+    """
+    slot = {
+        "edges": "*",
+        "shared": True,
+        "rule": encode(rule),
+        "account": _account.plain(account_of(rule)),
+        "connections": connections,
+        "clock": rule.clock,
+        "reads": sorted(reads),
+        "reach": reach(reads),
+    }
+    vector = reference(rule, theta, _channels(reads), dt).tolist()
+    document = {
+        "slots": {"rule": slot},
+        "reference": {"rule": vector},
+        "dt": dt,
+        "activity_reference": activity_reference,
+        "provenance": {"versions": versions()},
+        "scores": [],
+        "ancestry": plain(list(ancestry)),
+    }
+    return document, flatten("rule", theta)
+
+
+def _channels(reads: Iterable[str]) -> tuple[str, ...]:
+    """The modulators among the fields that a rule reads."""
+    names = []
+    for field in reads:
+        if field.startswith("modulators."):
+            names.append(field.partition(".")[2])
+    return tuple(names)
 
 
 def settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:

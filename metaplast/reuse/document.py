@@ -15,6 +15,10 @@
     activity_reference: hertz that an activity of 1 stands for.
     provenance: {fact: value} on the origin of the rules.
     scores: [row of a table], as in summary.json.
+    ancestry: [{
+        rule: the path or name by which the ancestor was given;
+        sha256: the checksum of its file, "" for a rule without a file;
+        change: the way from the ancestor to the next rule, in words}], the eldest first.
 
 An entry is `slot`, or `slot/edge` where theta is not shared. Tensors are named `slot.leaf` or
 `slot.edge.leaf`.
@@ -32,9 +36,8 @@ from metaplast.language import expression as _expression
 from metaplast.language.account import LAWS, LISTED, Account, Shows, from_plain
 from metaplast.language.grammar import MAX_TERMS, REACHES, parse, reach
 from metaplast.registry import BadInput, Plain
-from metaplast.reuse.text import quote
+from metaplast.reuse.text import printable, quote
 
-SCHEMA = "metaplast.rule/1"
 CLOCKS = ("event", "time", "mixed", "trial")
 LEARN = ("none", "rate", "coefficients", "both")
 """The numbers that theta of a list of terms may move."""
@@ -44,10 +47,14 @@ MAX_NESTED = 8
 """Levels of rules inside rules."""
 MAX_PARTS = 16
 """Parts of the name of a tensor."""
+MAX_ANCESTORS = 64
+MAX_WORDS = 500
+"""Characters of a fact on an ancestor."""
 MAX_SYNAPSES = 2**28
 REFERENCE_SHAPE = (4, 2, 3)
 """Steps, postsynaptic neurons and presynaptic neurons of a reference vector."""
 _NAME = re.compile(r"\w[\w-]{0,63}")
+_DIGEST = re.compile(r"([0-9a-f]{64})?")
 _FIX = "write it again with save_rule"
 
 
@@ -101,8 +108,9 @@ def check(document: Plain, tensors: Mapping[str, np.ndarray], where: str) -> Non
 
     Raises: BadInput for a document that is not whole, or tensors that do not fit it.
     """
-    keys = {"slots", "reference", "dt", "activity_reference", "provenance", "scores"}
+    keys = {"slots", "reference", "dt", "activity_reference", "provenance", "scores", "ancestry"}
     _check_keys(document, keys, where)
+    _check_ancestry(document["ancestry"], f"{where}: ancestry")
     _check_positive(document, "dt", where)
     _check_positive(document, "activity_reference", where)
     provenance = document["provenance"]
@@ -119,6 +127,21 @@ def check(document: Plain, tensors: Mapping[str, np.ndarray], where: str) -> Non
     by_key = entries(document)
     _check_reference(document["reference"], by_key, where)
     _check_tensors(by_key, tensors, where)
+
+
+def _check_ancestry(ancestry: Any, where: str) -> None:
+    """The ancestry is a list of ancestors, each with its three facts as text."""
+    is_sane = isinstance(ancestry, list) and len(ancestry) <= MAX_ANCESTORS
+    _must(is_sane, where, ancestry, f"a list of at most {MAX_ANCESTORS} ancestors")
+    for ancestor in ancestry:
+        _check_keys(ancestor, {"rule", "sha256", "change"}, where)
+        for fact, value in ancestor.items():
+            is_safe = isinstance(value, str) and value.isprintable() and len(value) <= MAX_WORDS
+            _must(is_safe, f"{where}: {fact}", value, f"printable text of at most {MAX_WORDS}")
+        is_digest = bool(_DIGEST.fullmatch(ancestor["sha256"]))
+        _must(
+            is_digest, f"{where}: sha256", ancestor["sha256"], "64 hexadecimal digits, or nothing"
+        )
 
 
 def _check_slot(slot: Any, where: str) -> None:
@@ -181,7 +204,7 @@ def _check_rule(spec: Any, where: str, left: int) -> None:
         registry.has("rule", name),
         f"{where}: rule form",
         name,
-        f"one of {', '.join(registry.names('rule'))}",
+        "a name of `metaplast list rules`",
         "name the module that registers it: --import MODULE, or import it before",
     )
     # Fields are shown beside the formula.
@@ -402,7 +425,7 @@ def _shape_of(field: str, account: Account, spec: Plain) -> tuple[int, ...]:
 def _must(holds: bool, what: str, value: Any, expected: str, fix: str = _FIX) -> None:
     """Raises: BadInput where a check does not hold."""
     if not holds:
-        raise BadInput(f"{what}={quote(value)}", expected, fix)
+        raise BadInput(f"{printable(what)}={quote(value)}", expected, fix)
 
 
 def _check_keys(value: Any, expected: set[str], where: str) -> None:

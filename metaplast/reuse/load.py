@@ -20,16 +20,19 @@ from metaplast.locality.reads import measured
 from metaplast.registry import BadInput, Plain, nearest
 from metaplast.reuse import formula as formulas
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
+from metaplast.reuse.describe import describe_loaded
 from metaplast.reuse.document import RuleEntry, entries
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
-from metaplast.reuse.rule_file import read_rule
+from metaplast.reuse.rule_file import checksum, read_rule, save_rule
 from metaplast.reuse.text import quote
 from metaplast.reuse.view import check_step, check_weights, complete
 from metaplast.rules.base import AbstractRule, Clock
 from metaplast.signals import RuleState, SynapseView, Theta
-from metaplast.spec import decode, explain
+from metaplast.spec import decode, encode, explain
 
+DT = 1e-3
+"""Seconds of a step in the file of a rule that was learned at no step."""
 MAX_STATE = 2**24
 """The most numbers in the state of a rule on a tiny connection."""
 
@@ -52,6 +55,8 @@ class Rule:
     activity_reference: hertz that an activity of 1 stands for.
     formula: the rule as text.
     document: document of the file, with scores and provenance; empty for a known rule.
+    ancestry: the rules from which it was made, the eldest first, see metaplast.reuse.document.
+    sha256: checksum of the file; empty for a rule without one.
     """
 
     name: str
@@ -66,6 +71,8 @@ class Rule:
     activity_reference: float
     formula: str
     document: Plain
+    ancestry: tuple[Plain, ...] = ()
+    sha256: str = ""
 
     def __repr__(self) -> str:
         return f"Rule {self.name}: {self.formula}"
@@ -102,6 +109,41 @@ class Rule:
         _check_state(state, _templates(self.spec, connection).state)
         state, delta = self.spec.step(floats(self.theta), state, connection, whole, step)
         return state, delta.astype(_dtype_of(view.weight))
+
+    def as_ancestor(self, change: str) -> Plain:
+        """The rule as an ancestor of another one.
+
+        Args:
+            change: the way from this rule to the next one, in words.
+        """
+        return {"rule": self.name, "sha256": self.sha256, "change": change}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the rule, of the edges that it has, as a rule file of its own.
+
+        A rule without edges, such as a known one, is written as of one tiny edge.
+
+        Args:
+            path: the path of the file. An existing file is replaced.
+
+        Raises: BadInput for numbers that a file cannot hold; OSError where the disk refuses.
+        """
+        connections = self.connections
+        if not connections:
+            sizes = {"n_post": TINY.n_post, "n_pre": TINY.n_pre, "shape": list(TINY.shape)}
+            connections = {"any": {**sizes, "spec": encode(TINY)}}
+        document, tensors = describe_loaded(
+            self.spec,
+            self.theta,
+            connections,
+            self.reads,
+            dt=self.dt or DT,
+            activity_reference=self.activity_reference,
+            ancestry=self.ancestry,
+        )
+        for fact in ("provenance", "scores"):
+            document[fact] = self.document.get(fact, document[fact])
+        save_rule(path, document, tensors)
 
     def _connection(self, shape: tuple[int, ...]) -> AbstractConnection:
         """The connection of weights of a shape. Raises: BadInput where theta does not fit it."""
@@ -178,6 +220,8 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
         activity_reference=file.document["activity_reference"],
         formula=f"delta_w = {text}",
         document=file.document,
+        ancestry=tuple(file.document["ancestry"]),
+        sha256=checksum(file.document, file.tensors),
     )
 
 

@@ -26,7 +26,8 @@ from safetensors.numpy import save as pack_tensors
 
 from metaplast.registry import BadInput, Plain
 from metaplast.reuse import shelf
-from metaplast.reuse.document import SCHEMA, check
+from metaplast.reuse.document import check
+from metaplast.reuse.schema import SCHEMA, migrated, version_of
 from metaplast.reuse.text import quote
 
 MAX_BYTES = 64 * 2**20
@@ -259,7 +260,7 @@ def _parse(data: bytes, where: str) -> RuleFile:
         raise BadInput(
             f"{where}: {len(header)} tensors", f"at most {MAX_TENSORS}", "this is no rule file"
         )
-    document = _document(metadata, where)
+    written, version = _document(metadata, where)
     try:
         tensors = parse_tensors(data)
     except (SafetensorError, ValueError, KeyError, OverflowError, MemoryError):
@@ -272,10 +273,11 @@ def _parse(data: bytes, where: str) -> RuleFile:
                 "finite numbers",
                 "train again",
             )
-    has_checksum = CHECKSUM in document
-    stored = document.pop(CHECKSUM, None)
+    has_checksum = CHECKSUM in written
+    stored = written.pop(CHECKSUM, None)
+    document = migrated(written, version)
     check(document, tensors, where)
-    if has_checksum and stored != checksum(document, tensors):
+    if has_checksum and stored != checksum(written, tensors):
         raise BadInput(
             f"{where}: other content than its checksum says",
             "the file as written",
@@ -284,19 +286,21 @@ def _parse(data: bytes, where: str) -> RuleFile:
     return RuleFile(document=document, tensors=dict(sorted(tensors.items())))
 
 
-def _document(metadata: Any, where: str) -> Plain:
-    """The document in the metadata of a file."""
+def _document(metadata: Any, where: str) -> tuple[Plain, int]:
+    """The document in the metadata of a file as it was written, and its version."""
     if not isinstance(metadata, dict):
         raise BadInput(
             f"{where}: no metadata", f"a {SCHEMA} file", "this is another kind of safetensors file"
         )
-    if list(metadata) != [SCHEMA] or not isinstance(metadata[SCHEMA], str):
+    if len(metadata) != 1 or not isinstance(next(iter(metadata.values())), str):
         raise BadInput(
             f"{where}: metadata {quote(list(metadata))}",
             f"one entry {SCHEMA}",
-            "use the version that wrote it",
+            "this is another kind of safetensors file",
         )
-    return _json(metadata[SCHEMA].encode("utf-8", "surrogatepass"), f"{where}: document")
+    ((key, text),) = metadata.items()
+    version = version_of(key, where)
+    return _json(text.encode("utf-8", "surrogatepass"), f"{where}: document"), version
 
 
 def _check_entry(name: str, entry: Any, where: str) -> None:

@@ -18,6 +18,7 @@ from metaplast import registry
 from metaplast.registry import BadInput, Plain
 from metaplast.reuse.known import shipped_configs
 from metaplast.runs.files import reader_of
+from metaplast.runs.started import is_started, with_starts
 from metaplast.runs.yaml_text import (
     MAX_DEPTH,
     MAX_SHOWN,
@@ -128,20 +129,22 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
             plain = {**plain, key: _choice(key, value, sources)}
         else:
             plain = _laid(plain, _dotted(key, value))
-    return _expand(plain, sources)
+    return with_starts(_expand(plain, sources))
 
 
 def merge(base: Plain, over: Plain) -> Plain:
     """`over` laid on `base`, mapping by mapping.
 
     A list replaces a list. An empty mapping replaces a mapping. A new `name` drops the fields of
-    the old plug-in.
+    the old plug-in, and so does `from` of a rule.
     """
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
         if isinstance(value, dict) and isinstance(old, str) and key in GROUPS:
             old = {"name": old}
+        if key == "rule" and is_started(value):
+            old = None  # such a rule begins anew
         if isinstance(value, dict) and isinstance(old, dict) and value and _same_plugin(old, value):
             merged[key] = merge(old, value)
         else:

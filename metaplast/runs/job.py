@@ -91,6 +91,20 @@ def _optional_rule(value: Any) -> AbstractRule | None:
 
 
 @spec
+class Ancestor:
+    """A rule from which a search started.
+
+    rule: the path or name by which it was given.
+    sha256: the checksum of its file; empty for a rule without a file.
+    change: the way from it to the next rule, in words.
+    """
+
+    rule: str
+    sha256: str = ""
+    change: str = ""
+
+
+@spec
 class Config:
     """The config of one row: everything that decides a training.
 
@@ -112,6 +126,7 @@ class Config:
     fit: settings of `metaplast fit`.
     compare: settings of `metaplast compare`.
     checkpoint_every: outer steps between two checkpoints.
+    ancestry: the rules from which the search started, the eldest first (`rule.from`).
     note: words beside the row in a report.
     """
 
@@ -137,6 +152,7 @@ class Config:
     compare: Annotated[Compare, nested(Compare)] = Compare()
     checkpoint_every: Count = 50
     logging: Annotated[AbstractLogger, plugin("logging")] = NoLogger()
+    ancestry: tuple[Annotated[Ancestor, nested(Ancestor)], ...] = ()
     note: str = ""
 
     def slots(self) -> tuple[Slot, ...]:

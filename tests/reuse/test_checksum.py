@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.reuse.document import SCHEMA
 from metaplast.reuse.rule_file import CHECKSUM, checksum, read_rule, save_rule
+from metaplast.reuse.schema import SCHEMA
 from tests.system._commands import here
 
 

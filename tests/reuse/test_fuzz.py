@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.reuse.document import SCHEMA
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import CHECKSUM, read_rule
+from metaplast.reuse.schema import SCHEMA
 
 HOSTILE: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 1e308, 1e-320, 0.5),

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.reuse.document import SCHEMA
 from metaplast.reuse.rule_file import read_rule
+from metaplast.reuse.schema import SCHEMA
 
 Header = dict[str, Any]
 
@@ -135,8 +135,21 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "control characters in a name": (_add_tensor("\x1b[31mrule\r\n"), "\\x1b[31mrule\\r\\n"),
     "no metadata": (_header(lambda h: h.pop("__metadata__")), "no metadata"),
     "later schema": (
-        _header(lambda h: h.update(__metadata__={"metaplast.rule/2": "{}"})),
-        "one entry metaplast.rule/1",
+        _header(lambda h: h.update(__metadata__={"metaplast.rule/3": "{}"})),
+        "metaplast.rule/3, written by a newer metaplast",
+    ),
+    "another schema": (
+        _header(lambda h: h.update(__metadata__={"metaplast.rule/x": "{}"})),
+        "one entry metaplast.rule/2",
+    ),
+    "ancestry of another form": (_top(ancestry=[{"rule": "a"}]), "ancestry"),
+    "ancestor with a hostile name": (
+        _top(ancestry=[{"rule": "a\nb", "sha256": "", "change": ""}]),
+        "printable text",
+    ),
+    "ancestor with another digest": (
+        _top(ancestry=[{"rule": "a", "sha256": "12", "change": ""}]),
+        "64 hexadecimal digits",
     ),
     "two documents": (_header(lambda h: h["__metadata__"].update(more="{}")), "one entry"),
     "document no text": (_header(lambda h: h.update(__metadata__={SCHEMA: 3})), "one entry"),
