@@ -1,5 +1,8 @@
 """Files of version 0.1.0 go on loading, for ever, and give the numbers that they gave then.
 
+rule_2/ holds rule files of the second version of their schema, with the numbers that the code of
+their day computed from them.
+
 v0_1/ was written once, with the code of commit 66ff38f (see make.py), and values.json beside it
 says what that code computed from it. Neither is changed. A difference here is a broken promise, not
 an old test.
@@ -20,6 +23,8 @@ from tests.golden._values import FOLDER
 
 TOLD = json.loads((FOLDER / "values.json").read_text())
 RULES = sorted(path.stem for path in (FOLDER / "rules").iterdir())
+SECOND = Path(__file__).parent / "rule_2"
+TOLD_OF_SECOND = json.loads((SECOND / "values.json").read_text())
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}  # other machines and versions of JAX have other last digits
 
 
@@ -64,6 +69,19 @@ def test_there_is_a_value_for_every_file() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_file(name: str) -> None:
     same(_values.of_rule(FOLDER / "rules" / f"{name}.safetensors"), TOLD["rules"][name], name)
+
+
+@pytest.mark.parametrize("name", sorted(TOLD_OF_SECOND))
+def test_a_rule_file_of_the_second_schema(name: str) -> None:
+    file = SECOND / "rules" / f"{name}.safetensors"
+    same(_values.of_rule(file), TOLD_OF_SECOND[name], name)
+
+
+def test_the_files_of_each_schema_say_their_version() -> None:
+    """A file of today's version that is written as another one would not be told apart."""
+    for folder, version in ((FOLDER, 1), (SECOND, 2)):
+        for path in (folder / "rules").iterdir():
+            assert f"metaplast.rule/{version}".encode() in path.read_bytes()
 
 
 def test_a_run_folder(tmp_path: Path) -> None:
