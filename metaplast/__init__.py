@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metaplast.life.lifetime import Lifetime, Slot
     from metaplast.problem.meta_problem import MetaProblem
     from metaplast.registry import BadInput, find, register
+    from metaplast.reuse.as_optax import layer_signals, optax
     from metaplast.reuse.combine import combine
     from metaplast.reuse.describe import describe_rule
     from metaplast.reuse.load import Rule, load_rule
@@ -36,7 +37,9 @@ _HOMES = {
     "combine": "metaplast.reuse.combine",
     "describe_rule": "metaplast.reuse.describe",
     "find": "metaplast.registry",
+    "layer_signals": "metaplast.reuse.as_optax",
     "load_rule": "metaplast.reuse.load",
+    "optax": "metaplast.reuse.as_optax",
     "read_rule": "metaplast.reuse.rule_file",
     "register": "metaplast.registry",
     "save_rule": "metaplast.reuse.rule_file",
@@ -56,7 +59,9 @@ __all__ = [
     "combine",
     "describe_rule",
     "find",
+    "layer_signals",
     "load_rule",
+    "optax",
     "read_rule",
     "register",
     "save_rule",
