@@ -28,6 +28,7 @@ def part(
     parsimony: Parsimony | None,
     sparse: RuleFile | None,
     folder: Path,
+    on_tuning: str = "",
 ) -> PagePart:
     """The worth of terms or inputs, the front of terms kept, and the sparse rule.
 
@@ -36,6 +37,7 @@ def part(
         parsimony: the front; None for a rule without terms.
         sparse: the rule file of the chosen rule; None where none was made.
         folder: of the pictures.
+        on_tuning: a sentence on the loop that re-tuned, or on why none did; "" for neither.
     """
     if ablation is None:
         words = "The rule has no terms and reads no signals: there is nothing to knock out."
@@ -43,6 +45,8 @@ def part(
     worths = _by_size([*ablation.alone, *ablation.together])
     words = [_how(ablation), *_what(ablation)]
     words += _retuning(ablation)
+    if on_tuning:
+        words.append(on_tuning)
     figures = [_figure_of_worths(ablation, worths, folder)]
     tables = [_table(ablation, worths)]
     formulas = []
@@ -180,13 +184,16 @@ def _count(things: Sequence[Any], noun: str) -> str:
 
 def _retuning(ablation: Ablation) -> list[str]:
     if not ablation.retuning or ablation.control is None:
+        if not ablation.n_free:
+            return ["Nothing can be re-tuned: the search of this rule moved no number."]
         return []
     noun = "coefficient" if ablation.of == "terms" else "input"
     control = ablation.control.by
     words = [
         f"Re-tuned: {ablation.retuning} outer steps on training lives, a tenth of the search's own "
         f"in size, followed each knock-out, with the {noun} held; the full rule took the same "
-        f"steps. They changed its score by {_estimate(control)}; the re-tuned worth is the "
+        f"steps. Only the {ablation.n_free} numbers that the search of the rule moved could move. "
+        f"These steps changed its score by {_estimate(control)}; the re-tuned worth is the "
         "difference after them."
     ]
     if control.high < 0 and abs(control.mean) > negligible(ablation.everything.by.mean):
@@ -443,6 +450,7 @@ def _plain_ablation(ablation: Ablation) -> dict[str, Any]:
         "absent": [list(pair) for pair in ablation.absent],
         "retuning_steps": ablation.retuning,
         "control": _plain_difference(ablation.control),
+        "n_free": ablation.n_free,
     }
 
 

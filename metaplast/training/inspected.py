@@ -36,8 +36,8 @@ from metaplast.inspection.subject import Subject
 from metaplast.inspection.verdict import Horizon
 from metaplast.inspection.visited import Visited, visited
 from metaplast.life.lifetime import Slot
-from metaplast.outer import AbstractOuterLoop
-from metaplast.registry import BadInput
+from metaplast.outer import AbstractOuterLoop, inner_loops
+from metaplast.registry import BadInput, name_of
 from metaplast.results import evaluate
 from metaplast.results.numbers import interval, number
 from metaplast.reuse.ask import whole
@@ -49,6 +49,7 @@ from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
+from metaplast.space import SearchedOuterLoop
 from metaplast.training.sparse_rule import write_sparse
 
 DISTILLED_FILE = "rule.distilled.safetensors"
@@ -130,7 +131,18 @@ class Inspected:
         """The outer loop of a short search after a change of the rule; None without the time."""
         if self.effort is not Effort.THOROUGH or self.outer is None:
             return None
-        return _shortened(self.outer, N_TUNING)
+        return shortened(self.outer, N_TUNING)
+
+    @property
+    def no_tuning(self) -> str:
+        """Why a thorough inspection re-tunes nothing, as a sentence; "" where it does."""
+        if self.effort is not Effort.THOROUGH or self.tuning is not None:
+            return ""
+        if self.outer is None:
+            why = "the search moved the form of the rule, and cannot go on from the one it found"
+        else:
+            why = f"the outer loop {_name(self.outer)} has no number of steps that can be cut"
+        return f"Nothing was re-tuned after a knock-out: {why}."
 
     @cached_property
     def visited(self) -> dict[str, Visited]:
@@ -161,12 +173,44 @@ class Part(NamedTuple):
     make: Callable[[Inspected], PagePart]
 
 
-def _shortened(outer: AbstractOuterLoop, n: int) -> AbstractOuterLoop | None:
-    """The outer loop with at most n steps; None for one that has no such field."""
+def shortened(outer: AbstractOuterLoop, n: int) -> AbstractOuterLoop | None:
+    """An outer loop with at most n steps, to go on from the rule that was found.
+
+    A loop made of others, such as `hybrid` or `multi_start`, has no steps of its own: its last
+    inner loop goes on, which is the one that finished the search. The coordinates of a space stay
+    around it.
+
+    Args:
+        outer: the outer loop of the search.
+        n: the largest number of steps.
+
+    Returns: the loop; None where neither it nor its inner loops have a number of steps.
+    """
     fields: Any = outer
-    if not isinstance(getattr(outer, "steps", None), int):
+    if isinstance(getattr(outer, "steps", None), int):
+        return replace(fields, steps=min(n, fields.steps))
+    inner = inner_loops(outer)
+    if not inner:
         return None
-    return replace(fields, steps=min(n, fields.steps))
+    short = shortened(inner[-1], n)
+    if isinstance(outer, SearchedOuterLoop) and short is not None:
+        return replace(outer, outer=short)
+    return short
+
+
+def _name(outer: AbstractOuterLoop) -> str:
+    """The registered name of an outer loop, without the coordinates around it."""
+    if isinstance(outer, SearchedOuterLoop):
+        return _name(outer.outer)
+    return name_of(type(outer))
+
+
+def _retuned_by(inspected: Inspected) -> str:
+    """Which inner loop re-tuned, as a sentence; "" where no part of a loop did."""
+    outer, tuning = inspected.outer, inspected.tuning
+    if outer is None or tuning is None or _name(outer) == _name(tuning):
+        return ""
+    return f"The search was by {_name(outer)}; its inner loop {_name(tuning)} re-tuned."
 
 
 def _landscapes(inspected: Inspected) -> PagePart:
@@ -189,7 +233,8 @@ def _ablation(inspected: Inspected) -> PagePart:
     sparse = None
     if front is not None:
         _, sparse = write_sparse(front, inspected.target)
-    return ablation_figure.part(worth, front, sparse, inspected.folder)
+    on_tuning = inspected.no_tuning or _retuned_by(inspected)
+    return ablation_figure.part(worth, front, sparse, inspected.folder, on_tuning)
 
 
 def _distillation(inspected: Inspected) -> PagePart:
@@ -254,6 +299,8 @@ def _pinned_words(known: identifiability.Curvature) -> str:
         f"The task pins down {int(known.stiff.sum())} of {len(known.names)} directions of the "
         f"searched numbers ({known.n_lives} validation lives)."
     )
+    if known.penalised:
+        words = words.removesuffix(").") + ", without the penalty of theta)."
     if known.asymmetry > ROUGH:
         words += (
             f" That is uncertain: the loss is not smooth there (asymmetry {known.asymmetry:.2f})."

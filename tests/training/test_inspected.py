@@ -15,9 +15,10 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
+from metaplast.space import Coordinate, within
 from metaplast.spec import decode
 from metaplast.training import inspected
-from metaplast.training.inspected import Effort, Inspected, Part, made, of_rule
+from metaplast.training.inspected import Effort, Inspected, Part, made, of_rule, shortened
 
 WORDS = ("experiment=oja", "task.n_in=4", "task.n_out=3", "task.n_steps=6")
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0))
@@ -71,6 +72,33 @@ def test_every_part_of_a_page_is_made(tmp_path: Path, rule: AbstractRule, shared
         name: part.numbers["failed"] for name, part in page.items() if "failed" in part.numbers
     }
     assert not failed
+
+
+def test_a_loop_made_of_others_goes_on_with_its_last_inner_loop() -> None:
+    short = {"name": "bptt", "steps": 300, "learning_rate": 0.01}
+    hybrid = decode("outer", {"name": "hybrid", "first": {"name": "es"}, "then": short})
+    starts = decode("outer", {"name": "multi_start", "n": 2, "inner": short})
+    nested = decode("outer", {"name": "multi_start", "n": 2, "inner": {"name": "bptt"}})
+    cut = decode("outer", {**short, "steps": 10})
+    assert shortened(decode("outer", short), 10) == cut
+    assert shortened(hybrid, 10) == cut
+    assert shortened(starts, 10) == cut
+    space = (("positive", Coordinate(leaves="rules/*", transform="log")),)
+    assert shortened(within(starts, space), 10) == within(cut, space)
+    found = shortened(nested, 1000)
+    assert found is not None and found.n_steps == decode("outer", "bptt").n_steps
+
+
+def test_a_page_says_that_nothing_was_retuned_and_by_whom_it_was(tmp_path: Path) -> None:
+    file = rule_file(tmp_path, shared=True)
+    subjects = [of_rule(file, WORDS)]
+    form_searched = Inspected(subjects, file, None, "", Effort.THOROUGH, tmp_path)
+    assert "Nothing was re-tuned" in form_searched.no_tuning
+    hybrid = decode("outer", {"name": "hybrid"})
+    by_inner = Inspected(subjects, file, hybrid, "", Effort.THOROUGH, tmp_path)
+    assert by_inner.no_tuning == "" and by_inner.tuning is not None
+    assert by_inner.tuning.n_steps == inspected.N_TUNING
+    assert Inspected(subjects, file, hybrid, "", Effort.USUAL, tmp_path).tuning is None
 
 
 def test_a_part_that_fails_says_why_and_leaves_the_rest(
