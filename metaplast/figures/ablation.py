@@ -164,6 +164,12 @@ def _what(ablation: Ablation) -> list[str]:
         words.append(
             f"Not told from 0 when taken out alone: {_count(untold, noun)}, {_named(texts)}."
         )
+    if ablation.not_taken_out:
+        parts = ", ".join(ablation.not_taken_out)
+        words.append(
+            f"Not knocked out: {parts}. These parts of the rules are no lists of terms; they and "
+            "their inputs were held."
+        )
     if ablation.absent:
         words.append(f"Not counted, with the coefficient 0: {_count(ablation.absent, noun)}.")
     n = len(ablation.alone)
@@ -451,6 +457,7 @@ def _plain_ablation(ablation: Ablation) -> dict[str, Any]:
         "retuning_steps": ablation.retuning,
         "control": _plain_difference(ablation.control),
         "n_free": ablation.n_free,
+        "not_taken_out": list(ablation.not_taken_out),
     }
 
 

@@ -14,6 +14,7 @@ from metaplast.inspection.knock_out import (
     free_numbers,
     knocked_out,
     opened,
+    without_terms,
 )
 from metaplast.inspection.retuned import Start, retuned
 from metaplast.inspection.side_by_side import Difference, difference, scores
@@ -62,6 +63,7 @@ class Ablation:
     absent: (entry, term) of terms whose coefficient is 0 already.
     retuning: outer steps of the search after each knock-out; 0: none.
     control: what the same search does to the full rule: score after - score before; None: none.
+    not_taken_out: the parts of rules without terms, where terms were taken out: they were held.
     n_free: the numbers that the search after a knock-out may move in the full rule: those that the
         search of the rule moved.
     """
@@ -78,6 +80,7 @@ class Ablation:
     retuning: int = 0
     control: Difference | None = None
     n_free: int = 0
+    not_taken_out: tuple[str, ...] = ()
 
 
 class _KnockOut(NamedTuple):
@@ -127,7 +130,8 @@ def ablation(
     s: 1 where a larger score is better, else -1.
 
     Where no rule has terms, every input of every edge is knocked out instead: the rule sees the
-    mean of the signal over the lives that it visits, in all steps and at all synapses.
+    mean of the signal over the lives that it visits, in all steps and at all synapses. Where some
+    parts have terms and others have none, only terms are taken out (`not_taken_out`).
 
     A search moves the full rule too, so `retuned` compares the rule after a search with the rule
     without the term after the same search. Only the numbers move that the search of the rule moved:
@@ -152,6 +156,9 @@ def ablation(
         plan = _inputs(subject, signals)
     if not plan.alone:
         return None
+    not_taken_out = []
+    if plan.of == "terms":
+        not_taken_out = without_terms(plan.subject.problem.lifetime)
     both = plan.alone + plan.together
     tick("knock-outs", 0, len(both))
     thetas = [plan.subject.theta, *(each.start.theta for each in both), plan.everything]
@@ -173,6 +180,7 @@ def ablation(
         together=tuple(worths[n:]),
         absent=tuple(plan.absent),
         n_free=count(plan.free),
+        not_taken_out=tuple(not_taken_out),
     )
     if outer is None or not before_search.n_free:
         return before_search

@@ -102,6 +102,26 @@ def _lists(
         yield from _lists(inner, part.account, mark_of_part, (*fields, *part.fields), path)
 
 
+def without_terms(lifetime: Lifetime) -> list[str]:
+    """The parts of rules that are no lists of terms: `slot: rule`, with the label of the part."""
+    named = []
+    for slot in lifetime.slots:
+        for mark, spec in _others(encode(slot.rule), account_of(slot.rule), ""):
+            named.append(f"{slot.name}: {mark}{spec['name']}")
+    return named
+
+
+def _others(spec: Plain, account: Account, mark: str) -> Iterator[tuple[str, Plain]]:
+    """(mark, spec) of the innermost rules that have no terms."""
+    if not account.parts and account.shows != "terms":
+        yield mark, spec
+    for label, part in account.parts.items():
+        mark_of_part = mark
+        if len(account.parts) > 1:
+            mark_of_part = f"{mark}{label}: "
+        yield from _others(at(spec, part.fields), part.account, mark_of_part)
+
+
 def coefficients(lifetime: Lifetime, theta: Theta) -> list[Coefficient]:
     """All coefficients of terms that theta moves and can move to 0.
 

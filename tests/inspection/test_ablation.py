@@ -298,6 +298,20 @@ def test_nothing_is_retuned_where_the_search_moved_nothing(tmp_path: Path) -> No
     assert "Nothing can be re-tuned" in " ".join(page.section.paragraphs)
 
 
+def test_parts_without_terms_are_named_where_terms_were_taken_out(tmp_path: Path) -> None:
+    terms = Polynomial(terms=("post*pre",), initial=(0.5,), learn="none")
+    kernel = Mlp(inputs=("pre", "post"), hidden=())
+    problem = problem_of(Clip(rule=Sum(rules=(("terms", terms), ("net", kernel)))), n_steps=4)
+    found = ablation(subject_of(problem, problem.init(jax.random.key(0))), n_lives=4)
+    assert found is not None and found.of == "terms"
+    assert found.not_taken_out == ("rule: net: mlp",)
+    words = " ".join(part(found, None, None, tmp_path).section.paragraphs)
+    assert "Not knocked out: rule: net: mlp." in words
+    alone = problem_of(kernel, n_steps=4)
+    of_kernel = ablation(subject_of(alone, alone.init(jax.random.key(0))), n_lives=4)
+    assert of_kernel is not None and of_kernel.not_taken_out == ()
+
+
 def test_coefficients_of_0_stay_0_after_a_knock_out() -> None:
     rule = Polynomial(terms=(*OJA, "pre"), scale=0.0)
     problem = problem_of(rule, n_steps=8)
