@@ -1,5 +1,6 @@
 """The subject of an inspection, and its parts one by one: a part that fails leaves the rest."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -48,9 +49,11 @@ from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
+from metaplast.settings.names import CAUGHT, DISCOVERED, FIGURES, RULE_FILE
 from metaplast.space import SearchedOuterLoop
 from metaplast.training.sparse_rule import write_sparse
+
+log = logging.getLogger(CAUGHT)
 
 DISTILLED_FILE = "rule.distilled.safetensors"
 ROUGH = 0.1
@@ -389,10 +392,11 @@ def without(effort: Effort | None) -> list[str]:
 
 
 def _attempted(part: Part, inspected: Inspected) -> PagePart:
-    """The part; where it fails, a section that says why."""
+    """The part; where it fails, a section that says why. With --debug, stderr has the traceback."""
     try:
         return part.make(inspected)
     except Exception as error:
+        log.debug("%s: this part could not be made", part.title, exc_info=True)
         reason = " ".join(str(error).split()) or type(error).__name__
         words = f"This part could not be made: {reason}"
         return PagePart(Section(part.title, [words]), {"failed": reason})

@@ -1,11 +1,13 @@
 """Rule files in a task, and parts of a page that fail."""
 
+import logging
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from metaplast.cli.main import main
 from metaplast.figures.section import PagePart, Section
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -15,6 +17,7 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
+from metaplast.settings.names import CAUGHT
 from metaplast.space import Coordinate, within
 from metaplast.spec import decode
 from metaplast.training import inspected
@@ -102,7 +105,7 @@ def test_a_page_says_that_nothing_was_retuned_and_by_whom_it_was(tmp_path: Path)
 
 
 def test_a_part_that_fails_says_why_and_leaves_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(_: Inspected) -> PagePart:
         raise ValueError("no lives\nleft")
@@ -120,9 +123,38 @@ def test_a_part_that_fails_says_why_and_leaves_the_rest(
     outer = decode("outer", {"name": "bptt", "steps": 2})
     subject = Inspected([of_rule(file, WORDS)], file, outer, "", Effort.USUAL, tmp_path)
     ticks = []
-    page = made(subject, lambda *tick: ticks.append(tick))
+    with caplog.at_level(logging.DEBUG, CAUGHT):
+        page = made(subject, lambda *tick: ticks.append(tick))
+    (caught,) = caplog.records
+    assert caught.exc_info is not None and caught.exc_info[0] is ValueError
     assert list(page) == ["broken", "whole"]
     assert page["broken"].section.paragraphs == ["This part could not be made: no lives left"]
     assert page["broken"].numbers == {"failed": "no lives left"}
     assert page["whole"].numbers == {"n": 3}
     assert ticks == [("parts of the page", 1, 2), ("parts of the page", 2, 2)]
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_debug_shows_where_a_part_fails(
+    debug: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def breaks(_: Inspected) -> PagePart:
+        raise ValueError("no lives")
+
+    parts = (Part("broken", "Broken", Effort.QUICK, breaks),)
+    monkeypatch.setattr(inspected, "PARTS", parts)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(logging.getLogger(CAUGHT), "handlers", [])
+    monkeypatch.setattr(logging.getLogger(CAUGHT), "level", logging.NOTSET)
+    file = rule_file(tmp_path, shared=True)
+    words = ["inspect", str(file), *WORDS, "--quick", "--quiet"]
+    if debug:
+        words.append("--debug")
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    error = capsys.readouterr().err
+    assert ("Traceback" in error and "in breaks" in error) is debug
