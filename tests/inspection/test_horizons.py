@@ -1,5 +1,6 @@
 """Lives of other lengths and widths, the drift of a weight, lives in time, and bits."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -220,6 +221,11 @@ def test_spikes_have_rates_and_a_raster(tmp_path: Path) -> None:
     page = lived_figure.part(found, tmp_path)
     assert "spikes per second" in " ".join(page.section.paragraphs)
     assert len(page.section.figures) == 2
+    raster = json.loads(json.dumps(page.numbers["raster"]))["output"]
+    spikes = np.zeros((raster["steps_shown"], raster["cells_shown"]))
+    spikes[raster["steps"], raster["cells"]] = 1.0
+    np.testing.assert_array_equal(spikes, found.raster["output"])
+    assert spikes.any()
 
 
 def test_fano_bounds_by_hand() -> None:
