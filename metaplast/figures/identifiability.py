@@ -106,11 +106,11 @@ def _words_on_curvature(curvature: Curvature) -> list[str]:
     way = "differences of gradients"
     if curvature.by == "losses":
         way = "differences of losses on common lives"
-    of_what = "The loss"
+    of_what = f"The loss of {curvature.n_lives} validation lives"
     if curvature.penalised:
-        of_what = "The loss without the penalty of theta, with which the rule was searched,"
+        of_what += ", without the penalty of theta that its search had,"
     words = [
-        f"{of_what} of {curvature.n_lives} validation lives bends up along {n_stiff} of {n} "
+        f"{of_what} bends up along {n_stiff} of {n} "
         f"directions of the searched numbers: their 95 % intervals lie above 0. Along "
         f"{int(curvature.falling.sum())} it bends down, and along "
         f"{n - n_stiff - int(curvature.falling.sum())} its curvature is not told from 0 ({way}; "
