@@ -294,8 +294,9 @@ def test_nothing_is_retuned_where_the_search_moved_nothing(tmp_path: Path) -> No
     outer = decode("outer", {"name": "bptt", "steps": 2})
     found = ablation(subject, n_lives=8, outer=outer)
     assert found is not None and found.n_free == 0 and found.retuning == 0
-    page = part(found, None, None, tmp_path)
-    assert "Nothing can be re-tuned" in " ".join(page.section.paragraphs)
+    page = part(found, None, None, tmp_path, "The search was by hybrid.")
+    words = " ".join(page.section.paragraphs)
+    assert "Nothing can be re-tuned" in words and "The search was by hybrid." in words
 
 
 def test_parts_without_terms_are_named_where_terms_were_taken_out(tmp_path: Path) -> None:

@@ -101,6 +101,11 @@ def test_a_page_says_that_nothing_was_retuned_and_by_whom_it_was(tmp_path: Path)
     by_inner = Inspected(subjects, file, hybrid, "", Effort.THOROUGH, tmp_path)
     assert by_inner.no_tuning == "" and by_inner.tuning is not None
     assert by_inner.tuning.n_steps == inspected.N_TUNING
+    words = "The search was by hybrid; its inner loop bptt re-tuned."
+    assert inspected._retuned_by(by_inner) == words
+    bptt = decode("outer", "bptt")
+    whole = Inspected(subjects, file, bptt, "", Effort.THOROUGH, tmp_path)
+    assert inspected._retuned_by(whole) == whole.no_tuning == ""
     assert Inspected(subjects, file, hybrid, "", Effort.USUAL, tmp_path).tuning is None
 
 
