@@ -100,6 +100,16 @@ class AbstractOuterLoop(ABC):
         return (state,)
 
 
+def inner_loops(outer: AbstractOuterLoop) -> list[AbstractOuterLoop]:
+    """The outer loops of which a loop is made, in the order of its fields."""
+    inner = []
+    for name in getattr(outer, "__dataclass_fields__", ()):
+        value = getattr(outer, name)
+        if isinstance(value, AbstractOuterLoop):
+            inner.append(value)
+    return inner
+
+
 def path_of(outer: AbstractOuterLoop, name: str) -> tuple[str, ...]:
     """The fields that lead to a number of `hyper`; () where none does.
 

@@ -1,6 +1,7 @@
 """The command line. Each verb is one file of this folder, which is imported when it is used."""
 
 import errno
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import click
 
 from metaplast.runs import stopping, threads
+from metaplast.settings.names import CAUGHT
 
 EXIT_LOST = 1
 EXIT_BAD_INPUT = 2
@@ -73,7 +75,8 @@ def cli(context: click.Context) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code.
 
-    An error is one line. With --debug it is a traceback.
+    An error is one line. With --debug it is a traceback, and so is an error of a part of a page,
+    which leaves the rest of the page as it is.
 
     Args:
         arguments: the words of the command; None: the words of the process.
@@ -82,6 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in words
     _open_standard_streams()
     threads.one_each()
+    if debug:
+        _show_caught()
     try:
         # Before a run begins there is nothing to save. The exception that Python throws on SIGINT
         # is lost where it meets a callback of the garbage collector, so this block listens too. A
@@ -100,6 +105,13 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = EXIT_INT
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_caught() -> None:
+    """Print the tracebacks of errors that a program tells in words and leaves behind."""
+    log = logging.getLogger(CAUGHT)
+    log.setLevel(logging.DEBUG)
+    log.handlers = [logging.StreamHandler()]
 
 
 def _open_standard_streams() -> None:

@@ -28,6 +28,7 @@ def part(
     parsimony: Parsimony | None,
     sparse: RuleFile | None,
     folder: Path,
+    on_tuning: str = "",
 ) -> PagePart:
     """The worth of terms or inputs, the front of terms kept, and the sparse rule.
 
@@ -36,6 +37,7 @@ def part(
         parsimony: the front; None for a rule without terms.
         sparse: the rule file of the chosen rule; None where none was made.
         folder: of the pictures.
+        on_tuning: a sentence on the loop that re-tuned, or on why none did; "" for neither.
     """
     if ablation is None:
         words = "The rule has no terms and reads no signals: there is nothing to knock out."
@@ -43,6 +45,8 @@ def part(
     worths = _by_size([*ablation.alone, *ablation.together])
     words = [_how(ablation), *_what(ablation)]
     words += _retuning(ablation)
+    if on_tuning:
+        words.append(on_tuning)
     figures = [_figure_of_worths(ablation, worths, folder)]
     tables = [_table(ablation, worths)]
     formulas = []
@@ -160,6 +164,12 @@ def _what(ablation: Ablation) -> list[str]:
         words.append(
             f"Not told from 0 when taken out alone: {_count(untold, noun)}, {_named(texts)}."
         )
+    if ablation.not_taken_out:
+        parts = ", ".join(ablation.not_taken_out)
+        words.append(
+            f"Not knocked out: {parts}. These parts of the rules are no lists of terms; they and "
+            "their inputs were held."
+        )
     if ablation.absent:
         words.append(f"Not counted, with the coefficient 0: {_count(ablation.absent, noun)}.")
     n = len(ablation.alone)
@@ -180,13 +190,16 @@ def _count(things: Sequence[Any], noun: str) -> str:
 
 def _retuning(ablation: Ablation) -> list[str]:
     if not ablation.retuning or ablation.control is None:
+        if not ablation.n_free:
+            return ["Nothing can be re-tuned: the search of this rule moved no number."]
         return []
     noun = "coefficient" if ablation.of == "terms" else "input"
     control = ablation.control.by
     words = [
         f"Re-tuned: {ablation.retuning} outer steps on training lives, a tenth of the search's own "
         f"in size, followed each knock-out, with the {noun} held; the full rule took the same "
-        f"steps. They changed its score by {_estimate(control)}; the re-tuned worth is the "
+        f"steps. Only the {ablation.n_free} numbers that the search of the rule moved could move. "
+        f"These steps changed its score by {_estimate(control)}; the re-tuned worth is the "
         "difference after them."
     ]
     if control.high < 0 and abs(control.mean) > negligible(ablation.everything.by.mean):
@@ -443,6 +456,8 @@ def _plain_ablation(ablation: Ablation) -> dict[str, Any]:
         "absent": [list(pair) for pair in ablation.absent],
         "retuning_steps": ablation.retuning,
         "control": _plain_difference(ablation.control),
+        "n_free": ablation.n_free,
+        "not_taken_out": list(ablation.not_taken_out),
     }
 
 

@@ -106,8 +106,11 @@ def _words_on_curvature(curvature: Curvature) -> list[str]:
     way = "differences of gradients"
     if curvature.by == "losses":
         way = "differences of losses on common lives"
+    of_what = f"The loss of {curvature.n_lives} validation lives"
+    if curvature.penalised:
+        of_what += ", without the penalty of theta that its search had,"
     words = [
-        f"The loss of {curvature.n_lives} validation lives bends up along {n_stiff} of {n} "
+        f"{of_what} bends up along {n_stiff} of {n} "
         f"directions of the searched numbers: their 95 % intervals lie above 0. Along "
         f"{int(curvature.falling.sum())} it bends down, and along "
         f"{n - n_stiff - int(curvature.falling.sum())} its curvature is not told from 0 ({way}; "
@@ -143,6 +146,16 @@ def _words_on_curvature(curvature: Curvature) -> list[str]:
         )
     if curvature.left_out:
         asides.append(f"left out as not finite: {curvature.left_out} lives")
+    if curvature.pilots_left_out:
+        asides.append(
+            f"{curvature.pilots_left_out} of the lives that were to set the units are left out, as "
+            "their loss is not finite"
+        )
+    if curvature.unmeasured:
+        asides.append(
+            f"no step of {len(curvature.unmeasured)} numbers keeps these lives finite "
+            f"({', '.join(curvature.unmeasured[:_SHOWN])}); their unit is the shortest step"
+        )
     if curvature.asymmetry > 0.1:
         asides.append(
             f"the differences are rough (asymmetry {number(curvature.asymmetry, '.2g')} of the "
@@ -215,8 +228,10 @@ def _words_on_starts(agreement: Agreement | None) -> list[str]:
     weights = [estimate.mean for estimate in agreement.weights.values()]
     outputs = [estimate.mean for estimate in agreement.outputs.values()]
     words = [
-        f"{agreement.n_starts} starts were compared on the same lives from the same births. Their "
-        f"numbers have a cosine of {_range(cosines)}; the changes of weights that they make "
+        f"{agreement.n_starts} starts were compared on the same lives from the same births. "
+        f"Genome, feedback and neurons are those of the first run in all; only the rules differ. "
+        f"The {len(agreement.names)} numbers of the rules have a cosine of {_range(cosines)}; the "
+        f"changes of weights that they make "
         f"correlate by {_range(weights)}, their outputs by {_range(outputs)}. The first rule and "
         f"the rule before the search correlate by {_estimate(agreement.weights_at_start, '.3g')} "
         f"in weights and {_estimate(agreement.outputs_at_start, '.3g')} in outputs."
@@ -256,7 +271,14 @@ def _words_on_bits(
             )
     if learned is not None:
         words.append(_words_on_learned(learned))
-    if innate is not None:
+    if innate is not None and not np.isfinite(innate.share.mean):
+        words.append(
+            f"There is no innate share: the score with the rule, "
+            f"{_estimate(innate.learned, '.3g')}, is not above chance, {innate.chance:.3g}, by its "
+            f"interval. At birth it is {_estimate(innate.at_birth, '.3g')} ({innate.share.n} "
+            f"lives)."
+        )
+    elif innate is not None:
         words.append(
             f"At birth the score is {_estimate(innate.at_birth, '.3g')}, with chance at "
             f"{innate.chance:.3g}: {_estimate(innate.share, '.2g')} of what the rule reaches above "
@@ -277,13 +299,22 @@ def _words_on_learned(learned: LearnedBits) -> str:
     words = (
         f"From {source}, the task of a life among {learned.n_tasks} is decoded with an error of "
         f"{_estimate(learned.error, '.3g')} ({learned.n_lives} lives; from the weights at birth "
-        f"{learned.error_at_birth:.3g}, by chance {learned.error_by_chance:.3g})"
+        f"{_estimate(learned.error_at_birth, '.3g')}, by chance {learned.error_by_chance:.3g})"
     )
-    if learned.error_at_birth < learned.error_by_chance / 2:
-        return f"{words}: the births tell the task already, so this says nothing about learning."
+    if learned.births_tell:
+        return (
+            f"{words}: the births tell of the task already, by the interval of their error, so "
+            "this says nothing about learning."
+        )
+    if learned.low <= 0:
+        return (
+            f"{words}: no bits can be claimed, since the upper end of the error allows for none "
+            f"({number(learned.bits, '.2g')} at the error itself)."
+        )
     return (
-        f"{words}: a life learns at least {number(learned.bits, '.2g')} bits on its task (at least "
-        f"{number(learned.low, '.2g')} at the upper end of the error; {most:.2g} can be shown)."
+        f"{words}: a life learns at least {number(learned.low, '.2g')} bits on its task, at the "
+        f"upper end of the error ({number(learned.bits, '.2g')} at the error itself; {most:.2g} "
+        "can be shown)."
     )
 
 
@@ -343,7 +374,7 @@ def _pairs(agreement: Agreement) -> Table:
         )
     head = (
         "starts",
-        "cosine of numbers",
+        "cosine of the rules' numbers",
         "changes of weights",
         "outputs",
         "score of first - second",
@@ -369,6 +400,12 @@ def _plain_curvature(curvature: Curvature | str) -> dict[str, Any]:
         "clipped": curvature.clipped,
         "asymmetry": json_number(curvature.asymmetry),
         "loss": json_number(curvature.loss),
+        "loss_of": "lives, without a penalty of theta",
+        "penalised_search": curvature.penalised,
+        "stiff": int(curvature.stiff.sum()),
+        "falling": int(curvature.falling.sum()),
+        "pilots_left_out": curvature.pilots_left_out,
+        "unmeasured": list(curvature.unmeasured),
     }
 
 
@@ -409,6 +446,7 @@ def _plain_starts(agreement: Agreement | None) -> dict[str, Any]:
         )
     return {
         "starts": agreement.n_starts,
+        "compared": list(agreement.names),
         "values": {name: json_list(estimate) for name, estimate in agreement.values.items()},
         "pairs": of_pairs,
         "weights_at_start": json_list(agreement.weights_at_start),
@@ -429,6 +467,7 @@ def _plain_bits(
             "total": bits.total,
             "tree_nodes": bits.tree_nodes,
             "form": json_number(bits.form),
+            "score": json_list(bits.score),
             "worse": [json_list(coded.worse) for coded in bits.coded],
         }
     if learned is not None:
@@ -438,7 +477,10 @@ def _plain_bits(
             "error": json_list(learned.error),
             "bits": json_number(learned.bits),
             "low": json_number(learned.low),
-            "error_at_birth": json_number(learned.error_at_birth),
+            "error_at_birth": json_list(learned.error_at_birth),
+            "error_by_chance": json_number(learned.error_by_chance),
+            "births_tell": learned.births_tell,
+            "lives": learned.n_lives,
         }
     if innate is not None:
         plain["innate"] = {

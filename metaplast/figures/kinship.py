@@ -11,7 +11,7 @@ from metaplast.figures.section import Figure, PagePart, Section, Table
 from metaplast.figures.style import OURS, PALETTE, plt, save
 from metaplast.inspection.certificate import Locality
 from metaplast.inspection.gradient_field import ROUNDING, Alignment, GradientField
-from metaplast.inspection.kinship import Kinship, Likeness, Relative
+from metaplast.inspection.kinship import Kinship, Likeness, Relative, mean_cosine
 from metaplast.results.numbers import interval, json_number, number, rounded
 from metaplast.results.statistics import Estimate
 
@@ -94,9 +94,13 @@ def draw(likeness: Mapping[str, Mapping[str, Likeness]], path: Path) -> None:
 
 def nearest(kin: Kinship, metric: str) -> list[str]:
     """The sentences on the nearest known rules."""
+    still = [f"{edge} is left out of the comparison: {why}." for edge, why in kin.still.items()]
     if not kin.likeness:
-        return ["No known rule could be compared: see the reasons in the table."]
+        return ["No known rule could be compared: see the reasons in the table.", *still]
     name = next(iter(kin.likeness))
+    called = name
+    if mean_cosine(kin.likeness[name]) < 0:
+        called = f"{name} reversed (its anti-rule)"
     parts = []
     for edge, likeness in kin.likeness[name].items():
         parts.append(
@@ -107,8 +111,10 @@ def nearest(kin: Kinship, metric: str) -> list[str]:
     lives = next(iter(kin.likeness[name].values())).cosine.n
     words = [
         f"Of {len(kin.likeness)} known rules with changes of their own on the signals of {lives} "
-        f"lives, {name} is the nearest: {'; '.join(parts)}. Each rule sees the signals of the "
-        f"lives as they were."
+        f"lives, {called} is the nearest: {'; '.join(parts)}. Each rule sees the signals of the "
+        f"lives as they were. Rules are ranked by the size of the mean of their signed cosines "
+        f"over edges: -1 is the reversed rule, and edges of opposite signs cancel.",
+        *still,
     ]
     cosines = [abs(likeness.cosine.mean) for likeness in kin.likeness[name].values()]
     if max(cosines) < _NEAR:
@@ -127,17 +133,23 @@ def _at_work(relative: Relative, metric: str) -> str:
         reversed_ = ", reversed"
     better = relative.better
     if better.n == 0:
-        return f"{relative.name}{reversed_}, run in place of the rule, gives no finite {metric}."
+        return (
+            f"{relative.name}{reversed_}, run in place of the rule, gives no finite {metric} "
+            f"({relative.not_finite} held-out lives are not finite)."
+        )
     verdict = "no difference is seen"
     if better.low > 0:
         verdict = "it is better than the rule"
     elif better.high < 0:
         verdict = "it is worse than the rule"
+    lost = ""
+    if relative.not_finite:
+        lost = f" In {relative.not_finite} more lives its score is not finite."
     return (
         f"{relative.name}{reversed_}, run in place of the rule at the best of five scales, reaches "
         f"a {metric} of {number(relative.score.mean)} {_within(relative.score)} on "
         f"{better.n} held-out lives. Life by life it is better by {number(better.mean)} "
-        f"{_within(better)}: {verdict}."
+        f"{_within(better)}: {verdict}.{lost}"
     )
 
 
@@ -223,9 +235,11 @@ def _tables(
         score = f"{number(relative.score.mean)} {_within(relative.score)}"
         better = f"{number(relative.better.mean)} {_within(relative.better)}"
         scale = number(relative.sign * relative.factor, "g")
-        rows.append((relative.name, scale, score, better, str(relative.better.n)))
+        n = (str(relative.better.n), str(relative.not_finite))
+        rows.append((relative.name, scale, score, better, *n))
     if rows:
         head = ("known rule", "factor of the best scale", metric, "better by", "lives")
+        head = (*head, "not finite")
         tables.append(Table("Known rules run in place of the rule", head, rows))
     rows = []
     for name, other in kin.same.items():
@@ -295,6 +309,7 @@ def _plain(
                 "metric": metric,
                 "score": asdict(rounded(relative.score)),
                 "better": asdict(rounded(relative.better)),
+                "not_finite": relative.not_finite,
             }
         )
     one_neuron = {}
@@ -320,6 +335,7 @@ def _plain(
         "same": dict(kin.same),
         "left_out": dict(kin.left_out),
         "not_run": dict(kin.not_run),
+        "edges_left_out": dict(kin.still),
         "in_task": at_work,
         "gradient": {
             "one_neuron": one_neuron,

@@ -9,14 +9,15 @@ from matplotlib.ticker import ScalarFormatter
 
 from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.figures.style import hide, plt, save
-from metaplast.inspection.landscape import LEVELS, Landscape
+from metaplast.inspection.landscape import LEVELS, WIDTH, Landscape
 from metaplast.results.numbers import json_list, number
 
 TITLE = "Change of weight in the task"
 CAPTION = (
     "Red: the weight grows; blue: it shrinks; black line: no change. Axes have the range that "
-    "lives reach. Dotted line: 90 % of the visits are inside, at any value of the third signal. "
-    "Grey: no followed synapse met these values. The maps of a line share one colour scale."
+    "lives reach. Dotted line: inside are 90 % of the visits at about the map's value of the third "
+    f"signal (within {WIDTH:g} percentiles of it). Grey: no followed synapse met these values "
+    "there. The maps of a line share one colour scale."
 )
 MOST = 0.9
 """The share of visits inside the dotted line."""
@@ -71,7 +72,7 @@ def _line(figure: Any, line: list[Any], entry: str, each: Landscape) -> None:
         image = axes.pcolormesh(*grid, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
         if panel.delta_w.min() < 0 < panel.delta_w.max():
             axes.contour(*grid, levels=[0.0], colors="black", linewidths=1)
-        _veil(axes, each)
+        _veil(axes, each, panel.visited)
         axes.set_xlabel(each.x)
         axes.set_ylabel(each.y)
         title = entry
@@ -85,17 +86,23 @@ def _line(figure: Any, line: list[Any], entry: str, each: Landscape) -> None:
     bar.set_label("change of weight per step", fontsize=8)
 
 
-def _veil(axes: Any, each: Landscape) -> None:
-    """Cover the cells that no life visits, and draw a line around the cells with most visits."""
-    n_y, n_x = each.visited.shape
+def _veil(axes: Any, each: Landscape, visited: np.ndarray) -> None:
+    """Cover the cells that no life visits, and draw a line around the cells with most visits.
+
+    Args:
+        axes: of the map.
+        each: the landscape.
+        visited: the share of visits in every cell.
+    """
+    n_y, n_x = visited.shape
     x = np.linspace(each.x_values[0], each.x_values[-1], n_x + 1)
     y = np.linspace(each.y_values[0], each.y_values[-1], n_y + 1)
-    empty = np.ma.masked_where(each.visited > 0, np.ones_like(each.visited))
+    empty = np.ma.masked_where(visited > 0, np.ones_like(visited))
     axes.pcolormesh(x, y, empty, cmap="gray", vmin=0.0, vmax=1.3, alpha=0.75, rasterized=True)
-    level = _level_of_most(each.visited)
-    if each.visited.min() < level < each.visited.max():
+    level = _level_of_most(visited)
+    if visited.min() < level < visited.max():
         centres = ((x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2)
-        axes.contour(*centres, each.visited, levels=[level], colors="#444444", linestyles="dotted")
+        axes.contour(*centres, visited, levels=[level], colors="#444444", linestyles="dotted")
 
 
 def _level_of_most(visited: np.ndarray) -> float:
@@ -150,7 +157,15 @@ def _plain(each: Landscape) -> dict[str, Any]:
     panels = []
     for panel in each.panels:
         rows = [json_list(row) for row in panel.delta_w]
-        panels.append({"third": panel.third, "delta_w": rows})
+        cells = [json_list(row) for row in panel.visited]
+        panels.append(
+            {
+                "third": panel.third,
+                "delta_w": rows,
+                "visited": cells,
+                "visits": panel.n_visits,
+            }
+        )
     return {
         "x": each.x,
         "y": each.y,

@@ -120,7 +120,19 @@ def _plain(course: Course) -> dict[str, Any]:
     activity = {}
     for name, values in course.activity.items():
         activity[name] = [json_list(row) for row in values]
+    raster = {}
+    for name, values in course.raster.items():
+        steps, cells = np.nonzero(values)
+        raster[name] = {
+            "steps_shown": len(values),
+            "cells_shown": values.shape[1],
+            "steps": steps.tolist(),
+            "cells": cells.tolist(),
+        }
     return {
+        "dt": course.dt,
+        "phases": [list(phase) for phase in course.phases],
+        "raster": raster,
         "steps": json_list(course.steps),
         "levels": list(LEVELS),
         "weights": weights,

@@ -286,7 +286,7 @@ def _advance(
 
         state, (losses, diverged) = lax.scan(step, lane.states, start + jnp.arange(CALL))
         n = jnp.minimum(CALL, total - start).astype(losses.dtype)
-        theta = penalised.masked(outer.theta(state))
+        theta = penalised.inner(outer.theta(state))
         return _Call(state, theta, jnp.sum(losses) / n, jnp.sum(diverged))
 
     if lanes.strengths.shape[0] == 1:  # a vmap over one member costs what a vmap costs

@@ -10,9 +10,11 @@ from metaplast.inspection.hold import free_of_holding, held_inputs, hold, name_o
 from metaplast.inspection.knock_out import (
     Coefficient,
     coefficients,
+    count,
     free_numbers,
     knocked_out,
     opened,
+    without_terms,
 )
 from metaplast.inspection.retuned import Start, retuned
 from metaplast.inspection.side_by_side import Difference, difference, scores
@@ -61,6 +63,9 @@ class Ablation:
     absent: (entry, term) of terms whose coefficient is 0 already.
     retuning: outer steps of the search after each knock-out; 0: none.
     control: what the same search does to the full rule: score after - score before; None: none.
+    not_taken_out: the parts of rules without terms, where terms were taken out: they were held.
+    n_free: the numbers that the search after a knock-out may move in the full rule: those that the
+        search of the rule moved.
     """
 
     of: Literal["terms", "inputs"]
@@ -74,6 +79,8 @@ class Ablation:
     absent: tuple[tuple[str, str], ...]
     retuning: int = 0
     control: Difference | None = None
+    n_free: int = 0
+    not_taken_out: tuple[str, ...] = ()
 
 
 class _KnockOut(NamedTuple):
@@ -93,6 +100,7 @@ class _Plan(NamedTuple):
     alone, together: see `Ablation`.
     everything: the theta without any.
     absent: see `Ablation`.
+    free: True for the numbers that a search of the full rule may move.
     """
 
     of: Literal["terms", "inputs"]
@@ -101,6 +109,7 @@ class _Plan(NamedTuple):
     together: list[_KnockOut]
     everything: Theta
     absent: list[tuple[str, str]]
+    free: Theta
 
 
 def ablation(
@@ -121,11 +130,13 @@ def ablation(
     s: 1 where a larger score is better, else -1.
 
     Where no rule has terms, every input of every edge is knocked out instead: the rule sees the
-    mean of the signal over the lives that it visits, in all steps and at all synapses.
+    mean of the signal over the lives that it visits, in all steps and at all synapses. Where some
+    parts have terms and others have none, only terms are taken out (`not_taken_out`).
 
     A search moves the full rule too, so `retuned` compares the rule after a search with the rule
-    without the term after the same search. Two terms that do the same work may each be worth
-    nothing alone; `inspection.parsimony` takes out several.
+    without the term after the same search. Only the numbers move that the search of the rule moved:
+    coefficients that a rule holds fixed, and those that are 0, stay. Two terms that do the same
+    work may each be worth nothing alone; `inspection.parsimony` takes out several.
 
     Args:
         subject: the rule in its task.
@@ -136,6 +147,8 @@ def ablation(
             inputs are knocked out.
         tick: a function that is called as parts get done.
 
+    No search follows where the search of the rule moved no number (`n_free`).
+
     Returns: what every term is worth; None for rules without terms and without inputs.
     """
     plan = _terms(subject)
@@ -143,6 +156,9 @@ def ablation(
         plan = _inputs(subject, signals)
     if not plan.alone:
         return None
+    not_taken_out = []
+    if plan.of == "terms":
+        not_taken_out = without_terms(plan.subject.problem.lifetime)
     both = plan.alone + plan.together
     tick("knock-outs", 0, len(both))
     thetas = [plan.subject.theta, *(each.start.theta for each in both), plan.everything]
@@ -163,8 +179,10 @@ def ablation(
         alone=tuple(worths[:n]),
         together=tuple(worths[n:]),
         absent=tuple(plan.absent),
+        n_free=count(plan.free),
+        not_taken_out=tuple(not_taken_out),
     )
-    if outer is None:
+    if outer is None or not before_search.n_free:
         return before_search
     return _after_search(plan, before_search, values[0], outer, tick)
 
@@ -173,11 +191,7 @@ def _after_search(
     plan: _Plan, before_search: Ablation, before: np.ndarray, outer: AbstractOuterLoop, tick: Tick
 ) -> Ablation:
     """The same with `retuned` and `control`; before: the scores of the full rule."""
-    theta = plan.subject.theta
-    free = free_numbers(theta, [])
-    if plan.of == "inputs":
-        free = free_of_holding(theta)
-    starts = [Start(theta, free)]
+    starts = [Start(plan.subject.theta, plan.free)]
     for each in plan.alone + plan.together:
         starts.append(each.start)
     thetas = retuned(plan.subject, outer, starts, tick)
@@ -202,7 +216,7 @@ def _terms(subject: Subject) -> _Plan:
     absent = []
     for coefficient in coefficients(problem.lifetime, theta):
         if coefficient.value == 0.0:
-            absent.append((coefficient.entry, coefficient.term))
+            absent.append(coefficient)
         else:
             present.append(coefficient)
 
@@ -210,7 +224,8 @@ def _terms(subject: Subject) -> _Plan:
         value = float("nan")
         if len(which) == 1:
             value = which[0].value
-        start = Start(knocked_out(theta, which), free_numbers(theta, which))
+        free = free_numbers(theta, [*which, *absent], subject.theta)
+        start = Start(knocked_out(theta, which), free)
         return _KnockOut(tuple(one.entry for one in which), which[0].term, value, start)
 
     by_term: dict[str, list[Coefficient]] = {}
@@ -219,7 +234,15 @@ def _terms(subject: Subject) -> _Plan:
     opened_subject = replace(subject, problem=problem, theta=theta)
     alone = [knock_out([one]) for one in present]
     together = [knock_out(which) for which in by_term.values() if len(which) > 1]
-    return _Plan("terms", opened_subject, alone, together, knocked_out(theta, present), absent)
+    return _Plan(
+        "terms",
+        opened_subject,
+        alone,
+        together,
+        knocked_out(theta, present),
+        [(one.entry, one.term) for one in absent],
+        free_numbers(theta, absent, subject.theta),
+    )
 
 
 def _inputs(subject: Subject, signals: Mapping[str, Visited] | None) -> _Plan:
@@ -250,7 +273,7 @@ def _inputs(subject: Subject, signals: Mapping[str, Visited] | None) -> _Plan:
             start = Start(hold(theta, of_edges), free)
             together.append(_KnockOut(edges, name, float("nan"), start))
     held_subject = replace(subject, problem=problem, theta=theta)
-    return _Plan("inputs", held_subject, alone, together, everything, [])
+    return _Plan("inputs", held_subject, alone, together, everything, [], free)
 
 
 def _lost(subject: Subject, values: np.ndarray, index: int) -> Difference:

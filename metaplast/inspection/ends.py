@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from metaplast.inspection.subject import Subject
+from metaplast.inspection.visited import existing
 from metaplast.life.units import idle
 from metaplast.numerics.compiler import program
 from metaplast.objectives.base import Lived, last_phase
@@ -34,16 +35,21 @@ class Ends(NamedTuple):
     scores: {metric: [n_members, n_lives]}, with `loss`, `survived`, `at_bound`, and for every
         driven population `silent_<name>` and `saturated_<name>`. The loss is not finite where a
         number of the life is not.
+    existing: {plastic edge: the places in `born` and `final` at which a synapse exists}. At all
+        others, which a mask leaves out, the weights are 0.
     """
 
     born: dict[str, np.ndarray]
     final: dict[str, np.ndarray]
     output: np.ndarray
     scores: dict[str, np.ndarray]
+    existing: dict[str, np.ndarray]
 
     def changes(self) -> np.ndarray:
-        """The changes of all plastic weights through a life [n_members, n_lives, n_synapses]."""
-        of_edges = [self.final[edge] - self.born[edge] for edge in self.final]
+        """The changes of all plastic synapses through a life [n_members, n_lives, n_synapses]."""
+        of_edges = []
+        for edge, there in self.existing.items():
+            of_edges.append(self.final[edge][..., there] - self.born[edge][..., there])
         return np.concatenate(of_edges, axis=-1)
 
 
@@ -82,7 +88,11 @@ def ends_of(problem: MetaProblem, thetas: list[Theta], batch: Batch) -> Ends:
     def of_members(leaf: Array) -> np.ndarray:
         return np.asarray(leaf, np.float64).reshape(*form, *leaf.shape[1:])
 
-    return Ends(*jax.tree.map(of_members, found))
+    there = {}
+    for name, (edge, _) in problem.lifetime.plastic().items():
+        there[name] = existing(edge.connection)
+    born, final, output, scores = jax.tree.map(of_members, found)
+    return Ends(born, final, output, scores, there)
 
 
 def _most_lives(problem: MetaProblem, n_members: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast.inspection.subject import Subject
+from metaplast.inspection.visited import existing
 from metaplast.life.alignment import hidden
 from metaplast.life.lifetime import Life
 from metaplast.life.phases import stretches
@@ -161,20 +162,21 @@ def _ratio(means: np.ndarray) -> float:
 
 
 def _choose(connection: Any, generator: np.random.Generator, n_lives: int) -> _Chosen:
-    """N_PRE synapses of each of N_POST neurons, in every life."""
+    """N_PRE existing synapses of each of N_POST neurons that have so many, in every life."""
     numbers: Any = np.arange(connection.n_post)
     at_post = np.asarray(connection.at_post(numbers))
     owners = np.broadcast_to(at_post, connection.shape).reshape(-1)
-    sizes = np.bincount(owners, minlength=connection.n_post)
-    large = np.flatnonzero(sizes == sizes.max())
-    n_post = min(N_POST, len(large))
+    there = existing(connection)
+    sizes = np.bincount(owners[there], minlength=connection.n_post)
     n_pre = min(N_PRE, int(sizes.max()))
+    large = np.flatnonzero(sizes >= n_pre)
+    n_post = min(N_POST, len(large))
     places = []
     posts = []
     for _ in range(n_lives):
         of_life = []
         for neuron in np.sort(generator.choice(large, n_post, replace=False)):
-            own = np.flatnonzero(owners == neuron)
+            own = there[owners[there] == neuron]
             of_life.append(np.sort(generator.choice(own, n_pre, replace=False)))
         places.append(np.concatenate(of_life))
         posts.append(owners[places[-1]])

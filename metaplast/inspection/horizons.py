@@ -261,10 +261,11 @@ def summary(lived: Ends, factor: float, setting: str, n_steps: int, metric: str)
     mean_at_birth = {}
     largest_weight = {}
     for edge, weights in lived.final.items():
-        sizes = np.abs(weights[0][finite])
+        there = lived.existing[edge]
+        sizes = np.abs(weights[0][finite][:, there])
         mean_weight[edge] = _over_lives(sizes.mean(axis=1))
         largest_weight[edge] = _over_lives(sizes.max(axis=1, initial=0.0))
-        mean_at_birth[edge] = float(np.abs(lived.born[edge][0]).mean())
+        mean_at_birth[edge] = float(np.abs(lived.born[edge][0][:, there]).mean())
     silent = {}
     saturated = {}
     for name, values in lived.scores.items():

@@ -11,6 +11,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast import train
+from metaplast.inspection.distillation import unpenalised
 from metaplast.inspection.numbers import acting, names
 from metaplast.inspection.subject import Subject
 from metaplast.numerics.compiler import program
@@ -71,7 +72,11 @@ class Curvature(NamedTuple):
     clipped: lives whose Hessian was scaled down to LIFE_CLIP medians.
     asymmetry: of the differentiated gradients, as a share of the largest entry; the error of the
         differences. 0 for losses.
-    loss: the mean loss.
+    loss: the mean loss, without a penalty of theta.
+    penalised: whether the search had a penalty of theta, which is no part of this loss.
+    pilots_left_out: lives that were to set the units and are not finite under the rule itself.
+    unmeasured: the numbers whose every tried step makes these lives not finite. Their units are
+        the shortest steps.
     """
 
     names: list[str]
@@ -88,6 +93,9 @@ class Curvature(NamedTuple):
     clipped: int
     asymmetry: float
     loss: float
+    penalised: bool
+    pilots_left_out: int
+    unmeasured: list[str]
 
     @property
     def stiff(self) -> np.ndarray:
@@ -143,6 +151,9 @@ def curvature(
 ) -> Curvature:
     """The Hessian of the mean loss at a rule's numbers, its spectrum, and what lives say of it.
 
+    The loss is that of lives. A penalty of theta, such as `l1`, is left out: where the loss of
+    lives is near 0, the penalty alone would make every direction rise.
+
         H_i = d^2 (loss of life i) / d theta^2
         H = mean_i H_i min(1, life_clip median_j |H_j| / |H_i|) = sum_k lambda_k v_k v_k^T
 
@@ -176,7 +187,7 @@ def curvature(
         own definition; the flat spectra are those of Gutenkunst et al. 2007, PLoS Comput. Biol. 3,
         e189.
     """
-    problem = replace(subject.problem.whole(), life_clip=0.0)
+    problem = replace(unpenalised(subject.problem.whole()), life_clip=0.0)
     flat = np.asarray(ravel_pytree(subject.theta)[0], np.float64)
     n = len(flat)
     if not 0 < n <= MOST_NUMBERS:
@@ -192,13 +203,19 @@ def curvature(
     batch = jax.tree.map(lambda leaf: leaf[:n_lives], batch)
     values = acting(subject, subject.theta)
     sizes = np.maximum(1.0, np.abs(values))
-    units, steps = _units(problem, subject.theta, batch, flat, sizes)
+    units, steps, unmeasured, left_out = _units(problem, subject.theta, batch, flat, sizes)
     if by == "gradients":
         steps = np.maximum(OF_UNIT * units, SHORTEST * sizes)
         of_lives = _by_gradients(problem, subject.theta, batch, flat, steps)
     else:
         of_lives = _by_losses(problem, subject.theta, batch, flat, steps)
-    return spectrum(Numbers(names(subject), values, units), of_lives, by, life_clip)
+    named = names(subject)
+    found = spectrum(Numbers(named, values, units), of_lives, by, life_clip)
+    return found._replace(
+        penalised=problem.objective != subject.problem.objective,
+        pilots_left_out=left_out,
+        unmeasured=[named[place] for place in unmeasured],
+    )
 
 
 class Numbers(NamedTuple):
@@ -290,6 +307,9 @@ def spectrum(
         int(clipped.sum()),
         asymmetry,
         loss,
+        False,
+        0,
+        [],
     )
 
 
@@ -325,10 +345,11 @@ def _cross_validated(matrices: np.ndarray, directions: np.ndarray) -> list[Estim
 
 def _units(
     problem: MetaProblem, theta: Theta, batch: Batch, flat: np.ndarray, size: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(The unit of every number [n], the step of its differences [n]), from a few lives.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """The unit of every number [n] and the step of its differences [n], from a few lives.
 
-    A step begins at LONGEST and becomes shorter until it raises the loss by RISE or less.
+    A step begins at LONGEST and becomes shorter until it raises the loss by RISE or less. Lives
+    that are not finite under the rule itself are left out.
 
     Args:
         problem: whose lives are lived.
@@ -336,16 +357,18 @@ def _units(
         batch: the lives.
         flat: the numbers of theta [n].
         size: the longest unit of each number [n].
+
+    Returns: (units, steps, places of the numbers without a finite rise, lives left out).
     """
     n = len(flat)
-    few = jax.tree.map(lambda leaf: leaf[:PILOT_LIVES], batch)
+    few, counts, left_out = _pilots(problem, theta, batch, flat)
     steps = LONGEST * size
     rises = np.zeros(n)
     open_ = np.arange(n)
     for _ in range(PILOT_ROUNDS):
         moves = np.diag(steps)[open_]
         thetas = np.concatenate([flat[None], flat + moves, flat - moves])
-        losses = _losses(problem, theta, thetas, few).mean(axis=1)
+        losses = _losses(problem, theta, thetas, few)[:, counts].mean(axis=1)
         there, back = np.split(losses[1:], 2)
         scale = _scale(losses[0])
         rises[open_] = np.abs(there + back - 2 * losses[0]) / 2 / scale
@@ -356,9 +379,34 @@ def _units(
         shrunk = np.sqrt(RISE / 2 / np.where(np.isfinite(rises[open_]), rises[open_], np.inf))
         factor = np.clip(shrunk, 1 / 16, 1 / 2)
         steps[open_] = np.maximum(steps[open_] * factor, SHORTEST * size[open_])
-    rises = np.where(np.isfinite(rises), rises, RISE)
+    unmeasured = np.flatnonzero(~np.isfinite(rises))
+    rises[unmeasured] = RISE
     units = steps * np.sqrt(RISE / np.maximum(rises, 1e-12))
-    return np.clip(units, SHORTEST * size, size), steps
+    return np.clip(units, SHORTEST * size, size), steps, unmeasured, left_out
+
+
+def _pilots(
+    problem: MetaProblem, theta: Theta, batch: Batch, flat: np.ndarray
+) -> tuple[Batch, np.ndarray, int]:
+    """(PILOT_LIVES lives, marks of those that are finite, lives passed over and left out).
+
+    Raises:
+        BadInput: no life of the batch is finite under the rule itself.
+    """
+    n_lives = batch.keys.shape[0]
+    left_out = 0
+    for first in range(0, n_lives - PILOT_LIVES + 1, PILOT_LIVES):
+        end = first + PILOT_LIVES
+        few = jax.tree.map(lambda leaf, first=first, end=end: leaf[first:end], batch)
+        counts = np.isfinite(_losses(problem, theta, flat[None], few)[0])
+        left_out += int((~counts).sum())
+        if counts.any():
+            return few, counts, left_out
+    raise BadInput(
+        f"{left_out} lives of which none has a finite loss",
+        "lives that are finite under the rule itself",
+        "look at the share of diverging lives",
+    )
 
 
 def _by_gradients(

@@ -72,8 +72,8 @@ class LearnedBits(NamedTuple):
     read: what the decoder reads: `weights`, or `products` of successive matrices.
     error: share of lives whose task was decoded wrongly, with Wilson's interval.
     bits: Fano's bound at that error.
-    low: Fano's bound at the upper end of the error.
-    error_at_birth: the same share from the weights at birth, which cannot tell.
+    low: Fano's bound at the upper end of the error: the bits that can be claimed.
+    error_at_birth: the same share from the weights at birth, with its interval.
     error_by_chance: (n_tasks - 1) / n_tasks.
     """
 
@@ -83,8 +83,16 @@ class LearnedBits(NamedTuple):
     error: Estimate
     bits: float
     low: float
-    error_at_birth: float
+    error_at_birth: Estimate
     error_by_chance: float
+
+    @property
+    def births_tell(self) -> bool:
+        """Whether the weights at birth tell the task: their error is below chance by its interval.
+
+        The bits at the end of a life are then not known to be learned.
+        """
+        return self.error_at_birth.high < self.error_by_chance
 
 
 class Innate(NamedTuple):
@@ -93,7 +101,8 @@ class Innate(NamedTuple):
     at_birth: score without plasticity.
     learned: score with the rule, on the same lives.
     chance: score of guessing.
-    share: (at_birth - chance) / (learned - chance), with a bootstrap over lives.
+    share: (at_birth - chance) / (learned - chance), with a bootstrap over lives. NaN where the
+        score with the rule is not above chance by its interval: there is nothing to share.
     """
 
     at_birth: Estimate
@@ -235,7 +244,7 @@ def learned_bits(
         error,
         fano(error.mean, n),
         fano(error.high, n),
-        float(np.mean(decoded_wrongly(at_birth[best], labels, rounds))),
+        wilson(int(decoded_wrongly(at_birth[best], labels, rounds).sum()), len(labels)),
         (n - 1) / n,
     )
 
@@ -328,6 +337,8 @@ def innate(subject: Subject, split: Split = "validation", n_lives: int = N_LIVES
 
     score_0: of the same births, with no rule at work.
 
+    The share is not defined where score_T is not above chance by its interval.
+
     None where guessing has no known score: it is known for the accuracy of a task of classes.
 
     Args:
@@ -347,17 +358,32 @@ def innate(subject: Subject, split: Split = "validation", n_lives: int = N_LIVES
     still = replace(problem, lifetime=replace(problem.lifetime, slots=()))
     at_birth = _accuracy(still, {**subject.theta, "rules": {}}, batch)
     learned = _accuracy(problem, subject.theta, batch)
-    generator = np.random.default_rng(subject.seed)
-    rows = generator.integers(len(learned), size=(RESAMPLES, len(learned)))
-    shares = (at_birth[rows].mean(axis=1) - chance) / (learned[rows].mean(axis=1) - chance)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    share = (at_birth.mean() - chance) / (learned.mean() - chance)
     return Innate(
         estimate([at_birth]),
         estimate([learned]),
         chance,
-        Estimate(float(share), float(low), float(high), len(learned)),
+        innate_share(at_birth, learned, chance, subject.seed),
     )
+
+
+def innate_share(at_birth: np.ndarray, learned: np.ndarray, chance: float, seed: int) -> Estimate:
+    """The share of `Innate` with its interval; NaN where it is not defined.
+
+    Args:
+        at_birth: scores without plasticity [n_lives].
+        learned: scores with the rule, of the same lives [n_lives].
+        chance: the score of guessing.
+        seed: of the bootstrap.
+    """
+    n = len(learned)
+    if not estimate([learned]).low > chance:
+        return Estimate(float("nan"), float("nan"), float("nan"), n)
+    rows = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
+    above = learned[rows].mean(axis=1) - chance
+    shares = (at_birth[rows].mean(axis=1) - chance)[above > 0] / above[above > 0]
+    low, high = np.quantile(shares, [0.025, 0.975])
+    share = (at_birth.mean() - chance) / (learned.mean() - chance)
+    return Estimate(float(share), float(low), float(high), n)
 
 
 def _accuracy(problem: Any, theta: Theta, batch: Batch) -> np.ndarray:

@@ -7,25 +7,30 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from metaplast import train
 from metaplast.inspection.along import changes
 from metaplast.inspection.distillation import unpenalised
+from metaplast.inspection.side_by_side import difference, scores
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import Visited, visited
 from metaplast.language.constants import log_for
 from metaplast.language.grammar import MIXING, SIGNALS, field_of
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.life.view import edge_reads, with_surprise
+from metaplast.neurons.adex import Adex
+from metaplast.neurons.base import NeuronWrapper
+from metaplast.neurons.izhikevich import Izhikevich
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
-from metaplast.results.evaluate import batches
 from metaplast.results.statistics import Estimate, estimate
 from metaplast.reuse.known import known_rules
 from metaplast.reuse.load import known
+from metaplast.rules.abcd import Abcd
 from metaplast.rules.base import AbstractRule, TermList
 from metaplast.rules.bcm import Bcm
+from metaplast.rules.clopath import Clopath
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
+from metaplast.rules.urbanczik_senn import UrbanczikSenn
 from metaplast.rules.vogels import Vogels
 from metaplast.rules.wrappers.scale import Scale
 from metaplast.rules.wrappers.sum import Sum
@@ -42,8 +47,18 @@ SAME = 1e-6
 """One minus the cosine at which the changes of two known rules count as the same."""
 ROUNDING = 1e-7
 """The size of a change, as a share of the weights, that is rounding and no change."""
-OTHERS: Mapping[str, AbstractRule] = {"bcm": Bcm(), "stdp": Stdp(), "vogels": Vogels()}
+OTHERS: Mapping[str, AbstractRule] = {
+    "abcd": Abcd(shared=True),
+    "bcm": Bcm(),
+    "clopath": Clopath(),
+    "stdp": Stdp(),
+    "urbanczik_senn": UrbanczikSenn(),
+    "vogels": Vogels(),
+}
 """Rules of the field that have no file in configs/rule."""
+CLOPATH_OF_UNITS = Clopath(scale=20.2, offset=-70.6)
+"""The rule of Clopath et al. for neurons whose rest is 0 and whose threshold is 1, not in mV."""
+IN_MV = (Adex, Izhikevich)
 OFF = 1e-12
 """A factor of a rule that is to change nothing."""
 
@@ -69,8 +84,9 @@ class Relative(NamedTuple):
     name: of the known rule.
     sign: -1 where it was run with all its changes reversed.
     factor: the factor of the best scale that validation lives chose.
-    score: on held-out lives.
-    better: how much better than the rule itself it is, life by life.
+    score: on the held-out lives whose score is finite.
+    better: how much better than the rule itself it is, life by life, where both are finite.
+    not_finite: held-out lives in which its score is not finite. They are no part of the means.
     """
 
     name: str
@@ -78,6 +94,7 @@ class Relative(NamedTuple):
     factor: float
     score: Estimate
     better: Estimate
+    not_finite: int
 
 
 class Kinship(NamedTuple):
@@ -89,6 +106,8 @@ class Kinship(NamedTuple):
     left_out: {known rule: the reason why it is not compared}.
     in_task: the nearest ones at work; those that cannot be run are not among them.
     not_run: {known rule among the nearest: the reason}.
+    still: {edge that is no part of the comparison: the reason}, such as one at which the rule
+        changes nothing.
     """
 
     likeness: dict[str, dict[str, Likeness]]
@@ -96,6 +115,7 @@ class Kinship(NamedTuple):
     left_out: dict[str, str]
     in_task: list[Relative]
     not_run: dict[str, str]
+    still: dict[str, str]
 
 
 class _Candidate(NamedTuple):
@@ -111,6 +131,10 @@ def kinship(subject: Subject, n_heldout: int = 256) -> Kinship:
     d: the changes of the rule at the followed synapses.
     d': the changes that a known rule would make on the same signals, with its own state.
 
+    The nearest rule has the largest |mean over edges of cosine|. Cosines keep their signs in the
+    mean, so a rule that goes along at one edge and against at another is not near. Below 0, it is
+    the reversed rule that is near.
+
     The nearest ones are run in place of the rule. Their scale at each edge is the best one for d,
     times one common factor that validation lives choose.
 
@@ -122,7 +146,12 @@ def kinship(subject: Subject, n_heldout: int = 256) -> Kinship:
     followed = visited(_widened(subject, candidates))
     likeness: dict[str, dict[str, Likeness]] = {name: {} for name in candidates}
     moves: dict[str, list[np.ndarray]] = {name: [] for name in candidates}
+    still = {}
     for edge, of_edge in followed.items():
+        reason = _stillness(of_edge)
+        if reason:
+            still[edge] = reason
+            continue
         theirs = changes(candidates, of_edge, subject.problem.lifetime.dt)
         for name, change in theirs.items():
             found = alike(of_edge, change)
@@ -131,7 +160,7 @@ def kinship(subject: Subject, n_heldout: int = 256) -> Kinship:
                 moves[name].append(_unit(of_edge, change))
     compared = {}
     for name, of_edges in likeness.items():
-        if len(of_edges) == len(followed):
+        if of_edges and len(of_edges) == len(followed) - len(still):
             compared[name] = of_edges
         else:
             left_out[name] = "it changes next to nothing here, or its numbers are not finite"
@@ -150,8 +179,19 @@ def kinship(subject: Subject, n_heldout: int = 256) -> Kinship:
             else:
                 nearest[name] = scaled
         if nearest:
-            in_task = _run(subject, nearest, ranked, n_heldout)
-    return Kinship(ranked, same, left_out, in_task, not_run)
+            in_task, failed = _run(subject, nearest, ranked, n_heldout)
+            not_run |= failed
+    return Kinship(ranked, same, left_out, in_task, not_run, still)
+
+
+def _stillness(followed: Visited) -> str:
+    """Why nothing can be compared at an edge; empty where the rule changes its weights."""
+    ours = followed.change[followed.gate > 0]
+    if not np.isfinite(ours).all():
+        return "the change of the rule is not finite there"
+    if not ours.any():
+        return "the rule changes nothing there"
+    return ""
 
 
 def alike(followed: Visited, change: np.ndarray) -> Likeness | None:
@@ -208,7 +248,7 @@ def _distinct(
     """
 
     def place(name: str) -> tuple[float, bool, int]:
-        cosine = _mean_cosine(compared[name])
+        cosine = mean_cosine(compared[name])
         return -round(abs(cosine), 6), cosine < 0, len(name)
 
     order: list[str] = []
@@ -224,7 +264,8 @@ def _distinct(
     return order, same
 
 
-def _mean_cosine(of_edges: Mapping[str, Likeness]) -> float:
+def mean_cosine(of_edges: Mapping[str, Likeness]) -> float:
+    """The mean over edges of the signed cosines of a known rule: its size ranks the rule."""
     return float(np.mean([each.cosine.mean for each in of_edges.values()]))
 
 
@@ -237,8 +278,8 @@ def _candidates(subject: Subject) -> tuple[dict[str, _Candidate], dict[str, str]
     for name in known_rules():
         rule = known(name)
         every[name] = _Candidate(rule.spec, rule.theta)
-    for name, rule in OTHERS.items():
-        every[name] = _Candidate(rule, {})
+    for name in OTHERS:
+        every[name] = _Candidate(_other(lifetime, name), {})
     for name, candidate in every.items():
         reason = _unfit(lifetime, candidate)
         if reason:
@@ -248,10 +289,25 @@ def _candidates(subject: Subject) -> tuple[dict[str, _Candidate], dict[str, str]
     return candidates, left_out
 
 
+def _other(lifetime: Lifetime, name: str) -> AbstractRule:
+    """One of `OTHERS`, in the unit of the potentials of the network."""
+    if name != "clopath":
+        return OTHERS[name]
+    wiring = lifetime.wiring()
+    for edge, _ in lifetime.plastic().values():
+        neuron = wiring.population(edge.post).neuron
+        while isinstance(neuron, NeuronWrapper):
+            neuron = neuron.neuron
+        if not isinstance(neuron, IN_MV):
+            return CLOPATH_OF_UNITS
+    return OTHERS[name]
+
+
 def _unfit(lifetime: Lifetime, candidate: _Candidate) -> str:
     """The reason why a known rule cannot be compared; empty where it can."""
     rule = candidate.rule
-    if isinstance(rule, TermList) and rule.learns_coefficients and not any(rule.initial):
+    is_open = isinstance(rule, TermList) and rule.learns_coefficients and not any(rule.initial)
+    if is_open or isinstance(rule, Abcd):
         return "a space to search, and no rule"
     wiring = lifetime.wiring()
     for edge, _ in lifetime.plastic().values():
@@ -327,7 +383,7 @@ def _is_sum(name: str) -> bool:
 
 def _signed(rule: AbstractRule, of_edges: Mapping[str, Likeness]) -> AbstractRule | None:
     """The rule, reversed where its mean cosine is below 0; None where it cannot be reversed."""
-    if _mean_cosine(of_edges) >= 0:
+    if mean_cosine(of_edges) >= 0:
         return rule
     if not isinstance(rule, TermList) or not rule.initial:
         return None
@@ -340,62 +396,66 @@ def _run(
     nearest: Mapping[str, AbstractRule],
     ranked: Mapping[str, Mapping[str, Likeness]],
     n_heldout: int,
-) -> list[Relative]:
-    """The nearest rules at work. One compiled program runs all of them: all but one are off."""
-    problem = unpenalised(_in_place(subject.problem, nearest))
-    tuning = batches(problem, subject.seed, "validation", N_TUNING)[0]
-    tuning = jax.tree.map(lambda leaf: leaf[:N_TUNING], tuning)
-    factors = {}
-    losses = []
+) -> tuple[list[Relative], dict[str, str]]:
+    """(the nearest rules at work, {rule that gives no finite score: the reason}).
+
+    One compiled program runs all of them: all but one are off.
+    """
+    at_work = replace(subject, problem=unpenalised(_in_place(subject.problem, nearest)))
+    thetas = []
     for factor in SCALES:
-        thetas = [_theta(subject, nearest, ranked, name, factor) for name in nearest]
-        losses.append(_scores(problem, thetas, tuning, subject.metric).mean(axis=1))
-    by_scale = np.stack(losses)
-    if subject.larger_is_better:
-        by_scale = -by_scale
-    by_scale = np.where(np.isfinite(by_scale), by_scale, np.inf)
+        for name in nearest:
+            thetas.append(_theta(subject, nearest, ranked, name, factor))
+    tried = scores(at_work, thetas, "validation", N_TUNING)
+    tried = tried.reshape(len(SCALES), len(nearest), -1)
+    factors = {}
+    failed = {}
     for place, name in enumerate(nearest):
-        factors[name] = SCALES[int(np.argmin(by_scale[:, place]))]
-    thetas = [_theta(subject, nearest, ranked, name, factors[name]) for name in nearest]
-    ours = _original(subject, n_heldout)
-    pieces = []
-    for batch in batches(problem, subject.seed, "heldout", n_heldout):
-        n = len(batch.keys)
-        for start in range(0, n - n % N_TUNING, N_TUNING):
-            piece = jax.tree.map(lambda leaf, start=start: leaf[start : start + N_TUNING], batch)
-            pieces.append(_scores(problem, thetas, piece, subject.metric))
-    theirs = np.concatenate(pieces, axis=1)
-    n = min(theirs.shape[1], len(ours), n_heldout)
+        best = best_row(tried[:, place], subject.larger_is_better)
+        if best is None:
+            failed[name] = f"no score is finite on validation lives, at any of {len(SCALES)} scales"
+        else:
+            factors[name] = SCALES[best]
+    if not factors:
+        return [], failed
+    thetas = [_theta(subject, nearest, ranked, name, factor) for name, factor in factors.items()]
+    theirs = scores(at_work, thetas, "heldout", n_heldout)
+    alone = replace(subject, problem=unpenalised(subject.problem))
+    ours = scores(alone, [subject.theta], "heldout", n_heldout)[0]
     relatives = []
-    for place, name in enumerate(nearest):
-        values = theirs[place, :n]
-        better = subject.better_by(values, ours[:n])
-        finite = np.isfinite(better)
+    for (name, factor), values in zip(factors.items(), theirs, strict=True):
         sign = 1
-        if _mean_cosine(ranked[name]) < 0:
+        if mean_cosine(ranked[name]) < 0:
             sign = -1
+        finite = values[np.isfinite(values)]
         score = Estimate(np.nan, np.nan, np.nan, 0)
-        difference = score
-        if finite.any():
-            score = estimate([values[finite]])
-            difference = estimate([better[finite]])
-        relatives.append(Relative(name, sign, factors[name], score, difference))
-    return relatives
+        if len(finite):
+            score = estimate([finite])
+        compared = difference(subject, values, ours)
+        relatives.append(Relative(name, sign, factor, score, compared.by, compared.not_finite))
+    return relatives, failed
 
 
-def _original(subject: Subject, n: int) -> np.ndarray:
-    whole = replace(subject, problem=unpenalised(subject.problem))
-    return whole.scores(subject.theta, "heldout", n)
+def best_row(values: np.ndarray, larger_is_better: bool) -> int | None:
+    """The row with the fewest scores that are not finite, and then with the best mean of the rest.
 
+    Args:
+        values: scores [n_rows, n_lives].
+        larger_is_better: whether a larger score is better.
 
-def _scores(problem: MetaProblem, thetas: Sequence[Theta], batch: Any, metric: str) -> np.ndarray:
-    """The scores [n_thetas, n_lives]."""
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *thetas)
-    _, metrics = train.evaluate(problem, stacked, batch)
-    name = metric
-    if metric == "loss":
-        name = "life_loss"
-    return np.asarray(metrics[name], np.float64)
+    Returns: its place; None where no score is finite.
+    """
+    best = None
+    best_key = (np.inf, np.inf)
+    for place, row in enumerate(values):
+        finite = row[np.isfinite(row)]
+        if not len(finite):
+            continue
+        mean = float(finite.mean())
+        key = (len(row) - len(finite), -mean if larger_is_better else mean)
+        if key < best_key:
+            best, best_key = place, key
+    return best
 
 
 def _in_place(problem: MetaProblem, nearest: Mapping[str, AbstractRule]) -> MetaProblem:
@@ -422,7 +482,7 @@ def _theta(
         parts = {}
         for place, name in enumerate(nearest):
             size = OFF
-            if name == chosen:
+            if name == chosen and edge in ranked[name]:
                 size = max(factor * abs(ranked[name][edge].scale), OFF)
             inner = jax.tree.map(lambda leaf: np.zeros_like(leaf), _numbers(name))
             log = np.asarray(log_for(1.0, size), np.float32)

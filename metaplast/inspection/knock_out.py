@@ -102,6 +102,26 @@ def _lists(
         yield from _lists(inner, part.account, mark_of_part, (*fields, *part.fields), path)
 
 
+def without_terms(lifetime: Lifetime) -> list[str]:
+    """The parts of rules that are no lists of terms: `slot: rule`, with the label of the part."""
+    named = []
+    for slot in lifetime.slots:
+        for mark, spec in _others(encode(slot.rule), account_of(slot.rule), ""):
+            named.append(f"{slot.name}: {mark}{spec['name']}")
+    return named
+
+
+def _others(spec: Plain, account: Account, mark: str) -> Iterator[tuple[str, Plain]]:
+    """(mark, spec) of the innermost rules that have no terms."""
+    if not account.parts and account.shows != "terms":
+        yield mark, spec
+    for label, part in account.parts.items():
+        mark_of_part = mark
+        if len(account.parts) > 1:
+            mark_of_part = f"{mark}{label}: "
+        yield from _others(at(spec, part.fields), part.account, mark_of_part)
+
+
 def coefficients(lifetime: Lifetime, theta: Theta) -> list[Coefficient]:
     """All coefficients of terms that theta moves and can move to 0.
 
@@ -160,14 +180,31 @@ def knocked_out(theta: Theta, which: Iterable[Coefficient]) -> Theta:
     return changed
 
 
-def free_numbers(theta: Theta, which: Iterable[Coefficient]) -> Theta:
-    """False for the numbers of the coefficients, True for all others, a tree like theta."""
-    free = jax.tree.map(lambda leaf: np.ones(np.shape(leaf), bool), theta)
+def free_numbers(theta: Theta, which: Iterable[Coefficient], searched: Theta) -> Theta:
+    """True for every number that a search may move once more, a tree like theta.
+
+    They are the numbers that the first search moved, without the coefficients. A number that
+    `opened` put into theta was held by the search, and stays so.
+
+    Args:
+        theta: of `opened`.
+        which: the coefficients that are held.
+        searched: the theta of the search, before `opened`.
+    """
+    moved = {path for path, _ in jax.tree.leaves_with_path(searched)}
+    free = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: np.full(np.shape(leaf), path in moved), theta
+    )
     for coefficient in which:
         leaf = np.array(at(free["rules"], coefficient.path))
         leaf[coefficient.place] = False
         free = {**free, "rules": with_leaf(free["rules"], coefficient.path, leaf)}
     return free
+
+
+def count(free: Theta) -> int:
+    """The number of numbers that a search may move."""
+    return sum(int(np.sum(leaf)) for leaf in jax.tree.leaves(free))
 
 
 def opened(problem: MetaProblem, theta: Theta) -> tuple[MetaProblem, Theta]:

@@ -32,6 +32,8 @@ TAIL = 0.5
 """Percent of the visited values that lie beyond either end of an axis."""
 LEVELS = (10.0, 50.0, 90.0)
 """Percentiles of the third signal."""
+WIDTH = 10.0
+"""A panel shows the visits whose third signal is within so many percentiles of its level."""
 
 
 class Panel(NamedTuple):
@@ -39,10 +41,16 @@ class Panel(NamedTuple):
 
     third: its value; None where there is no third signal.
     delta_w: [n_y, n_x].
+    visited: share of the visits with about this value of the third signal in every cell [N_CELLS,
+        N_CELLS], y before x. Visits count whose third signal is within WIDTH percentiles of the
+        level.
+    n_visits: the number of these visits.
     """
 
     third: float | None
     delta_w: np.ndarray
+    visited: np.ndarray
+    n_visits: int
 
 
 class Landscape(NamedTuple):
@@ -53,7 +61,7 @@ class Landscape(NamedTuple):
     x_values: [n_x].
     y_values: [n_y].
     panels: one per value of the third signal.
-    visited: share of the visited points in every cell [N_CELLS, N_CELLS], y before x.
+    visited: share of all visited points in every cell [N_CELLS, N_CELLS], y before x.
     held: {signal: value} of all others, their medians in lives.
     effects: {signal: its effect}, the largest first.
     stateful: whether the rule has state; then this is its step from the state at birth.
@@ -102,11 +110,13 @@ def landscape(rule: Rule, visits: Sequence[Visited], seed: int = 0) -> Landscape
             held[field] = float(np.median(values))
     x_values = _axis(points[x])
     y_values = _axis(points[y])
-    levels: Sequence[float | None] = [None]
-    if third:
-        levels = [float(level) for level in np.percentile(points[third], LEVELS)]
+    spans = _spans(points[third]) if third else {None: (-np.inf, np.inf)}
+    everything = np.ones(len(everywhere[x]), bool)
     panels = []
-    for level in dict.fromkeys(levels):
+    for level, (low, high) in spans.items():
+        near = everything
+        if third:
+            near = (everywhere[third] >= low) & (everywhere[third] <= high)
         fixed = dict(held)
         if level is not None:
             fixed[third] = level
@@ -114,13 +124,9 @@ def landscape(rule: Rule, visits: Sequence[Visited], seed: int = 0) -> Landscape
         on_grid = floats({x: grid_x.reshape(-1), y: grid_y.reshape(-1)})
         arrays = {field: jax.device_put(value) for field, value in fixed.items()}
         delta = deltas(rule.spec, dt, theta, on_grid, arrays)
-        panels.append(Panel(level, np.asarray(delta, np.float64).reshape(N_GRID, N_GRID)))
-    cells, _, _ = np.histogram2d(
-        everywhere[y],
-        everywhere[x],
-        bins=N_CELLS,
-        range=((y_values[0], y_values[-1]), (x_values[0], x_values[-1])),
-    )
+        on_map = np.asarray(delta, np.float64).reshape(N_GRID, N_GRID)
+        cells = _cells(everywhere[x][near], everywhere[y][near], x_values, y_values)
+        panels.append(Panel(level, on_map, cells, int(near.sum())))
     return Landscape(
         x=short_name(x),
         y=short_name(y),
@@ -128,13 +134,34 @@ def landscape(rule: Rule, visits: Sequence[Visited], seed: int = 0) -> Landscape
         x_values=x_values,
         y_values=y_values,
         panels=tuple(panels),
-        visited=cells / len(everywhere[x]),
+        visited=_cells(everywhere[x], everywhere[y], x_values, y_values),
         held={short_name(field): value for field, value in held.items()},
         effects={short_name(field): effect for field, effect in effects.items()},
         stateful=has_state(rule.spec, theta),
         averaged=averaged,
         dt=dt,
     )
+
+
+def _spans(values: np.ndarray) -> dict[float | None, tuple[float, float]]:
+    """{level of the third signal: the ends of the values that count as near it}."""
+    spans: dict[float | None, tuple[float, float]] = {}
+    for percent in LEVELS:
+        low, level, high = np.percentile(values, (percent - WIDTH, percent, percent + WIDTH))
+        known = spans.get(float(level), (np.inf, -np.inf))
+        spans[float(level)] = (min(known[0], float(low)), max(known[1], float(high)))
+    return spans
+
+
+def _cells(x: np.ndarray, y: np.ndarray, x_values: np.ndarray, y_values: np.ndarray) -> np.ndarray:
+    """The share of visits in every cell [N_CELLS, N_CELLS], y before x; 0 without visits."""
+    cells, _, _ = np.histogram2d(
+        y,
+        x,
+        bins=N_CELLS,
+        range=((y_values[0], y_values[-1]), (x_values[0], x_values[-1])),
+    )
+    return cells / max(len(x), 1)
 
 
 def _joined(rule: Rule, visits: Sequence[Visited]) -> dict[str, np.ndarray]:

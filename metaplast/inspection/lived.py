@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast.inspection.subject import Subject
+from metaplast.inspection.visited import existing
 from metaplast.numerics.compiler import program
 from metaplast.problem.lives import Batch
 from metaplast.problem.meta_problem import MetaProblem
@@ -130,8 +131,8 @@ def _courses(problem: MetaProblem, theta: Theta, batch: Batch, stride: int, n: i
 
     def quantiles(life: Any) -> dict[str, Array]:
         of_edges = {}
-        for name in lifetime.plastic():
-            weight = life.synapses[name].weight.reshape(-1)
+        for name, (edge, _) in lifetime.plastic().items():
+            weight = life.synapses[name].weight.reshape(-1)[existing(edge.connection)]
             of_edges[name] = jnp.quantile(weight, jnp.asarray(LEVELS, weight.dtype))
         return of_edges
 

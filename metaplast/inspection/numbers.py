@@ -51,6 +51,18 @@ def acting(subject: Subject, theta: Theta) -> np.ndarray:
     return values
 
 
+def of_rules(theta: Theta) -> np.ndarray:
+    """Marks [n] of the numbers of the rules, in the order of `names`.
+
+    Args:
+        theta: of the whole problem.
+    """
+    marks = []
+    for path, leaf in jax.tree.leaves_with_path(theta):
+        marks.append(np.full(np.size(leaf), getattr(path[0], "key", "") == "rules"))
+    return np.concatenate(marks)
+
+
 def _parts(subject: Subject, rules: Any) -> list[tuple[str, Node]]:
     """(What stands before the names of its numbers, node) of all rules of the file.
 

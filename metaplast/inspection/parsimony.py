@@ -10,6 +10,7 @@ from metaplast.inspection.ablation import Worth
 from metaplast.inspection.knock_out import (
     Coefficient,
     coefficients,
+    count,
     free_numbers,
     knocked_out,
     opened,
@@ -108,14 +109,16 @@ def parsimony(
         n_lives: validation lives.
         n_heldout: held-out lives.
         outer: the outer loop that refits the chosen rule on its terms, by all its steps on training
-            lives; None: no refit. A refit counts if it has the better mean on validation lives.
+            lives; None: no refit. Only numbers move that the search of the rule moved. A refit
+            counts if it has the better mean on validation lives.
         alone: what the terms are worth alone (`Ablation.alone`), for the first ranking; (): they
             are ranked here.
         tick: a function that is called as terms are removed.
 
     Returns: the front and the chosen rule; None for a rule without terms that act.
     """
-    problem, theta = opened(subject.problem, subject.theta)
+    searched = subject.theta
+    problem, theta = opened(subject.problem, searched)
     subject = replace(subject, problem=problem, theta=theta)
     found = coefficients(problem.lifetime, theta)
     terms = [one for one in found if one.value != 0.0]
@@ -132,8 +135,9 @@ def parsimony(
     chosen_theta = knocked_out(theta, dropped)
     steps = 0
     refit = None
-    if outer is not None:
-        start = Start(chosen_theta, free_numbers(theta, [*dropped, *absent]))
+    free = free_numbers(theta, [*dropped, *absent], searched)
+    if outer is not None and count(free):
+        start = Start(chosen_theta, free)
         refitted = retuned(subject, outer, [start], tick)[0]
         after = scores(subject, [refitted], "validation", n_lives)[0]
         refit = difference(subject, after, values[chosen])

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from metaplast import train
 from metaplast.inspection.ends import ends
 from metaplast.inspection.identifiability import Curvature
-from metaplast.inspection.numbers import acting, names
+from metaplast.inspection.numbers import acting, names, of_rules
 from metaplast.inspection.subject import Subject
 from metaplast.outer import AbstractOuterLoop
 from metaplast.registry import BadInput
@@ -27,9 +27,11 @@ FAR = 1_000_000
 class Agreement(NamedTuple):
     """The agreement of the rules that several starts found.
 
-    names: of the numbers [n].
+    names: of the numbers of the rules [n]. Numbers of genome, feedback and neurons are no part of
+        the comparison: all starts live with those of the first run.
     values: {name: mean over starts with Student's interval}, as the numbers act.
-    cosine: of the numbers of every pair, as they act [n_starts, n_starts].
+    cosine: of the numbers of every pair, as they act [n_starts, n_starts]; NaN where the rules have
+        no numbers.
     weights: {pair (i, j): correlation of the changes of weights, over lives}.
     outputs: {pair: correlation of the outputs of all steps, over lives}.
     scores: {pair: score of i minus score of j on the same lives}.
@@ -37,7 +39,8 @@ class Agreement(NamedTuple):
         before the search: what agrees without any search.
     along_stiff: the part of the squared distances between starts, in units, that lies in stiff
         directions; NaN without a curvature.
-    stiff_share: the share of directions that are stiff: the part expected by chance.
+    stiff_share: the part expected by chance: the mean share of the rules' own directions that is
+        stiff.
     n_starts: the number of starts.
     """
 
@@ -64,7 +67,8 @@ def agreement(
     """The agreement of several rules for one task, each found from another start or other tasks.
 
     All rules live the same lives of the first run, from the same birth: what the first run learned
-    beside its rules (genome, feedback, neurons) holds for all. Of every pair and life:
+    beside its rules (genome, feedback, neurons) holds for all, and is not compared. Of every pair
+    and life:
 
         weights: correlation over synapses of w(T) - w(0)
         outputs: correlation over steps and units of the output
@@ -105,14 +109,14 @@ def agreement(
             outputs[i, j] = _correlation(lived.output, i, j)
             scores[i, j] = estimate([metric[i] - metric[j]])
     flat = np.stack([_flat(member) for member in members[:n]])
-    acts = np.stack([acting(subject, member) for member in members[:n]])
-    norms = np.maximum(np.linalg.norm(acts, axis=1), 1e-12)
-    named = names(subject)
-    along, chance = _along_stiff(flat, curvature)
+    own = of_rules(subject.theta)
+    acts = np.stack([acting(subject, member)[own] for member in members[:n]])
+    named = [name for name, is_own in zip(names(subject), own, strict=True) if is_own]
+    along, chance = _along_stiff(flat, own, curvature)
     return Agreement(
         named,
         {name: student(values) for name, values in zip(named, acts.T, strict=True)},
-        acts @ acts.T / np.outer(norms, norms),
+        _cosines(acts),
         weights,
         outputs,
         scores,
@@ -183,14 +187,30 @@ def _correlation(values: np.ndarray, i: int, j: int) -> Estimate:
     return estimate([finite])
 
 
-def _along_stiff(flat: np.ndarray, curvature: Curvature | None) -> tuple[float, float]:
-    """(The part of the distances between starts in stiff directions, the part by chance)."""
-    if curvature is None:
+def _cosines(acts: np.ndarray) -> np.ndarray:
+    """The cosine of every pair of rows; NaN without numbers."""
+    if not acts.shape[1]:
+        return np.full((len(acts), len(acts)), np.nan)
+    norms = np.maximum(np.linalg.norm(acts, axis=1), 1e-12)
+    return acts @ acts.T / np.outer(norms, norms)
+
+
+def _along_stiff(
+    flat: np.ndarray, own: np.ndarray, curvature: Curvature | None
+) -> tuple[float, float]:
+    """(The part of the distances between starts in stiff directions, the part by chance).
+
+    Args:
+        flat: the numbers of every start [n_starts, n].
+        own: marks of the numbers of the rules [n]; all others are the same in all starts.
+        curvature: of the first run.
+    """
+    if curvature is None or not own.any():
         return float("nan"), float("nan")
     away = (flat - flat.mean(axis=0)) / curvature.units
     parts = (away @ curvature.directions.T) ** 2
     total = float(parts.sum())
-    stiff = curvature.stiff
+    chance = float(curvature.shares[own].mean())
     if total == 0:
-        return float("nan"), float(stiff.mean())
-    return float(parts[:, stiff].sum()) / total, float(stiff.mean())
+        return float("nan"), chance
+    return float(parts[:, curvature.stiff].sum()) / total, chance

@@ -5,7 +5,6 @@ that it really meets, and not about a grid that no life reaches.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -36,7 +35,8 @@ class Visited(NamedTuple):
     """The signals at some synapses of one edge, in every plastic step of some lives.
 
     signals: {field of the view, such as `pre.activity`: [n_lives, n_steps, n_synapses]}. A signal
-        that nothing offers is 0 everywhere.
+        that nothing offers is 0 everywhere. Where a delay makes the transmitted view another one,
+        its fields are `transmitted.pre.activity` and so on.
     gate: of plasticity, of the same shape.
     change: the change of weight before bounds, of the same shape.
     synapses: the followed synapses, as places in the flattened weights [n_lives, n_synapses].
@@ -133,12 +133,12 @@ def _at(
         if name not in at_work:
             continue
         view, gate, change = at_work[name]
-        everywhere = replace(at_all_synapses(edge.connection, view), key=jnp.zeros(()))
+        everywhere = at_all_synapses(edge.connection, view)
         at = places[name]
         signals = {}
         for path, leaf in jax.tree_util.tree_flatten_with_path(everywhere)[0]:
             name_of_signal = leaf_name(path)
-            if name_of_signal != "key":
+            if name_of_signal not in ("key", "transmitted.key"):
                 whole = jnp.broadcast_to(leaf, edge.connection.shape)
                 signals[name_of_signal] = whole.reshape(-1)[at]
         of_edges[name] = (signals, jnp.full(at.shape, gate), change.reshape(-1)[at])

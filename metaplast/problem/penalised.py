@@ -1,21 +1,21 @@
 """A problem in which some numbers of theta are held at 0 and coefficients pay for their size."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.problem.around import AroundProblem
-from metaplast.problem.lives import Batch, Births, Lives, Window
+from metaplast.problem.around import ThroughProblem
+from metaplast.problem.lives import Batch, Births, Lives
 from metaplast.problem.protocol import LossGradient, Problem, WindowGradient, same_theta
 from metaplast.signals import Key, Metrics, Theta
 
 
 @dataclass(frozen=True, eq=False)
-class Penalised(AroundProblem):
+class Penalised(ThroughProblem):
     """The problem of a loss with a penalty.
 
         loss(mask * theta) + strength * sum |mask * coefficients|
@@ -34,7 +34,7 @@ class Penalised(AroundProblem):
     mask: Theta
     strength: Array
 
-    def masked(self, theta: Theta) -> Theta:
+    def inner(self, theta: Theta) -> Theta:
         """The theta whose masked numbers are 0."""
         return jax.tree.map(jnp.multiply, theta, self.mask)
 
@@ -44,14 +44,6 @@ class Penalised(AroundProblem):
             lambda leaf: jnp.sum(jnp.abs(leaf)), lambda _: jnp.zeros(()), theta["rules"]
         )
         return self.strength * sum(jax.tree.leaves(sizes), jnp.zeros(()))
-
-    def at(self, index: int) -> "Penalised":
-        """The problem of outer step `index`, with the same penalty."""
-        return replace(self, problem=self.problem.at(index))
-
-    def whole(self) -> "Penalised":
-        """The problem of whole lives, with the same penalty."""
-        return replace(self, problem=self.problem.whole())
 
     def init(self, key: Key) -> Theta:
         """A theta drawn for the start of a search, not masked."""
@@ -68,13 +60,13 @@ class Penalised(AroundProblem):
 
         See `Problem.losses`.
         """
-        inner = jax.vmap(lambda theta: self.masked(unravel(theta)))(thetas)
+        inner = self.all_inner(thetas, unravel)
         losses, metrics = self.problem.losses(inner, batch, share)
         return losses + jax.vmap(self.penalty)(inner), metrics
 
     def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> LossGradient:
         """The mean loss with the penalty, and its gradient. See `Problem.value_and_grad`."""
-        inner = self.masked(theta)
+        inner = self.inner(theta)
         loss, gradient, metrics = self.problem.value_and_grad(inner, batch, tangents)
         penalised_loss = loss + self.penalty(inner)
         return LossGradient(
@@ -82,18 +74,6 @@ class Penalised(AroundProblem):
             self._with_slope(inner, gradient),
             {**metrics, "loss": penalised_loss},
         )
-
-    def begin(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
-        """The births of lives under masked thetas. See `Problem.begin`."""
-        return self.problem.begin(self._all_masked(thetas), batch, share)
-
-    def unborn(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
-        """The places of lives before their birth. See `Problem.unborn`."""
-        return self.problem.unborn(self._all_masked(thetas), batch, share)
-
-    def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
-        """Every life `n_steps` further under the masked theta of its member."""
-        return self.problem.advance(self._all_masked(thetas), lives, n_steps)
 
     def window_losses(
         self, thetas: Theta, lives: Lives, births: Births, n_steps: int
@@ -103,7 +83,7 @@ class Penalised(AroundProblem):
         The mean over the windows of a life is then the penalised loss of the life. See
         `Problem.window_losses`.
         """
-        inner = self._all_masked(thetas)
+        inner = self.all_inner(thetas)
         after, metrics = self.problem.window_losses(inner, lives, births, n_steps)
         penalty = jax.vmap(self.penalty)(inner)[lives.member]
         return after, {**metrics, "life_loss": metrics["life_loss"] + penalty}
@@ -115,7 +95,7 @@ class Penalised(AroundProblem):
 
         See `Problem.window_gradient`.
         """
-        inner = self.masked(theta)
+        inner = self.inner(theta)
         window = self.problem.window_gradient(inner, lives, births, n_steps)
         penalty = self.penalty(inner)
         return WindowGradient(
@@ -124,9 +104,6 @@ class Penalised(AroundProblem):
             metrics={**window.metrics, "loss": window.metrics["loss"] + penalty},
             losses=window.losses + penalty,
         )
-
-    def _all_masked(self, thetas: Theta) -> Theta:
-        return jax.vmap(self.masked)(thetas)
 
     def _with_slope(self, inner: Theta, gradient: Theta) -> Theta:
         """The gradient at the masked theta `inner`, with the slope of the penalty, masked."""

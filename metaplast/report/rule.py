@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
-from metaplast.registry import Plain
+from metaplast.registry import BadInput, Plain
 from metaplast.report.page import Figure, Page, Section, Table, figures_of, html
 from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
@@ -16,9 +17,10 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.runs import folder
-from metaplast.settings.names import DISCOVERED, REPORT
+from metaplast.settings.names import DISCOVERED, FIGURES, REPORT
 
 SCHEMA = "metaplast.inspect/1"
+_PICTURE = re.compile(r"\w[\w-]{0,63}\.(svg|png)", re.ASCII)
 _NAME = re.compile(r"\w[\w-]{0,63}", re.ASCII)
 SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")
 LIMITS = (
@@ -118,15 +120,47 @@ def take_key_figure(parts: dict[str, PagePart], names: Sequence[str]) -> Figure 
 
 
 def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
-    """Write report.html and inspect.json; the paths of both and of the page's pictures."""
+    """Write report.html and inspect.json; the paths of both and of the page's pictures.
+
+    Pictures that an earlier page wrote and this one does not are removed.
+    """
     report = target / REPORT
     data = target / "inspect.json"
+    pictures = [figure.path for figure in figures_of(page)]
+    names = [path.name for path in pictures]
+    for stale in _stale(target, data, names):
+        stale.unlink(missing_ok=True)
     folder.write_text(report, html(page))
-    folder.write_json(data, {"schema": SCHEMA, **numbers})
-    paths = [report, data]
-    for figure in figures_of(page):
-        paths.append(figure.path)
-    return paths
+    folder.write_json(data, {"schema": SCHEMA, "pictures": names, **numbers})
+    return [report, data, *pictures]
+
+
+def _stale(target: Path, data: Path, names: Sequence[str]) -> list[Path]:
+    """The pictures of an earlier page that this page does not have.
+
+    They are those that the inspect.json of the earlier page names. Versions before this list wrote
+    pictures of the same names as .png.
+
+    Args:
+        target: the folder of the page.
+        data: the inspect.json, perhaps of an earlier page.
+        names: the names of this page's pictures.
+    """
+    earlier: list[object] = []
+    if data.is_file():
+        with suppress(BadInput):
+            record = folder.read_json(data)
+            if isinstance(record, dict) and isinstance(record.get("pictures"), list):
+                earlier = record["pictures"]
+    stale = []
+    for name in earlier:
+        if isinstance(name, str) and _PICTURE.fullmatch(name) and name not in names:
+            stale.append(target / FIGURES / name)
+    for name in names:
+        old = target / FIGURES / f"{Path(name).stem}.png"
+        if old.name not in names and old.is_file():
+            stale.append(old)
+    return stale
 
 
 def _task_to_give(path: Path, file: RuleFile) -> str:

@@ -33,7 +33,8 @@ class TermSum(NamedTuple):
 
     rate: factor in front.
     products: products, the largest first.
-    dropped: number of negligible products that are left out.
+    dropped: number of negligible products that are left out. A product whose coefficients are all
+        exactly 0 was taken out of the rule, and is no part of this number.
     constants: (name, value) of the constants of the traces that products read.
     """
 
@@ -213,12 +214,14 @@ def _sum(rule: Node) -> TermSum:
     merged = _merged(rule)
     largest = max(map(abs, _coefficients_in(merged)))
     products = []
+    dropped = 0
     for factors, shares in merged.items():
         number = sum(share.number for share in shares)
         if not _is_negligible(number, shares, largest):
             products.append(Product(number, factors))
+        elif any(share.coefficient != 0.0 for share in shares):
+            dropped += 1
     products.sort(key=lambda product: -abs(product.scale))
-    dropped = len(merged) - len(products)
     return TermSum(rate(rule), tuple(products), dropped, _trace_constants(rule, products))
 
 

@@ -512,6 +512,8 @@ class KernelRule(AbstractRule):
 def at_all_synapses(connection: AbstractConnection, view: SynapseView) -> SynapseView:
     """The view whose neurons' signals stand at every synapse, in the layout of the weights.
 
+    So do those of the transmitted view, where there is one.
+
     Args:
         connection: the synapses.
         view: signals [n_pre] and [n_post].
@@ -520,9 +522,12 @@ def at_all_synapses(connection: AbstractConnection, view: SynapseView) -> Synaps
     def spread(values: Array) -> Array:
         return jnp.broadcast_to(values, connection.shape)
 
+    transmitted = None
+    if view.transmitted is not None:
+        transmitted = at_all_synapses(connection, view.transmitted)
     return replace(
         view,
         pre=jax.tree.map(lambda x: spread(connection.at_pre(x)), view.pre),
         post=jax.tree.map(lambda x: spread(connection.at_post(x)), view.post),
-        transmitted=None,
+        transmitted=transmitted,
     )

@@ -13,6 +13,8 @@ SPARSE_RULE_FILE = "rule.sparse.safetensors"
 REPORT = "report.html"
 """The page of a run, of a fit or of a rule."""
 FIGURES = "figures"
+CAUGHT = "metaplast.caught"
+"""The logger of errors that a part of a program told in words and left behind (`--debug`)."""
 """The folder of the pictures of a page."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """A name that can become a folder."""

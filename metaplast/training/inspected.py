@@ -1,5 +1,6 @@
 """The subject of an inspection, and its parts one by one: a part that fails leaves the rest."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -36,8 +37,8 @@ from metaplast.inspection.subject import Subject
 from metaplast.inspection.verdict import Horizon
 from metaplast.inspection.visited import Visited, visited
 from metaplast.life.lifetime import Slot
-from metaplast.outer import AbstractOuterLoop
-from metaplast.registry import BadInput
+from metaplast.outer import AbstractOuterLoop, inner_loops
+from metaplast.registry import BadInput, name_of
 from metaplast.results import evaluate
 from metaplast.results.numbers import interval, number
 from metaplast.reuse.ask import whole
@@ -48,8 +49,11 @@ from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
+from metaplast.settings.names import CAUGHT, DISCOVERED, FIGURES, RULE_FILE
+from metaplast.space import SearchedOuterLoop
 from metaplast.training.sparse_rule import write_sparse
+
+log = logging.getLogger(CAUGHT)
 
 DISTILLED_FILE = "rule.distilled.safetensors"
 ROUGH = 0.1
@@ -130,7 +134,18 @@ class Inspected:
         """The outer loop of a short search after a change of the rule; None without the time."""
         if self.effort is not Effort.THOROUGH or self.outer is None:
             return None
-        return _shortened(self.outer, N_TUNING)
+        return shortened(self.outer, N_TUNING)
+
+    @property
+    def no_tuning(self) -> str:
+        """Why a thorough inspection re-tunes nothing, as a sentence; "" where it does."""
+        if self.effort is not Effort.THOROUGH or self.tuning is not None:
+            return ""
+        if self.outer is None:
+            why = "the search moved the form of the rule, and cannot go on from the one it found"
+        else:
+            why = f"the outer loop {_name(self.outer)} has no number of steps that can be cut"
+        return f"Nothing was re-tuned after a knock-out: {why}."
 
     @cached_property
     def visited(self) -> dict[str, Visited]:
@@ -161,12 +176,44 @@ class Part(NamedTuple):
     make: Callable[[Inspected], PagePart]
 
 
-def _shortened(outer: AbstractOuterLoop, n: int) -> AbstractOuterLoop | None:
-    """The outer loop with at most n steps; None for one that has no such field."""
+def shortened(outer: AbstractOuterLoop, n: int) -> AbstractOuterLoop | None:
+    """An outer loop with at most n steps, to go on from the rule that was found.
+
+    A loop made of others, such as `hybrid` or `multi_start`, has no steps of its own: its last
+    inner loop goes on, which is the one that finished the search. The coordinates of a space stay
+    around it.
+
+    Args:
+        outer: the outer loop of the search.
+        n: the largest number of steps.
+
+    Returns: the loop; None where neither it nor its inner loops have a number of steps.
+    """
     fields: Any = outer
-    if not isinstance(getattr(outer, "steps", None), int):
+    if isinstance(getattr(outer, "steps", None), int):
+        return replace(fields, steps=min(n, fields.steps))
+    inner = inner_loops(outer)
+    if not inner:
         return None
-    return replace(fields, steps=min(n, fields.steps))
+    short = shortened(inner[-1], n)
+    if isinstance(outer, SearchedOuterLoop) and short is not None:
+        return replace(outer, outer=short)
+    return short
+
+
+def _name(outer: AbstractOuterLoop) -> str:
+    """The registered name of an outer loop, without the coordinates around it."""
+    if isinstance(outer, SearchedOuterLoop):
+        return _name(outer.outer)
+    return name_of(type(outer))
+
+
+def _retuned_by(inspected: Inspected) -> str:
+    """Which inner loop re-tuned, as a sentence; "" where no part of a loop did."""
+    outer, tuning = inspected.outer, inspected.tuning
+    if outer is None or tuning is None or _name(outer) == _name(tuning):
+        return ""
+    return f"The search was by {_name(outer)}; its inner loop {_name(tuning)} re-tuned."
 
 
 def _landscapes(inspected: Inspected) -> PagePart:
@@ -189,7 +236,8 @@ def _ablation(inspected: Inspected) -> PagePart:
     sparse = None
     if front is not None:
         _, sparse = write_sparse(front, inspected.target)
-    return ablation_figure.part(worth, front, sparse, inspected.folder)
+    on_tuning = inspected.no_tuning or _retuned_by(inspected)
+    return ablation_figure.part(worth, front, sparse, inspected.folder, on_tuning)
 
 
 def _distillation(inspected: Inspected) -> PagePart:
@@ -254,6 +302,8 @@ def _pinned_words(known: identifiability.Curvature) -> str:
         f"The task pins down {int(known.stiff.sum())} of {len(known.names)} directions of the "
         f"searched numbers ({known.n_lives} validation lives)."
     )
+    if known.penalised:
+        words = words.removesuffix(").") + ", without the penalty of theta)."
     if known.asymmetry > ROUGH:
         words += (
             f" That is uncertain: the loss is not smooth there (asymmetry {known.asymmetry:.2f})."
@@ -342,10 +392,11 @@ def without(effort: Effort | None) -> list[str]:
 
 
 def _attempted(part: Part, inspected: Inspected) -> PagePart:
-    """The part; where it fails, a section that says why."""
+    """The part; where it fails, a section that says why. With --debug, stderr has the traceback."""
     try:
         return part.make(inspected)
     except Exception as error:
+        log.debug("%s: this part could not be made", part.title, exc_info=True)
         reason = " ".join(str(error).split()) or type(error).__name__
         words = f"This part could not be made: {reason}"
         return PagePart(Section(part.title, [words]), {"failed": reason})

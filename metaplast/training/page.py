@@ -529,8 +529,8 @@ def _limits(
     )
     if isinstance(runs[0].job.main.objective, L1):
         words.append(
-            "The loss holds the penalty of theta with which the rule was searched. Named terms and "
-            "known rules are run without it."
+            "The loss holds the penalty of theta with which the rule was searched. The curvature, "
+            "named terms and known rules are without it."
         )
     left_out = without(effort)
     if left_out:

@@ -26,10 +26,11 @@ KIN = Kinship(
     {"anti_hebb": "hebb"},
     {"stdp": "no spikes"},
     [
-        Relative("oja", 1, 0.5, Estimate(2.0, 1.0, 3.0, 64), Estimate(-1.0, -1.5, -0.5, 64)),
-        Relative("hebb", -1, 1.0, NOTHING, NOTHING),
+        Relative("oja", 1, 0.5, Estimate(2.0, 1.0, 3.0, 64), Estimate(-1.0, -1.5, -0.5, 60), 4),
+        Relative("hebb", -1, 1.0, NOTHING, NOTHING, 64),
     ],
     {"bcm": "reversed"},
+    {"c_to_d": "the rule changes nothing there"},
 )
 FIELD = GradientField(
     {"a_to_b": Estimate(1e-6, 1e-7, 2e-6, 100), "b_to_c": Estimate(0.2, 0.1, 0.3, 100)},
@@ -51,7 +52,14 @@ def test_the_part_says_what_is_nearest_with_its_numbers(tmp_path: Path) -> None:
     assert "0.6 of the change is left" in text
     assert "oja, run in place of the rule" in text
     assert "it is worse than the rule" in text
-    assert "hebb, reversed, run in place of the rule, gives no finite loss" in text
+    assert "In 4 more lives its score is not finite" in text
+    assert (
+        "hebb, reversed, run in place of the rule, gives no finite loss "
+        "(64 held-out lives are not finite)"
+    ) in text
+    assert "c_to_d is left out of the comparison: the rule changes nothing there." in text
+    assert "ranked by the size of the mean of their signed cosines" in text
+    assert "anti-rule" not in text
     assert "89 degrees [85, 93]" in text
     assert "40 degrees [35, 45]" in text
     assert "carried back through the forward weights" in text
@@ -65,18 +73,21 @@ def test_the_part_says_what_is_nearest_with_its_numbers(tmp_path: Path) -> None:
     numbers = json.loads(json.dumps(made.numbers, allow_nan=False))
     assert numbers["likeness"]["hebb"]["b_to_c"]["cosine"]["mean"] == -0.3
     assert numbers["gradient"]["together"]["mean"] is None
+    assert [each["not_finite"] for each in numbers["in_task"]] == [4, 64]
+    assert numbers["edges_left_out"] == KIN.still
 
 
 def test_a_rule_without_kin_is_said_to_have_none(tmp_path: Path) -> None:
     far = KIN._replace(likeness={"hebb": like(-0.3)})
     text = " ".join(part(far, FIELD, {}, LOCAL, "loss", tmp_path).section.paragraphs)
+    assert "hebb reversed (its anti-rule) is the nearest" in text
     assert "None is near" in text
     near = " ".join(part(KIN, FIELD, {}, LOCAL, "loss", tmp_path).section.paragraphs)
     assert "None is near" not in near
 
 
 def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
-    nothing = Kinship({}, {}, {"oja": "reason"}, [], {})
+    nothing = Kinship({}, {}, {"oja": "reason"}, [], {}, {})
     made = part(nothing, FIELD, {}, LOCAL, "loss", tmp_path)
     assert "No known rule could be compared" in made.section.paragraphs[0]
     assert made.section.figures == []

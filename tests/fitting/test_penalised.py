@@ -88,7 +88,7 @@ def test_a_number_that_is_held_has_no_effect_whatever_it_is():
     of = lambda theta: penalised(0.3).value_and_grad(theta, NO_BATCH)
     for a, b in zip(jax.tree.leaves(of(other)), jax.tree.leaves(of(arrays(THETA))), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert penalised(0.3).masked(other)["rules"]["b"] == 0.0
+    assert penalised(0.3).inner(other)["rules"]["b"] == 0.0
 
 
 def test_the_losses_of_many_are_those_of_each():

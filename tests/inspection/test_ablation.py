@@ -1,13 +1,14 @@
 """The worth of terms and inputs, against closed forms, NumPy and constructed rules."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from metaplast.figures.ablation import verdict
+from metaplast.figures.ablation import part, verdict
 from metaplast.inspection.ablation import Ablation, Worth, ablation
 from metaplast.inspection.hold import held_inputs, hold
 from metaplast.inspection.knock_out import (
@@ -251,9 +252,74 @@ def test_a_search_after_a_knock_out_holds_the_coefficient_at_0() -> None:
     assert found is not None and found.retuning == 3 and found.control is not None
     assert all(one.retuned is not None for one in found.alone)
     which = coefficients(problem.lifetime, theta)[:1]
-    start = Start(knocked_out(theta, which), free_numbers(theta, which))
+    start = Start(knocked_out(theta, which), free_numbers(theta, which, theta))
     after = retuned(subject_of(problem, theta), outer, [start])[0]["rules"]["rule"]["coefficients"]
     assert after[0] == 0.0 and after[1] != np.float32(0.2)
+
+
+@pytest.mark.system
+def test_a_search_after_a_knock_out_moves_only_what_the_search_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rule learns its rate alone: its coefficients, which a knock-out opens, stay."""
+    rule = Polynomial(terms=(*OJA, "pre"), initial=(0.8, -1.0, 0.0), learn="rate")
+    problem = problem_of(rule, n_steps=8)
+    subject = subject_of(problem, problem.init(jax.random.key(0)))
+    outer = decode("outer", {"name": "bptt", "steps": 2, "learning_rate": 0.5})
+    moved = []
+
+    def spy(*args: Any) -> list[Theta]:
+        found = retuned(*args)
+        moved.extend(theta["rules"]["rule"] for theta in found)
+        return found
+
+    monkeypatch.setattr("metaplast.inspection.ablation.retuned", spy)
+    found = ablation(subject, n_lives=8, outer=outer)
+    assert found is not None and found.retuning == 2 and found.n_free == 1
+    _, opened_theta = opened(problem, subject.theta)
+    before = opened_theta["rules"]["rule"]
+    assert len(moved) == 3
+    np.testing.assert_array_equal(moved[0]["coefficients"], before["coefficients"])
+    np.testing.assert_array_equal(
+        moved[1]["coefficients"], np.asarray([-0.8, 0.0, 0.0], np.float32)
+    )
+    for theta in moved:
+        assert theta["log_rate"] != before["log_rate"]
+
+
+def test_nothing_is_retuned_where_the_search_moved_nothing(tmp_path: Path) -> None:
+    rule = Polynomial(terms=tuple(OJA), initial=(0.8, -1.0), learn="none")
+    problem = problem_of(rule, n_steps=8)
+    subject = subject_of(problem, problem.init(jax.random.key(0)))
+    outer = decode("outer", {"name": "bptt", "steps": 2})
+    found = ablation(subject, n_lives=8, outer=outer)
+    assert found is not None and found.n_free == 0 and found.retuning == 0
+    page = part(found, None, None, tmp_path, "The search was by hybrid.")
+    words = " ".join(page.section.paragraphs)
+    assert "Nothing can be re-tuned" in words and "The search was by hybrid." in words
+
+
+def test_parts_without_terms_are_named_where_terms_were_taken_out(tmp_path: Path) -> None:
+    terms = Polynomial(terms=("post*pre",), initial=(0.5,), learn="none")
+    kernel = Mlp(inputs=("pre", "post"), hidden=())
+    problem = problem_of(Clip(rule=Sum(rules=(("terms", terms), ("net", kernel)))), n_steps=4)
+    found = ablation(subject_of(problem, problem.init(jax.random.key(0))), n_lives=4)
+    assert found is not None and found.of == "terms"
+    assert found.not_taken_out == ("rule: net: mlp",)
+    words = " ".join(part(found, None, None, tmp_path).section.paragraphs)
+    assert "Not knocked out: rule: net: mlp." in words
+    alone = problem_of(kernel, n_steps=4)
+    of_kernel = ablation(subject_of(alone, alone.init(jax.random.key(0))), n_lives=4)
+    assert of_kernel is not None and of_kernel.not_taken_out == ()
+
+
+def test_coefficients_of_0_stay_0_after_a_knock_out() -> None:
+    rule = Polynomial(terms=(*OJA, "pre"), scale=0.0)
+    problem = problem_of(rule, n_steps=8)
+    theta = problem.init(jax.random.key(0))
+    theta["rules"]["rule"]["coefficients"] = np.array([1.0, -0.5, 0.0], np.float32)
+    found = ablation(subject_of(problem, theta), n_lives=8)
+    assert found is not None and found.n_free == 2
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,18 @@ import jax
 import numpy as np
 import pytest
 
+from metaplast.connections.dense import Dense
+from metaplast.connections.masked import Masked
 from metaplast.feedback.random import Random
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.inspection.gradient_field import alignment, asymmetry, gradient_field
+from metaplast.inspection.gradient_field import (
+    N_POST,
+    N_PRE,
+    _choose,
+    alignment,
+    asymmetry,
+    gradient_field,
+)
 from metaplast.inspection.subject import Subject
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -50,6 +59,15 @@ def test_the_asymmetry_of_known_matrices() -> None:
     assert np.isnan(of(np.zeros((2, 2))))
     entries = np.random.default_rng(0).normal(size=(4, 1, 30, 30))
     assert asymmetry(entries).mean == pytest.approx(1.0, abs=0.1)
+
+
+def test_only_synapses_that_exist_are_varied() -> None:
+    masked = Masked(n_post=5, n_pre=20, probability=0.4)
+    chosen = _choose(masked, np.random.default_rng(0), 3)
+    assert masked.support().reshape(-1)[chosen.places].all()
+    np.testing.assert_array_equal(chosen.posts, chosen.places // 20)
+    dense = _choose(Dense(5, 20), np.random.default_rng(0), 3)
+    assert dense.places.shape == (3, N_POST * N_PRE)
 
 
 @pytest.mark.parametrize("rule", [HEBB, DELTA], ids=["hebb", "delta"])

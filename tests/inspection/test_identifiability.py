@@ -11,6 +11,7 @@ import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast.figures.identifiability import part
+from metaplast.inspection import identifiability
 from metaplast.inspection.collinear import collinearity
 from metaplast.inspection.ends import ends
 from metaplast.inspection.identifiability import (
@@ -21,10 +22,11 @@ from metaplast.inspection.identifiability import (
     curvature,
     spectrum,
 )
-from metaplast.inspection.information import Innate, LearnedBits, RuleBits
+from metaplast.inspection.information import Innate, LearnedBits, RuleBits, innate_share
 from metaplast.inspection.starts import agreement, further
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import visited
+from metaplast.objectives.l1 import L1
 from metaplast.registry import BadInput
 from metaplast.results.evaluate import batches
 from metaplast.results.statistics import Estimate
@@ -206,19 +208,100 @@ def test_more_numbers_than_can_be_judged_are_refused() -> None:
 def test_the_page_says_the_bits(tmp_path: Path) -> None:
     score = Estimate(0.9, 0.88, 0.92, 64)
     bits = RuleBits(44, [], 7, 308, score, 5, 25.0)
-    learned = LearnedBits(8, 32, "weights", Estimate(0.25, 0.1, 0.4, 32), 1.4, 0.7, 0.9, 0.875)
+    born = Estimate(0.9, 0.8, 0.95, 32)
+    learned = LearnedBits(8, 32, "weights", Estimate(0.25, 0.1, 0.4, 32), 1.4, 0.7, born, 0.875)
     innate = Innate(Estimate(0.6, 0.5, 0.7, 64), score, 0.5, Estimate(0.25, 0.1, 0.4, 64))
     page = part("too many numbers", {}, None, tmp_path, bits, learned, innate)
     words = " ".join(page.section.paragraphs)
     assert "7 bits for each of 44 numbers, 308 in all" in words
-    assert "a life learns at least 1.4 bits on its task" in words
+    assert "a life learns at least 0.7 bits on its task" in words
     assert "0.25 [0.1, 0.4] of what the rule reaches above chance" in words
-    told = learned._replace(error_at_birth=0.0)
+    assert page.numbers["information"]["rule"]["score"] == [0.9, 0.88, 0.92, 64]
+    assert page.numbers["information"]["learned"]["births_tell"] is False
+    none = learned._replace(low=0.0)
+    nothing = Estimate(np.nan, np.nan, np.nan, 64)
+    page = part("too many", {}, None, tmp_path, bits, none, innate._replace(share=nothing))
+    words = " ".join(page.section.paragraphs)
+    assert "no bits can be claimed" in words and "learns at least" not in words
+    assert "There is no innate share: the score with the rule" in words
+    # Half of chance is no limit: an error below chance by its interval tells.
+    told = learned._replace(error_at_birth=Estimate(0.6, 0.5, 0.7, 32))
     page = part("too many numbers", {}, None, tmp_path, bits._replace(bits=None), told)
     words = " ".join(page.section.paragraphs)
     assert "at no resolution up to 16 bits" in words
     assert "says nothing about learning" in words
     assert "There is no innate share" in words
+
+
+def test_starts_are_compared_in_the_numbers_of_their_rules_alone(
+    smooth: Subject, tmp_path: Path
+) -> None:
+    """Large numbers of the genome, which all starts share, say nothing about the rules."""
+    shared = {**smooth.theta, "genome": {"gain": np.full(5, 100.0, np.float32)}}
+    subject = replace(smooth, theta=shared)
+    one = {"rules": {"rule": {"coefficients": np.asarray([1.0, 0.0, 0.0], np.float32)}}}
+    other = {"rules": {"rule": {"coefficients": np.asarray([0.0, 1.0, 0.0], np.float32)}}}
+    found = agreement(subject, [one, other], n_lives=2)
+    assert found.names == ["post*pre", "post^2*weight", "pre"]
+    start = np.asarray([0.5, -0.4, 0.2])
+    first = start + np.asarray([1.0, 0.0, 0.0])
+    second = start + np.asarray([0.0, 1.0, 0.0])
+    cosine = first @ second / np.sqrt((first @ first) * (second @ second))
+    assert found.cosine[0, 1] == pytest.approx(cosine, rel=1e-5)
+    page = part("no curvature", {}, found, tmp_path)
+    words = " ".join(page.section.paragraphs)
+    assert "The 3 numbers of the rules have a cosine of" in words
+    assert page.numbers["starts"]["compared"] == found.names
+
+
+def test_an_innate_share_needs_a_score_above_chance() -> None:
+    born = np.asarray([0.5, 0.6] * 20)
+    share = innate_share(born, born + 0.2, 0.5, 0)
+    assert share.mean == pytest.approx(0.05 / 0.25)
+    assert share.low < share.mean < share.high
+    near_chance = np.asarray([0.2, 0.82] * 20)
+    undefined = innate_share(born, near_chance, 0.5, 0)
+    assert np.isnan(undefined.mean) and undefined.n == 40
+
+
+def test_the_curvature_is_of_the_loss_without_its_penalty(smooth: Subject, tmp_path: Path) -> None:
+    plain = curvature(smooth, n_lives=8)
+    priced: Any = L1(objective=smooth.problem.objective, strength=10.0)
+    problem = replace(smooth.problem, objective=priced)
+    found = curvature(replace(smooth, problem=problem), n_lives=8)
+    np.testing.assert_array_equal(found.hessian, plain.hessian)
+    assert found.loss == plain.loss
+    assert found.penalised and not plain.penalised
+    words = part(found, {}, None, tmp_path).section.paragraphs[0]
+    assert "without the penalty of theta" in words
+    assert "penalty" not in part(plain, {}, None, tmp_path).section.paragraphs[0]
+
+
+def test_lives_that_are_not_finite_set_no_unit(
+    smooth: Subject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = curvature(smooth, n_lives=8)
+    batch = batches(smooth.problem, smooth.seed, "validation", 8)[0]
+    lost = np.asarray(jax.random.key_data(batch.keys))[:3]
+    losses = identifiability._losses
+
+    def losing(problem: Any, theta: Any, thetas: np.ndarray, some: Any) -> np.ndarray:
+        found = losses(problem, theta, thetas, some)
+        keys = np.asarray(jax.random.key_data(some.keys))
+        is_lost = (keys[:, None] == lost[None]).all(axis=2).any(axis=1)
+        return np.where(is_lost[None], np.nan, found)
+
+    monkeypatch.setattr(identifiability, "_losses", losing)
+    found = curvature(smooth, n_lives=8, by="gradients")
+    assert found.pilots_left_out == 3 and not found.unmeasured
+    ratio = found.units / plain.units
+    assert (ratio > 0.1).all() and (ratio < 10.0).all()
+    words = " ".join(part(found, {}, None, tmp_path).section.paragraphs)
+    assert "3 of the lives that were to set the units are left out" in words
+    blown = part(found._replace(unmeasured=["pre"]), {}, None, tmp_path)
+    assert "no step of 1 numbers keeps these lives finite (pre)" in " ".join(
+        blown.section.paragraphs
+    )
 
 
 @pytest.mark.system

@@ -66,6 +66,25 @@ def test_cells_that_no_life_visits_are_empty() -> None:
     assert not found.visited[off_diagonal].any()
 
 
+def test_the_visits_of_a_panel_are_those_with_its_third_signal() -> None:
+    """Where the weight is low the input is low: no visit joins a high weight and a low input."""
+    random = np.random.default_rng(0)
+    weight = random.uniform(0.0, 1.0, 8000)
+    pre = 4.0 * weight + random.uniform(0.0, 0.1, 8000)
+    post = random.uniform(-1.0, 1.0, 8000)
+    seen = visits(pre__activity=pre, post__activity=post, weight=weight)
+    found = landscape(load_rule("oja"), [seen])
+    assert found is not None and found.third == "weight"
+    first, last = found.x_values[0], found.x_values[-1]
+    centres = np.linspace(first, last, N_CELLS + 1)[:-1] + 0.1
+    for panel, low, high in zip(found.panels, (0.0, 0.4, 0.8), (0.2, 0.6, 1.0), strict=True):
+        assert panel.n_visits == pytest.approx(0.2 * 8000, rel=0.1)
+        visited = centres[panel.visited.sum(axis=0) > 0]
+        assert 4.0 * low - 0.4 < visited.min() and visited.max() < 4.0 * high + 0.5
+        assert panel.visited.sum() <= 1.0
+    assert (found.visited.sum(axis=0) > 0).all()
+
+
 def test_signals_that_stand_still_give_no_landscape() -> None:
     still = np.zeros(50)
     moving = np.linspace(0.0, 1.0, 50)
@@ -84,3 +103,6 @@ def test_the_part_says_what_is_drawn(of_oja: Landscape, tmp_path: Path) -> None:
     assert part.section.figures[0].path.is_file()
     assert part.numbers["rule"]["third"] == "weight"
     assert len(part.numbers["rule"]["panels"]) == 3
+    first = part.numbers["rule"]["panels"][0]
+    assert first["visits"] == of_oja.panels[0].n_visits
+    assert "within 10 percentiles" in part.section.figures[0].caption

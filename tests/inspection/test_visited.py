@@ -9,6 +9,7 @@ import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
+from metaplast.inspection.along import changes
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import Visited, existing, visited
 from metaplast.life.lifetime import Lifetime, Slot
@@ -18,6 +19,8 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results.evaluate import batches
 from metaplast.reuse.rule_file import RuleFile
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.stdp import Stdp
+from metaplast.rules.wrappers.sum import Sum
 from metaplast.spec import decode
 
 N_STEPS = 6
@@ -68,6 +71,30 @@ def test_the_change_is_the_rule_of_the_signals(followed: Visited) -> None:
     post, pre = signals["post.activity"], signals["pre.activity"]
     rule = post * pre - post**2 * signals["weight"]
     np.testing.assert_allclose(change, 0.1 * rule, rtol=1e-4, atol=1e-7)
+
+
+def test_a_sum_on_a_delayed_edge_is_followed_with_both_of_its_views() -> None:
+    """One part sees spikes at the synapse, the other as the edge transmits them, later."""
+    lif = decode("neuron", "lif")
+    delayed: Any = decode("transmission", {"name": "delayed", "delay": 0.004, "dendrite": 0.003})
+    network = Feedforward(hidden=(6,), neuron=lif, output=lif, transmission=delayed)
+    stdp = Stdp(potentiation=1e-3, depression=1e-3)
+    hebb = Polynomial(terms=("pre",), initial=(0.5,), learn="none")
+    rule = Sum(rules=(("stdp", stdp), ("hebb", hebb)))
+    task: Any = decode("task", {"name": "target_rate", "n_in": 5, "n_out": 4, "n_steps": 60})
+    slots = (Slot(rule=rule, edges="hidden_1_to_output"),)
+    lifetime = Lifetime(task=task, network=network, slots=slots)
+    problem = MetaProblem(lifetime)
+    theta = problem.init(jax.random.key(0))
+    subject = Subject(problem, theta, 0, "loss", False, RuleFile({}, {}))
+    found = visited(subject, n_lives=2, n_synapses=6)["hidden_1_to_output"]
+    sent = found.signals["transmitted.pre.activity"]
+    at_synapse = found.signals["pre.activity"]
+    assert (sent != at_synapse).any()
+    np.testing.assert_array_equal(sent[:, 3:], at_synapse[:, :-3])
+    again = changes({"rule": (rule, theta["rules"]["rule"])}, found, lifetime.dt)["rule"]
+    np.testing.assert_allclose(again, found.change, rtol=1e-4, atol=1e-7)
+    assert (found.change[sent > 0] > 0.01).any()
 
 
 def test_only_synapses_that_exist_are_followed() -> None:

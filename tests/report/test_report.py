@@ -16,7 +16,7 @@ from metaplast.cli.main import main
 from metaplast.figures.style import plt, save
 from metaplast.registry import BadInput
 from metaplast.report.page import Figure, Folded, Page, Section, Table, html
-from metaplast.report.rule import inspect_rule
+from metaplast.report.rule import inspect_rule, write
 from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.runs.config import to_yaml
 from metaplast.runs.job import parse
@@ -180,6 +180,34 @@ def test_training_writes_the_page_and_every_step_of_its_rule(tmp_path: Path):
     assert np.mean(curve["mean"]) == pytest.approx(
         load_file(folder / "lives.safetensors")["loss"][:6].mean(), rel=1e-4
     )
+
+
+def test_pictures_of_an_earlier_page_are_removed(tmp_path: Path) -> None:
+    pictures = tmp_path / "figures"
+    for name in ("mine.png", "old.svg", "curve.png", "kept.svg"):
+        figure, axes = plt.subplots()
+        axes.plot([0.0, 1.0])
+        save(figure, pictures / name)
+    victim = tmp_path / "victim.svg"
+    victim.write_text("no picture of a page")
+
+    def page(*names: str) -> Page:
+        shown = [Figure(pictures / name, name, name) for name in names]
+        return Page("title", [], [Section("one", figures=shown)])
+
+    write(tmp_path, page("old.svg", "kept.svg"), {})
+    record = json.loads((tmp_path / "inspect.json").read_text())
+    assert record["pictures"] == ["old.svg", "kept.svg"]
+    record["pictures"].append("../victim.svg")
+    (tmp_path / "inspect.json").write_text(json.dumps(record))
+    figure, axes = plt.subplots()
+    save(figure, pictures / "curve.svg")
+    write(tmp_path, page("curve.svg", "kept.svg"), {})
+    assert sorted(file.name for file in pictures.iterdir()) == ["curve.svg", "kept.svg", "mine.png"]
+    assert victim.is_file()
+    (tmp_path / "inspect.json").write_text("damaged")
+    write(tmp_path, page("kept.svg"), {})
+    assert (pictures / "curve.svg").is_file()
 
 
 def test_one_run(runs: list[Path], tmp_path: Path):

@@ -82,10 +82,18 @@ def test_known_sum() -> None:
     )
     text = f.text(expression(spec, theta))
     terms = "-0.8000*error*pre - 0.2000*post*predicted + 0.1000*post*pre"
-    assert text == f"{0.5 * np.e:.4g} * ({terms}) [2 smaller terms]"
+    # The coefficient 0 of `weight` is no small term: it was taken out.
+    assert text == f"{0.5 * np.e:.4g} * ({terms}) [1 smaller terms]"
     assert f.rule_terms(node_from(spec, theta)) == pytest.approx(
         {"error*pre": -0.8, "post*pre - 2*post*predicted": 0.1, "weight": 0.0, "post": 1e-6}
     )
+
+
+def test_terms_that_were_taken_out_are_not_printed() -> None:
+    spec = poly(["post*pre", "pre", "weight"], [0.5, 0.0, 0.0], learn="none")
+    assert f.text(expression(spec, {})) == "0.5 * (0.5000*post*pre)"
+    nothing = poly(["post*pre", "pre"], [0.0, 0.0], learn="none")
+    assert f.text(expression(nothing, {})) == "0"
 
 
 def test_equal_products_are_merged() -> None:
@@ -135,7 +143,7 @@ def test_brackets_are_in_the_grammar(values: list[float]) -> None:
         assert [abs(p.scale) for p in shown.products] == sorted(
             (abs(p.scale) for p in shown.products), reverse=True
         )
-        assert len(shown.products) + shown.dropped == 4
+        assert len(shown.products) + shown.dropped == np.count_nonzero(values)
 
 
 def test_wrappers_take_their_own_leaves() -> None:

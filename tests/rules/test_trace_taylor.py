@@ -154,7 +154,7 @@ def test_the_formula_shows_the_time_constants_that_act():
     e = math.e
     tail = f"tau_pre_trace={0.054 * e:.4g}, tau_post_trace=0.097, pairing=nearest"
     body = "1.080*post_trace*pre - 1.000*pre + 0.7200*post*pre_trace"
-    assert formula.text(shown) == f"{0.01 * e:.4g} * ({body}) [1 smaller terms] with {tail}"
+    assert formula.text(shown) == f"{0.01 * e:.4g} * ({body}) with {tail}"
     assert r"\bar{y}_j\, x_i" in formula.latex(
         shown
     ) and r"\text{tau\_post\_trace}=0.097" in formula.latex(shown)

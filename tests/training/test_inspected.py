@@ -1,11 +1,13 @@
 """Rule files in a task, and parts of a page that fail."""
 
+import logging
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from metaplast.cli.main import main
 from metaplast.figures.section import PagePart, Section
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -15,9 +17,11 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
+from metaplast.settings.names import CAUGHT
+from metaplast.space import Coordinate, within
 from metaplast.spec import decode
 from metaplast.training import inspected
-from metaplast.training.inspected import Effort, Inspected, Part, made, of_rule
+from metaplast.training.inspected import Effort, Inspected, Part, made, of_rule, shortened
 
 WORDS = ("experiment=oja", "task.n_in=4", "task.n_out=3", "task.n_steps=6")
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0))
@@ -73,8 +77,40 @@ def test_every_part_of_a_page_is_made(tmp_path: Path, rule: AbstractRule, shared
     assert not failed
 
 
+def test_a_loop_made_of_others_goes_on_with_its_last_inner_loop() -> None:
+    short = {"name": "bptt", "steps": 300, "learning_rate": 0.01}
+    hybrid = decode("outer", {"name": "hybrid", "first": {"name": "es"}, "then": short})
+    starts = decode("outer", {"name": "multi_start", "n": 2, "inner": short})
+    nested = decode("outer", {"name": "multi_start", "n": 2, "inner": {"name": "bptt"}})
+    cut = decode("outer", {**short, "steps": 10})
+    assert shortened(decode("outer", short), 10) == cut
+    assert shortened(hybrid, 10) == cut
+    assert shortened(starts, 10) == cut
+    space = (("positive", Coordinate(leaves="rules/*", transform="log")),)
+    assert shortened(within(starts, space), 10) == within(cut, space)
+    found = shortened(nested, 1000)
+    assert found is not None and found.n_steps == decode("outer", "bptt").n_steps
+
+
+def test_a_page_says_that_nothing_was_retuned_and_by_whom_it_was(tmp_path: Path) -> None:
+    file = rule_file(tmp_path, shared=True)
+    subjects = [of_rule(file, WORDS)]
+    form_searched = Inspected(subjects, file, None, "", Effort.THOROUGH, tmp_path)
+    assert "Nothing was re-tuned" in form_searched.no_tuning
+    hybrid = decode("outer", {"name": "hybrid"})
+    by_inner = Inspected(subjects, file, hybrid, "", Effort.THOROUGH, tmp_path)
+    assert by_inner.no_tuning == "" and by_inner.tuning is not None
+    assert by_inner.tuning.n_steps == inspected.N_TUNING
+    words = "The search was by hybrid; its inner loop bptt re-tuned."
+    assert inspected._retuned_by(by_inner) == words
+    bptt = decode("outer", "bptt")
+    whole = Inspected(subjects, file, bptt, "", Effort.THOROUGH, tmp_path)
+    assert inspected._retuned_by(whole) == whole.no_tuning == ""
+    assert Inspected(subjects, file, hybrid, "", Effort.USUAL, tmp_path).tuning is None
+
+
 def test_a_part_that_fails_says_why_and_leaves_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(_: Inspected) -> PagePart:
         raise ValueError("no lives\nleft")
@@ -92,9 +128,38 @@ def test_a_part_that_fails_says_why_and_leaves_the_rest(
     outer = decode("outer", {"name": "bptt", "steps": 2})
     subject = Inspected([of_rule(file, WORDS)], file, outer, "", Effort.USUAL, tmp_path)
     ticks = []
-    page = made(subject, lambda *tick: ticks.append(tick))
+    with caplog.at_level(logging.DEBUG, CAUGHT):
+        page = made(subject, lambda *tick: ticks.append(tick))
+    (caught,) = caplog.records
+    assert caught.exc_info is not None and caught.exc_info[0] is ValueError
     assert list(page) == ["broken", "whole"]
     assert page["broken"].section.paragraphs == ["This part could not be made: no lives left"]
     assert page["broken"].numbers == {"failed": "no lives left"}
     assert page["whole"].numbers == {"n": 3}
     assert ticks == [("parts of the page", 1, 2), ("parts of the page", 2, 2)]
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_debug_shows_where_a_part_fails(
+    debug: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def breaks(_: Inspected) -> PagePart:
+        raise ValueError("no lives")
+
+    parts = (Part("broken", "Broken", Effort.QUICK, breaks),)
+    monkeypatch.setattr(inspected, "PARTS", parts)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(logging.getLogger(CAUGHT), "handlers", [])
+    monkeypatch.setattr(logging.getLogger(CAUGHT), "level", logging.NOTSET)
+    file = rule_file(tmp_path, shared=True)
+    words = ["inspect", str(file), *WORDS, "--quick", "--quiet"]
+    if debug:
+        words.append("--debug")
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    error = capsys.readouterr().err
+    assert ("Traceback" in error and "in breaks" in error) is debug
