@@ -2,7 +2,8 @@
 
 The images of scikit-learn's digits are split into 1,000 for training, 300 for the choice of the
 step and 497 for the judgement. Every optimiser sees 20 passes in batches of 25 over the same
-weights at birth. The factor of the step is chosen on one seed, and the judgement is over five others.
+weights at birth. The factor of the step is chosen on one seed, and the judgement is over five
+others.
 """
 
 import math

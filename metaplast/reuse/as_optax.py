@@ -50,20 +50,15 @@ def optax(
         matrix, and for a signal that the rule reads and the batch lacks.
     """
 
-    def init(params: Any) -> OptaxState:
+    def init(params: Any) -> Any:
         states = {}
         for path, weight in _matrices(params).items():
             states[path] = rule.init(_post_pre(weight, layout))
         return OptaxState(states)
 
     def update(
-        updates: Any,
-        state: OptaxState,
-        params: Any = None,
-        *,
-        signals: Signals | None = None,
-        **_: Any,
-    ) -> tuple[Any, OptaxState]:
+        updates: Any, state: Any, params: Any = None, *, signals: Any = None, **_: Any
+    ) -> tuple[Any, Any]:
         if params is None or signals is None:
             missing = "params" if params is None else "signals"
             raise BadInput(
@@ -90,7 +85,7 @@ def _mean_change(
     """The state after a batch, and the mean change of its examples."""
     named = {name: jnp.asarray(values) for name, values in signals.items()}
 
-    def step(state: RuleState, example: dict[str, Array]) -> tuple[RuleState, Array]:
+    def step(state: RuleState, example: dict[str, Any]) -> tuple[RuleState, Array]:
         return rule.update(synapse_view(weight=weight, **example), state, dt=dt)
 
     state, changes = jax.lax.scan(step, state, named)
@@ -202,7 +197,7 @@ def layer_signals(
     for index in reversed(range(len(layers))):
         layer = layers[index]
         matrix = layer.weight
-        if feedback == "random":
+        if key is not None and feedback == "random":
             drawn = jax.random.normal(jax.random.fold_in(key, index), matrix.shape, matrix.dtype)
             matrix = drawn / jnp.sqrt(matrix.shape[1])
         below = error @ matrix
@@ -225,7 +220,7 @@ def layer_signals(
 
 def _layers(model: Any) -> list[_Layer]:
     """The layers of a model. Raises: BadInput for a model of another form."""
-    found = tuple(getattr(model, "layers", ()))
+    found: Any = tuple(getattr(model, "layers", ()))
     if not found:
         raise _unknown(model)
     layers: list[_Layer] = []
@@ -272,5 +267,5 @@ def _same(potential: Array) -> Array:
     return potential
 
 
-def _after(first: Callable[[Array], Array], then: Callable[[Array], Array]) -> Any:
+def _after(first: Any, then: Any) -> Callable[[Array], Array]:
     return lambda potential: then(first(potential))
