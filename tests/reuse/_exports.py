@@ -44,9 +44,9 @@ def moved_theta(spec: Any, seed: int = 0, size: float = 0.1) -> Any:
     )
 
 
-def module(text: str) -> Any:
-    """The module whose text is given."""
-    made = types.ModuleType("exported")
+def module(text: str, name: str = "exported") -> Any:
+    """The module whose text is given, under a name."""
+    made = types.ModuleType(name)
     exec(compile(text, "exported.py", "exec"), made.__dict__)  # noqa: S102
     return made
 

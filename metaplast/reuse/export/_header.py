@@ -28,7 +28,7 @@ def header(
         grade: the grade.
         reasons: the reasons of the grade.
         usage: how to use the file, line by line as it stands.
-        mark: the mark of a comment in the language.
+        mark: the mark of a comment in the language; empty for bare lines.
     """
     formula = comment(subject.formula)
     if len(formula) > LONGEST:
@@ -43,4 +43,6 @@ def header(
     lines += textwrap.wrap(f"Grade: {grade}. {comment(' '.join(reasons))}", WIDTH)
     lines.append("")
     lines += usage
+    if not mark:
+        return lines
     return [f"{mark} {line}".rstrip() for line in lines]

@@ -57,11 +57,20 @@ def export(subject: Subject) -> Exported:
 
 def _constant(constant: Constant) -> list[str]:
     """The lines of a number, or of a matrix of numbers."""
+    if isinstance(constant.value, np.ndarray):
+        return matrix(constant)
     note = f"  # {comment(constant.note)}" if constant.note else ""
-    if not isinstance(constant.value, np.ndarray):
-        return [f"{constant.name} = {_number(float(constant.value))}{note}"]
+    return [f"{constant.name} = {_number(float(constant.value))}{note}"]
+
+
+def matrix(constant: Constant) -> list[str]:
+    """The lines of a matrix of numbers.
+
+    Args:
+        constant: one number a synapse.
+    """
     lines = [f"{constant.name} = np.array(  # one number a synapse", "    ["]
-    for row in constant.value.tolist():
+    for row in np.asarray(constant.value).tolist():
         numbers = ", ".join(map(_number, row))
         lines += _wrapped(f"[{numbers}],", " " * 8)
     return [*lines, "    ]", ")"]
