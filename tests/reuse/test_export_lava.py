@@ -91,8 +91,9 @@ def test_without_rounding_the_emulation_is_the_rule(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_loihi, "_rounded", lambda values, generator: values)
     monkeypatch.setattr(_loihi, "FRACTION", 2.0**40)
     monkeypatch.setattr(_loihi, "LARGEST_TRACE", 10**6)
-    for name in ("stdp", "bounded", "vogels"):
-        assert of(RULES[name]).error < 0.02
+    # A coefficient of `w` is so small that few of its bits are left.
+    for name, largest in (("stdp", 0.005), ("bounded", 0.05), ("vogels", 0.005)):
+        assert of(RULES[name]).error < largest
 
 
 @pytest.mark.parametrize(
