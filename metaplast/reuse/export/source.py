@@ -4,7 +4,6 @@ The rule is loaded as `load_rule` loads it: its reference vector is computed ane
 """
 
 import os
-from pathlib import Path
 
 from metaplast import __version__
 from metaplast.connections.dense import Dense
@@ -12,7 +11,7 @@ from metaplast.language.account import plain
 from metaplast.reuse.ask import account_of, node_of
 from metaplast.reuse.describe import versions
 from metaplast.reuse.export.exported import Subject
-from metaplast.reuse.known import is_name
+from metaplast.reuse.known import is_name, rule_path
 from metaplast.reuse.load import Rule, load_rule
 from metaplast.reuse.reference import N_POST, N_PRE, reference
 from metaplast.reuse.rule_file import RuleFile, flatten, read_rule
@@ -20,7 +19,6 @@ from metaplast.spec import encode
 
 ANY_STEP = 1e-3
 """Seconds of a step at which the reference vector of a known rule is computed."""
-FILE = "rule.safetensors"
 
 
 def subject_of(path_or_name: str | os.PathLike[str], edge: str | None = None) -> Subject:
@@ -47,15 +45,6 @@ def subject_of(path_or_name: str | os.PathLike[str], edge: str | None = None) ->
         document=file.document,
         tensors=file.tensors,
     )
-
-
-def rule_path(path_or_name: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """The path of the rule file in the folder of a run; anything else as it is."""
-    if isinstance(path_or_name, str | os.PathLike) and not is_name(path_or_name):
-        inside = Path(path_or_name) / FILE
-        if "\0" not in str(path_or_name) and Path(path_or_name).is_dir() and inside.exists():
-            return inside
-    return path_or_name
 
 
 def _file(rule: Rule) -> RuleFile:
