@@ -150,7 +150,7 @@ def largest_difference(spec: Any, theta: Any, n_steps: int) -> float:
     channels, _ = measured(spec, TINY)
     worst = 0.0
     with jax.enable_x64(True):
-        theta = jax.tree.map(jnp.asarray, theta)
+        theta = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
         weight = first_weight()
         state = spec.init_state(theta, CONNECTION)
         mine = exported.init(weight)

@@ -13,6 +13,10 @@ from metaplast.reuse.export.json import read
 from metaplast.reuse.export.lowered import program
 from metaplast.reuse.export.source import subject_of
 from metaplast.reuse.rule_file import read_rule, save_rule
+from metaplast.rules.base import AbstractRule
+from metaplast.rules.stdp import Stdp
+from metaplast.rules.vogels import Vogels
+from metaplast.rules.wrappers.pathways import Pathways
 from tests.reuse._exports import moved_theta, subject
 
 BRACKETS = {"{": "}", r"\bigl(": r"\bigr)", r"\bigl[": r"\bigr]", r"\bigl|": r"\bigr|"}
@@ -89,3 +93,45 @@ def test_latex_has_every_number_in_full(name: str) -> None:
     for value in re.findall(r"& \$(.*?)\$ &", table):
         written.append(float(value.replace(r"\times 10^{", "e").replace("}", "")))
     assert written == [constant.value for constant in program(made.rule).constants]
+
+
+@pytest.mark.parametrize(
+    "rule", [Stdp(), Stdp(pairing="nearest", mu_depression=1.0), Vogels(), Pathways()], ids=repr
+)
+def test_nestml_has_its_blocks_and_declares_every_name(rule: AbstractRule) -> None:
+    """NESTML itself compiles it in the golden lane; here its form is checked."""
+    text = export(subject(rule, {}), "nestml").text
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "model metaplast_synapse:"
+    assert all((len(line) - len(line.lstrip())) % 4 == 0 for line in lines)
+    blocks = [line.strip() for line in lines if re.fullmatch(r" {4}\S.*", line)]
+    assert [block.split(":")[0] for block in blocks] == [
+        "state",
+        "parameters",
+        "equations",
+        "input",
+        "output",
+        "onReceive(post_spikes)",
+        "onReceive(pre_spikes)",
+        "update",
+    ]
+    declared = set(re.findall(r"^ {8}(\w+) real = ", text, re.MULTILINE))
+    body = "\n".join(lines[lines.index("    onReceive(post_spikes):") :])
+    used = set(re.findall(r"[a-z_]\w*", body)) - {"onReceive", "pre_spikes", "post_spikes"}
+    assert used - declared == {"min", "max", "if", "else", "update", "integrate_odes", "emit_spike"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (find("rule", "triplet")(), "triplets"),
+        (find("rule", "polynomial")(), "not at spikes alone"),
+        (Stdp(mu_depression=0.3), "neither 0 nor 1"),
+        (Stdp(increment="dt_over_tau"), "length of a step"),
+    ],
+    ids=repr,
+)
+def test_what_nestml_does_not_get_is_refused(rule: AbstractRule, expected: str) -> None:
+    result = export(subject(rule, moved_theta(rule)), "nestml")
+    assert result.grade == "unsupported"
+    assert expected in result.reasons[0]

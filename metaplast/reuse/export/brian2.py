@@ -35,6 +35,33 @@ EVENTS = "The changes at spikes are those of the rule, also where both neurons s
 CLOCKED = "The rule is updated once a step of its clock, as it was found."
 TAKEN = frozenset({"e", "pi", "inf", "i", "j", "t", "dt", "N", "lastupdate", "step", "second"})
 """Names that Brian2 uses itself."""
+
+
+class Summed(NamedTuple):
+    """A sum over the synapses of a neuron, which Brian2 keeps in a variable of the neuron.
+
+    variable: the variable of the neuron.
+    side: the side of the neuron.
+    summand: the summand of a synapse.
+    value: the signal from the variable.
+    """
+
+    variable: str
+    side: SpikeSide
+    summand: str
+    value: str
+
+
+_NORM = "sqrt(clip({}, 1e-30, inf))"
+SUMMED: dict[str, Summed] = {
+    "predicted": Summed("returned", "pre", "w * activity_post", "{}"),
+    "pre_weight_sum": Summed("weight_sum", "pre", "w", "{}"),
+    "post_weight_sum": Summed("weight_sum", "post", "w", "{}"),
+    "pre_weight_norm": Summed("weight_square", "pre", "w**2", _NORM),
+    "post_weight_norm": Summed("weight_square", "post", "w**2", _NORM),
+    "input_gain": Summed("input_power", "post", "activity_pre**2", "(1 / (1 + {}))"),
+}
+"""signal -> the sum behind it."""
 _SIDES: tuple[SpikeSide, SpikeSide] = ("pre", "post")
 
 
@@ -77,9 +104,10 @@ def export(subject: Subject) -> Exported:
     Raises: Unsupported for a rule that sums over synapses.
     """
     equations = program(subject.rule)
-    sums = sorted({signal.name for signal in equations.signals} & set(SUMS))
+    read = {signal.name for signal in equations.signals}
+    sums = sorted(read & set(SUMS) - set(SUMMED))
     if sums:
-        raise Unsupported(f"it reads {', '.join(sums)}, a sum over synapses of the same step")
+        raise Unsupported(f"it reads {', '.join(sums)}, a sum over a layer")
     parts = _by_events(equations) or _by_clock(equations)
     lines = header(subject, "brian2", "faithful", (parts.reason,), _usage(equations, parts))
     lines += ["", "import numpy as np", "from brian2 import NeuronGroup, Synapses, ms, run, second"]
@@ -210,6 +238,8 @@ def _by_clock(equations: Program) -> Parts:
     for constant in equations.constants:
         if isinstance(constant.value, np.ndarray):
             model.append(f"{_safe(constant.name)} : 1")
+    for summed in _summed(equations):
+        model.append(f"{summed.variable}_{summed.side} = {summed.summand} : 1 (summed)")
     update = ["step = dt / second"]
     for let in equations.lets:
         update.append(f"{_safe(let.name.name)} = {show(let.value, _LANGUAGE)}")
@@ -287,6 +317,10 @@ def _synapses(equations: Program, parts: Parts, matrices: list[Constant]) -> lis
         "        made.transmit.order = -2",
         "        made.transmit.delay = delay",
     ]
+    for summed in _summed(equations):
+        updater = f'made.summed_updaters["{summed.variable}_{summed.side}"]'
+        lines.append(f'    {updater}.when = "after_synapses"')
+        lines.append(f"    {updater}.order = -1")
     if parts.update:
         lines.append('    made.run_regularly(UPDATE, dt=dt, when="after_synapses")')
     return [*lines, "    return made"]
@@ -356,9 +390,20 @@ def _variables(equations: Program, side: str) -> list[str]:
     """The variables that the neurons of a side need."""
     names = []
     for signal in equations.signals:
-        if signal.side == side and signal.kind == "signal":
+        if signal.side == side and signal.kind == "signal" and signal.name not in SUMMED:
             names.append(SIGNALS[signal.name][1])
-    return names
+    for summed in _summed(equations):
+        for place in _SIDES:
+            if place == side and f"activity_{place}" in summed.summand:
+                names.append("activity")
+        if summed.side == side:
+            names.append(summed.variable)
+    return list(dict.fromkeys(names))
+
+
+def _summed(equations: Program) -> list[Summed]:
+    """The sums that a rule reads."""
+    return [SUMMED[signal.name] for signal in equations.signals if signal.name in SUMMED]
 
 
 def _safe(name: str) -> str:
@@ -377,6 +422,9 @@ def _name(name: Name) -> str:
         fixed = {"weight": "w", "weight_initial": "w_birth", "weight_max": "high"}
         if name.name in fixed:
             return fixed[name.name]
+        if name.name in SUMMED:
+            summed = SUMMED[name.name]
+            return summed.value.format(f"{summed.variable}_{summed.side}")
         if name.side != "scalar":
             return f"{SIGNALS[name.name][1]}_{name.side}"
     return _safe(name.name)

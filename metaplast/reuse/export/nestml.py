@@ -21,6 +21,8 @@ from metaplast.reuse.export.exported import Exported, Subject
 from metaplast.reuse.export.lowered import program
 
 NAME = "metaplast_synapse"
+SHORT = "(1e-6 ms)"
+"""The time constant of a value that is 1 at a postsynaptic spike, and 0 in every later step."""
 REASON = (
     "The changes at spikes are those of the rule, also where both neurons spike in one step. The "
     "delay of NEST lies between the postsynaptic neuron and the synapse."
@@ -51,7 +53,7 @@ def export(subject: Subject) -> Exported:
     ]
     lines = header(subject, "nestml", "faithful", (REASON,), usage)
     lines += ["", f"model {NAME}:", *_state(events), "", *_parameters(equations)]
-    lines += ["", "    equations:"]
+    lines += ["", "    equations:", f"        together' = -together / {SHORT}"]
     for trace in events.traces:
         name = trace.name.name
         lines.append(f"        {name}' = -{name} / ({show(trace.tau, _LANGUAGE)} * 1000 ms)")
@@ -85,7 +87,7 @@ def _check_pairs(events: Events) -> None:
 
 def _state(events: Events) -> list[str]:
     lines = ["    state:", "        w real = 0.5"]
-    lines += ["        w_before real = 0.5", "        t_before ms = -1 ms"]
+    lines += ["        w_before real = 0.5", "        together real = 0.0"]
     for trace in events.traces:
         lines.append(f"        {trace.name.name} real = 0.0")
     return lines
@@ -103,7 +105,7 @@ def _parameters(equations: Program) -> list[str]:
 
 def _at_post(events: Events) -> list[str]:
     """What a postsynaptic spike does."""
-    lines = ["    onReceive(post_spikes):", "        w_before = w", "        t_before = t"]
+    lines = ["    onReceive(post_spikes):", "        w_before = w", "        together = 1.0"]
     change = _change(events, "post")
     if change is not None:
         lines.append(f"        w = {_bounded('w', show(change, _LANGUAGE))}")
@@ -114,12 +116,12 @@ def _at_pre(events: Events) -> list[str]:
     """What a presynaptic spike does."""
     by_pre = _change(events, "pre")
     by_post = _change(events, "post")
-    lines = ["    onReceive(pre_spikes):", "        if t == t_before:"]
+    lines = ["    onReceive(pre_spikes):", "        if together > 0.5:"]
     lines += [f"            {line}" for line in _together(events, by_pre, by_post)]
     if by_pre is not None:
         alone = _bounded("w", show(by_pre, _LANGUAGE))
         lines += ["        else:", f"            w = {alone}"]
-    return [*lines, *_jumps(events, "pre"), "        emit_spike(w)"]
+    return [*lines, *_jumps(events, "pre"), "        together = 0.0", "        emit_spike(w)"]
 
 
 def _together(events: Events, by_pre: Expression | None, by_post: Expression | None) -> list[str]:
