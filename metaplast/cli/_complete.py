@@ -69,6 +69,13 @@ def rules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     return [*_items(known, incomplete), CompletionItem(incomplete, type="file")]
 
 
+def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Completions of a target of an export."""
+    from metaplast.reuse.export.exported import TARGETS
+
+    return _items(TARGETS, incomplete)
+
+
 def _agree(a: str, b: str) -> bool:
     """Whether two texts agree as far as the shorter one goes."""
     return a.startswith(b) or b.startswith(a)

@@ -22,13 +22,14 @@ COLUMN = 15
 def command(rule: str, modules: tuple[str, ...]) -> None:
     """Print the formula and the facts of a rule.
 
-    RULE is a rule.safetensors, or the name of a known rule such as oja or zoo/oja. The formula is
-    computed from the numbers in the file and never from text in it. Nothing in the file is run.
+    RULE is a rule.safetensors, the folder of a run, or the name of a known rule such as oja or
+    zoo/oja. The formula is computed from the numbers in the file and never from text in it. Nothing
+    in the file is run.
     """
     from metaplast.cli import _setup
     from metaplast.language.account import from_plain
     from metaplast.reuse import formula
-    from metaplast.reuse.known import facts_of, is_name, known_rule
+    from metaplast.reuse.known import facts_of, is_name, known_rule, rule_path
     from metaplast.reuse.node import node, nodes
     from metaplast.reuse.rule_file import read_rule
 
@@ -41,7 +42,7 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
         _print("rule", rule)
         _reach(facts["reads"])
         return
-    file = read_rule(rule)
+    file = read_rule(rule_path(rule))
     if any("account" not in slot for slot in file.document["slots"].values()):
         from metaplast.reuse.ask import whole
 

@@ -12,6 +12,9 @@ from metaplast.language.grammar import expand
 from metaplast.registry import BadInput, nearest
 from metaplast.reuse.text import quote
 
+FILE = "rule.safetensors"
+"""The name of the rule file in the folder of a run."""
+
 
 def shipped_configs() -> Traversable:
     """The folder of config groups, in the installed package or beside it in a checkout."""
@@ -82,6 +85,19 @@ def is_name(path_or_name: str | os.PathLike[str]) -> bool:
     if text.endswith(".safetensors"):
         return False
     return text in known_rules() or not os.path.exists(text)
+
+
+def rule_path(path_or_name: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The path of the rule file in the folder of a run; anything else as it is.
+
+    Args:
+        path_or_name: the path of a rule file or of the folder of a run, or the name of a known
+            rule.
+    """
+    if is_name(path_or_name) or "\0" in str(path_or_name):
+        return path_or_name
+    inside = Path(path_or_name) / FILE
+    return inside if inside.is_file() else path_or_name
 
 
 def _folder() -> Traversable:

@@ -1,0 +1,55 @@
+"""metaplast export: a rule as a file of another simulator or language."""
+
+from pathlib import Path
+
+import click
+
+from metaplast.cli import _complete, _options
+from metaplast.cli._paths import Given
+
+
+@click.command("export")
+@click.argument("rule", shell_complete=_complete.rules)
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="TARGET",
+    shell_complete=_complete.targets,
+    help="One of python, brian2, nestml, lava, latex, json.",
+)
+@click.option("--out", type=Given("file"), help="The file that is written (default: print it).")
+@click.option("--edge", help="The edge whose rule is exported, for a file with several rules.")
+@_options.modules
+def command(
+    rule: str, target: str, out: Path | None, edge: str | None, modules: tuple[str, ...]
+) -> None:
+    """Write a rule as a file that another program runs.
+
+    RULE is a rule.safetensors, the folder of a run, or the name of a known rule such as oja. The
+    file begins with the formula, the grade of the export and how to use it. The grade is
+    `faithful`, or `approximate` with the measured error. What a target cannot say is refused.
+
+    Example: metaplast export oja --to python --out oja.py
+    """
+    from metaplast.cli import _setup
+
+    _setup.prepare(modules)
+    from metaplast.registry import BadInput
+    from metaplast.reuse.export.exported import check_target, export
+    from metaplast.reuse.export.source import subject_of
+    from metaplast.reuse.text import quote
+
+    check_target(target)
+    exported = export(subject_of(rule, edge), target)
+    if exported.grade == "unsupported":
+        raise BadInput(
+            f"rule {quote(rule)} to {target}: {' '.join(exported.reasons)}",
+            "a rule that this target can say",
+            "export it to python, which has every form",
+        )
+    if out is None:
+        click.echo(exported.text, nl=False)
+        return
+    out.write_text(exported.text, encoding="utf-8")
+    click.echo(f"{exported.grade}: {' '.join(exported.reasons)}", err=True)

@@ -1,0 +1,170 @@
+"""The equations of rules that read more of a neuron than its spikes."""
+
+import itertools
+import math
+
+from metaplast.reuse.export._expressions import (
+    ONE,
+    STEP,
+    ZERO,
+    Expression,
+    Name,
+    Number,
+    call,
+)
+from metaplast.reuse.export._numbers import acting, number, option
+from metaplast.reuse.export._program import Builder, faded
+from metaplast.reuse.node import Node
+
+
+def clopath(builder: Builder, rule: Node) -> Expression:
+    """Spikes depress by the low-passed potential, and the potential itself potentiates."""
+    z_pre = builder.signal("pre", spikes=True)
+    z = builder.signal("post", spikes=True)
+    theta_minus = number(builder, rule, "theta_minus")
+    theta_plus = number(builder, rule, "theta_plus")
+    a_ltd = number(builder, rule, "a_ltd")
+    a_ltp = number(builder, rule, "a_ltp")
+    tau_x = number(builder, rule, "tau_x")
+    tau_plus = number(builder, rule, "tau_plus")
+    width = float(option(rule, "spike_width"))
+    offset = Number(float(option(rule, "offset")))
+    shown = offset + float(option(rule, "scale")) * builder.signal("post_potential")
+    more: Expression = ZERO
+    held: Expression = ZERO
+    if width:
+        more = builder.let("more", call("maximum", z - ONE, 0.0))
+        held = builder.let("held", z - more)
+    height = float(option(rule, "spike_height"))
+    u = builder.let("u", shown + held * (height - shown))
+    once = builder.let("once", STEP + held * (width - STEP))
+    h = builder.let("h", once + width * more)
+    x_state = builder.state("clopath_x", "pre")
+    x = builder.let("x_faded", faded(x_state, tau_x))
+    builder.keep(x_state, x + z_pre)
+    minus = _low_passed(builder, rule, "minus", number(builder, rule, "tau_minus"), u, h)
+    plus = _low_passed(builder, rule, "plus", tau_plus, u, h)
+    depression = a_ltd * _above(minus, theta_minus)
+    reference = float(option(rule, "u_ref_squared"))
+    if reference:
+        mean = builder.state("clopath_mean", "post")
+        above = builder.let("above", _above(u, theta_minus))
+        tau_mean = number(builder, rule, "tau_mean")
+        builder.keep(mean, above + call("exp", -h / tau_mean) * (mean - above))
+        depression = depression * mean**2 / reference
+    reached = once * _above(plus, theta_minus)
+    if width:
+        reached = reached + _further(builder, rule, more, plus, tau_plus, theta_minus)
+    potentiation = a_ltp / tau_x * _above(u, theta_plus) * reached
+    return potentiation * x - depression * z_pre
+
+
+def _above(u: Expression, threshold: Expression) -> Expression:
+    return call("maximum", u - threshold, 0.0)
+
+
+def _low_passed(
+    builder: Builder, rule: Node, name: str, tau: Expression, u: Expression, h: Expression
+) -> Expression:
+    """The low-passed u that the rule reads: the value `delay` steps ago, before this step."""
+    start = acting(rule, "theta_minus")
+    values: list[Name] = []
+    for k in range(1 + int(option(rule, "delay"))):
+        values.append(builder.state(f"clopath_{name}[{k}]", "post", start))
+    builder.keep(values[0], u + call("exp", -h / tau) * (values[0] - u))
+    for newer, older in itertools.pairwise(values):
+        builder.keep(older, newer)
+    return values[-1]
+
+
+def _further(
+    builder: Builder,
+    rule: Node,
+    more: Expression,
+    plus: Expression,
+    tau: Expression,
+    theta_minus: Expression,
+) -> Expression:
+    """The sum of spike_width [u+ - theta_minus] over the spikes after the first of a step."""
+    width = float(option(rule, "spike_width"))
+    if option(rule, "delay"):
+        return width * more * _above(plus, theta_minus)
+    height = float(option(rule, "spike_height"))
+    kept = builder.let("kept", call("exp", Number(-width) / tau))
+    rest = kept - call("exp", -(width * (more + ONE)) / tau)
+    faded_in = call("positive", more) * rest / (ONE - kept)
+    room = height - theta_minus
+    return width * (more * room + (plus - height) * faded_in)
+
+
+def eprop(builder: Builder, rule: Node) -> Expression:
+    """delta_w = -rate [L ebar + rate_cost (f - target_rate) e]."""
+    step = number(builder, rule, "rate")
+    z_pre = builder.signal("pre", spikes=True)
+    eps_state = builder.state("eprop_eps", "pre")
+    tau_m = number(builder, rule, "tau_m")
+    eps = builder.keep(eps_state, _filtered(eps_state, z_pre, tau_m, option(rule, "soma_input")))
+    beta = float(option(rule, "beta"))
+    reaching: Expression = eps
+    adaptation = None
+    if beta:
+        adaptation = builder.state("eprop_a", "synapse")
+        reaching = eps - builder.constant("beta", beta) * adaptation
+    e = builder.let("e", builder.signal("post_gain") * reaching)
+    if adaptation is not None:
+        builder.keep(adaptation, faded(adaptation, number(builder, rule, "tau_a")) + e)
+    eligible: Expression = e
+    if float(option(rule, "tau_out")):
+        bar = builder.state("eprop_ebar", "synapse")
+        tau_out = number(builder, rule, "tau_out")
+        eligible = builder.keep(bar, _filtered(bar, e, tau_out, option(rule, "readout_input")))
+    change = builder.signal("learning_signal") * eligible
+    if float(option(rule, "rate_cost")):
+        f_state = builder.state("eprop_f", "post")
+        tau_rate = number(builder, rule, "tau_rate")
+        z = builder.signal("post", spikes=True)
+        f = builder.keep(f_state, faded(f_state, tau_rate) + z / tau_rate)
+        cost = number(builder, rule, "rate_cost")
+        change = change + cost * (f - number(builder, rule, "target_rate")) * e
+    return -(step * change)
+
+
+def _filtered(state: Expression, x: Expression, tau: Expression, enters: str) -> Expression:
+    if enters == "steady_state":
+        x = -call("expm1", -STEP / tau) * x
+    return faded(state, tau) + x
+
+
+def urbanczik_senn(builder: Builder, rule: Node) -> Expression:
+    """The filtered surprise of the soma's spikes, at the dendrite that predicts them."""
+    step = number(builder, rule, "rate")
+    phi_max = number(builder, rule, "phi_max")
+    steepness = number(builder, rule, "steepness")
+    threshold = number(builder, rule, "threshold")
+    psp = _psp(builder, rule)
+    log_k = math.log(float(option(rule, "k")))
+    log_odds = steepness * (builder.signal("dendrite") - threshold) - log_k
+    share = builder.let("share", ONE / (ONE + call("exp", -log_odds)))
+    z = builder.signal("post", spikes=True)
+    surprise = builder.let("surprise", z + call("expm1", -(phi_max * share * STEP)))
+    product = builder.let("product", surprise * steepness * (ONE - share) * psp)
+    if not float(option(rule, "tau_delta")):
+        return step * product
+    tau = number(builder, rule, "tau_delta")
+    state = builder.state("urbanczik_senn_delta", "synapse")
+    kept = builder.keep(state, faded(state, tau) + product)
+    return -(step * call("expm1", -STEP / tau) * kept)
+
+
+def _psp(builder: Builder, rule: Node) -> Expression:
+    """The postsynaptic potential of the presynaptic neuron."""
+    if option(rule, "received") == "psp":
+        return builder.signal("pre")
+    z_pre = builder.signal("pre", spikes=True)
+    rise = number(builder, rule, "tau_rise")
+    decay = number(builder, rule, "tau_decay")
+    b_state = builder.state("urbanczik_senn_rise", "pre")
+    a_state = builder.state("urbanczik_senn_decay", "pre")
+    b = builder.keep(b_state, faded(b_state, rise) + z_pre)
+    a = builder.keep(a_state, faded(a_state, decay) + z_pre)
+    return decay / (decay - rise) * (a - b)

@@ -1,0 +1,91 @@
+"""The export of a rule: the text of a target, and the grade of the text.
+
+Each target is one file of this folder, whose `export` takes a `Subject`.
+"""
+
+from importlib import import_module
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from metaplast.registry import BadInput, Plain, nearest
+from metaplast.reuse.export._program import Unsupported
+from metaplast.reuse.node import Node
+from metaplast.reuse.text import quote
+
+Grade = Literal["faithful", "approximate", "unsupported"]
+TARGETS: dict[str, str] = {
+    "python": "py",
+    "brian2": "py",
+    "nestml": "nestml",
+    "lava": "py",
+    "latex": "tex",
+    "json": "json",
+}
+"""target -> ending of the name of a file."""
+
+
+class Subject(NamedTuple):
+    """A rule that is exported.
+
+    name: its name, from a known rule or a file.
+    rule: the rule with its numbers.
+    formula: the rule as text.
+    reads: fields of the view that it reads.
+    clock: clock of its updates.
+    dt: seconds of a step in training; None: any.
+    version: the version of this package.
+    document: the document of a rule file that holds the rule.
+    tensors: the tensors of that file.
+    """
+
+    name: str
+    rule: Node
+    formula: str
+    reads: tuple[str, ...]
+    clock: str
+    dt: float | None
+    version: str
+    document: Plain
+    tensors: dict[str, np.ndarray]
+
+
+class Exported(NamedTuple):
+    """The export of a rule.
+
+    text: the whole file; empty where the grade is `unsupported`.
+    grade: `faithful`: the same changes of weight, to the precision of numbers. `approximate`: other
+        ones, by an amount that is given. `unsupported`: nothing is written.
+    reasons: the reasons of the grade, one a line.
+    error: the measured difference as a share of the change of weight; 0.0 where it is faithful.
+    """
+
+    text: str
+    grade: Grade
+    reasons: tuple[str, ...]
+    error: float = 0.0
+
+
+def export(subject: Subject, target: str) -> Exported:
+    """The export of a rule to a target.
+
+    Args:
+        subject: the rule.
+        target: one of TARGETS.
+
+    Raises: BadInput for an unknown target.
+    """
+    check_target(target)
+    module: Any = import_module(f"metaplast.reuse.export.{target}")
+    try:
+        return module.export(subject)
+    except Unsupported as error:
+        return Exported("", "unsupported", (str(error),))
+
+
+def check_target(target: str) -> None:
+    """Raises: BadInput for an unknown target."""
+    if target not in TARGETS:
+        known = tuple(TARGETS)
+        fix = nearest(str(target), known, "choose one")
+        raise BadInput(f"target {quote(target)}", f"one of {', '.join(known)}", fix)
