@@ -14,6 +14,7 @@ from types import ModuleType
 MOVED = {
     "metaplast.interfaces": ("metaplast.tasks", "metaplast.outer", "metaplast.signals"),
     "metaplast.lifetime": ("metaplast.life.lifetime",),
+    "metaplast.train": ("metaplast.search_loop",),
     "metaplast.rules._grammar": ("metaplast.language.grammar",),
     "metaplast.rules._account": ("metaplast.language.account",),
     "metaplast.rules._expression": ("metaplast.language.expression",),
