@@ -115,7 +115,7 @@ def register(kind: str, name: str) -> Callable[[T], T]:
         raise BadInput(f"kind {kind!r}", expected, "correct the kind in @register")
 
     def enrol(cls: T) -> T:
-        class_name = _snake(cls.__name__)
+        class_name = snake_case(cls.__name__)
         if class_name != name:
             what = f"name {name!r} of {cls.__name__}"
             raise BadInput(what, repr(class_name), "rename the one or the other")
@@ -259,7 +259,7 @@ def _place(cls: type) -> tuple[str, str]:
     return cls.__module__, cls.__qualname__
 
 
-def _snake(name: str) -> str:
+def snake_case(name: str) -> str:
     """The snake_case of a class name.
 
     A last underscore, as in `None_`, is dropped: it only avoids a word of Python.

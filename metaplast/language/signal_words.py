@@ -1,0 +1,50 @@
+"""The meaning of the signals of the term grammar.
+
+A signal has a short name in a term. In Python it is a field of the view that a rule gets.
+"""
+
+from collections.abc import Iterator
+
+from metaplast.language.grammar import SIGNALS, TRACES, field_of
+
+WORDS = {
+    "pre": "activity of the presynaptic neuron",
+    "post": "activity of the postsynaptic neuron",
+    "error": "credit at the postsynaptic neuron: d loss / d potential under symmetric feedback",
+    "pre_error": "credit at the presynaptic neuron",
+    "learning_signal": "credit at the postsynaptic neuron without its own gain: error = "
+    "learning_signal*post_gain",
+    "target": "the activity that the task wants of an output unit; 0 elsewhere",
+    "predicted": "W^T post at the presynaptic neuron (reach layer)",
+    "post_potential": "membrane potential of the postsynaptic neuron",
+    "pre_potential": "membrane potential of the presynaptic neuron",
+    "post_gain": "d activity / d potential of the postsynaptic neuron",
+    "pre_gain": "d activity / d potential of the presynaptic neuron",
+    "score": "d log P(activity) / d potential of a postsynaptic unit that draws its activity by "
+    "lot",
+    "dendrite": "potential of the postsynaptic neuron's separate dendrite",
+    "post_weight_sum": "sum over the postsynaptic neuron's own synapses (reach neuron)",
+    "pre_weight_sum": "sum over the presynaptic neuron's own synapses (reach neuron)",
+    "post_weight_norm": "Euclidean norm of the postsynaptic neuron's own synapses (reach neuron)",
+    "pre_weight_norm": "Euclidean norm of the presynaptic neuron's own synapses (reach neuron)",
+    "input_gain": "1 / (1 + sum of squares of the inputs of the postsynaptic neuron) "
+    "(reach neuron)",
+    "layer_power": "sum of squares of the postsynaptic population's activities (reach layer)",
+    "layer_backward": "post . (W pre_error), one number for all (reach layer)",
+    "layer_forward": "error . (W pre), one number for all (reach layer)",
+    "weight": "the synapse's weight",
+    "pre_trace": "trace of presynaptic spikes (rule trace_taylor)",
+    "pre_slow": "slow trace of presynaptic spikes (rule trace_taylor)",
+    "post_trace": "trace of postsynaptic spikes (rule trace_taylor)",
+    "post_slow": "slow trace of postsynaptic spikes (rule trace_taylor)",
+    "modulator.NAME": "a global third factor that the task offers, such as reward; surprise is the "
+    "step's loss",
+}
+TRACE_FIELD = "(the rule's own state)"
+
+
+def lines() -> Iterator[tuple[str, str, str]]:
+    """(name in a term, field of the view in Python, meaning)."""
+    for name in (*SIGNALS, *TRACES):
+        yield name, TRACE_FIELD if name in TRACES else f"view.{field_of(name)}", WORDS[name]
+    yield "modulator.NAME", "view.modulators['NAME']", WORDS["modulator.NAME"]
