@@ -4,12 +4,14 @@ import sys
 from typing import NamedTuple
 
 from metaplast import registry
-from metaplast.language.signal_words import lines
 from metaplast.registry import KINDS, BadInput
+from metaplast.reuse import shelf
+from metaplast.reuse.signal_words import lines
 from metaplast.runs.config import Sources
 
 SIGNALS = "signals"
 EXPERIMENTS = "experiments"
+ZOO = "zoo"
 
 
 class Listed(NamedTuple):
@@ -24,11 +26,12 @@ class Listed(NamedTuple):
 
 
 def rooms(sources: Sources) -> list[Listed]:
-    """Every room of plug-ins with the names in it, then the signals."""
+    """Every room of plug-ins with the names in it, then the signals and the zoo."""
     rows = []
     for kind, (_, plural) in KINDS.items():
         rows.append(Listed(plural, ", ".join(_names(kind, sources))))
     rows.append(Listed(SIGNALS, "the inputs of a term of a rule: metaplast list signals"))
+    rows.append(Listed(ZOO, "rule files with cards: metaplast list zoo"))
     return rows
 
 
@@ -36,7 +39,7 @@ def listed(room: str, sources: Sources) -> list[Listed]:
     """The things in a room.
 
     Args:
-        room: a kind, its plural, `signals` or `experiments`.
+        room: a kind, its plural, `signals`, `experiments` or `zoo`.
         sources: the folders of config groups.
 
     Raises: BadInput for an unknown room.
@@ -46,12 +49,14 @@ def listed(room: str, sources: Sources) -> list[Listed]:
     if room in (EXPERIMENTS, EXPERIMENTS.removesuffix("s")):
         group = EXPERIMENTS.removesuffix("s")
         return [Listed(name, sources.headline(group, name)) for name in sources.names(group)]
+    if room == ZOO:
+        return [Listed(shelf.PREFIX + name, shelf.shelved(name).title) for name in shelf.names()]
     kinds: dict[str, str] = {}
     for kind, (_, plural) in KINDS.items():
         kinds |= {kind: kind, plural: kind}
     if room not in kinds:
         plurals = [plural for _, plural in KINDS.values()]
-        expected = f"one of {', '.join([*plurals, EXPERIMENTS, SIGNALS])}"
+        expected = f"one of {', '.join([*plurals, EXPERIMENTS, SIGNALS, ZOO])}"
         raise BadInput(f"kind {room!r}", expected, "choose one")
     kind = kinds[room]
     return [Listed(name, _headline(kind, name, sources)) for name in _names(kind, sources)]
