@@ -86,12 +86,13 @@ class Rows(Sequence[Row], Generic[Row]):
     def _cells(self) -> list[tuple[str, ...]]:
         """The first rows as text, under the names of their columns; a column of lists is left out.
 
-        A column of `HIDDEN` is left out too.
+        A column of `HIDDEN` is left out too, and one in which every text is empty.
         """
         shown = []
         for place, name in enumerate(self.columns):
-            holds_lists = any(isinstance(row[place], list) for row in self._rows[:SHOWN])
-            if name not in self.HIDDEN and not holds_lists:
+            values = [row[place] for row in self._rows[:SHOWN]]
+            holds_lists = any(isinstance(value, list) for value in values)
+            if name not in self.HIDDEN and not holds_lists and any(value != "" for value in values):
                 shown.append(place)
         lines = [tuple(self.columns[place] for place in shown)]
         for row in self._rows[:SHOWN]:

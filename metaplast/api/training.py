@@ -4,6 +4,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from metaplast._moved import with_loop
 from metaplast.api.carrying import means
 from metaplast.api.run import Run, folder_of
 from metaplast.api.words import words_of
@@ -14,6 +15,7 @@ from metaplast.runs.lifecycle import Request
 from metaplast.training.kind import KIND
 
 
+@with_loop
 def train(
     experiment: str | None = None,
     *,

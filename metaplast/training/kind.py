@@ -45,7 +45,8 @@ class Training(RunKind[TrainingPlan]):
         job = parse(plain, check=False)
         path = path or folder.fresh_path(job.main.experiment, several.label(job.main.seed))
         runs = several.runs(job, path)
-        return TrainingPlan(path, runs, _check(runs, means.jobs))
+        jobs = 1 if notebook.is_here(job.plain) else means.jobs
+        return TrainingPlan(path, runs, _check(runs, jobs))
 
     def config(self, request: Request) -> Plain:
         several, plain = group.split(request.plain)
