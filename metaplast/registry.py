@@ -52,6 +52,23 @@ KINDS: dict[str, Room] = {
     "logging": Room("metaplast.runs.loggers", "loggers"),
 }
 
+BASES: dict[str, str] = {
+    "AbstractRule": "rule",
+    "AbstractNeuron": "neuron",
+    "AbstractConnection": "connection",
+    "AbstractTransmission": "transmission",
+    "AbstractNetwork": "network",
+    "AbstractFeedback": "feedback",
+    "AbstractGenome": "genome",
+    "AbstractObjective": "objective",
+    "AbstractLikelihood": "likelihood",
+    "AbstractTaskFamily": "task",
+    "AbstractOuterLoop": "outer",
+    "AbstractReference": "reference",
+    "AbstractLogger": "logging",
+}
+"""{base of the plug-ins of a kind: the kind}"""
+
 OLD_NAMES: dict[tuple[str, str], str] = {
     ("rule", "voltage"): "clopath",
 }
@@ -208,6 +225,18 @@ def name_of(cls: type) -> str:
     for (_, name), known in _registered.items():
         if known is cls:
             return name
+    return ""
+
+
+def kind_of(cls: type) -> str:
+    """The kind of plug-in that a class is, by its bases; empty for a class that is none.
+
+    Args:
+        cls: any class.
+    """
+    for base in cls.__mro__:
+        if base.__name__ in BASES:
+            return BASES[base.__name__]
     return ""
 
 

@@ -18,7 +18,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def words_of(experiment: str | None, keywords: Mapping[str, Any]) -> list[str]:
-    """The words of the command line that say the same as keywords, in their order.
+    """The words of the command line that say the same as keywords.
+
+    They are in the order of the keywords. Those of SHORT come last.
 
     A class of a notebook that stands for a plug-in is registered under its name in snake case.
 
@@ -39,24 +41,29 @@ def words_of(experiment: str | None, keywords: Mapping[str, Any]) -> list[str]:
             )
         words.append(f"experiment={experiment}")
     for name, value in keywords.items():
-        words += _words(SHORT.get(name, name), value)
+        if name not in SHORT:
+            words += _words(name, value)
+    # They come last, since `outer=NAME` begins a loop anew.
+    for name, path in SHORT.items():
+        if name in keywords:
+            words += _words(path, keywords[name])
     return words
 
 
 def _words(path: str, value: Any) -> Iterator[str]:
     """The words of the field at a dotted path."""
-    kind = path.rpartition(".")[2]
     if isinstance(value, Rule):
         raise BadInput(f"{path}: a rule with its numbers", "the form of a rule", "give its .spec")
     if isinstance(value, type) or dataclasses.is_dataclass(value):
+        _check_kind(path, value)
         yield f"{path}=null"  # no field of the plug-in before is left
-        yield f"{path}={_text(_plain(value, kind), path)}"
+        yield f"{path}={_text(_plain(value), path)}"
     elif isinstance(value, Mapping):
         yield from _words_of_mapping(path, value)
     elif isinstance(value, str) and path in (*GROUPS, "experiment"):
         yield f"{path}={value}"
     else:
-        yield f"{path}={_text(_plain(value, kind), path)}"
+        yield f"{path}={_text(_plain(value), path)}"
 
 
 def _words_of_mapping(path: str, fields: Mapping[Any, Any]) -> Iterator[str]:
@@ -70,42 +77,47 @@ def _words_of_mapping(path: str, fields: Mapping[Any, Any]) -> Iterator[str]:
         for key, value in rest.items():
             yield from _words(f"{path}.{key}", value)
     else:
-        yield f"{path}={_text(_plain(rest, ''), path)}"
+        yield f"{path}={_text(_plain(rest), path)}"
 
 
-def _plain(value: Any, kind: str) -> Any:
-    """The plain data of a value.
+def _check_kind(path: str, value: Any) -> None:
+    """Raises: BadInput for a plug-in that stands where another kind is expected."""
+    cls = value if isinstance(value, type) else type(value)
+    wanted = path.rpartition(".")[2]
+    if wanted in registry.KINDS and registry.kind_of(cls) not in ("", wanted):
+        what = f"{path}: {cls.__name__}, a {registry.kind_of(cls)}"
+        raise BadInput(what, f"a {wanted}", "give it where its kind stands")
 
-    Args:
-        value: plain data, specs and classes of specs in any mixture.
-        kind: the kind of plug-in that stands here, if any does.
-    """
+
+def _plain(value: Any) -> Any:
+    """The plain data of a value: plain data, specs and classes of specs in any mixture."""
     if isinstance(value, type):
-        _enrol(value, kind)
+        _enrol(value)
         value = value()
     if dataclasses.is_dataclass(value):
-        _enrol(type(value), kind)
+        _enrol(type(value))
         return encode(value)
     if isinstance(value, Mapping):
         fields = {}
         for key, item in value.items():
-            fields[key] = _plain(item, str(key))
+            fields[key] = _plain(item)
         return fields
     if isinstance(value, list | tuple):
-        return [_plain(item, kind) for item in value]
+        return [_plain(item) for item in value]
     if type(value).__module__ == "numpy":
         return value.tolist()
     return value
 
 
-def _enrol(cls: type, kind: str) -> None:
+def _enrol(cls: type) -> None:
     """Register a class of this notebook that no `mp.register` stands above.
 
     Raises: BadInput for a class that is no spec, and for one of a module that is not registered.
     """
     if not dataclasses.is_dataclass(cls):
         raise BadInput(f"class {cls.__name__}", "a spec", "write @mp.spec above the class")
-    if registry.name_of(cls) or kind not in registry.KINDS:
+    kind = registry.kind_of(cls)
+    if registry.name_of(cls) or not kind:
         return
     name = registry.snake_case(cls.__name__)
     if cls.__module__ != "__main__":

@@ -102,6 +102,16 @@ def test_evaluation_where_it_was_trained_gives_its_own_scores(run: mp.Run) -> No
         run.evaluate(task={"n_stepz": 8})
 
 
+def test_findings_are_those_of_the_page(run: mp.Run, tmp_path: Path) -> None:
+    found = run.inspect("quick", lives=4, out=tmp_path, quiet=True)
+    record = json.loads((tmp_path / "inspect.json").read_text())
+    assert found.page == tmp_path / "report.html" and found.page.is_file()
+    assert found.numbers == record and found["landscape"] == record["landscape"]
+    assert found.verdict.found == record["verdict"]["found"]
+    assert found.verdict.found in repr(found)
+    assert "<p>" in found._repr_html_() and "<script" not in found._repr_html_()
+
+
 def test_compare_pools_and_draws(run: mp.Run) -> None:
     comparison = mp.compare([run])
     assert comparison.scores == run.scores

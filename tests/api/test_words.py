@@ -26,9 +26,10 @@ def composed(experiment: str | None, **keywords: Any) -> Any:
     ("experiment", "keywords", "words"),
     [
         (None, {}, []),
-        ("oja", {"steps": 300, "task": {"n_steps": 40}}, ["outer.steps=300", "task.n_steps=40"]),
+        ("oja", {"steps": 300, "task": {"n_steps": 40}}, ["task.n_steps=40", "outer.steps=300"]),
         ("oja", {"outer": {"steps": 300}, "seed": 1}, ["outer.steps=300", "seed=1"]),
         ("oja", {"outer": "es", "steps": 5}, ["outer=es", "outer.steps=5"]),
+        ("oja", {"steps": 5, "outer": "es"}, ["outer=es", "outer.steps=5"]),
         ("oja", {"rule": "hebb"}, ["rule=hebb"]),
         ("oja", {"rule": {"name": "oja", "rate": 0.2}}, ["rule=oja", "rule.rate=0.2"]),
         (
@@ -69,6 +70,7 @@ def test_a_spec_takes_the_place_of_a_whole_plugin() -> None:
     [
         ({"task": {"n_steps": object()}}, "task.n_steps: object - expected numbers, text"),
         ({"seed": {1, 2}}, "seed: set - expected"),
+        ({"rule": mp.find("neuron", "tanh")}, "rule: Tanh, a neuron - expected a rule"),
         ({"rule": int}, "class int - expected a spec - write @mp.spec above the class"),
     ],
 )
