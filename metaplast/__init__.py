@@ -13,6 +13,7 @@ from metaplast import _moved
 
 if TYPE_CHECKING:
     from metaplast.api.comparing import compare
+    from metaplast.api.fitting import fit
     from metaplast.api.listing import list
     from metaplast.api.living import LivedLife, live
     from metaplast.api.opening import open
@@ -49,6 +50,7 @@ _HOMES = {
     "compare": "metaplast.api.comparing",
     "describe_rule": "metaplast.reuse.describe",
     "find": "metaplast.registry",
+    "fit": "metaplast.api.fitting",
     "list": "metaplast.api.listing",
     "live": "metaplast.api.living",
     "load_rule": "metaplast.reuse.load",
@@ -80,6 +82,7 @@ __all__ = [
     "compare",
     "describe_rule",
     "find",
+    "fit",
     "list",
     "live",
     "load_rule",

@@ -133,6 +133,12 @@ except mp.BadInput as error:
     assert "run.runs[0]" in str(error)
 else:
     raise AssertionError("a group has no rule of its own")
+fit = mp.fit(
+    run_dir="fit", rows={}, steps=2, quiet=True,
+    fit={"starts": 1, "strengths": [0.1], "bootstrap": 2},
+)
+assert fit.result["verdict"][0] in fit.text and fit.rule.reach == "synapse"
+assert mp.open("fit") == fit and "explained" in mp.compare([fit]).text
 """
 
 
