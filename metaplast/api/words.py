@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
+from os import PathLike, fspath
 from typing import Any
 
 from metaplast import registry
@@ -104,6 +105,8 @@ def _plain(value: Any) -> Any:
         return fields
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, PathLike):
+        return fspath(value)
     if type(value).__module__ == "numpy":
         return value.tolist()
     return value

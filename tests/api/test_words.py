@@ -1,6 +1,7 @@
 """Keywords of Python say the same as words of the command line."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -45,6 +46,7 @@ def composed(experiment: str | None, **keywords: Any) -> Any:
         ),
         ("oja", {"note": "a = b: ${seed}"}, ["note='a = b: ${seed}'"]),
         ("oja", {"network": {"hidden": np.array([3, 4])}}, ["network.hidden=[3,4]"]),
+        ("oja", {"rule": {"from": Path("zoo/oja")}}, ["rule.from=zoo/oja"]),
         ("oja", {"dt": np.float64(0.5)}, ["dt=0.5"]),
     ],
 )

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from metaplast.language.grammar import SIGNALS, TRACES, field_of
-from metaplast.language.signal_words import WORDS, lines
 from metaplast.registry import KINDS
 from metaplast.reuse.known import known_rules
 from metaplast.reuse.signal_words import WORDS, lines
