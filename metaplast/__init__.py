@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from metaplast import _moved
 
 if TYPE_CHECKING:
-    from metaplast.api.comparing import compare
+    from metaplast.api.comparing import Comparison, compare
     from metaplast.api.fitting import fit
+    from metaplast.api.inspecting import Inspection
     from metaplast.api.listing import list
     from metaplast.api.living import LivedLife, live
     from metaplast.api.opening import open
+    from metaplast.api.plots import Plots
     from metaplast.api.rows import Rows, Score, Scores
     from metaplast.api.run import Run
     from metaplast.api.training import resume, train
@@ -35,10 +37,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BadInput": "metaplast.registry",
+    "Comparison": "metaplast.api.comparing",
+    "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
     "MetaProblem": "metaplast.problem",
     "NeuronView": "metaplast.signals",
+    "Plots": "metaplast.api.plots",
     "Rows": "metaplast.api.rows",
     "Rule": "metaplast.reuse.load",
     "Run": "metaplast.api.run",
@@ -66,10 +71,13 @@ _HOMES = {
 
 __all__ = [
     "BadInput",
+    "Comparison",
+    "Inspection",
     "Lifetime",
     "LivedLife",
     "MetaProblem",
     "NeuronView",
+    "Plots",
     "Rows",
     "Rule",
     "Run",

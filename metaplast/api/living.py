@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -101,7 +103,7 @@ def live(
     n_steps: int | None = None,
     *,
     seed: int = 0,
-    config_dir: Any = None,
+    config_dir: str | PathLike[str] | None = None,
     **words: Any,
 ) -> LivedLife:
     """Live one life under a rule, and keep the activity and the weights of every step.
@@ -116,8 +118,8 @@ def live(
             `run.rule`; None: nothing is plastic.
         task: the family of tasks; None: teacher_student.
         n_steps: steps; None: the whole life of the task.
-        seed: draws the task, the weights at birth and all noise. Life 0 of the held-out lives of a
-            run with this seed has the same ones.
+        seed: draws the task, the weights at birth and all noise. Where the task draws its lives
+            anew, the life is the first held-out one of a run with this seed.
         config_dir: a folder of config groups of your own.
         words: further config words: feedback, genome, dt, precision, rules, ...
 
@@ -131,7 +133,7 @@ def live(
     for name, part in (("network", network), ("rule", rule)):
         if part is not None:
             parts[name] = part
-    sources = Sources(config_dir)
+    sources = Sources(None if config_dir is None else Path(config_dir))
     plain = compose(words_of(None, parts), sources, default=None)
     with precision_kept():
         config = parse({**plain, "seed": seed}).row(DISCOVERED)

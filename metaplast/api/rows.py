@@ -210,6 +210,12 @@ class Scores(Rows[Score]):
         """
         super().__init__(rows, columns)
 
+    @overload
+    def __getitem__(self, index: int | str) -> Score: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Scores": ...
+
     def __getitem__(self, index: Any) -> Any:
         """A row by its place or by its name; rows by a slice."""
         if not isinstance(index, str):

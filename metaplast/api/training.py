@@ -45,7 +45,8 @@ def train(
         jobs: rows at a time; None: two where there are two cores and the memory for two.
         quiet: whether no progress is shown.
         words: config words. `a={"b": value}` is `a.b=value`, `rule="oja"` is `rule=oja`, and
-            `steps=300` is short for `outer={"steps": 300}`. `seeds=8` makes a group of runs.
+            `rule={"name": "oja", "rate": 0.2}` both. `steps=300` is short for `outer={"steps":
+            300}`. `seeds=8` makes a group of runs.
 
     Returns: the finished run.
     Raises: BadInput for words that do not compose; Busy for a folder in use; Diverged where no

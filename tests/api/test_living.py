@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import metaplast as mp
 from metaplast.registry import BadInput
@@ -44,8 +45,10 @@ def test_no_more_steps_than_the_task_has(n_steps: Any) -> None:
         mp.live(NETWORK, "oja", TASK, n_steps=n_steps)
 
 
-def test_a_rule_with_its_numbers_lives(run: mp.Run) -> None:
-    found = mp.live(run.config["network"], run.rule, run.config["task"], genome="given", n_steps=2)
+def test_a_rule_with_its_numbers_lives_the_life_of_its_run(run: mp.Run) -> None:
+    found = mp.live(run.config["network"], run.rule, run.config["task"], genome="given")
+    stored = load_file(run.folder / "steps.safetensors")["loss"]
+    assert np.allclose(found.scores["loss"], stored[0], atol=1e-7)
     (edge,) = found.weights
     state = run.rule.init(found.weights_at_birth[edge])
     view = mp.synapse_view(

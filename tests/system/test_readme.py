@@ -19,7 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMPARE = ("compare.lives=16", "compare.cpu_s=0", "compare.tries=1", "compare.seeds=1", "--quiet")
 FIT = ("rows={}", "outer.steps=2", "fit.starts=1", "fit.strengths=[0.1]", "fit.bootstrap=2")
-LOOKS = ("card", "configs", "list", "show")  # what compiles nothing runs in this process, like --describe
+LOOKS = (
+    "card",
+    "configs",
+    "list",
+    "show",
+)  # what compiles nothing runs in this process, like --describe
 # The first two bash blocks set up an environment: .ci/run executes the second of them.
 # The main job is run below.
 SETUP = 2
