@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
+
 from metaplast.api import carrying
 from metaplast.api.inspecting import Inspection, read_inspection
 from metaplast.api.plots import Plots
@@ -123,14 +125,19 @@ class Run:
         The columns are `run`, `row`, and the keys of metrics.jsonl, such as `outer_step` and
         `loss`. A row that lacks a number has None.
         """
-        lines = []
+        lines: list[Plain] = []
         for run in self.runs:
             for name in run._rows_on_disk():
                 for line in metrics.read(row_folder(run.folder, name) / METRICS):
                     lines.append({"run": run.folder.name, "row": name, **line})
-        columns = list(dict.fromkeys(key for line in lines for key in line))
+        columns: dict[str, None] = {}
+        for line in lines:
+            columns |= dict.fromkeys(line)
         step: Any = namedtuple("Step", columns, rename=True)
-        return Rows([step(*(line.get(key) for key in columns)) for line in lines], columns)
+        rows = []
+        for line in lines:
+            rows.append(step(*map(line.get, columns)))
+        return Rows(rows, tuple(columns))
 
     @property
     def rule(self) -> Rule:
@@ -191,8 +198,10 @@ class Run:
         known = [name for name, _ in job.rows]
         if row not in known:
             raise BadInput(f"row {row!r}", f"one of {', '.join(known)}", "correct the name")
-        with carrying.undisturbed():
-            return theta_of(row_folder(self.folder, row), job.row(row).meta_problem())
+        config = job.row(row)
+        with carrying.precision_kept():
+            jax.config.update("jax_enable_x64", config.precision == "float64")
+            return theta_of(row_folder(self.folder, row), config.meta_problem())
 
     @property
     def plot(self) -> Plots:
