@@ -9,15 +9,22 @@ python -P _in_tree.py judge RUN OUT
 import sys
 from pathlib import Path
 
-from metaplast.cli import _setup
 from metaplast.registry import Plain
 
+try:
+    from metaplast.runs.start_up import prepare
+except ImportError:  # an older tree
+    from metaplast.cli._setup import prepare
+
 if __name__ == "__main__":
-    _setup.prepare()  # before JAX: the programs that training compiled are found again
+    prepare()  # before JAX: the programs that training compiled are found again
 
 import jax
 
-from metaplast import train
+try:
+    from metaplast import search_loop
+except ImportError:  # an older tree
+    from metaplast import train as search_loop
 from metaplast.results import evaluate
 from metaplast.runs import config, folder
 from metaplast.runs.job import Config, parse
@@ -61,7 +68,7 @@ def judge_row(where: Path, row: Config) -> Plain:
     jax.config.update("jax_enable_x64", row.precision == "float64")
     problem = row.meta_problem()
     thetas = {
-        "start": problem.init(train.stream(row.seed, "theta")),
+        "start": problem.init(search_loop.stream(row.seed, "theta")),
         "end": theta_of(where, problem),
     }
     result: Plain = {}

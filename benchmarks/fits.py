@@ -18,7 +18,7 @@ from jax import Array
 
 from benchmarks import plain_fit
 from inner_tasks.odour_choice import OdourChoice
-from metaplast import train
+from metaplast import search_loop
 from metaplast.fitting.engine import Member, fit, in_one_chunk
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.base import AbstractLikelihood
@@ -169,7 +169,7 @@ def measure(name: str, n_tasks: int) -> None:
         batches = [jax.tree.map(lambda x, i=i: x[i], plain) for i in range(n)]
         objective = plain_fit.one
     print(f"{name}: {n_tasks} of {n} sessions of {task.n_rows} rows an update")
-    batch = train.draw_tasks(
+    batch = search_loop.draw_tasks(
         jax.tree.map(lambda x: x[:n_tasks], sessions), jax.random.key(0), n_tasks
     )
     same_work(partial(loss_and_grad, whole), batch, jax.value_and_grad(objective), batches[0])

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import jax
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
 
@@ -36,8 +36,8 @@ SIZES = (("32 lives a step", ()), ("1 life a step", ("problem.n_tasks=1",)))
 PROGRAM = [sys.executable, "-m", "metaplast.cli.main"]
 IN_ONE = f"""
 from pathlib import Path
-from metaplast.cli import _setup
-_setup.prepare()
+from metaplast.runs import start_up
+start_up.prepare()
 from metaplast.runs import lifecycle
 from metaplast.runs.lifecycle import Means, Request
 from metaplast.training.kind import KIND
@@ -93,16 +93,18 @@ def steps(name: str, words: tuple[str, ...]) -> None:
     config = parse(compose([*WORDS, *words], Sources())).main
     problem = config.meta_problem()
     outer = config.outer_loop()
-    runs = [train.OuterRun(seed, train.begin(problem, outer, seed)) for seed in range(N)]
+    runs = [
+        search_loop.OuterRun(seed, search_loop.begin(problem, outer, seed)) for seed in range(N)
+    ]
 
     def alone() -> None:
         for run in runs:
-            *_, last = train.steps(problem, outer, run.seed, run.state, 0, FEW)
+            *_, last = search_loop.steps(problem, outer, run.seed, run.state, 0, FEW)
             jax.block_until_ready(last)
 
     def together(lockstep: bool) -> Callable[[], None]:
         def go() -> None:
-            *_, last = train.steps_many(problem, outer, runs, 0, FEW, lockstep)
+            *_, last = search_loop.steps_many(problem, outer, runs, 0, FEW, lockstep)
             jax.block_until_ready(last[1:])
 
         return go

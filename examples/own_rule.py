@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 import metaplast as mp
-from metaplast import train
+from metaplast import search_loop
 from metaplast.reuse.formula import formula
 from metaplast.rules.base import KernelRule
 
@@ -30,8 +30,8 @@ life = mp.Lifetime(task=task, network=network, genome=genome, slots=(mp.Slot(rul
 problem = mp.MetaProblem(life, objective=mp.find("objective", "mean_loss")(), n_tasks=16)
 outer = mp.find("outer", "bptt")(steps=200, learning_rate=0.01)  # descent through whole lives
 
-first = train.begin(problem, outer, seed=0)
-for step, state, metrics in train.steps(problem, outer, 0, first, 0, outer.steps):
+first = search_loop.begin(problem, outer, seed=0)
+for step, state, metrics in search_loop.steps(problem, outer, 0, first, 0, outer.steps):
     if step == 1 or step % 50 == 0:
         print(f"outer step {step}: loss {float(metrics['loss']):.6f}")  # mean over 16 new lives
         print(formula(*mp.describe_rule(life, outer.theta(state))))  # the rule at this step

@@ -3,7 +3,7 @@
 import jax
 
 import metaplast as mp
-from metaplast import train
+from metaplast import search_loop
 from metaplast.reuse.formula import formula
 
 TERMS = ("pre", "post", "weight", "pre^2", "post*pre", "post^2", "post*weight", "post^2*weight")
@@ -15,13 +15,14 @@ rule = mp.find("rule", "polynomial")(terms=TERMS, rate=0.1, scale=0.01)  # coeff
 life = mp.Lifetime(task=task, network=network, genome=genome, slots=(mp.Slot(rule=rule),))
 problem = mp.MetaProblem(life, objective=mp.find("objective", "mean_loss")(), n_tasks=16)
 outer = mp.find("outer", "bptt")(steps=400, learning_rate=0.02)  # descent through whole lives
-held_out = train.sample(task, train.stream(0, "heldout"), 64, "heldout")  # 64 other lives
+others = search_loop.stream(0, "heldout")
+held_out = search_loop.sample(task, others, 64, "heldout")  # 64 other lives
 
-first = train.begin(problem, outer, seed=0)
-for step, state, _ in train.steps(problem, outer, 0, first, 0, outer.steps):
+first = search_loop.begin(problem, outer, seed=0)
+for step, state, _ in search_loop.steps(problem, outer, 0, first, 0, outer.steps):
     theta = outer.theta(state)
     if step == 1 or step % 100 == 0:
         one_member = jax.tree.map(lambda leaf: leaf[None], theta)  # evaluate takes many thetas
-        losses, _ = train.evaluate(problem, one_member, held_out)
+        losses, _ = search_loop.evaluate(problem, one_member, held_out)
         print(f"outer step {step}: loss {float(losses[0]):.6f}")  # mean over the held-out lives
 print(formula(*mp.describe_rule(life, theta)))  # the rule that was found

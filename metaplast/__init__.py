@@ -12,6 +12,16 @@ from typing import TYPE_CHECKING, Any
 from metaplast import _moved
 
 if TYPE_CHECKING:
+    from metaplast.api.comparing import Comparison, compare
+    from metaplast.api.fitting import fit
+    from metaplast.api.inspecting import Inspection
+    from metaplast.api.listing import list
+    from metaplast.api.living import LivedLife, live
+    from metaplast.api.opening import open
+    from metaplast.api.plots import Plots
+    from metaplast.api.rows import Rows, Score, Scores
+    from metaplast.api.run import Run
+    from metaplast.api.training import resume, train
     from metaplast.life.lifetime import Lifetime, Slot
     from metaplast.problem.meta_problem import MetaProblem
     from metaplast.registry import BadInput, find, register
@@ -28,45 +38,75 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BadInput": "metaplast.registry",
+    "Comparison": "metaplast.api.comparing",
+    "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
+    "LivedLife": "metaplast.api.living",
     "MetaProblem": "metaplast.problem",
     "NeuronView": "metaplast.signals",
+    "Plots": "metaplast.api.plots",
+    "Rows": "metaplast.api.rows",
     "Rule": "metaplast.reuse.load",
+    "Run": "metaplast.api.run",
+    "Score": "metaplast.api.rows",
+    "Scores": "metaplast.api.rows",
     "Slot": "metaplast.life.lifetime",
     "SynapseView": "metaplast.signals",
     "combine": "metaplast.reuse.combine",
+    "compare": "metaplast.api.comparing",
     "describe_rule": "metaplast.reuse.describe",
     "find": "metaplast.registry",
+    "fit": "metaplast.api.fitting",
     "layer_signals": "metaplast.reuse.as_optax",
+    "list": "metaplast.api.listing",
+    "live": "metaplast.api.living",
     "load_rule": "metaplast.reuse.load",
+    "open": "metaplast.api.opening",
     "optax": "metaplast.reuse.as_optax",
     "read_rule": "metaplast.reuse.rule_file",
     "register": "metaplast.registry",
+    "resume": "metaplast.api.training",
     "save_rule": "metaplast.reuse.rule_file",
     "spec": "metaplast.spec",
     "synapse_view": "metaplast.reuse.view",
+    "train": "metaplast.api.training",
 }
 
 __all__ = [
     "BadInput",
+    "Comparison",
+    "Inspection",
     "Lifetime",
+    "LivedLife",
     "MetaProblem",
     "NeuronView",
+    "Plots",
+    "Rows",
     "Rule",
+    "Run",
+    "Score",
+    "Scores",
     "Slot",
     "SynapseView",
     "__version__",
     "combine",
+    "compare",
     "describe_rule",
     "find",
+    "fit",
     "layer_signals",
+    "list",
+    "live",
     "load_rule",
+    "open",
     "optax",
     "read_rule",
     "register",
+    "resume",
     "save_rule",
     "spec",
     "synapse_view",
+    "train",
 ]
 
 
@@ -78,7 +118,7 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOMES[name]), name)
 
 
-def __dir__() -> list[str]:
+def __dir__() -> Any:
     return sorted({*globals(), *__all__})
 
 
@@ -92,8 +132,9 @@ def _version() -> str:
 
 
 class _Package(ModuleType):
-    """`metaplast.spec` is the decorator, also once the submodule of that name has been imported and
-    would hide it.
+    """`metaplast.spec` is the decorator and `metaplast.train` the function.
+
+    They are so also once a submodule of that name has been imported and would hide them.
     """
 
     @property
@@ -102,6 +143,14 @@ class _Package(ModuleType):
 
     @spec.setter
     def spec(self, module: ModuleType) -> None:
+        pass
+
+    @property
+    def train(self) -> Any:
+        return __getattr__("train")
+
+    @train.setter
+    def train(self, module: ModuleType) -> None:
         pass
 
 

@@ -4,16 +4,20 @@ warning.
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 MOVED = {
     "metaplast.interfaces": ("metaplast.tasks", "metaplast.outer", "metaplast.signals"),
     "metaplast.lifetime": ("metaplast.life.lifetime",),
+    "metaplast.train": ("metaplast.search_loop",),
     "metaplast.rules._grammar": ("metaplast.language.grammar",),
     "metaplast.rules._account": ("metaplast.language.account",),
     "metaplast.rules._expression": ("metaplast.language.expression",),
@@ -50,6 +54,19 @@ ROOMS = {"metaplast.launch"}
 """Packages that are gone, but for the modules above. `metaplast.inspection` is another room now."""
 
 
+LOOP = (
+    "begin",
+    "steps",
+    "steps_many",
+    "sample",
+    "stream",
+    "evaluate",
+    "draw_tasks",
+    "forget",
+)
+"""Functions of metaplast.search_loop, which was metaplast.train in version 0.1."""
+
+
 class OldPaths(MetaPathFinder, Loader):
     """Finds a module under its old path: a module that looks its names up in the new ones."""
 
@@ -77,6 +94,26 @@ class OldPaths(MetaPathFinder, Loader):
             module.__dict__.update(
                 {k: v for k, v in vars(import_module(home)).items() if not k.startswith("__")}
             )
+
+
+def with_loop(function: F) -> F:
+    """The function `mp.train`, with the functions that the module metaplast.train had."""
+    for name in LOOP:
+        setattr(function, name, _of_loop(name))
+    return function
+
+
+def _of_loop(name: str) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        warnings.warn(
+            f"metaplast.train.{name} has moved to metaplast.search_loop; the old name goes with "
+            f"metaplast 0.3",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return getattr(import_module("metaplast.search_loop"), name)(*arguments, **keywords)
+
+    return call
 
 
 def install() -> None:

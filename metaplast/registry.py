@@ -52,6 +52,23 @@ KINDS: dict[str, Room] = {
     "logging": Room("metaplast.runs.loggers", "loggers"),
 }
 
+BASES: dict[str, str] = {
+    "AbstractRule": "rule",
+    "AbstractNeuron": "neuron",
+    "AbstractConnection": "connection",
+    "AbstractTransmission": "transmission",
+    "AbstractNetwork": "network",
+    "AbstractFeedback": "feedback",
+    "AbstractGenome": "genome",
+    "AbstractObjective": "objective",
+    "AbstractLikelihood": "likelihood",
+    "AbstractTaskFamily": "task",
+    "AbstractOuterLoop": "outer",
+    "AbstractReference": "reference",
+    "AbstractLogger": "logging",
+}
+"""{base of the plug-ins of a kind: the kind}"""
+
 OLD_NAMES: dict[tuple[str, str], str] = {
     ("rule", "voltage"): "clopath",
 }
@@ -115,7 +132,7 @@ def register(kind: str, name: str) -> Callable[[T], T]:
         raise BadInput(f"kind {kind!r}", expected, "correct the kind in @register")
 
     def enrol(cls: T) -> T:
-        class_name = _snake(cls.__name__)
+        class_name = snake_case(cls.__name__)
         if class_name != name:
             what = f"name {name!r} of {cls.__name__}"
             raise BadInput(what, repr(class_name), "rename the one or the other")
@@ -211,6 +228,18 @@ def name_of(cls: type) -> str:
     return ""
 
 
+def kind_of(cls: type) -> str:
+    """The kind of plug-in that a class is, by its bases; empty for a class that is none.
+
+    Args:
+        cls: any class.
+    """
+    for base in cls.__mro__:
+        if base.__name__ in BASES:
+            return BASES[base.__name__]
+    return ""
+
+
 def _load(kind: str, name: str) -> None:
     """Import the module that registers a plug-in. Raises: BadInput for an unknown name."""
     points = _entry_points(kind)
@@ -259,7 +288,7 @@ def _place(cls: type) -> tuple[str, str]:
     return cls.__module__, cls.__qualname__
 
 
-def _snake(name: str) -> str:
+def snake_case(name: str) -> str:
     """The snake_case of a class name.
 
     A last underscore, as in `None_`, is dropped: it only avoids a word of Python.

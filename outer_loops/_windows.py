@@ -10,7 +10,7 @@ from annotated_types import Ge
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.problem.lives import Batch, Births, Lives
 from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput
@@ -140,7 +140,7 @@ def _batch_shape(problem: Problem) -> Batch:
     """The shapes of the batch of an outer step."""
     family = problem.lifetime.task
     n_tasks = problem.n_tasks
-    sample = lambda key: train.sample(family, key, n_tasks, "train")
+    sample = lambda key: search_loop.sample(family, key, n_tasks, "train")
     return jax.eval_shape(sample, jax.random.key(0))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import fits, plain_fit
 from inner_tasks.odour_choice import OdourChoice
-from metaplast import train
+from metaplast import search_loop
 from metaplast.testing.base import quick_jit
 
 
@@ -19,7 +19,7 @@ def test_a_fit_and_the_plain_script_have_the_same_loss_and_gradient():
     c = 0.5 * jax.random.normal(jax.random.key(0), (81,))
     assert sessions.observed.shape == (3, 9, 1)
     assert sessions.observed.all()
-    batch = train.draw_tasks(sessions, jax.random.key(0), 3)
+    batch = search_loop.draw_tasks(sessions, jax.random.key(0), 3)
     loss, grad = quick_jit(partial(fits.loss_and_grad, fits.problem(task, 3)))(c, batch)
     wanted, slope = quick_jit(jax.value_and_grad(plain_fit.many))(c, fits.plainly(sessions))
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
-from metaplast import train
+from metaplast import search_loop
 from metaplast.life.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.final_loss import FinalLoss
@@ -101,35 +101,35 @@ def test_the_loss_of_a_cut_life_is_the_one_of_its_first_steps():
 def test_every_outer_loop_goes_through_a_curriculum_and_resumes_in_it(name):
     outer = find("outer", name)()
     problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 16)))
-    start = train.begin(problem, outer, 3)
-    compiled = train._step._cache_size()
-    steps = list(train.steps(problem, outer, 3, start, 0, 4))
+    start = search_loop.begin(problem, outer, 3)
+    compiled = search_loop._step._cache_size()
+    steps = list(search_loop.steps(problem, outer, 3, start, 0, 4))
     assert [int(m["unroll"]) for _, _, m in steps] == [4, 4, 16, 16]
     assert all(np.isfinite(m["loss"]) for _, _, m in steps)
-    assert train._step._cache_size() - compiled == 2
+    assert search_loop._step._cache_size() - compiled == 2
     assert _bits(outer.theta(steps[-1][1])) != _bits(outer.theta(start))
     for done in (1, 2, 3):
         # As a checkpoint brings it back.
         saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), steps[done - 1][1])
-        resumed = list(train.steps(problem, outer, 3, saved, done, 4))
+        resumed = list(search_loop.steps(problem, outer, 3, saved, done, 4))
         assert _bits(resumed) == _bits(steps[done:])
 
 
 def test_a_stage_is_the_problem_of_that_length():
     outer = Bptt()
     problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
-    steps = list(train.steps(problem, outer, 0, train.begin(problem, outer, 0), 0, 3))
+    steps = list(search_loop.steps(problem, outer, 0, search_loop.begin(problem, outer, 0), 0, 3))
     short = dataclasses.replace(quadratic(), unroll=4)
-    first_steps = list(train.steps(short, outer, 0, train.begin(short, outer, 0), 0, 2))
+    first_steps = list(search_loop.steps(short, outer, 0, search_loop.begin(short, outer, 0), 0, 2))
     assert _bits([s for _, s, _ in first_steps]) == _bits([s for _, s, _ in steps[:2]])
-    _, after, metrics = next(train.steps(quadratic(), outer, 0, first_steps[-1][1], 2, 3))
+    _, after, metrics = next(search_loop.steps(quadratic(), outer, 0, first_steps[-1][1], 2, 3))
     assert _bits(after) == _bits(steps[2][1])
     assert "unroll" not in metrics
     thetas = jax.tree.map(lambda x: x[None], outer.theta(after))
     batch = problem.sample(jax.random.key(0), 2, "validation")
     programs = set()
     for judged in (problem, short, quadratic()):
-        judge = partial(train.evaluate.__wrapped__, judged)
+        judge = partial(search_loop.evaluate.__wrapped__, judged)
         programs.add(str(jax.make_jaxpr(judge)(thetas, batch)))
     assert len(programs) == 1  # whole lives, however training lives are cut
 
@@ -172,4 +172,4 @@ def test_a_curriculum_is_checked_in_every_stage_before_anything_compiles():
     window = partial(find("outer", "truncated_bptt"), window=4)
     problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 10)))
     with pytest.raises(BadInput, match="window=4 of"):
-        train.begin(problem, window(), 0)
+        search_loop.begin(problem, window(), 0)

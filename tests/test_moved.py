@@ -7,7 +7,9 @@ import warnings
 
 import pytest
 
-from metaplast._moved import MOVED, ROOMS
+import metaplast as mp
+from metaplast import search_loop
+from metaplast._moved import LOOP, MOVED, ROOMS
 
 
 @pytest.mark.parametrize("old", MOVED)
@@ -33,6 +35,14 @@ def test_a_room_that_is_gone_holds_nothing_else() -> None:
     for room in ROOMS:
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module(f"{room}.nothing")
+
+
+def test_the_loop_is_still_found_under_train() -> None:
+    """`from metaplast import train` gave the module that is search_loop now."""
+    assert set(LOOP) <= set(vars(search_loop))
+    with pytest.warns(FutureWarning, match="metaplast.train.stream has moved .*metaplast 0.3"):
+        key = mp.train.stream(3, "tasks", 2)  # pyright: ignore[reportFunctionMemberAccess]
+    assert key == search_loop.stream(3, "tasks", 2)
 
 
 def test_import_metaplast_alone_says_nothing() -> None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.base import AbstractLikelihood
@@ -212,7 +212,7 @@ def test_the_mean_over_sessions_is_the_loss_per_recorded_value(tape, split):
         return jax.vmap(lambda s, a: weighted_mean(_score(tape, s, a)))(sessions, activity)
 
     with jax.enable_x64(True):
-        batch = train.sample(tape, jax.random.key(0), tape.sessions, split)
+        batch = search_loop.sample(tape, jax.random.key(0), tape.sessions, split)
         actual = np.asarray(losses(batch.tasks, activity[chosen]))
     np.testing.assert_allclose(actual.mean(), (mask * nll).sum() / mask.sum(), rtol=1e-6)
     expected = (mask * nll).sum(axis=(1, 2))[chosen] * len(chosen) / mask.sum()
@@ -232,23 +232,23 @@ def _names(tape: Tape, split: Any, batch: Any) -> list[int]:
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_batch_holds_every_session_once_or_none_twice(split):
     size = len(TAPE.whole(split).subject)
-    key = train.stream(0, "tasks", 3)
-    every = train.sample(TAPE, key, size, split)
+    key = search_loop.stream(0, "tasks", 3)
+    every = search_loop.sample(TAPE, key, size, split)
     assert _names(TAPE, split, every) == list(range(size))
-    assert _names(TAPE, split, train.sample(TAPE, key, 256, split)) == list(range(size))
+    assert _names(TAPE, split, search_loop.sample(TAPE, key, 256, split)) == list(range(size))
     for leaf, known in zip(
         jax.tree.leaves(every.tasks), jax.tree.leaves(TAPE.whole(split)), strict=True
     ):
         np.testing.assert_array_equal(leaf, known)
     seen: set[int] = set()
     for seed in range(8):
-        part = train.sample(TAPE, train.stream(seed, "tasks"), size - 1, split)
+        part = search_loop.sample(TAPE, search_loop.stream(seed, "tasks"), size - 1, split)
         names = _names(TAPE, split, part)
         assert len(set(names)) == size - 1
         seen |= set(names)
     assert seen == set(range(size))
     # A life has its own noise, whichever others are drawn.
-    some = train.sample(TAPE, key, size - 1, split)
+    some = search_loop.sample(TAPE, key, size - 1, split)
     keys = jax.random.key_data(some.keys)
     of_all = jax.random.key_data(every.keys)
     np.testing.assert_array_equal(keys, of_all[np.asarray(_names(TAPE, split, some))])
@@ -295,7 +295,7 @@ def test_a_life_is_a_plain_loop_over_gates_and_resets():
     """A closed gate keeps the weights; after a reset the leaky cells start from rest."""
     kept = np.exp(-DT / TAU)
     with jax.enable_x64(True):
-        batch = train.sample(TAPE, jax.random.key(0), 9, "train")
+        batch = search_loop.sample(TAPE, jax.random.key(0), 9, "train")
         for index in range(2):
             session = jax.tree.map(lambda x, index=index: x[index], batch.tasks)
             lived = jax.tree.map(np.asarray, _live(session))
@@ -318,7 +318,9 @@ def test_a_life_is_a_plain_loop_over_gates_and_resets():
 @pytest.mark.exact
 def test_recorded_values_do_not_reach_the_weights():
     """Other recorded values, other masks: the same life to the bit."""
-    session = jax.tree.map(lambda x: x[0], train.sample(TAPE, jax.random.key(0), 9, "train").tasks)
+    session = jax.tree.map(
+        lambda x: x[0], search_loop.sample(TAPE, jax.random.key(0), 9, "train").tasks
+    )
     other = dataclasses.replace(
         session, target=session.target + 5.0, observed=1.0 - session.observed
     )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import space, train
+from metaplast import search_loop, space
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.protocol import Problem, same_theta
 from metaplast.registry import BadInput
@@ -118,13 +118,15 @@ def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
 
 @pytest.mark.exact
 def test_coordinates_that_change_nothing_give_the_same_bits(monkeypatch):
-    as_users(monkeypatch, train, "_step")
+    as_users(monkeypatch, search_loop, "_step")
     problem = quadratic(n_tasks=2)
     outer = Bptt(steps=3)
     assert within(outer, ()) is outer
     ends = []
     for loop in (outer, within(outer, (("all", Coordinate()),))):
-        *_, (_, state, _) = train.steps(problem, loop, 0, train.begin(problem, loop, 0), 0, 3)
+        *_, (_, state, _) = search_loop.steps(
+            problem, loop, 0, search_loop.begin(problem, loop, 0), 0, 3
+        )
         ends.append(weights(loop.theta(state)))
     np.testing.assert_array_equal(ends[0], ends[1])
 
@@ -132,10 +134,10 @@ def test_coordinates_that_change_nothing_give_the_same_bits(monkeypatch):
 def test_a_gradient_in_a_box_goes_down_and_theta_outside_is_the_true_one():
     problem = quadratic(n_tasks=2)
     outer = within(Bptt(steps=10, learning_rate=0.1), BOX)
-    state = train.begin(problem, outer, 0)
-    start = problem.init(train.stream(0, "theta"))
+    state = search_loop.begin(problem, outer, 0)
+    start = problem.init(search_loop.stream(0, "theta"))
     np.testing.assert_allclose(weights(outer.theta(state)), weights(start), rtol=1e-5)
-    (_, _, first), *_, (_, end, last) = train.steps(problem, outer, 0, state, 0, 10)
+    (_, _, first), *_, (_, end, last) = search_loop.steps(problem, outer, 0, state, 0, 10)
     assert last["loss"] < 0.7 * first["loss"]
     assert np.abs(weights(outer.theta(end))).max() < 1.7
 
@@ -177,10 +179,10 @@ def test_a_leaf_without_a_coordinate_is_refused_by_name(coordinate, words):
 
 def test_a_start_outside_is_refused_before_anything_compiles():
     narrow = (("w", replace(BOX[0][1], low=-1e-3, high=1e-3)),)
-    before = train._init._cache_size()
+    before = search_loop._init._cache_size()
     with pytest.raises(BadInput, match=r"space.w: genome/input_to_output starts at"):
-        train.begin(quadratic(n_tasks=2), within(Bptt(), narrow), 0)
-    assert train._init._cache_size() == before
+        search_loop.begin(quadratic(n_tasks=2), within(Bptt(), narrow), 0)
+    assert search_loop._init._cache_size() == before
     for wrong in (
         {"transform": "box"},
         {"transform": "box", "low": 1.0, "high": 0.0},

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.connections.base import Term
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.rules.base import AbstractRule, Clock, Mixes, TermRule
@@ -582,7 +582,7 @@ class Greedy(Bptt):
 
 def test_an_outer_loop_that_crawls_or_takes_a_step_without_a_number_is_refused():
     problem = outer_loop.quadratic()
-    state = train.begin(problem, Greedy(), 0)
+    state = search_loop.begin(problem, Greedy(), 0)
     with pytest.raises(ContractBroken, match=r"a skipped step leaves state.*theta.* as it was"):
         outer_loop.check_divergence(problem, Greedy(), state)
     with pytest.raises(
@@ -599,7 +599,7 @@ def test_the_quadratic_is_one():
 
     def loss(factor: float) -> float:
         thetas = jax.tree.map(lambda x: factor * x[None], theta)
-        return float(train.evaluate(problem, thetas, batch)[0][0])
+        return float(search_loop.evaluate(problem, thetas, batch)[0][0])
 
     assert loss(2.0) == pytest.approx(4 * loss(1.0), rel=1e-5)
     assert loss(0.0) == 0.0

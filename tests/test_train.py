@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.registry import BadInput
 from metaplast.testing.outer_loop import quadratic
 from outer_loops.bptt import Bptt
@@ -27,27 +27,29 @@ def _bits(tree: Any) -> list[bytes]:
 
 @pytest.mark.exact
 def test_a_run_in_pieces_is_the_same_to_the_bit(monkeypatch):
-    as_users(monkeypatch, train, "_step")
-    start = train.begin(PROBLEM, OUTER, 3)
-    whole = list(train.steps(PROBLEM, OUTER, 3, start, 0, 4))
-    first = list(train.steps(PROBLEM, OUTER, 3, train.begin(PROBLEM, OUTER, 3), 0, 2))
+    as_users(monkeypatch, search_loop, "_step")
+    start = search_loop.begin(PROBLEM, OUTER, 3)
+    whole = list(search_loop.steps(PROBLEM, OUTER, 3, start, 0, 4))
+    first = list(search_loop.steps(PROBLEM, OUTER, 3, search_loop.begin(PROBLEM, OUTER, 3), 0, 2))
     # As a checkpoint would bring it back.
     saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), first[-1][1])
-    second = list(train.steps(PROBLEM, OUTER, 3, saved, 2, 4))
+    second = list(search_loop.steps(PROBLEM, OUTER, 3, saved, 2, 4))
     assert [n for n, _, _ in whole] == [n for n, _, _ in first + second] == [1, 2, 3, 4]
     for step, step_in_pieces in zip(whole, first + second, strict=True):
         assert _bits(step) == _bits(step_in_pieces)
 
 
 def test_seeds_and_steps_differ():
-    one = train.begin(PROBLEM, OUTER, 3)
-    other = train.begin(PROBLEM, OUTER, 4)
+    one = search_loop.begin(PROBLEM, OUTER, 3)
+    other = search_loop.begin(PROBLEM, OUTER, 4)
     assert _bits(OUTER.theta(one)) != _bits(OUTER.theta(other))
-    losses = [float(metrics["loss"]) for *_, metrics in train.steps(PROBLEM, OUTER, 3, one, 0, 2)]
+    losses = [
+        float(metrics["loss"]) for *_, metrics in search_loop.steps(PROBLEM, OUTER, 3, one, 0, 2)
+    ]
     assert losses[0] != losses[1]
 
 
-def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.OuterRun], Any]:
+def _several(n_steps: int, lockstep: bool | None) -> tuple[list[search_loop.OuterRun], Any]:
     """(runs, all their steps) of two seeds, and of one with half the learning rate.
 
     They go through a curriculum.
@@ -56,20 +58,21 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.OuterRun],
     half = {"learning_rate": jnp.asarray(0.005)}
     settings = [(3, None), (4, None), (3, half)]
     runs = [
-        train.OuterRun(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings
+        search_loop.OuterRun(seed, search_loop.begin(problem, OUTER, seed, hyper))
+        for seed, hyper in settings
     ]
-    return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
+    return runs, list(search_loop.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
 
 
 @pytest.mark.exact
 def test_each_of_several_runs_has_the_bits_that_it_has_alone(monkeypatch):
-    as_users(monkeypatch, train, "_step")
-    compiled = train._step._cache_size()
+    as_users(monkeypatch, search_loop, "_step")
+    compiled = search_loop._step._cache_size()
     runs, steps = _several(4, None)
-    assert train._step._cache_size() - compiled <= 2
+    assert search_loop._step._cache_size() - compiled <= 2
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
     for i, run in enumerate(runs):
-        alone = train.steps(problem, OUTER, run.seed, run.state, 0, 4)
+        alone = search_loop.steps(problem, OUTER, run.seed, run.state, 0, 4)
         for step, step_of_all in zip(alone, steps, strict=True):
             n_done, after, metrics = step_of_all
             assert _bits(step) == _bits((n_done, after[i].state, metrics[i]))
@@ -78,33 +81,33 @@ def test_each_of_several_runs_has_the_bits_that_it_has_alone(monkeypatch):
 
 def test_runs_in_lockstep_are_the_same_to_rounding():
     with pytest.MonkeyPatch.context() as patch:
-        as_users(patch, train, "_step")  # the programs of the test before
+        as_users(patch, search_loop, "_step")  # the programs of the test before
         _, apart = _several(3, False)
     _, together = _several(3, True)
     for step, lockstep in zip(apart, together, strict=True):
         assert [run.seed for run in lockstep[1]] == [3, 4, 3]
         chex.assert_trees_all_close(lockstep, step, rtol=1e-5)
     outer = Es(restarts=1)
-    run = train.OuterRun(0, train.begin(PROBLEM, outer, 0))
+    run = search_loop.OuterRun(0, search_loop.begin(PROBLEM, outer, 0))
     words = "runs in lockstep - expected an outer loop whose state keeps its shape"
     with pytest.raises(BadInput, match=words):
-        next(train.steps_many(PROBLEM, outer, [run], 0, 1, lockstep=True))
+        next(search_loop.steps_many(PROBLEM, outer, [run], 0, 1, lockstep=True))
 
 
 def test_every_stream_of_randomness_is_its_own():
     names = ("theta", "outer", "tasks", "step", "validation", "heldout")
     keys = [
-        train.stream(seed, name, index)
+        search_loop.stream(seed, name, index)
         for seed, name, index in itertools.product((0, 1), names, (0, 1))
     ]
     assert len({np.asarray(jax.random.key_data(key)).tobytes() for key in keys}) == len(keys)
-    by_number = train.stream(1, "tasks", 5)
-    by_array = train.stream(1, "tasks", jnp.asarray(5))
+    by_number = search_loop.stream(1, "tasks", 5)
+    by_array = search_loop.stream(1, "tasks", jnp.asarray(5))
     np.testing.assert_array_equal(jax.random.key_data(by_number), jax.random.key_data(by_array))
 
 
 def test_a_beginning_can_be_looked_at_by_its_shapes_alone():
     """Programs with compiler options run as plain functions inside another trace."""
-    shapes = jax.eval_shape(lambda: train.begin(PROBLEM, OUTER, 0))
-    begun = train.begin(PROBLEM, OUTER, 0)
+    shapes = jax.eval_shape(lambda: search_loop.begin(PROBLEM, OUTER, 0))
+    begun = search_loop.begin(PROBLEM, OUTER, 0)
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, begun)

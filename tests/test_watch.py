@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train, watch
+from metaplast import search_loop, watch
 from metaplast.outer import AbstractOuterLoop
 from metaplast.registry import find
 from metaplast.testing.outer_loop import quadratic
@@ -154,23 +154,25 @@ PROBLEM = quadratic()
 OUTER = Bptt(steps=30, learning_rate=0.05)
 
 
-def _run(outer: Bptt, seed: int = 0) -> train.OuterRun:
-    state = train.begin(PROBLEM, outer, seed)
-    return train.OuterRun(seed, state, watch.begin(state))
+def _run(outer: Bptt, seed: int = 0) -> search_loop.OuterRun:
+    state = search_loop.begin(PROBLEM, outer, seed)
+    return search_loop.OuterRun(seed, state, watch.begin(state))
 
 
 def _course(
-    outer: Bptt, run: train.OuterRun, start: int, stop: int
-) -> list[tuple[train.OuterRun, Any]]:
+    outer: Bptt, run: search_loop.OuterRun, start: int, stop: int
+) -> list[tuple[search_loop.OuterRun, Any]]:
     """(run, metrics) after every step."""
     course = []
-    for _, runs, metrics in train.steps_many(PROBLEM, outer, [run], start, stop, lockstep=False):
+    for _, runs, metrics in search_loop.steps_many(
+        PROBLEM, outer, [run], start, stop, lockstep=False
+    ):
         course.append((runs[0], metrics[0]))
     return course
 
 
 def test_a_search_that_is_never_lost_keeps_its_bits():
-    alone = list(train.steps(PROBLEM, OUTER, 0, train.begin(PROBLEM, OUTER, 0), 0, 30))
+    alone = list(search_loop.steps(PROBLEM, OUTER, 0, search_loop.begin(PROBLEM, OUTER, 0), 0, 30))
     watched = _course(OUTER, _run(OUTER), 0, 30)
     for (_, state, metrics), (run, metrics_watched) in zip(alone, watched, strict=True):
         jax.tree.map(np.testing.assert_array_equal, state, run.state)
@@ -184,8 +186,8 @@ WILD = Bptt(steps=120, learning_rate=2.4, optimiser="sgd", schedule="constant_sc
 
 
 def test_a_search_that_explodes_is_led_back_until_its_steps_are_small_enough():
-    begun = train.begin(PROBLEM, WILD, 0)
-    losses = [float(m["loss"]) for *_, m in train.steps(PROBLEM, WILD, 0, begun, 0, 120)]
+    begun = search_loop.begin(PROBLEM, WILD, 0)
+    losses = [float(m["loss"]) for *_, m in search_loop.steps(PROBLEM, WILD, 0, begun, 0, 120)]
     assert not losses[-1] < 10 * losses[0]
     run, metrics = _course(WILD, _run(WILD), 0, 120)[-1]
     assert int(metrics["falls"]) >= 1
@@ -201,17 +203,17 @@ def test_stopping_and_going_on_in_the_middle_of_a_fall_changes_no_bit():
     for cut in (fell - 1, fell, fell + 1):
         half, _ = _course(WILD, _run(WILD), 0, cut)[-1]
         saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (half.state, half.watch))
-        resumed, _ = _course(WILD, train.OuterRun(0, *saved), cut, 90)[-1]
+        resumed, _ = _course(WILD, search_loop.OuterRun(0, *saved), cut, 90)[-1]
         jax.tree.map(np.testing.assert_array_equal, resumed.state, end.state)
 
 
 def test_longer_lives_begin_a_watch_anew():
     """A loss over longer lives does not compare with the one before."""
     problem = replace(PROBLEM, curriculum=((0, 1), (12, 0)))
-    state = train.begin(problem, OUTER, 0)
-    run = train.OuterRun(0, state, watch.begin(state))
+    state = search_loop.begin(problem, OUTER, 0)
+    run = search_loop.OuterRun(0, state, watch.begin(state))
     seen = []
-    for _, (after,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False):
+    for _, (after,), _ in search_loop.steps_many(problem, OUTER, [run], 0, 14, False):
         seen.append(int(after.watch.seen))
     assert seen[10:] == [11, 12, 1, 2]
 
@@ -233,7 +235,7 @@ SIZED = (
 @pytest.mark.parametrize("name", enrolled("outer"))
 def test_every_loop_can_go_slower_from_where_it_is(name):
     outer = find("outer", name)()
-    state = train.begin(PROBLEM, outer, 0)
+    state = search_loop.begin(PROBLEM, outer, 0)
     slow = outer.slower(state, 0.5)
     assert jax.tree.structure(slow) == jax.tree.structure(state)
     jax.tree.map(np.testing.assert_array_equal, outer.theta(slow), outer.theta(state))

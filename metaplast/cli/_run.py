@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from metaplast.cli import _progress
-from metaplast.registry import BadInput
+from metaplast.api import progress
 from metaplast.runs import lifecycle
 from metaplast.runs.lifecycle import Means, Request, RunKind
 
@@ -32,7 +31,7 @@ def start(
         as_json: whether the result is printed as JSON.
         quiet: whether no progress is shown.
     """
-    with _progress.progress(quiet or as_json, kind.counted) as show:
+    with progress.shown(quiet or as_json, kind.counted) as show:
         run = lifecycle.start(kind, request, run_dir, Means(show, show.say, jobs, modules))
     click.echo(kind.render(run, as_json))
     kind.demand_whole(run)
@@ -46,9 +45,8 @@ def resume(
     Raises: BadInput where `jobs` is given and the kind does one row after the other.
     """
     kind = lifecycle.kind_of(run_dir)
-    if jobs is not None and not kind.rows_at_a_time:
-        raise BadInput(f"--jobs with {kind.noun}", "this option with training runs", "leave it out")
-    with _progress.progress(quiet, kind.counted) as show:
+    lifecycle.check_jobs(kind, jobs, "--jobs")
+    with progress.shown(quiet, kind.counted) as show:
         lifecycle.resume(run_dir, Means(show, show.say, jobs, modules))
     click.echo(kind.render(run_dir))
     kind.demand_whole(run_dir)

@@ -21,13 +21,13 @@ def command(rule: str, out: Path | None, modules: tuple[str, ...]) -> None:
 
     Example: metaplast card zoo/oja --out README.md
     """
-    from metaplast.cli import _setup
     from metaplast.reuse import shelf
     from metaplast.reuse.card import card
     from metaplast.reuse.known import is_name
     from metaplast.reuse.rule_file import read_rule
+    from metaplast.runs import start_up
 
-    _setup.import_plugins(modules)
+    start_up.import_plugins(modules)
     if is_name(rule) and rule in shelf.names():
         rule = shelf.PREFIX + rule
     file = read_rule(rule)

@@ -2,17 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaplast.cli import _options, _setup
+from metaplast.cli import _options
 from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
-
-if TYPE_CHECKING:
-    from metaplast.runs.lifecycle import RunKind
+from metaplast.runs import start_up
 
 _WORD = re.compile(r"[\w.-]+=")
 
@@ -92,20 +89,20 @@ def command(
     of_runs = {"--row": row is not None, "--against": bool(against), "--out": out is not None}
     if not words:
         _refuse(_given(of_loops), "this option with words only, such as experiment=oja")
-        _setup.import_plugins(modules)
+        start_up.import_plugins(modules)
         paths = []
         for text in what:
             paths.append(Path(text))
-        kind = _kind_of_all(paths)
+        from metaplast.runs.lifecycle import CompareOptions, kind_of_all
+        from metaplast.settings.names import DISCOVERED
+
+        kind = kind_of_all(paths)
         used = [f"--{name}" for name in kind.compare_options]
         unused = []
         for option in _given(of_runs):
             if option not in used:
                 unused.append(option)
         _refuse(unused, " or ".join(used) or "no such option", f" with {kind.noun}")
-        from metaplast.runs.lifecycle import CompareOptions
-        from metaplast.settings.names import DISCOVERED
-
         shown_row = DISCOVERED if row is None else row
         click.echo(kind.compare(paths, CompareOptions(shown_row, against, out)))
         return
@@ -118,7 +115,7 @@ def command(
 
     if run_dir is not None:
         folder.check_free(run_dir)  # before the slow import of JAX
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.cli import _run
     from metaplast.comparing.kind import KIND
     from metaplast.runs.config import Sources, compose
@@ -141,25 +138,3 @@ def _refuse(options: list[str], expected: str, where: str = "") -> None:
     """Raises: BadInput for the first of some options that have no use there."""
     if options:
         raise BadInput(f"{options[0]}{where}", expected, "leave it out")
-
-
-def _kind_of_all(paths: list[Path]) -> "RunKind[Any]":
-    """The kind of several runs. Raises: BadInput for no folder, and for runs of several kinds."""
-    for path in paths:
-        if not path.is_dir():
-            from metaplast.runs.files import reader_of
-
-            fix = reader_of(str(path)) or f"did you mean experiment={path}?"
-            raise BadInput(f"{path}", "a run folder, or words", fix)
-    from metaplast.runs.lifecycle import kind_of
-
-    kind = kind_of(paths[0])
-    for path in paths:
-        other = kind_of(path)
-        if other is not kind:
-            raise BadInput(
-                f"{path} beside {paths[0]}",
-                f"runs of one kind, not {other.noun} beside {kind.noun}",
-                "compare them one by one",
-            )
-    return kind

@@ -40,9 +40,9 @@ def command(
 
     Example: metaplast diagnose experiment=oja
     """
-    from metaplast.cli import _setup
+    from metaplast.runs import start_up
 
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.diagnosis import diagnose
     from metaplast.runs.config import Sources
 

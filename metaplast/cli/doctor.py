@@ -10,10 +10,10 @@ def command() -> None:
     It prints versions, devices, memory, the compilation cache, folders and loggers. The line of a
     part that does not work gives the reason. The exit code is 0 where training works.
     """
-    from metaplast.cli import _setup
     from metaplast.cli._listed import entry
+    from metaplast.runs import start_up
 
-    _setup.prepare()
+    start_up.prepare()
     from metaplast.runs.doctor import findings
 
     for name, value in findings():

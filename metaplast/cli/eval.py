@@ -37,9 +37,9 @@ def command(
 
     Example: metaplast eval runs/a runs/b task.shots=40 network.hidden=[80,80,80]
     """
-    from metaplast.cli import _setup
+    from metaplast.runs import start_up
 
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.training.transfer import transfer
 
     runs = []

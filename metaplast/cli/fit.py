@@ -52,12 +52,11 @@ def command(
 
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
     """
-    from metaplast.cli import _setup
-    from metaplast.runs import folder
+    from metaplast.runs import folder, start_up
 
     if run_dir is not None:
         folder.check_free(run_dir)  # before the slow import of JAX
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.cli import _run
     from metaplast.fitting import data_reading
     from metaplast.fitting.kind import KIND, plan_of

@@ -53,9 +53,10 @@ def command(
     first what the rule does, how sure that is, and what to do next. It is one file. It replaces the
     files of an earlier page in its folder. The paths of all files are printed.
     """
-    from metaplast.cli import _progress, _setup
+    from metaplast.api import progress
+    from metaplast.runs import start_up
 
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.registry import BadInput
     from metaplast.report import rule as rule_report
     from metaplast.runs import folder
@@ -73,7 +74,7 @@ def command(
             " ".join(words), "a rule file before words", "judge runs with `metaplast eval`"
         )
     naming = folder.naming_errors(out or run_dirs[0])
-    with naming, _progress.progress(quiet, _progress.ROWS) as show:
+    with naming, progress.shown(quiet, progress.ROWS) as show:
         if len(run_dirs) == 1 and run_dirs[0].is_file():
             target = rule_report.folder_of(run_dirs[0], out)
             parts = inspected.of_rule_file(run_dirs[0], words, how_much, target, show)

@@ -18,11 +18,10 @@ def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bo
 
     The result has the same bits as the result of an uninterrupted run.
     """
-    from metaplast.cli import _setup
-    from metaplast.runs import folder
+    from metaplast.runs import folder, start_up
 
     folder.check_idle(run_dir)  # before the slow import of JAX
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.cli import _run
 
     _run.resume(run_dir, jobs=jobs, modules=modules, quiet=quiet)

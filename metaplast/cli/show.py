@@ -26,14 +26,14 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
     zoo/oja. The formula is computed from the numbers in the file and never from text in it. Nothing
     in the file is run.
     """
-    from metaplast.cli import _setup
     from metaplast.language.account import from_plain
     from metaplast.reuse import formula
     from metaplast.reuse.known import facts_of, is_name, known_rule, rule_path
     from metaplast.reuse.node import node, nodes
     from metaplast.reuse.rule_file import read_rule
+    from metaplast.runs import start_up
 
-    _setup.import_plugins(modules)
+    start_up.import_plugins(modules)
     if is_name(rule):
         spec = known_rule(rule)
         facts = facts_of(rule)

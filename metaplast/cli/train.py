@@ -46,12 +46,11 @@ def command(
 
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
-    from metaplast.cli import _setup
-    from metaplast.runs import folder
+    from metaplast.runs import folder, start_up
 
     if run_dir is not None:
         folder.check_free(run_dir)  # before the slow import of JAX
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.cli import _run
     from metaplast.runs.config import Sources, compose
     from metaplast.runs.lifecycle import Request

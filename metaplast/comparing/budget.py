@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.signals import Metrics, Theta
@@ -62,8 +62,8 @@ def warm(problem: MetaProblem, outer: AbstractOuterLoop, seed: int) -> None:
 
     Raises: BadInput for a loop that cannot work on the problem.
     """
-    begun = train.begin(problem, outer, seed)
-    for _, _, metrics in train.steps(problem, outer, seed, begun, 0, 1):
+    begun = search_loop.begin(problem, outer, seed)
+    for _, _, metrics in search_loop.steps(problem, outer, seed, begun, 0, 1):
         jax.block_until_ready(metrics)
 
 
@@ -88,12 +88,12 @@ def spend(
         limits: {`lives` or `cpu_s`: the amount at each of its marks, ascending}.
         tick: called after every step with the spent share of the budget that is furthest behind.
     """
-    begun = train.begin(problem, outer, seed, hyper)
+    begun = search_loop.begin(problem, outer, seed, hyper)
     now = Mark(0, 0.0, 0.0, outer.theta(begun))
     marks: dict[str, list[Mark]] = {budget: [] for budget in limits}
     diverged = 0
     skipped = 0
-    for step in _timed(train.steps(problem, outer, seed, begun, 0, ENDLESS)):
+    for step in _timed(search_loop.steps(problem, outer, seed, begun, 0, ENDLESS)):
         metrics = step.metrics
         after = Mark(
             steps=now.steps + 1,

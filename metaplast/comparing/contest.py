@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.comparing.budget import warm
 from metaplast.comparing.contestant import Contestant
 from metaplast.comparing.files import PICTURE, write_comparison
@@ -133,7 +133,7 @@ def _check(
 
     Raises: BadInput for a loop that cannot work on the problem, or whose state changes its shape.
     """
-    state = jax.eval_shape(partial(train.begin, problem, searched, seed))
+    state = jax.eval_shape(partial(search_loop.begin, problem, searched, seed))
     if len(outer.forms(state)) > 1:
         raise BadInput(
             "restarts, which compile anew in the middle", "a state of one shape", "set restarts=0"

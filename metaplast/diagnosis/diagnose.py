@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.diagnosis import measure
 from metaplast.diagnosis.advice import Advice, advise, growth_factor, kind_of, spread_factor
 from metaplast.diagnosis.measure import Diagnosis, Plan
@@ -79,12 +79,12 @@ def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
     config = parse(compose(config_words, sources, base)).main
     jax.config.update("jax_enable_x64", config.precision == "float64")
     problem = config.meta_problem()
-    thetas = {"birth": problem.init(train.stream(config.seed, "theta"))}
+    thetas = {"birth": problem.init(search_loop.stream(config.seed, "theta"))}
     if run:
         thetas["found"] = theta_of(row_folder(run, DISCOVERED), problem)
     needed = preflight.forecast(config).total
     free = preflight.available()
-    key = train.stream(config.seed, "diagnosis")
+    key = search_loop.stream(config.seed, "diagnosis")
     plan = Plan(n_lives, std_of(config))
     measurements = {}
     for name, theta in thetas.items():
@@ -151,8 +151,8 @@ def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
     problem = measure.longest(config.meta_problem())
     searched = SearchedProblem(problem, config.space)
     z = encode(config.space, theta)
-    key = train.stream(config.seed, "diagnosis")
-    batch = train.sample(problem.lifetime.task, key, n_lives, "train")
+    key = search_loop.stream(config.seed, "diagnosis")
+    batch = search_loop.sample(problem.lifetime.task, key, n_lives, "train")
     n = len(batch.keys)
     cuts = measure.cut_lengths(problem)
     members = jax.tree.map(lambda x: jnp.broadcast_to(x, (measure.N_TRIED, *x.shape)), z)

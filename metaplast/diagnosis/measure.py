@@ -19,9 +19,9 @@ from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.problem.protocol import Problem
 from metaplast.problem.unroll import shortened
 from metaplast.registry import BadInput
+from metaplast.search_loop import sample
 from metaplast.signals import Key, Theta
 from metaplast.space import SearchedProblem, Space, decode, encode
-from metaplast.train import sample
 
 # Random directions; each is tried forward and back.
 N_DIRECTIONS = 16

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section, Table
-from metaplast.figures.style import OTHERS, OURS, TRUE, plt, save
+from metaplast.figures.style import OTHERS, OURS, TRUE, save, subplots
 from metaplast.inspection.ablation import Ablation, Worth
 from metaplast.inspection.parsimony import Parsimony
 from metaplast.inspection.side_by_side import Difference, negligible
@@ -310,7 +310,7 @@ def draw_worths(ablation: Ablation, worths: Sequence[Worth], path: Path) -> None
         path: of the picture.
     """
     several = _several(ablation)
-    figure, axes = plt.subplots(figsize=(7.2, 0.24 * len(worths) + 1.2), layout="constrained")
+    figure, axes = subplots(figsize=(7.2, 0.24 * len(worths) + 1.2), layout="constrained")
     ticks = []
     for y, one in enumerate(reversed(worths)):
         helps = verdict(ablation, one) in ("helps", "harms", "breaks lives")
@@ -355,7 +355,7 @@ def _figure_of_front(ablation: Ablation, parsimony: Parsimony, folder: Path) -> 
 
 def draw_front(metric: str, parsimony: Parsimony, path: Path) -> None:
     """Draw the score of every subset against the number of terms that it keeps."""
-    figure, axes = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
+    figure, axes = subplots(figsize=(7.2, 3.4), layout="constrained")
     front = parsimony.front
     n_kept = [len(subset.kept) for subset in front]
     means = [subset.mean for subset in front]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.figures.style import OURS, PALETTE, plt, save
+from metaplast.figures.style import OURS, PALETTE, save, subplots
 
 Points = Sequence[tuple[float, float]]  # (setting, value) of every fit
 LEAST = 1e-8  # of what is left unexplained, so that its logarithm exists
@@ -23,7 +23,7 @@ def draw(points: Mapping[str, Points], setting: str, path: Path) -> None:
         setting: the name of the setting.
         path: of the picture.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    figure, (left, right) = subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     for (name, pairs), colour in zip(points.items(), (OURS, *PALETTE), strict=False):
         _line(left, pairs, colour, name)
         unexplained = []

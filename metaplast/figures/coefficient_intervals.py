@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import OURS, hide, plt, save
+from metaplast.figures.style import OURS, hide, save, subplots
 from metaplast.results.statistics import Estimate
 
 
@@ -20,7 +20,7 @@ def draw(panels: Mapping[str, Mapping[str, Estimate]], label: str, path: Path) -
     n_columns = min(2, len(panels))
     n_lines = -(-len(panels) // n_columns)
     height = 0.26 * max(len(values) for values in panels.values()) + 0.9
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         n_lines,
         n_columns,
         figsize=(4.6 * n_columns + 0.6, height * n_lines),

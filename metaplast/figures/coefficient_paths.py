@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from metaplast.figures.coefficients import ends
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import FAINT, PALETTE, hide, plt, save
+from metaplast.figures.style import FAINT, PALETTE, hide, save, subplots
 from metaplast.registry import Plain
 from metaplast.results.numbers import json_tree
 
@@ -60,7 +60,7 @@ def draw(panels: Mapping[str, Sequence[Course]], label: str, path: Path) -> None
     """
     n_columns = min(2, len(panels))
     n_lines = -(-len(panels) // n_columns)
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         n_lines,
         n_columns,
         figsize=(4.2 * n_columns + 2.0, 2.5 * n_lines + 0.9),

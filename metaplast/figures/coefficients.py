@@ -8,7 +8,7 @@ import numpy as np
 
 from metaplast.figures import coefficient_intervals
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section, Table
-from metaplast.figures.style import ON_DEEP_MAP, ON_MAP, plt, save
+from metaplast.figures.style import ON_DEEP_MAP, ON_MAP, save, subplots
 from metaplast.results.coefficients import Numbers, acting, over_seeds
 from metaplast.results.numbers import interval, number, rounded
 from metaplast.results.statistics import Estimate
@@ -71,7 +71,7 @@ def draw(terms: Mapping[str, Mapping[str, float]], path: Path) -> None:
             grid[i, j] = terms[column].get(row, np.nan)
     limit = max(float(np.nanmax(np.abs(grid))), 1e-12)
     size = (2.4 + 1.6 * len(columns), 0.38 * len(rows) + 1.4)
-    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    figure, axes = subplots(figsize=size, layout="constrained")
     image = axes.imshow(grid, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     style = {"ha": "center", "va": "center", "fontsize": 8}
     for (i, j), value in np.ndenumerate(grid):

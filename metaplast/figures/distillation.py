@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section, Table
-from metaplast.figures.style import hide, plt, save
+from metaplast.figures.style import hide, save, subplots
 from metaplast.inspection.distillation import FITS, Distillation, Entry, InTask
 from metaplast.results.numbers import interval, json_list, json_number, number, rounded
 from metaplast.results.statistics import Estimate
@@ -87,9 +87,7 @@ def draw(entries: Mapping[str, Entry], path: Path) -> None:
     n_columns = min(len(entries), _COLUMNS)
     n_rows = -(-len(entries) // n_columns)
     size = (3.6 * n_columns, 3.2 * n_rows)
-    figure, grid = plt.subplots(
-        n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
-    )
+    figure, grid = subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False)
     panels = list(grid.reshape(-1))
     for axes, (name, entry) in zip(panels, entries.items(), strict=False):
         _panel(axes, name, entry)

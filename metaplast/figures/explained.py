@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import OTHERS, OURS, plt, save
+from metaplast.figures.style import OTHERS, OURS, save, subplots
 from metaplast.results.numbers import RoundedEstimate
 
 
@@ -21,7 +21,7 @@ def draw(rows: Mapping[str, Mapping[str, RoundedEstimate]], path: Path, main: st
     names = list(rows)
     nulls = list(rows[names[0]])
     size = (3.4 * len(nulls) + 1.2, 0.4 * len(rows) + 1.5)
-    figure, grid = plt.subplots(1, len(nulls), figsize=size, sharey=True, layout="constrained")
+    figure, grid = subplots(1, len(nulls), figsize=size, sharey=True, layout="constrained")
     panels = np.atleast_1d(grid)
     for axes, null in zip(panels, nulls, strict=True):
         for y, name in enumerate(reversed(names)):

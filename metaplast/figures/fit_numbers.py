@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import OURS, TRUE, plt, save
+from metaplast.figures.style import OURS, TRUE, save, subplots
 from metaplast.results.numbers import Bounds
 
 MOST = 40  # numbers in one picture
@@ -30,7 +30,7 @@ def draw(
         if value and name not in fitted:
             names.append(name)
     names = names[:MOST]
-    figure, axes = plt.subplots(figsize=(7, 0.32 * len(names) + 1.3), layout="constrained")
+    figure, axes = subplots(figsize=(7, 0.32 * len(names) + 1.3), layout="constrained")
     style = {"color": TRUE, "ms": 16, "mew": 2.5}
     for y, name in enumerate(reversed(names)):
         if name in bounds and bounds[name].low is not None:

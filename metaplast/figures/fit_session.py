@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import OURS, PALETTE, plt, save
+from metaplast.figures.style import OURS, PALETTE, save, subplots
 
 
 def draw(
@@ -24,7 +24,7 @@ def draw(
         named: {column: label} of the columns to draw.
         path: of the picture.
     """
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         len(named),
         1,
         figsize=(8, 1.8 * len(named) + 0.8),

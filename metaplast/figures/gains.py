@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from metaplast.figures.section import Figure
-from metaplast.figures.style import FAINT, INK, OTHERS, OURS, plt, save
+from metaplast.figures.style import FAINT, INK, OTHERS, OURS, save, subplots
 from metaplast.results.numbers import number, table_form
 from metaplast.results.summary import ReferenceRow, RowScore
 from metaplast.results.table import RowFacts, marked
@@ -63,7 +63,7 @@ def draw(
     """
     in_order = sorted(gains, key=lambda name: gains[name][0], reverse=True)
     limit = _limit(gains)
-    figure, axes = plt.subplots(figsize=(4.8, 0.34 * len(gains) + 1.0), layout="constrained")
+    figure, axes = subplots(figsize=(4.8, 0.34 * len(gains) + 1.0), layout="constrained")
     form = f"+{table_form([float(ends[0]) for ends in gains.values()])}"
     labels = []
     for y, name in enumerate(in_order):

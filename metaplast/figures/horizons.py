@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from metaplast.figures.section import Figure, PagePart, Section, Table
-from metaplast.figures.style import OTHERS, OURS, PALETTE, hide, plt, save
+from metaplast.figures.style import OTHERS, OURS, PALETTE, hide, save, subplots
 from metaplast.inspection.horizons import Drift, Horizons, Reached
 from metaplast.results.numbers import interval, json_list, json_number, number, share
 from metaplast.results.statistics import Estimate
@@ -65,7 +65,7 @@ def draw(horizons: Horizons, drifts: Mapping[str, Drift], metric: str, path: Pat
     n = 2 + len(drifts)
     n_columns = min(n, 3)
     n_rows = -(-n // n_columns)
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         n_rows, n_columns, figsize=(4.2 * n_columns, 3.2 * n_rows), layout="constrained"
     )
     panels = list(grid.reshape(-1))

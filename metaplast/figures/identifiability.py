@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section, Table
-from metaplast.figures.style import OTHERS, OURS, plt, save
+from metaplast.figures.style import OTHERS, OURS, save, subplots
 from metaplast.inspection.collinear import Collinearity
 from metaplast.inspection.identifiability import RISE, Curvature
 from metaplast.inspection.information import Innate, LearnedBits, RuleBits
@@ -79,7 +79,7 @@ def draw(curvature: Curvature, path: Path) -> None:
     """Draw the cross-validated spectrum, and the unit of every number."""
     n = len(curvature.names)
     height = max(3.2, 0.17 * n + 1.0)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, height), layout="constrained")
+    figure, (left, right) = subplots(1, 2, figsize=(10.5, height), layout="constrained")
     means = np.asarray([estimate.mean for estimate in curvature.estimates])
     low = np.asarray([estimate.low for estimate in curvature.estimates])
     high = np.asarray([estimate.high for estimate in curvature.estimates])

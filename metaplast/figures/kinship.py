@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section, Table
-from metaplast.figures.style import OURS, PALETTE, plt, save
+from metaplast.figures.style import OURS, PALETTE, save, subplots
 from metaplast.inspection.certificate import Locality
 from metaplast.inspection.gradient_field import ROUNDING, Alignment, GradientField
 from metaplast.inspection.kinship import Kinship, Likeness, Relative, mean_cosine
@@ -70,7 +70,7 @@ def draw(likeness: Mapping[str, Mapping[str, Likeness]], path: Path) -> None:
     names = list(likeness)[:_SHOWN]
     edges = list(likeness[names[0]])
     height = 0.8 / len(edges)
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         figsize=(5.2, 0.9 + 0.35 * len(names) * max(1.0, 0.6 * len(edges))), layout="constrained"
     )
     for index, edge in enumerate(edges):

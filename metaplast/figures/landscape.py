@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import ScalarFormatter
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import hide, plt, save
+from metaplast.figures.style import hide, save, subplots
 from metaplast.inspection.landscape import LEVELS, WIDTH, Landscape
 from metaplast.results.numbers import json_list, number
 
@@ -50,7 +50,7 @@ def draw(drawn: Mapping[str, Landscape], path: Path) -> None:
         path: of the picture.
     """
     n_columns = max(len(each.panels) for each in drawn.values())
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         len(drawn),
         n_columns,
         figsize=(3.4 * n_columns + 1.0, 3.3 * len(drawn)),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import PLASTIC, plt, row_styles, save
+from metaplast.figures.style import PLASTIC, row_styles, save, subplots
 from metaplast.results.curves import Band
 from metaplast.results.numbers import json_list, number
 
@@ -121,7 +121,7 @@ def draw(
         path: of the picture.
         ours: the names of the rows with a thick line; the first is blue.
     """
-    figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
+    figure, axes = subplots(figsize=(8.2, 4.4), layout="constrained")
     steps = np.arange(1, sum(length for length, _ in phases) + 1)
     _shade(axes, phases)
     styles = row_styles(bands, ours)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section, Table
-from metaplast.figures.style import OURS, hide, plt, save
+from metaplast.figures.style import OURS, hide, save, subplots
 from metaplast.results import coefficients
 from metaplast.results.numbers import number
 
@@ -57,7 +57,7 @@ def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
 def draw(leaves: Mapping[str, np.ndarray], path: Path) -> None:
     """Draw one histogram per leaf of theta."""
     n_lines = -(-len(leaves) // 3)
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         n_lines, 3, figsize=(8.4, 2.2 * n_lines + 0.3), layout="constrained", squeeze=False
     )
     for axes, (name, values) in zip(grid.flat, leaves.items(), strict=False):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import OURS, hide, plt, save
+from metaplast.figures.style import OURS, hide, save, subplots
 from metaplast.inspection.lived import LEVELS, Course
 from metaplast.results.numbers import json_list, number
 
@@ -40,7 +40,7 @@ def part(course: Course, folder: Path) -> PagePart:
 def draw(course: Course, path: Path) -> None:
     """Draw weights per edge above, and activity per population below."""
     n_columns = max(len(course.weights), len(course.activity), 1)
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         2, n_columns, figsize=(4.2 * n_columns, 5.2), layout="constrained", squeeze=False
     )
     for axes, (edge, values) in zip(grid[0], course.weights.items(), strict=False):
@@ -60,7 +60,7 @@ def draw(course: Course, path: Path) -> None:
 
 def draw_raster(course: Course, path: Path) -> None:
     """Draw the spikes of one life, a panel for each spiking population."""
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         len(course.raster),
         1,
         figsize=(8.0, 2.4 * len(course.raster)),

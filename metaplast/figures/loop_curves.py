@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from metaplast.figures.style import PALETTE, plt, save
+from metaplast.figures.style import PALETTE, save, subplots
 from metaplast.results.loop_comparison import CurvePoint, EnteredLoop, LoopComparison
 from metaplast.results.loops import UNITS
 
@@ -23,7 +23,7 @@ def draw(comparison: LoopComparison, path: Path) -> None:
         path: of the picture.
     """
     budgets = list(comparison.best)
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         1,
         len(budgets),
         figsize=(4.6 * len(budgets) + 1.8, 4),

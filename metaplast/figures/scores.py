@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import OTHERS, OURS, plt, save
+from metaplast.figures.style import OTHERS, OURS, save, subplots
 from metaplast.results.summary import RowScore
 
 
@@ -28,7 +28,7 @@ def draw(
     for score in row_scores:
         if score.mean is not None:
             finite.append(score)
-    figure, axes = plt.subplots(figsize=(7, 0.34 * len(finite) + 1.2), layout="constrained")
+    figure, axes = subplots(figsize=(7, 0.34 * len(finite) + 1.2), layout="constrained")
     ticks = []
     for y, score in enumerate(reversed(finite)):
         label = labels.get(score.name, score.name)

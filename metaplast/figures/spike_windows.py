@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section
-from metaplast.figures.style import OURS, PALETTE, TRUE, plt, save
+from metaplast.figures.style import OURS, PALETTE, TRUE, save, subplots
 from metaplast.results.numbers import json_list, number
 from metaplast.results.windows import WEIGHT, SpikeWindow, spike_window
 
@@ -68,7 +68,7 @@ def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
         band: (lags, low, high) of the 95 % interval, or None.
         path: of the picture.
     """
-    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    figure, axes = subplots(figsize=(6, 3.6), layout="constrained")
     if band is not None:
         lags, low, high = band
         axes.fill_between(lags, low, high, color=OURS, alpha=0.25, lw=0, label="95 % interval")

@@ -2,17 +2,22 @@
 
 A figure is drawn for a light page. A page shows every colour of `IN_THE_DARK` as its partner where
 the reader wants a dark page. Other colours stay as they are.
+
+No figure goes through pyplot: the backend, the style and the open figures of a user's notebook stay
+as they are.
 """
 
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
 
 OURS = "#1b6ca8"  # the searched rule
@@ -62,6 +67,56 @@ _RAISED = str.maketrans(
 )
 _SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "metaplast"}
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+_DPI = 130
+_kept: ContextVar[dict[str, "Picture"] | None] = ContextVar("kept", default=None)
+
+
+class Picture(Figure):
+    """A figure of matplotlib that a notebook shows by itself."""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png", dpi=_DPI)
+        return image.getvalue()
+
+
+def subplots(n_rows: int = 1, n_columns: int = 1, *, figsize: Any = None, **grid: Any) -> Any:
+    """A new figure with its axes, as `pyplot.subplots` gives them.
+
+    Args:
+        n_rows: lines of axes.
+        n_columns: columns of axes.
+        figsize: width and height in inches; None: matplotlib's own.
+        grid: as in `Figure.subplots`, and `layout` of the figure.
+
+    Returns: the figure and its axes.
+    """
+    figure = Picture(figsize=figsize, layout=grid.pop("layout", None))
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(n_rows, n_columns, **grid)
+
+
+@contextmanager
+def kept() -> Iterator[dict[str, Picture]]:
+    """Keep the figures that a block draws, in place of files.
+
+    Returns: {name of the file without its ending: figure}, filled when the block ends.
+    """
+    figures: dict[str, Picture] = {}
+    token = _kept.set(figures)
+    try:
+        yield figures
+    finally:
+        _kept.reset(token)
+
+
+@contextmanager
+def of_pages() -> Iterator[None]:
+    """Draw as the command line does, whatever the style of this notebook is."""
+    settings: dict[Any, Any] = dict(matplotlib.rcParamsOrig)
+    settings.pop("backend", None)
+    with matplotlib.rc_context(settings):
+        yield
 
 
 def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -94,20 +149,23 @@ def hide(axes: Iterable[Any]) -> None:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write the figure in the format that the name of the file says, and close it.
+    """Write the figure in the format that the name of the file says.
 
     The words of an SVG file are text, and the same figure gives the same file. Missing folders are
-    created.
+    created. In a block of `kept`, the figure goes to the block and no file is written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     for axes in figure.axes:
         _tidy(axes)
+    keep = _kept.get()
+    if keep is not None:
+        keep[path.stem] = figure
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".svg":
-        with plt.rc_context(_SVG):
-            figure.savefig(path, dpi=130, metadata=_NO_METADATA)
+        with matplotlib.rc_context(_SVG):
+            figure.savefig(path, dpi=_DPI, metadata=_NO_METADATA)
     else:
-        figure.savefig(path, dpi=130)
-    plt.close(figure)
+        figure.savefig(path, dpi=_DPI)
 
 
 class _Powers(LogFormatterSciNotation):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import plt, save
+from metaplast.figures.style import save, subplots
 
 
 def draw(
@@ -24,7 +24,7 @@ def draw(
         names: of the two signals.
         path: of the picture.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    figure, (left, right) = subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
     largest = float(np.abs(change).max()) or 1.0
     widest = float(half.max()) or 1.0
     drawn = {"shading": "auto", "rasterized": True}

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import ScalarFormatter
 
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section
-from metaplast.figures.style import ON_MAP, hide, plt, save
+from metaplast.figures.style import ON_MAP, hide, save, subplots
 from metaplast.results import surfaces
 from metaplast.results.numbers import json_list, number
 from metaplast.results.surfaces import Surface
@@ -61,7 +61,7 @@ def draw(drawn: Mapping[str, Sequence[Surface]], path: Path) -> None:
     Every map has its own colour scale.
     """
     n_columns = max(len(each) for each in drawn.values())
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         len(drawn),
         n_columns,
         figsize=(4.3 * n_columns, 3.5 * len(drawn)),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from metaplast.figures.style import plt, row_styles, save
+from metaplast.figures.style import row_styles, save, subplots
 
 
 def draw(
@@ -23,7 +23,7 @@ def draw(
         ours: the names of the rows with a thick line; the first is blue.
         label: of the vertical axis.
     """
-    figure, axes = plt.subplots(figsize=(8.2, 4), layout="constrained")
+    figure, axes = subplots(figsize=(8.2, 4), layout="constrained")
     styles = row_styles(losses, ours)
     for name, values in losses.items():
         if not values:

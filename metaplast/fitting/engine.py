@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.fitting.data import arrays
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.lives import take
@@ -187,7 +187,7 @@ def _group(
     if group[0].targets is not None:
         targets = stack([each.targets for each in group])
     thetas = stack([each.theta for each in group])
-    states = _begin(problem, outer, thetas, train.stream(seed, "outer"))
+    states = _begin(problem, outer, thetas, search_loop.stream(seed, "outer"))
     paths: list[np.ndarray] = []  # numbers of rules [n, n_numbers] after every call
     others: list[np.ndarray] = []  # the other numbers of theta, of the last calls
     losses = jnp.zeros(n)
@@ -275,9 +275,11 @@ def _advance(
         def step(state: Any, index: Array) -> tuple[Any, tuple[Array, Array]]:
             # the same lives at every step where all are drawn: the loss is one function of theta
             draw = jnp.where(whole, 0, index)
-            key = train.stream(seed, "tasks", draw)
-            batch: Batch = train.draw_tasks(lane_tasks, key, problem.n_tasks)
-            new, metrics = outer.step(penalised, state, batch, train.stream(seed, "step", index))
+            key = search_loop.stream(seed, "tasks", draw)
+            batch: Batch = search_loop.draw_tasks(lane_tasks, key, problem.n_tasks)
+            new, metrics = outer.step(
+                penalised, state, batch, search_loop.stream(seed, "step", index)
+            )
             counts = index < total
             new = jax.tree.map(lambda a, b: jnp.where(counts, a, b), new, state)
             loss = jnp.where(counts, metrics["loss"], 0.0)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.fitting.data import Data, n_values, recording_of
 from metaplast.fitting.engine import Member, SearchResult, Tick, fit
 from metaplast.fitting.judgement import Judgement, judge, only_columns
@@ -164,9 +164,9 @@ class _Fitter(NamedTuple):
         still = {**theta, "rules": jax.tree.map(jnp.zeros_like, theta["rules"])}
         n_sessions = len(self.data.subject["train"])
         key = jax.random.key(self.seed)
-        batch: Batch = train.draw_tasks(self.data.sessions["train"], key, n_sessions)
+        batch: Batch = search_loop.draw_tasks(self.data.sessions["train"], key, n_sessions)
         stacked = jax.tree.map(lambda x: x[None], still)
-        return float(train.evaluate(self.problem, stacked, batch)[0][0])
+        return float(search_loop.evaluate(self.problem, stacked, batch)[0][0])
 
     def _option(self, strength: float, mask: Theta, theta: Theta) -> SupportOption:
         """A set of terms with its deviance on validation trials; every subject counts once."""

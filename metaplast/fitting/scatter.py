@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.fitting.flat import flattened
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.penalised import of_terms
@@ -23,7 +23,7 @@ def starts(problem: MetaProblem, n: int, seed: int) -> list[Theta]:
     thetas = []
     seen = set()
     for index in range(n):
-        theta = problem.init(train.stream(seed, "theta", jnp.asarray(index)))
+        theta = problem.init(search_loop.stream(seed, "theta", jnp.asarray(index)))
         if _bits(theta) in seen:
             theta = scattered(theta, np.random.default_rng([seed, index]))
         seen.add(_bits(theta))

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.inspection.distillation import unpenalised
 from metaplast.inspection.numbers import acting, names
 from metaplast.inspection.subject import Subject
@@ -505,6 +505,6 @@ def _losses(problem: MetaProblem, theta: Theta, thetas: np.ndarray, batch: Batch
     for first in range(0, n_padded, MEMBERS):
         piece = jnp.asarray(padded[first : first + MEMBERS], start.dtype)
         members: Any = jax.vmap(unravel)(piece)
-        _, metrics = train.evaluate(problem, members, batch)
+        _, metrics = search_loop.evaluate(problem, members, batch)
         pieces.append(np.asarray(metrics["life_loss"], np.float64))
     return np.concatenate(pieces)[:n]

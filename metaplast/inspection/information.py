@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.inspection.ends import ends_of
 from metaplast.inspection.subject import Subject
 from metaplast.language import expression
@@ -142,7 +142,7 @@ def rule_bits(
         rules = _quantised(members[0]["rules"], bits)
         members.append({**members[0], "rules": rules})
     thetas = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    _, metrics = train.evaluate(problem, thetas, batch)
+    _, metrics = search_loop.evaluate(problem, thetas, batch)
     name = "life_loss" if subject.metric == "loss" else subject.metric
     scores = np.asarray(metrics[name], np.float64)
     finite = np.isfinite(scores[0])
@@ -224,7 +224,7 @@ def learned_bits(
     labels = np.tile(np.arange(n), lives_per_task)
     rounds = np.repeat(np.arange(lives_per_task), n)
     tasks = jax.tree.map(lambda leaf: leaf[labels], batch.tasks)
-    keys = jax.random.split(train.stream(subject.seed, split, 1), len(labels))
+    keys = jax.random.split(search_loop.stream(subject.seed, split, 1), len(labels))
     lived = ends_of(subject.problem, [subject.theta], Batch(tasks=tasks, keys=keys))
     at_end = features(subject, lived.final)
     at_birth = features(subject, lived.born)
@@ -388,7 +388,7 @@ def innate_share(at_birth: np.ndarray, learned: np.ndarray, chance: float, seed:
 
 def _accuracy(problem: Any, theta: Theta, batch: Batch) -> np.ndarray:
     stacked = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], theta)
-    _, metrics = train.evaluate(problem, stacked, batch)
+    _, metrics = search_loop.evaluate(problem, stacked, batch)
     return np.asarray(metrics["accuracy"], np.float64)[0]
 
 

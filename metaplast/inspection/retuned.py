@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.inspection.pinned import Pinned
 from metaplast.inspection.subject import Subject
 from metaplast.numerics.compiler import program
@@ -57,13 +57,13 @@ def retuned(
     held = _stacked([start.theta for start in starts])
     free = _stacked([start.free for start in starts])
     problem = subject.problem
-    key = train.stream(subject.seed, "outer")
+    key = search_loop.stream(subject.seed, "outer")
     states = _begin(problem, outer, free, held, key, outer.hyper())
     for index in range(n_steps):
         tick("re-tuning", index, n_steps)
-        k_tasks = train.stream(subject.seed, "tasks", index)
-        batch = train.sample(problem.lifetime.task, k_tasks, problem.n_tasks, "train")
-        k_step = train.stream(subject.seed, "step", index)
+        k_tasks = search_loop.stream(subject.seed, "tasks", index)
+        batch = search_loop.sample(problem.lifetime.task, k_tasks, problem.n_tasks, "train")
+        k_step = search_loop.stream(subject.seed, "step", index)
         states = _step(problem, outer, states, free, held, batch, k_step)
     tick("re-tuning", n_steps, n_steps)
     found = []

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.inspection.subject import Subject
 from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.results.evaluate import batches
@@ -76,7 +76,7 @@ def _of_batch(problem: MetaProblem, thetas: Sequence[Theta], batch: Batch, name:
     def from_theta(start: int) -> np.ndarray:
         members = list(thetas[start : start + MEMBERS])
         padding = [members[-1]] * (MEMBERS - len(members))
-        _, metrics = train.evaluate(problem, _stacked(members + padding), batch)
+        _, metrics = search_loop.evaluate(problem, _stacked(members + padding), batch)
         return np.asarray(metrics[name], np.float64)[: len(members)]
 
     starts = range(0, len(thetas), MEMBERS)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.inspection.ends import ends
 from metaplast.inspection.identifiability import Curvature
 from metaplast.inspection.numbers import acting, names, of_rules
@@ -92,7 +92,7 @@ def agreement(
     for theta in thetas:
         if jax.tree.map(np.shape, theta["rules"]) != form:
             raise BadInput("rules of different forms", "the same form", "compare them one by one")
-    at_start = subject.problem.init(train.stream(subject.seed, "theta"))
+    at_start = subject.problem.init(search_loop.stream(subject.seed, "theta"))
     members = []
     for theta in (*thetas, at_start):
         rules = jax.tree.map(np.asarray, theta["rules"])
@@ -150,13 +150,13 @@ def further(
     problem = subject.problem
     found = []
     for index in range(n):
-        key = train.stream(subject.seed + FAR * (index + 1), "theta")
+        key = search_loop.stream(subject.seed + FAR * (index + 1), "theta")
         drawn, unravel = ravel_pytree(problem.init(key))
         noise = np.random.default_rng([subject.seed, index]).normal(0.0, spread, drawn.shape)
         start = unravel(drawn + noise.astype(drawn.dtype))
-        state = train.begin(problem, outer, subject.seed, theta=start)
+        state = search_loop.begin(problem, outer, subject.seed, theta=start)
         last = n_steps or outer.n_steps
-        for _, state_after, _ in train.steps(problem, outer, subject.seed, state, 0, last):
+        for _, state_after, _ in search_loop.steps(problem, outer, subject.seed, state, 0, last):
             state = state_after
         found.append(jax.tree.map(np.asarray, outer.theta(state)))
     return found

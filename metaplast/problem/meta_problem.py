@@ -52,8 +52,8 @@ class MetaProblem:
         phases reached, the last of them as far as it is reached. `final_loss` is the loss in that
         phase; it is 0 where the task scores nothing there.
     curriculum: {outer step: unroll from that step on}. Steps begin at 0, lives grow, and the last
-        entry stays. `train.steps` applies it, with one compilation for each length.
-        `train.evaluate` always lets lives end by themselves.
+        entry stays. `search_loop.steps` applies it, with one compilation for each length.
+        `search_loop.evaluate` always lets lives end by themselves.
     """
 
     lifetime: Lifetime = Lifetime()

@@ -82,7 +82,21 @@ def rule_parts(
 ) -> dict[str, PagePart]:
     """The parts of a page that show rules: one per figure of `gallery.OF_RULES`.
 
-    A figure that has nothing to show is left out.
+    A figure that has nothing to show is left out. The arguments are those of `rules_shown`.
+    """
+    shown = rules_shown(files, paths, whose, pictures)
+    parts = {}
+    for name, figure in OF_RULES.items():
+        part = figure(shown)
+        if part is not None:
+            parts[name] = part
+    return parts
+
+
+def rules_shown(
+    files: Sequence[RuleFile], paths: Sequence[Path], whose: str, pictures: Path
+) -> RulesShown:
+    """The rules that a page is about.
 
     Args:
         files: one rule file per seed.
@@ -93,13 +107,7 @@ def rule_parts(
     rules = {}
     for entry, facts in entries(files[0].document).items():
         rules[entry] = load_rule(paths[0], edge=facts.edges[0])
-    shown = RulesShown(files, rules, whose, pictures)
-    parts = {}
-    for name, figure in OF_RULES.items():
-        part = figure(shown)
-        if part is not None:
-            parts[name] = part
-    return parts
+    return RulesShown(files, rules, whose, pictures)
 
 
 def take_key_figure(parts: dict[str, PagePart], names: Sequence[str]) -> Figure | None:

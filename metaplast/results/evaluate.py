@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.problem.health import STEP
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.signals import Theta
@@ -61,7 +61,7 @@ def scores(
     pieces = []
     curves: dict[str, list[np.ndarray]] = {}
     for batch in batches(problem, seed, split, n):
-        _, metrics = train.evaluate(problem, stacked, batch)
+        _, metrics = search_loop.evaluate(problem, stacked, batch)
         wanted_curves = n_curves - PIECE * len(pieces)
         piece = {}
         for name, values in metrics.items():
@@ -89,12 +89,12 @@ def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
     fixed = family.whole(split)
     if fixed is not None:
         n_fixed = jax.tree.leaves(fixed)[0].shape[0]
-        return [train.sample(family, train.stream(seed, split), n_fixed, split)]
+        return [search_loop.sample(family, search_loop.stream(seed, split), n_fixed, split)]
     n_pieces = -(-n // PIECE)
     keys = []
     for index in range(n_pieces):
-        keys.append(train.stream(seed, split, index))
+        keys.append(search_loop.stream(seed, split, index))
     pieces = []
     for key in keys:
-        pieces.append(train.sample(family, key, PIECE, split))
+        pieces.append(search_loop.sample(family, key, PIECE, split))
     return pieces

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.objectives.base import Lived
 from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import name_of
@@ -54,7 +54,7 @@ def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES)
         task = type(lifetime.task)
         return NotHalved(lifetime.dt, name_of(task) or task.__name__)
     finer = replace(problem, lifetime=replace(lifetime, task=family, dt=lifetime.dt / 2))
-    key = train.stream(seed, "validation")
+    key = search_loop.stream(seed, "validation")
     before = _lived(problem, theta, key, 0, n_lives)
     control = _lived(problem, theta, key, 1, n_lives)
     after = _lived(finer, theta, key, 0, n_lives)
@@ -227,7 +227,7 @@ def _lived(
     problem: MetaProblem, theta: Theta, key: Key, draw: int, n_lives: int
 ) -> dict[str, np.ndarray]:
     """{name: value of every life [n_lives]}; draw: 0 the lives themselves, 1 their control."""
-    batch = train.sample(problem.lifetime.task, key, n_lives, "validation")
+    batch = search_loop.sample(problem.lifetime.task, key, n_lives, "validation")
     values = _lives(problem, theta, batch, jnp.asarray(draw))
     return jax.tree.map(np.asarray, values)
 

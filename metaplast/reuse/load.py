@@ -19,6 +19,7 @@ from metaplast.language.grammar import REACHES, reach
 from metaplast.locality.reads import measured
 from metaplast.registry import BadInput, Plain, nearest
 from metaplast.reuse import formula as formulas
+from metaplast.reuse import html
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
 from metaplast.reuse.describe import describe_loaded
 from metaplast.reuse.document import RuleEntry, entries
@@ -76,6 +77,17 @@ class Rule:
 
     def __repr__(self) -> str:
         return f"Rule {self.name}: {self.formula}"
+
+    def _repr_html_(self) -> str:
+        known = [
+            ("rule", self.name),
+            ("reach", self.reach),
+            ("reads", ", ".join(sorted(self.reads)) or "nothing"),
+            ("clock", self.clock),
+        ]
+        if self.edges:
+            known.append(("learned on", ", ".join(self.edges)))
+        return html.formula(self.formula) + html.facts(known)
 
     def init(self, weights: Any) -> RuleState:
         """The state of the rule at birth.

@@ -93,7 +93,12 @@ class Sources:
         return ""
 
 
-def compose(words: Sequence[str], sources: Sources, file: Path | None = None) -> Plain:
+def compose(
+    words: Sequence[str],
+    sources: Sources,
+    file: Path | None = None,
+    default: str | None = DEFAULT_EXPERIMENT,
+) -> Plain:
     """The config of a file or an experiment with words laid on it, in their order.
 
     Interpolations are kept, so that config.yaml keeps the user's meaning. A whole config in a file
@@ -102,7 +107,8 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
     Args:
         words: `experiment=name`, `group=name` and `a.b=value`.
         sources: the folders of config groups.
-        file: a whole config. Without it and without `experiment=name`, DEFAULT_EXPERIMENT is taken.
+        file: a whole config.
+        default: the experiment without a file and without `experiment=name`; None: an empty config.
 
     Raises: BadInput naming the word or the file, and the nearest known name.
     """
@@ -120,8 +126,8 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
     plain = read_file(file, "--config ") if file else NEW
     if experiments:
         plain = _laid(plain, _experiment(experiments[-1], sources))
-    elif not file:
-        plain = _laid(plain, _experiment(DEFAULT_EXPERIMENT, sources))
+    elif not file and default is not None:
+        plain = _laid(plain, _experiment(default, sources))
     for key, value in pairs:
         if key == "experiment":
             continue

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import psutil
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import find
 from metaplast.runs.environment import environment
@@ -64,8 +64,8 @@ def _two_steps() -> str:
     started = time.monotonic()
     problem = MetaProblem()
     outer = find("outer", "bptt")(steps=2)
-    state = train.begin(problem, outer, seed=0)
+    state = search_loop.begin(problem, outer, seed=0)
     losses = []
-    for _, _, metrics in train.steps(problem, outer, 0, state, 0, 2):
+    for _, _, metrics in search_loop.steps(problem, outer, 0, state, 0, 2):
         losses.append(float(metrics["loss"]))
     return f"loss {losses[0]:.4g}, {losses[1]:.4g} in {time.monotonic() - started:.1f} s"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import pydantic
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.genomes.base import AbstractGenome
@@ -28,6 +28,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.unroll import Curriculum
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
+from metaplast.runs import notebook
 from metaplast.runs.config import NEW, Plain, merge, read_file, resolve
 from metaplast.runs.loggers.base import AbstractLogger
 from metaplast.runs.loggers.none import None_ as NoLogger
@@ -252,7 +253,7 @@ class Run(NamedTuple):
     job: the rows of the run.
     program: the job whose compiled programs the run uses. It is `job`, or a job that differs only
         in numbers of the outer loop's `hyper`.
-    lockstep: see `train.steps_many`.
+    lockstep: see `search_loop.steps_many`.
     """
 
     folder: Path
@@ -280,6 +281,8 @@ def parse(plain: Plain, check: bool = True) -> Job:
     Raises: BadInput naming the field and the fix.
     """
     resolved = resolve(plain)
+    notebook.check(resolved)
+    resolved.pop(notebook.KEY, None)
     if not NEW.keys() <= resolved.keys():
         resolved = _as_before(resolved)
     rows = resolved.pop("rows", None) or {}
@@ -403,7 +406,7 @@ def _check(config: Config, where: str) -> None:
     try:
         problem.check()
         if config.space:
-            check_space(config.space, problem.init(train.stream(config.seed, "theta")))
+            check_space(config.space, problem.init(search_loop.stream(config.seed, "theta")))
     except pydantic.ValidationError as error:
         raise explain(error, where.rstrip(": ")) from None
     except BadInput as error:

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-import metaplast
 from metaplast.registry import BadInput
 from metaplast.runs import environment, folder, saver
 from metaplast.runs.config import Plain, read_file, to_yaml
 from metaplast.runs.counted import Counted
+from metaplast.runs.files import reader_of
 from metaplast.runs.stopping import Stop, stoppable
 from metaplast.settings.names import CONFIG
 
+PACKAGE = "metaplast"
 Progress = Callable[[str, float, float], None]
 """progress(stage, done, total) shows how far a stage is."""
 Say = Callable[[str], None]
@@ -48,6 +49,7 @@ class Means:
     say: shows a line of text.
     jobs: rows at a time; None: two where there are two cores and memory for two, else one.
     modules: plug-ins that every worker process imports first.
+    lives_on: whether this process outlives the run, as that of a notebook does.
     stop: the signals of the run. `execute` gets those to which the run listens.
     """
 
@@ -55,6 +57,7 @@ class Means:
     say: Say = lambda line: None
     jobs: int | None = None
     modules: tuple[str, ...] = ()
+    lives_on: bool = False
     stop: Stop = field(default_factory=lambda: Stop(None))
 
 
@@ -223,10 +226,44 @@ def kind_of(run: Path) -> RunKind[Any]:
     return unmarked[0]
 
 
+def check_jobs(kind: RunKind[Any], jobs: int | None, option: str) -> None:
+    """Check that a number of rows at a time means something for a kind.
+
+    Args:
+        kind: the kind of run.
+        jobs: rows at a time; None: not given.
+        option: the name under which it was given.
+
+    Raises: BadInput where it is given and the kind does one row after the other.
+    """
+    if jobs is not None and not kind.rows_at_a_time:
+        raise BadInput(
+            f"{option} with {kind.noun}", "this option with training runs", "leave it out"
+        )
+
+
+def kind_of_all(runs: Sequence[Path]) -> RunKind[Any]:
+    """The kind of several runs. Raises: BadInput for no folder, and for runs of several kinds."""
+    for run in runs:
+        if not run.is_dir():
+            fix = reader_of(str(run)) or f"did you mean experiment={run}?"
+            raise BadInput(f"{run}", "a run folder, or words", fix)
+    kind = kind_of(runs[0])
+    for run in runs:
+        other = kind_of(run)
+        if other is not kind:
+            raise BadInput(
+                f"{run} beside {runs[0]}",
+                f"runs of one kind, not {other.noun} beside {kind.noun}",
+                "compare them one by one",
+            )
+    return kind
+
+
 def kinds() -> list[RunKind[Any]]:
     """All kinds of run: the KIND of each folder of this package that has a kind.py."""
     every_kind = []
-    for module in pkgutil.iter_modules(metaplast.__path__, "metaplast."):
+    for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}."):
         name = f"{module.name}.kind"
         if module.ispkg and importlib.util.find_spec(name) is not None:
             every_kind.append(importlib.import_module(name).KIND)
@@ -256,7 +293,7 @@ def _recorded(kind: RunKind[Any], run: Path) -> Request:
 
 def _execute(kind: RunKind[Plan], plan: Plan, means: Means) -> None:
     saver.SAVER.renew()
-    with stoppable(plan.folder, saver.SAVER.end) as stop:
+    with stoppable(plan.folder, saver.SAVER.end, lives_on=means.lives_on) as stop:
         kind.execute(plan, replace(means, stop=stop))
 
 

@@ -53,7 +53,7 @@ class Forecast(NamedTuple):
 
         Args:
             n: the number of runs.
-            lockstep: see `train.steps_many`.
+            lockstep: see `search_loop.steps_many`.
         """
         if lockstep is None:
             lockstep = jax.default_backend() != "cpu"
@@ -79,7 +79,7 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
         job: the rows.
         jobs: rows that train at a time.
         together: runs of the job that train at a time.
-        lockstep: see `train.steps_many`.
+        lockstep: see `search_loop.steps_many`.
 
     Raises: BadInput with the setting that would help.
     """
@@ -104,7 +104,7 @@ def fitting_jobs(job: Job, together: int = 1, lockstep: bool | None = None) -> i
     Args:
         job: the rows.
         together: runs of the job that train at a time.
-        lockstep: see `train.steps_many`.
+        lockstep: see `search_loop.steps_many`.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))

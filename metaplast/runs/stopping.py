@@ -24,6 +24,8 @@ PATIENCE = 3.0
 class Interrupted(RuntimeError):
     """A signal stopped the run, and its finished steps are saved.
 
+    run: the folder to resume; None: there is nothing to resume.
+    number: the number of the signal.
     code: the exit code, 128 + the number of the signal (SIGINT 130, SIGTERM 143).
     """
 
@@ -34,6 +36,8 @@ class Interrupted(RuntimeError):
             run: the folder to resume; None: there is nothing to resume.
             number: the number of the signal.
         """
+        self.run = run
+        self.number = number
         self.code = 128 + number
         if run is None:
             super().__init__(
@@ -53,6 +57,7 @@ class Stop:
     run: the folder to resume, or None.
     save: writes all finished steps. The first signal calls it.
     quiet: whether the process ends without a message, because its parent prints one.
+    lives_on: whether the process outlives the run, as that of a notebook does.
     numbers: the signals, in their order.
     saved: set when all finished steps are on disk.
     left: set when the block was left.
@@ -60,11 +65,16 @@ class Stop:
     """
 
     def __init__(
-        self, run: Path | None, save: Callable[[], Any] = lambda: None, quiet: bool = False
+        self,
+        run: Path | None,
+        save: Callable[[], Any] = lambda: None,
+        quiet: bool = False,
+        lives_on: bool = False,
     ) -> None:
         self.run = run
         self.save = save
         self.quiet = quiet
+        self.lives_on = lives_on
         self.numbers: list[int] = []
         self.saved = threading.Event()
         self.left = threading.Event()
@@ -93,7 +103,10 @@ class Stop:
 
 @contextmanager
 def stoppable(
-    run: Path | None, save: Callable[[], Any], patience: float = PATIENCE
+    run: Path | None,
+    save: Callable[[], Any],
+    patience: float = PATIENCE,
+    lives_on: bool = False,
 ) -> Iterator[Stop]:
     """Let signals stop a block.
 
@@ -102,12 +115,16 @@ def stoppable(
     the code of Interrupted. A second SIGINT ends the process at once. Of nested blocks, the
     innermost counts. Off the main thread no handler can be set, so no signal stops a block there.
 
+    The process of a notebook lives on: no signal ends it, and a second SIGINT throws
+    KeyboardInterrupt into the block.
+
     Args:
         run: the folder to resume, or None.
         save: writes all finished steps.
         patience: seconds after the save.
+        lives_on: whether the process outlives the block.
     """
-    stop = Stop(run, save)
+    stop = Stop(run, save, lives_on=lives_on)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -166,9 +183,23 @@ def listen(stop: Stop, patience: float) -> Listener:
     os.set_blocking(writer, False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
+    if stop.lives_on:
+        signal.signal(signal.SIGINT, _from_the_second_on())
     earlier_wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_listen, args=(stop, reader, patience), daemon=True).start()
     return Listener(earlier_wakeup, writer)
+
+
+def _from_the_second_on() -> Callable[..., None]:
+    """A handler of SIGINT that throws KeyboardInterrupt from the second signal on."""
+    signals = []
+
+    def handle(number: int, frame: Any) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            raise KeyboardInterrupt
+
+    return handle
 
 
 def _listen(stop: Stop, reader: int, patience: float) -> None:
@@ -180,7 +211,7 @@ def _listen(stop: Stop, reader: int, patience: float) -> None:
         stop.numbers.append(number)
         if len(stop.numbers) == 1:
             threading.Thread(target=_end, args=(stop, patience), daemon=True).start()
-        elif number == signal.SIGINT:
+        elif number == signal.SIGINT and not stop.lives_on:
             _exit(stop)
     os.close(reader)
 
@@ -194,7 +225,7 @@ def _end(stop: Stop, patience: float) -> None:
         log.warning("the last finished step was not saved: %s", error)
     finally:
         stop.saved.set()
-    if not stop.left.wait(patience):
+    if not stop.lives_on and not stop.left.wait(patience):
         _exit(stop)
 
 

@@ -10,14 +10,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.runs import folder, saver, stopping, threads
 from metaplast.runs.job import Run
 from metaplast.runs.stopping import Stop
@@ -31,10 +33,12 @@ class Workers(NamedTuple):
 
     jobs: rows at a time.
     modules: plug-ins that each worker imports first.
+    here: whether this process does all rows itself, one after the other.
     """
 
     jobs: int
     modules: tuple[str, ...]
+    here: bool = False
 
 
 Work = Callable[[Sequence[Run], str], None]
@@ -89,7 +93,7 @@ def work_through(
                         ready.append(name)
                         waiting.remove(name)
                 # A signal would end a worker that is just starting with a traceback.
-                with stopping.held():
+                with stopping.held(), _without_main():
                     for name in ready:
                         pending[pool.submit(_work, work, runs, name)] = name
                 done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -112,6 +116,20 @@ def work_through(
             pool.shutdown(wait=not pending, cancel_futures=True)
 
 
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let the processes that start in the block import no main module.
+
+    A worker needs nothing of it, and the script of a user would run once more in every worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _end(pool: ProcessPoolExecutor) -> None:
     """End every worker after it saved its last finished step. Kill it after PATIENCE seconds."""
     processes = list((pool._processes or {}).values())
@@ -127,7 +145,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
 def _work(work: Work, runs: Sequence[Run], name: str) -> None:
     """Work on one row, and free the memory of its programs: the next row needs others."""
     work(runs, name)
-    train.forget()
+    search_loop.forget()
     gc.collect()
 
 

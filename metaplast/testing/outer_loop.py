@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.genomes.direct import Direct
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -81,12 +81,12 @@ def blown(batch: Batch, lives: slice) -> Batch:
 
 
 def _batch(problem: Problem, index: int) -> Batch:
-    key = train.stream(0, "tasks", jnp.asarray(index))
-    return train.sample(problem.lifetime.task, key, problem.n_tasks, "train")
+    key = search_loop.stream(0, "tasks", jnp.asarray(index))
+    return search_loop.sample(problem.lifetime.task, key, problem.n_tasks, "train")
 
 
 def _key(index: int) -> Any:
-    return train.stream(0, "step", jnp.asarray(index))
+    return search_loop.stream(0, "step", jnp.asarray(index))
 
 
 class _SomeNumber:
@@ -119,8 +119,8 @@ def check_state(problem: Problem, outer: AbstractOuterLoop, state: Any) -> None:
     is in it. The numbers of `hyper` act through the state alone.
     """
     bare = _numberless(outer)
-    k_theta = train.stream(0, "theta")
-    k_outer = train.stream(0, "outer")
+    k_theta = search_loop.stream(0, "theta")
+    k_outer = search_loop.stream(0, "outer")
     jax.eval_shape(
         lambda k_theta, k_outer, hyper: bare.init(problem, problem.init(k_theta), k_outer, hyper),
         k_theta,
@@ -156,11 +156,11 @@ def check_progress(problem: Problem, outer: AbstractOuterLoop, state: Any, n_ste
 
     def loss(state: Any) -> float:
         thetas = jax.tree.map(lambda x: x[None], outer.theta(state))
-        return float(train.evaluate(problem, thetas, fresh)[0][0])
+        return float(search_loop.evaluate(problem, thetas, fresh)[0][0])
 
-    n_compiled = train._step._cache_size()
+    n_compiled = search_loop._step._cache_size()
     first = loss(state)
-    *_, (_, moved, _) = train.steps(problem, outer, 0, state, 0, n_steps)
+    *_, (_, moved, _) = search_loop.steps(problem, outer, 0, state, 0, n_steps)
     last = loss(moved)
     demand(
         last < 0.7 * first,
@@ -168,15 +168,15 @@ def check_progress(problem: Problem, outer: AbstractOuterLoop, state: Any, n_ste
         f"not to {last:.4g}",
     )
     half = {name: 0.5 * value for name, value in outer.hyper().items()}
-    state_of_half = train.begin(problem, outer, 0, half)
+    state_of_half = search_loop.begin(problem, outer, 0, half)
 
     def step(state: Any) -> Any:
-        return train._step(problem, outer, state, _batch(problem, 0), _key(0))[0]
+        return search_loop._step(problem, outer, state, _batch(problem, 0), _key(0))[0]
 
     after_half = step(state_of_half)
     after = step(state)
     demand(
-        train._step._cache_size() - n_compiled <= 1,
+        search_loop._step._cache_size() - n_compiled <= 1,
         "steps and other hyper-parameters share one compilation",
     )
     different = np.any(weights(outer.theta(after_half)) != weights(outer.theta(after)))
@@ -247,7 +247,7 @@ def _until(
     spoilt = blown(_batch(problem, 0), lives)
     step = _Step(state, state, {})
     for _ in range(N_STEPS + 1):
-        after, metrics = train._step(problem, outer, step.after, spoilt, _key(0))
+        after, metrics = search_loop._step(problem, outer, step.after, spoilt, _key(0))
         step = _Step(step.after, after, metrics)
         if shows(metrics):
             break
@@ -275,7 +275,7 @@ def check(outer: AbstractOuterLoop, n_steps: int = 40) -> None:
             value.shape == () and jnp.issubdtype(value.dtype, jnp.floating),
             f"hyper {name} is a float scalar",
         )
-    state = train.begin(problem, outer, 0)
+    state = search_loop.begin(problem, outer, 0)
     check_state(problem, outer, state)
     moved = check_progress(problem, outer, state, n_steps)
     check_divergence(problem, outer, moved)

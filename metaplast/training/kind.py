@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from metaplast.fitting import data_reading
 from metaplast.results import summary
-from metaplast.runs import folder, lifecycle, preflight
+from metaplast.runs import folder, lifecycle, notebook, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import Run, check_job, parse
@@ -45,7 +45,8 @@ class Training(RunKind[TrainingPlan]):
         job = parse(plain, check=False)
         path = path or folder.fresh_path(job.main.experiment, several.label(job.main.seed))
         runs = several.runs(job, path)
-        return TrainingPlan(path, runs, _check(runs, means.jobs))
+        jobs = 1 if notebook.is_here(job.plain) else means.jobs
+        return TrainingPlan(path, runs, _check(runs, jobs))
 
     def config(self, request: Request) -> Plain:
         several, plain = group.split(request.plain)
@@ -56,7 +57,8 @@ class Training(RunKind[TrainingPlan]):
         means.say(f"{plan.folder}: {_size(plan)}")
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:
-        workers = Workers(plan.jobs, means.modules)
+        here = notebook.is_here(plan.runs[0].job.plain)
+        workers = Workers(plan.jobs, means.modules, here)
         with ExitStack() as stack:
             for run in plan.runs:
                 if run.folder != plan.folder:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from metaplast import train, watch
+from metaplast import search_loop, watch
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.runs import checkpoint, saver
@@ -93,7 +93,7 @@ def enlist(
 
     Raises: BadInput, NoCheckpoint, OSError.
     """
-    begun = train.begin(problem, outer, config.seed, config.outer_loop().hyper(), theta)
+    begun = search_loop.begin(problem, outer, config.seed, config.outer_loop().hyper(), theta)
     n = 1 + len(candidate_steps(outer.n_steps, config.evaluation.candidates))
     candidates = jax.tree.map(lambda x: np.stack([x] * n), jax.device_get(outer.theta(begun)))
     state = TrainingState(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
@@ -126,7 +126,7 @@ def train_together(
         problem: the problem.
         outer: the outer loop.
         tick: a function that is called after every step of every row.
-        lockstep: see `train.steps_many`.
+        lockstep: see `search_loop.steps_many`.
 
     Returns: the rows after their last step.
     """
@@ -157,7 +157,7 @@ def train_together(
             for trainee in together:
                 runs.append(_run(trainee))
             at_once = lockstep if len(together) > 1 else False
-            steps = train.steps_many(problem, outer, runs, start, stop, at_once)
+            steps = search_loop.steps_many(problem, outer, runs, start, stop, at_once)
             for trainee in _advance(together, steps, problem, outer, tick):
                 by_folder[trainee.folder] = trainee
     return list(by_folder.values())
@@ -174,7 +174,7 @@ def _going(trainees: Iterable[Trainee], outer: AbstractOuterLoop) -> list[Traine
 
 def _advance(
     together: list[Trainee],
-    steps: Iterator[tuple[int, list[train.OuterRun], list[Metrics]]],
+    steps: Iterator[tuple[int, list[search_loop.OuterRun], list[Metrics]]],
     problem: MetaProblem,
     outer: AbstractOuterLoop,
     tick: Tick,
@@ -218,12 +218,16 @@ def _on_host(metrics: Metrics) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in metrics.items()}
 
 
-def _run(trainee: Trainee) -> train.OuterRun:
-    return train.OuterRun(trainee.config.seed, trainee.state.outer, trainee.state.watch)
+def _run(trainee: Trainee) -> search_loop.OuterRun:
+    return search_loop.OuterRun(trainee.config.seed, trainee.state.outer, trainee.state.watch)
 
 
 def _after(
-    trainee: Trainee, step: int, run: train.OuterRun, outer: AbstractOuterLoop, loss: np.ndarray
+    trainee: Trainee,
+    step: int,
+    run: search_loop.OuterRun,
+    outer: AbstractOuterLoop,
+    loss: np.ndarray,
 ) -> Trainee:
     """The trainee after one step."""
     assert run.watch is not None

@@ -5,17 +5,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import jax
 
 from metaplast.figures import coefficient_paths, gains, learning_curves, scores, training_loss
+from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart
+from metaplast.figures.style import Picture, kept
 from metaplast.inspection import verdict
 from metaplast.objectives.l1 import L1
-from metaplast.registry import Plain
+from metaplast.registry import BadInput, Plain, nearest
 from metaplast.report.page import Figure, Folded, Page, Section, Table
-from metaplast.report.rule import rule_parts, take_key_figure, write
+from metaplast.report.rule import rule_parts, rules_shown, take_key_figure, write
 from metaplast.results import coefficients, curves, evaluate, table
 from metaplast.results.numbers import text
 from metaplast.results.summary import (
@@ -40,7 +43,16 @@ from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
-from metaplast.training.inspected import Effort, Findings, Inspected, Tick, made, of_run, without
+from metaplast.training.inspected import (
+    PARTS,
+    Effort,
+    Findings,
+    Inspected,
+    Tick,
+    made,
+    of_run,
+    without,
+)
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -150,6 +162,69 @@ def inspect_runs(
     return write(target, page, record)
 
 
+def figures_of(paths: Sequence[Path], name: str, n_lives: int = 0) -> dict[str, Picture]:
+    """The figures of one part of the page, in place of files.
+
+    Args:
+        paths: the folders of finished runs, which differ in their seed.
+        name: of the part, one of FIGURES_OF.
+        n_lives: see `inspect_runs`.
+
+    Returns: {name of the figure: figure}.
+    Raises: the errors of `inspect_runs`; BadInput for another name, and for runs without such a
+        figure.
+    """
+    if name not in FIGURES_OF:
+        fix = nearest(name, FIGURES_OF, "choose one")
+        raise BadInput(f"figure {name!r}", f"one of {', '.join(FIGURES_OF)}", fix)
+    runs = []
+    for path in paths:
+        runs.append(_read(path))
+    with TemporaryDirectory() as folder, kept() as figures:
+        words = _drawn(runs, name, n_lives, Path(folder))
+    if not figures:
+        raise BadInput(f"figure {name!r}: {words}", "a run that has it", "choose another figure")
+    return figures
+
+
+def _drawn(runs: Sequence[FinishedRun], name: str, n_lives: int, target: Path) -> str:
+    """Draw the figures of a part; the words on runs that have none.
+
+    Args:
+        runs: the runs.
+        name: of the part.
+        n_lives: see `inspect_runs`.
+        target: the folder of files beside figures.
+    """
+    pool = pool_of([run.path for run in runs])
+    pictures = target / FIGURES
+    if name == "gains":
+        gains.figure_of(pool.scores, pool.facts, DISCOVERED, pictures)
+        return "no row to compare with"
+    parts: dict[str, PagePart | None] = {}
+    rules = [run.rule for run in runs if run.rule is not None]
+    if name == "scores":
+        parts[name] = _scores(runs, pool, pictures)
+    elif name == "curves":
+        parts[name] = _curves(runs, n_lives, pictures, lambda *_: None)
+    elif name == "training":
+        parts[name] = _training(runs, pictures)
+    elif not rules:
+        return "nothing was plastic, so there is no rule"
+    elif name == "path":
+        parts |= _path_part(runs, rules, pictures)
+    elif name in OF_RULES:
+        shown = rules_shown(rules, [run.path / RULE_FILE for run in runs], "", pictures)
+        parts[name] = OF_RULES[name](shown)
+    else:
+        make = {part.name: part.make for part in PARTS}[name]
+        parts[name] = make(_inspected(runs, pool, Effort.USUAL, target))
+    part = parts.get(name)
+    if part is None:
+        return "the rule has none"
+    return " ".join(part.section.paragraphs) or "nothing to show"
+
+
 def default_out(runs: Sequence[FinishedRun]) -> Path:
     """The folder of a page: of one run its folder, of several a new folder beside the first.
 
@@ -180,6 +255,16 @@ def _inspected(runs: Sequence[FinishedRun], pool: Pool, effort: Effort, target: 
 
 LEADING = 4
 """Terms of a rule that stand above its full formula, where each is a hundredth of the largest."""
+FIGURES_OF = (
+    "scores",
+    "gains",
+    "curves",
+    "training",
+    "path",
+    *OF_RULES,
+    *(part.name for part in PARTS),
+)
+"""The parts of a page that have figures."""
 KEY_FIGURES = ("curves", "windows", "surfaces", "coefficients", "training")
 """Where no row is compared, the first of these parts that has a picture gives the key figure."""
 

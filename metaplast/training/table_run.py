@@ -13,7 +13,6 @@ from metaplast.runs.job import Run
 from metaplast.runs.lifecycle import Means
 from metaplast.runs.metrics import METRICS, count
 from metaplast.runs.workers import Workers, work_through
-from metaplast.settings.names import DISCOVERED
 from metaplast.training import group_result
 from metaplast.training.announce import Announcer
 from metaplast.training.page import inspect_runs
@@ -57,7 +56,7 @@ class _TableRun:
         """Train and judge every row, and write the summaries and the pages."""
         started = time.monotonic()
         stop = self.means.stop
-        if len(self.names) == 1:
+        if len(self.names) == 1 or self.workers.here:
             self._train_here()
         else:
             work_through(self.path, self.runs, self.names, _work, self.workers, self._watch, stop)
@@ -93,16 +92,24 @@ class _TableRun:
         self.announcer.look()
 
     def _train_here(self) -> None:
-        """Train the only row in this process."""
-        steps = self._steps_done(DISCOVERED)
+        """Train and judge the rows in this process, one after the other, origins first."""
+        for name in sorted(self.names, key=lambda name: len(self.job.before(name))):
+            if name in self.totals:
+                self._train_row_here(name)
+            else:
+                _work(self.runs, name)
+            self.announcer.look()
+            self.means.stop.check()
+
+    def _train_row_here(self, name: str) -> None:
+        steps = self._steps_done(name)
 
         def tick(row: Path, step: int) -> None:
             steps[row] = step
-            self._show(DISCOVERED, sum(steps.values()))
+            self._show(name, sum(steps.values()))
             self.means.stop.check()
 
-        train_row(self.runs, DISCOVERED, tick)
-        self.announcer.look()
+        train_row(self.runs, name, tick)
 
     def _is_judged(self, run: Run) -> bool:
         folders = [folder.row_folder(run.folder, name) for name in self.names]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results import evaluate, halving
@@ -117,7 +117,7 @@ def _train_program(runs: Sequence[Run], name: str, tick: Tick) -> list[str]:
         folder = row_folder(run.folder, name)
         config = run.job.row(name)
         folder.mkdir(parents=True, exist_ok=True)
-        theta = jax.eval_shape(problem.init, train.stream(config.seed, "theta"))
+        theta = jax.eval_shape(problem.init, search_loop.stream(config.seed, "theta"))
         if jax.tree.leaves(theta):
             digest = _digest(run.job.plain, name)
             start = _start(run, name, problem)
@@ -196,7 +196,7 @@ def _start(run: Run, name: str, problem: MetaProblem) -> Theta | None:
         return None
     origin = job.row(origins[0])
     theta = theta_of(row_folder(run.folder, origins[0]), origin.meta_problem())
-    random_theta = problem.init(train.stream(job.row(name).seed, "theta"))
+    random_theta = problem.init(search_loop.stream(job.row(name).seed, "theta"))
     return nesting.embed(job.row(name), origin, theta, random_theta)
 
 

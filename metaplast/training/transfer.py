@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,8 @@ import numpy as np
 
 from metaplast.registry import BadInput
 from metaplast.results import evaluate, table
+from metaplast.results.summary import RowScore
+from metaplast.results.table import RowFacts
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
@@ -21,8 +23,29 @@ from metaplast.training.pool import pool
 from metaplast.training.reference_row import judged_elsewhere
 
 
+class Transferred(NamedTuple):
+    """Finished runs under a changed config.
+
+    words: the change in words.
+    scores: of every row, on held-out lives of the changed config.
+    facts: {row: facts}, as it was trained.
+    """
+
+    words: str
+    scores: list[RowScore]
+    facts: dict[str, RowFacts]
+
+
 def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:
-    """The table of finished runs under a changed config.
+    """The table of finished runs under a changed config, as text. See `transferred`."""
+    found = transferred(runs, words, n, only)
+    return f"{found.words}\n\n{table.render(found.scores, found.facts, DISCOVERED)}"
+
+
+def transferred(
+    runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()
+) -> Transferred:
+    """The scores of finished runs under a changed config.
 
     Every row keeps its trained theta. Nothing is tuned again. All rows are judged on the same
     held-out lives of each seed.
@@ -58,7 +81,7 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
     # The effect of half of dt was measured under the old config.
     discovered = replace(trained.facts[DISCOVERED], too_long=False)
     facts = {**trained.facts, DISCOVERED: discovered}
-    return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), facts, DISCOVERED)}"
+    return Transferred(head, table.scores(values, metric, DISCOVERED), facts)
 
 
 def _scores(

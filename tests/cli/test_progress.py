@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.cli._pace import Pace
-from metaplast.cli._progress import Bars, Screen
+from metaplast.api.pace import Pace
+from metaplast.api.progress import Bars, Screen
 from metaplast.comparing.kind import budget_words
 from metaplast.fitting.kind import KIND as FITTING
 from metaplast.runs.spans import duration

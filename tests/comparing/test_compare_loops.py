@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.comparing import budget
 from metaplast.comparing.contestant import Contestant
 from metaplast.comparing.files import read_comparison
@@ -76,8 +76,10 @@ def test_a_step_that_would_pass_a_limit_is_not_within_it(monkeypatch):
     assert [mark.lives for mark in course.marks["lives"]] == [0, 8, 16]  # four lives a step
     assert [mark.cpu_s for mark in course.marks["cpu_s"]] == [0, 2.5, 2.5]  # 2, then 2.5, then 6.5
     assert (course.steps, course.lives, course.cpu_s, course.diverged) == (5, 20, 8.5, 0)
-    alone = {0: train.begin(problem, outer, 3)}
-    alone |= {step: state for step, state, _ in train.steps(problem, outer, 3, alone[0], 0, 5)}
+    alone = {0: search_loop.begin(problem, outer, 3)}
+    alone |= {
+        step: state for step, state, _ in search_loop.steps(problem, outer, 3, alone[0], 0, 5)
+    }
     for mark in course.marks["lives"]:
         for a, b in zip(
             jax.tree.leaves(mark.theta),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.registry import find
 from metaplast.testing import check_outer_loop
 from metaplast.testing.base import quick_jit
@@ -50,14 +50,14 @@ def test_so_does_es_with_every_strategy_that_counts_as_tested(strategy):
 def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
     problem = quadratic()
     outer = Bptt(steps=4, learning_rate=0.1, optimiser="sgd", schedule="constant_schedule")
-    state = train.begin(problem, outer, 0)
+    state = search_loop.begin(problem, outer, 0)
     w = weights(outer.theta(state))
-    key = train.stream(0, "tasks", jnp.asarray(0))
-    batch = train.sample(problem.lifetime.task, key, problem.n_tasks, "train")
+    key = search_loop.stream(0, "tasks", jnp.asarray(0))
+    batch = search_loop.sample(problem.lifetime.task, key, problem.n_tasks, "train")
     x = np.asarray(batch.tasks.inputs).reshape(-1, w.shape[1])
     loss = np.mean(np.sum((x @ w.T) ** 2, axis=1)) / len(w)
     gradient = 2.0 / len(w) * w @ (x.T @ x) / len(x)
-    _, after, metrics = next(train.steps(problem, outer, 0, state, 0, 1))
+    _, after, metrics = next(search_loop.steps(problem, outer, 0, state, 0, 1))
     np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
     np.testing.assert_allclose(weights(outer.theta(after)), w - 0.1 * gradient, rtol=1e-5)
     np.testing.assert_allclose(metrics["grad_norm"], np.linalg.norm(gradient), rtol=1e-5)

@@ -14,7 +14,7 @@ import pytest
 from inner_tasks import digits
 from inner_tasks.spike_pairing import SpikePairing
 from inner_tasks.taught import Taught
-from metaplast import train
+from metaplast import search_loop
 from metaplast.problem import sampling
 from metaplast.registry import find
 from metaplast.spec import build, decode, spec
@@ -75,7 +75,7 @@ def test_a_family_that_fails_at_a_split_is_drawn_by_the_plain_map():
             return super().sample(key, split)
 
     assert sampling.common_task(TrainsOnly()) is None
-    assert train.sample(TrainsOnly(), jax.random.key(0), 2, "train").keys.shape == (2,)
+    assert search_loop.sample(TrainsOnly(), jax.random.key(0), 2, "train").keys.shape == (2,)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

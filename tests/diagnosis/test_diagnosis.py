@@ -21,11 +21,11 @@ from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, register
 from metaplast.rules.polynomial import Polynomial
+from metaplast.search_loop import sample
 from metaplast.signals import Outcome, Score, TaskShape, feedback
 from metaplast.space import SearchedProblem
 from metaplast.spec import decode, spec
 from metaplast.tasks import AbstractTaskFamily
-from metaplast.train import sample
 
 STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 KEY = jax.random.key(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
-from metaplast import figures, train
+from metaplast import figures, search_loop
 from metaplast.figures.gallery import OF_RULES
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -20,13 +20,13 @@ from metaplast.rules.polynomial import Polynomial
 NEW_FILE = '''"""The figure of rates: one bar per rule."""
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import OURS, plt, save
+from metaplast.figures.style import OURS, subplots, save
 
 
 def of_rules(shown):
     """The rate of every rule of the page."""
     rates = {entry: rule.spec.rate for entry, rule in shown.rules.items()}
-    figure, axes = plt.subplots()
+    figure, axes = subplots()
     axes.bar(list(rates), list(rates.values()), color=OURS)
     path = shown.folder / "rates.png"
     save(figure, path)
@@ -40,7 +40,7 @@ def rule_file(tmp_path: Path) -> Path:
     rule = Polynomial(terms=("post*pre",), initial=(0.5,), rate=0.05)
     task = TeacherStudent(n_in=2, n_out=1, n_steps=3)
     lifetime = Lifetime(task=task, network=Feedforward(hidden=()), slots=(Slot(rule=rule),))
-    theta = lifetime.init(train.stream(0, "theta"))
+    theta = lifetime.init(search_loop.stream(0, "theta"))
     document, tensors = describe_rule(lifetime, theta)
     path = tmp_path / "rule.safetensors"
     save_rule(path, document, tensors)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inner_tasks.taught import Taught
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.none import None_
 from metaplast.fitting import engine
 from metaplast.fitting.data import arrays
@@ -76,8 +76,8 @@ def by_hand(problem: MetaProblem, strength: float = 0.0) -> tuple[np.ndarray, np
     path = []
     losses = []
     for index in range(SGD.steps):
-        batch = train.draw_tasks(
-            tasks, train.stream(SEED, "tasks", jnp.asarray(index)), problem.n_tasks
+        batch = search_loop.draw_tasks(
+            tasks, search_loop.stream(SEED, "tasks", jnp.asarray(index)), problem.n_tasks
         )
         loss, grad, _ = slope(problem, theta, batch)
         now = np.asarray(theta["rules"]["rule"]["coefficients"])

@@ -12,7 +12,7 @@ import pytest
 from scipy.special import log_softmax
 
 from inner_tasks.recordings import Recordings
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.random import Random
 from metaplast.fitting import row_files
 from metaplast.fitting.data import Data, data_of
@@ -138,8 +138,10 @@ def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: 
     assert sessions.observed.sum() == pytest.approx(n)
 
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=len(sessions.subject), life_clip=0.0)
-    batch = train.draw_tasks(sessions, jax.random.key(0), len(sessions.subject))
-    loss = train.evaluate(problem, jax.tree.map(lambda x: jnp.asarray(x)[None], theta), batch)[0]
+    batch = search_loop.draw_tasks(sessions, jax.random.key(0), len(sessions.subject))
+    loss = search_loop.evaluate(
+        problem, jax.tree.map(lambda x: jnp.asarray(x)[None], theta), batch
+    )[0]
     per_value = (of_units.sum() + of_choices.sum()) / n  # every value counts alike
     np.testing.assert_allclose(loss, per_value, rtol=1e-4)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inner_tasks.taught import Taught
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.none import None_
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -136,7 +136,7 @@ def test_without_mask_and_penalty_no_bit_changes():
     lifetime = Lifetime(family, network, None_(), Given(), (Slot(rule=rule),))
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=9)
     theta = problem.init(jax.random.key(1))
-    batch = train.draw_tasks(family.whole("train"), jax.random.key(2), 9)
+    batch = search_loop.draw_tasks(family.whole("train"), jax.random.key(2), 9)
     free = penalised(0.0, everything(theta), problem)
     assert free.lifetime is lifetime
     plain, same = (as_users_jit(p.value_and_grad)(theta, batch) for p in (problem, free))

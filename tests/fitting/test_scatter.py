@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.fitting.flat import flattened
 from metaplast.fitting.scatter import SCATTER, ZEROS, scattered, starts
 from tests.fitting.test_rows import PROBLEM, RULE, problem_of
@@ -18,14 +18,14 @@ CONSTANTS = replace(RULE, scale=0.0, learn="rate")
 
 def test_starts_that_differ_are_those_of_the_problem():
     for index, theta in enumerate(starts(PROBLEM, 3, seed=7)):
-        drawn = PROBLEM.init(train.stream(7, "theta", jnp.asarray(index)))
+        drawn = PROBLEM.init(search_loop.stream(7, "theta", jnp.asarray(index)))
         jax.tree.map(np.testing.assert_array_equal, theta, drawn)
 
 
 @pytest.mark.parametrize("rule", [STILL, CONSTANTS], ids=["scale 0", "constants alone"])
 def test_starts_that_would_be_one_point_are_scattered(rule):
     problem = problem_of(rule=rule)
-    drawn = flattened(problem.init(train.stream(7, "theta", jnp.asarray(0))))
+    drawn = flattened(problem.init(search_loop.stream(7, "theta", jnp.asarray(0))))
     drawn_starts = [flattened(theta) for theta in starts(problem, 4, seed=7)]
     np.testing.assert_array_equal(drawn_starts[0], drawn)
     for later in range(1, 4):

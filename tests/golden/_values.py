@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import metaplast as mp
-from metaplast import train
+from metaplast import search_loop
 from metaplast.language.grammar import SIGNALS, field_of
 from metaplast.registry import Plain, find
 from metaplast.reuse.rule_file import read_rule
@@ -132,9 +132,11 @@ def of_plugins() -> Plain:
     plugins()
     config = parse(OWN_WORLD).main
     problem, outer = config.meta_problem(), config.outer_loop()
-    begun = train.begin(problem, outer, config.seed)
+    begun = search_loop.begin(problem, outer, config.seed)
     losses = []
-    for _, state, metrics in train.steps(problem, outer, config.seed, begun, 0, outer.n_steps):
+    for _, state, metrics in search_loop.steps(
+        problem, outer, config.seed, begun, 0, outer.n_steps
+    ):
         losses.append(float(metrics["loss"]))
         begun = state
     theta = [np.asarray(leaf).tolist() for leaf in jax.tree.leaves(outer.theta(begun))]

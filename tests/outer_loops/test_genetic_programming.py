@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.language import expression as e
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -204,7 +204,9 @@ def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds
     rule = Symbolic(expression="1", size=4, inputs=("pre", "post", "weight"), n_constants=1)
     outer = GeneticProgramming(steps=12, mu=3, lambda_=6, proposals=64, n_rates=3, refine=0)
     lives = problem(rule, input_sd=1.0)
-    course = list(train.steps(lives, outer, 0, train.begin(lives, outer, 0), 0, outer.n_steps))
+    course = list(
+        search_loop.steps(lives, outer, 0, search_loop.begin(lives, outer, 0), 0, outer.n_steps)
+    )
     _, _, first = course[0]
     _, state, last = course[-1]
     evaluated = int(last["evaluated"])
@@ -218,10 +220,12 @@ def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds
     known = np.asarray(state.known)[: int(state.n_known)]
     # Nothing is evaluated twice, but for parents that moved.
     assert len(np.unique(known, axis=0)) >= len(known) - 3
-    batch = train.sample(lives.lifetime.task, train.stream(0, "validation"), 8, "validation")
+    batch = search_loop.sample(
+        lives.lifetime.task, search_loop.stream(0, "validation"), 8, "validation"
+    )
     start = lives.init(jax.random.key(0))
     thetas = jax.tree.map(lambda *x: jnp.stack(x), start, outer.theta(state))
-    before, after = np.asarray(train.evaluate(lives, thetas, batch)[0])
+    before, after = np.asarray(search_loop.evaluate(lives, thetas, batch)[0])
     assert after < 0.5 * before
     document, tensors = describe_rule(lives.lifetime, outer.theta(state))
     described = document["slots"]["rule"]["rule"]
@@ -242,15 +246,15 @@ def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
         steps=1, mu=3, lambda_=6, proposals=64, n_rates=3, refine=2, lengths=5
     )
     lives = problem(rule, input_sd=1.0)
-    begun = train.begin(lives, outer, 0)
-    _, _, metrics = next(train.steps(lives, outer, 0, begun, 0, 1))
+    begun = search_loop.begin(lives, outer, 0)
+    _, _, metrics = next(search_loop.steps(lives, outer, 0, begun, 0, 1))
     assert metrics["lives"] == 4 * (3 + 2 * 5 + 6 * 3) + 2 * 4
 
 
 def test_a_problem_that_cannot_be_searched_is_refused():
     per_edge = problem(Symbolic(expression="1", size=2, inputs=("pre",)), shared=False)
     with pytest.raises(BadInput, match="one theta"):
-        train.begin(per_edge, GeneticProgramming(), 0)
+        search_loop.begin(per_edge, GeneticProgramming(), 0)
     nothing = problem(Symbolic(learn="none"))
     with pytest.raises(BadInput, match="a number to learn"):
-        train.begin(nothing, GeneticProgramming(), 0)
+        search_loop.begin(nothing, GeneticProgramming(), 0)

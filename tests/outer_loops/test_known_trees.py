@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.rules.symbolic import Symbolic
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
@@ -47,8 +47,8 @@ def search(name, seed, *words):
     config = parse(compose(words, Sources()), check=False).main
     problem = config.meta_problem()
     outer = config.outer
-    begun = train.begin(problem, outer, seed)
-    *_, (_, state, metrics) = train.steps(problem, outer, seed, begun, 0, outer.n_steps)
+    begun = search_loop.begin(problem, outer, seed)
+    *_, (_, state, metrics) = search_loop.steps(problem, outer, seed, begun, 0, outer.n_steps)
     slot = problem.lifetime.slots[0]
     return Found(*slot.rule.settled(outer.theta(state)["rules"][slot.name])), metrics
 

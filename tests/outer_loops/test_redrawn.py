@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.runs import checkpoint
 from metaplast.space import Coordinate, decode, within
 from metaplast.testing import check_outer_loop
@@ -162,14 +162,14 @@ def test_es_keeps_its_promises_with_members_drawn_again(strategy):
 
 def test_a_resumed_search_has_the_same_bits_and_its_state_holds_no_member(tmp_path):
     es = Es(population=13, std=0.3, learning_rate=0.9)
-    start = train.begin(PROBLEM, es, 0)
-    steps = [state for _, state, _ in train.steps(PROBLEM, es, 0, start, 0, 6)]
+    start = search_loop.begin(PROBLEM, es, 0)
+    steps = [state for _, state, _ in search_loop.steps(PROBLEM, es, 0, start, 0, 6)]
     n = steps[-1].strategy.mean.size
     assert all(leaf.size <= max(n, 13) for leaf in jax.tree.leaves(steps[-1]))
     checkpoint.write(tmp_path, 3, steps[2], "d")
     restored = checkpoint.restore(tmp_path, es.forms(start), "d", 99)
     assert restored is not None
-    *_, (_, resumed, _) = train.steps(PROBLEM, es, 0, restored[1], 3, 6)
+    *_, (_, resumed, _) = search_loop.steps(PROBLEM, es, 0, restored[1], 3, 6)
     for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(steps[-1]), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.objectives.final_weights import FinalWeights
 from metaplast.problem.searched import SearchedProblem
 from metaplast.registry import BadInput, find
@@ -69,8 +69,8 @@ def _run(outer: Any, spoil: Any, broken: list[int], n_steps: int) -> Searches:
 
     def one(n: Any) -> Any:
         def step(state: Any, index: Any) -> Any:
-            batch = PROBLEM.sample(train.stream(0, "tasks", index), PROBLEM.n_tasks, "train")
-            return outer.step(*spoil(n, state, batch), train.stream(0, "step", index))
+            batch = PROBLEM.sample(search_loop.stream(0, "tasks", index), PROBLEM.n_tasks, "train")
+            return outer.step(*spoil(n, state, batch), search_loop.stream(0, "step", index))
 
         theta = PROBLEM.init(jax.random.key(0))
         start = outer.init(PROBLEM, theta, jax.random.key(1), outer.hyper())
@@ -232,7 +232,7 @@ def test_loops_of_loops_take_them(name):
     key = jax.random.key(0)
     init = lambda key: outer.init(PROBLEM, PROBLEM.init(key), key, outer.hyper())
     state = jax.eval_shape(init, key)
-    batch = train.sample(PROBLEM.lifetime.task, key, PROBLEM.n_tasks, "train")
+    batch = search_loop.sample(PROBLEM.lifetime.task, key, PROBLEM.n_tasks, "train")
     step = lambda state, batch, key: outer.step(PROBLEM, state, batch, key)
     after, _ = jax.eval_shape(step, state, batch, key)
     assert jax.tree.map(lambda x: x.shape, after) == jax.tree.map(lambda x: x.shape, state)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.feedback.symmetric import Symmetric
@@ -104,7 +104,7 @@ def lived():
     """
     theta = PROBLEM.init(jax.random.key(0))
     thetas = jax.tree.map(lambda x: x[None], theta)
-    batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "tasks"), 1, "train")
+    batch = search_loop.sample(PROBLEM.lifetime.task, search_loop.stream(0, "tasks"), 1, "train")
     born = lives = jax.jit(PROBLEM.begin)(thetas, batch)
     advance, weights, rates = jax.jit(PROBLEM.advance, static_argnums=2), [], []
     for _ in range(12):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import Array
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.connections.dense import Dense
 from metaplast.feedback.none import None_
 from metaplast.genomes.constant import Constant
@@ -113,7 +113,7 @@ def _gaps(rule: UrbanczikSenn) -> np.ndarray:
     """Mean (V* - U_m)^2 in each repeat of the pattern."""
     problem = _problem(rule, Dendritic())
     theta = problem.init(jax.random.key(0))
-    batch = train.sample(problem.lifetime.task, train.stream(0, "tasks"), 1, "train")
+    batch = search_loop.sample(problem.lifetime.task, search_loop.stream(0, "tasks"), 1, "train")
     lives = problem.begin(jax.tree.map(lambda x: x[None], theta), batch)
     _, window = jax.jit(problem.advance, static_argnums=2)(
         jax.tree.map(lambda x: x[None], theta), lives, PATTERN * REPEATS

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax import Array
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.connections.dense import Dense
 from metaplast.feedback.none import None_
 from metaplast.life.lifetime import Lifetime, Slot
@@ -111,7 +111,9 @@ def _problem(rule: TraceTaylor) -> MetaProblem:
 
 
 def _heldout(problem: MetaProblem, theta: Any, n: int = 16) -> np.ndarray:
-    batch = train.sample(problem.lifetime.task, train.stream(0, "heldout"), n, "heldout")
+    batch = search_loop.sample(
+        problem.lifetime.task, search_loop.stream(0, "heldout"), n, "heldout"
+    )
     many = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), theta)
     return np.asarray(jax.jit(problem.losses)(many, batch)[0])
 
@@ -129,7 +131,9 @@ def test_evolution_finds_a_rule_with_the_fixed_point_of_the_target(monkeypatch):
     """Mean field: post rate = -alpha nu / [nu (kappa tau_post + gamma tau_pre) + beta], at
     inhibition of nu = 30 Hz.
     """
-    as_users(monkeypatch, train, "_step")  # compiled as other tests are, it takes twice as long
+    as_users(
+        monkeypatch, search_loop, "_step"
+    )  # compiled as other tests are, it takes twice as long
     rule = decode("rule", known_rule("confavreux_space"))
     problem, outer = _problem(rule), Es(steps=40, population=16, std=0.3)
     first, last, _ = run(problem, outer)

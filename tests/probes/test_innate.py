@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.genomes.direct import Direct
 from metaplast.life.lifetime import Lifetime
@@ -34,7 +34,7 @@ def test_initial_weights_are_learned_without_any_rule():
 @pytest.mark.exact
 def test_a_life_ends_with_the_weights_it_was_born_with():
     theta = PROBLEM.init(jax.random.key(1))
-    batch = train.sample(LIFE.task, train.stream(0, "tasks"), 1, "train")
+    batch = search_loop.sample(LIFE.task, search_loop.stream(0, "tasks"), 1, "train")
     thetas = jax.tree.map(lambda x: x[None], theta)
     live = as_users_jit(
         lambda thetas, batch: PROBLEM.advance(thetas, PROBLEM.begin(thetas, batch), 6)

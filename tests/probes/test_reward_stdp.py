@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.objectives.mean_loss import MeanLoss
@@ -37,7 +37,9 @@ def lived():
     first, last, metrics = run(PROBLEM, outer)
     assert all(m["lives"] == 64 and m["diverged"] == m["skipped"] == 0 for m in metrics)
     thetas = jax.tree.map(lambda *x: jnp.stack(x), outer.theta(first), outer.theta(last))
-    batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "validation"), 4, "train")
+    batch = search_loop.sample(
+        PROBLEM.lifetime.task, search_loop.stream(0, "validation"), 4, "train"
+    )
     return thetas, *_live(thetas, batch)
 
 

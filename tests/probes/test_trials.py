@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.life.lifetime import Life, Lifetime, Slot
 from metaplast.networks import base as network
@@ -39,7 +39,7 @@ def lived() -> tuple[Any, dict[bool, list[Life]], list[Any]]:
     """
     one = _lifetime(True)
     theta = jax.jit(one.init)(jax.random.key(0))
-    batch = train.sample(one.task, train.stream(0, "tasks"), 1, "train")
+    batch = search_loop.sample(one.task, search_loop.stream(0, "tasks"), 1, "train")
     task, key = jax.tree.map(lambda x: x[0], batch.tasks), batch.keys[0]
     born, lives, modulators = jax.jit(one.begin)(theta, task, key), {}, []
     for resets, n_steps in ((True, LENGTH * N), (False, LENGTH)):

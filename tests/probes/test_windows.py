@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -34,7 +34,7 @@ def population():
     """
     one = jax.jit(PROBLEM.init)(jax.random.key(0))
     thetas = jax.tree.map(lambda x: jnp.stack([x, x + 0.3, x + 0.6]), one)
-    batch = train.sample(LIFE.task, train.stream(0, "tasks"), 2, "train")
+    batch = search_loop.sample(LIFE.task, search_loop.stream(0, "tasks"), 2, "train")
     born = jax.jit(PROBLEM.begin)(thetas, batch)
     return thetas, batch, born, *ADVANCE(thetas, born, 100)
 
@@ -69,7 +69,7 @@ def test_every_member_lives_by_its_own_theta_on_the_tasks_of_all(population):
     thetas, batch, _, _, window = population
     final = np.asarray(window.trace.score.loss[:, 60:]).mean(axis=1).reshape(3, 2)
     assert len({*final[:, 0].tolist()}) == 3
-    losses, metrics = train.evaluate(PROBLEM, thetas, batch)
+    losses, metrics = search_loop.evaluate(PROBLEM, thetas, batch)
     np.testing.assert_allclose(metrics["life_loss"], final, rtol=1e-5)
     np.testing.assert_allclose(losses, final.mean(axis=1), rtol=1e-5)
 

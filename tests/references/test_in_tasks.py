@@ -9,7 +9,7 @@ from inner_tasks.nonstationary import Nonstationary
 from inner_tasks.pointmass import Pointmass
 from inner_tasks.prototypes import Prototypes
 from inner_tasks.regression import Regression
-from metaplast import train
+from metaplast import search_loop
 from metaplast.life.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.final_loss import FinalLoss
@@ -49,7 +49,9 @@ def _place(name, family, seed=3):
 
 
 def _drawn(family, n):
-    batch = train.sample(family, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
+    batch = search_loop.sample(
+        family, search_loop.stream(3, "heldout", 0), evaluate.PIECE, "heldout"
+    )
     return [jax.tree.map(lambda x: np.asarray(x[i], np.float64), batch.tasks) for i in range(n)]  # noqa: B023
 
 

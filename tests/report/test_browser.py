@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from metaplast.figures.section import Figure, Folded, Section, Table
-from metaplast.figures.style import OURS, plt, save
+from metaplast.figures.style import OURS, save, subplots
 from metaplast.report.page import Page, html
 from tests._browser import Browser
 
@@ -36,7 +36,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     figures = []
     for number, name in enumerate(HOSTILE):
-        figure, axes = plt.subplots(figsize=(4.8, 3), layout="constrained")
+        figure, axes = subplots(figsize=(4.8, 3), layout="constrained")
         axes.plot([0.0, 1.0], color=OURS, lw=3, label=name)
         axes.set_title(name)
         axes.set_xlabel("words below")

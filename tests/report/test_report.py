@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.cli.main import main
-from metaplast.figures.style import plt, save
+from metaplast.figures.style import save, subplots
 from metaplast.registry import BadInput
 from metaplast.report.page import Figure, Folded, Page, Section, Table, html
 from metaplast.report.rule import inspect_rule, write
@@ -100,7 +100,7 @@ def finished(folder: Path, seed: int) -> Path:
     """A run folder as a finished training leaves it, with made-up numbers: nothing is compiled."""
     plain = {**CONFIG, "seed": seed}
     job = parse(plain)
-    theta = job.main.meta_problem().init(train.stream(seed, "theta"))
+    theta = job.main.meta_problem().init(search_loop.stream(seed, "theta"))
     folder.mkdir()
     (folder / "config.yaml").write_text(to_yaml(plain))
     (folder / "environment.json").write_text(json.dumps({"jax": HOSTILE}))
@@ -128,7 +128,7 @@ def test_clipped_weights_are_named_at_the_end_of_a_run(runs: list[Path]):
 @pytest.mark.parametrize("hostile", [HOSTILE, IMAGE, "</svg><b>", "]]>", "</style><b>", "--><b>"])
 def test_hostile_text_stays_text(hostile: str, tmp_path: Path):
     drawn = tmp_path / "drawn.svg"
-    figure, axes = plt.subplots()
+    figure, axes = subplots()
     axes.plot([1.0, 2.0], label=hostile.replace("$", ""))
     axes.set_title(hostile)
     axes.legend()

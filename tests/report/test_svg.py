@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metaplast.figures.style import IN_THE_DARK, OURS, plt, save
+from metaplast.figures.style import IN_THE_DARK, OURS, save, subplots
 from metaplast.registry import BadInput
 from metaplast.report.svg import colours_of_pages, inline
 
 
 def drawn(path: Path, title: str = "a title") -> str:
     """A figure with a line, a band, a map and words."""
-    figure, (left, right) = plt.subplots(1, 2, layout="constrained")
+    figure, (left, right) = subplots(1, 2, layout="constrained")
     left.plot([0.0, 1.0], [1.0, 2.0], color=OURS, label="ours")
     left.fill_between([0.0, 1.0], [0.5, 1.0], [1.5, 2.5], color=OURS, alpha=0.2)
     left.set_title(title)
@@ -77,13 +77,13 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_ticks_of_a_logarithmic_axis_are_plain_words(tmp_path: Path) -> None:
-    figure, axes = plt.subplots()
+    figure, axes = subplots()
     axes.plot([2e-6, 3.0])
     axes.set_yscale("log")
     save(figure, tmp_path / "wide.svg")
     ticks = set(re.findall(r">([^<>]+)</text>", (tmp_path / "wide.svg").read_text()))
     assert {"10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT FIVE}", "0.01", "0.1", "1"} <= ticks
-    figure, axes = plt.subplots()
+    figure, axes = subplots()
     axes.plot([2e-5, 4.5e-5])
     axes.set_yscale("log")
     save(figure, tmp_path / "narrow.svg")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from inner_tasks.prototypes import Prototypes
-from metaplast import train
+from metaplast import search_loop
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem.meta_problem import MetaProblem
@@ -32,7 +32,7 @@ def _born(batch, theta):
 def test_every_step_of_every_life_is_that_of_a_plain_loop():
     theta = PROBLEM.init(jax.random.key(0))
     smoothed = curves.per_step(PROBLEM, theta, 3, N)["loss"]
-    batch = train.sample(TASK, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
+    batch = search_loop.sample(TASK, search_loop.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
     born = _born(batch, theta)
     for i in range(N):
         weights = {name: np.asarray(s.weight[i], np.float64) for name, s in born.synapses.items()}

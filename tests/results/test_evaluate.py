@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from inner_tasks.prototypes import Prototypes
-from metaplast import train
+from metaplast import search_loop
 from metaplast.life.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem.meta_problem import MetaProblem
@@ -19,8 +19,8 @@ PROBLEM = MetaProblem(
 def test_nearest_prototype_equals_a_numpy_loop() -> None:
     place = outside.Place(find("reference", "nearest_prototype")(), PROBLEM, 3)
     accuracy = outside.lives(place, {}, "heldout", 5)["accuracy"]
-    batch = train.sample(
-        PROBLEM.lifetime.task, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout"
+    batch = search_loop.sample(
+        PROBLEM.lifetime.task, search_loop.stream(3, "heldout", 0), evaluate.PIECE, "heldout"
     )
     for life in range(5):
         inputs, labels = np.asarray(batch.tasks.inputs[life]), np.asarray(batch.tasks.labels[life])

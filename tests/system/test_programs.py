@@ -33,7 +33,7 @@ BITS = """
 import hashlib
 import jax
 import numpy as np
-from metaplast import train
+from metaplast import search_loop
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
 from metaplast.runs.threads import one_each
@@ -41,7 +41,8 @@ from metaplast.runs.threads import one_each
 one_each()
 config = parse(compose(["task.shots=1", "task.queries=1"], Sources()), check=False).main
 problem, outer = config.meta_problem(), config.outer_loop()
-for _, state, metrics in train.steps(problem, outer, 0, train.begin(problem, outer, 0), 0, 2):
+first = search_loop.begin(problem, outer, 0)
+for _, state, metrics in search_loop.steps(problem, outer, 0, first, 0, 2):
     leaves = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((metrics, outer.theta(state)))]
     print(hashlib.sha256(b"".join(leaves)).hexdigest())
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.cli.main import report
 from metaplast.registry import BadInput
 from metaplast.runs import same_setting
@@ -50,7 +50,7 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
         table_run, "inspect_runs", lambda paths, *_, **__: (paths[0] / "report.html").touch()
     )  # figures
     plain, folder = read_yaml(CONFIG, "test"), tmp_path / "group"
-    compiled = train._step._cache_size()
+    compiled = search_loop._step._cache_size()
     with pytest.raises(Halt):  # in the sixth step, when one of three is told of it
         start_run(
             {**plain, "seed": 5, "vary": {"learning_rate": list(RATES)}}, folder, 1, _halt_at(16)
@@ -58,7 +58,7 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
     names = [f"seed-5-learning_rate-{rate!r}" for rate in RATES]
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted(names)
     resume_run(folder, 1)
-    assert train._step._cache_size() - compiled == 1
+    assert search_loop._step._cache_size() - compiled == 1
     with pytest.raises(Diverged) as caught:
         group_result.demand_whole(folder)
     assert report(caught.value) == 6
@@ -72,7 +72,7 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
         1,
         lambda *_: None,
     )
-    assert train._step._cache_size() - compiled == 2
+    assert search_loop._step._cache_size() - compiled == 2
     assert bits(folder / names[1]) == bits(alone)
     assert bits(folder / names[0]) != bits(alone)
     assert (folder / names[1] / "config.yaml").read_text() == (alone / "config.yaml").read_text()

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
 from metaplast.runs.nesting import contained, contains, embed
@@ -121,9 +121,9 @@ def test_an_embedded_theta_lives_the_same_lives(name):
     theta = jax.tree.unflatten(tree, moved)
     embedded = embed(wide, narrow, theta, outside.init(jax.random.key(4)))
     assert embedded is not None
-    batch = train.sample(wide.task, jax.random.key(5), 3, "train")
+    batch = search_loop.sample(wide.task, jax.random.key(5), 3, "train")
     lived = [
-        train.evaluate(problem, jax.tree.map(lambda x: x[None], each), batch)[1]["life_loss"]
+        search_loop.evaluate(problem, jax.tree.map(lambda x: x[None], each), batch)[1]["life_loss"]
         for problem, each in ((outside, embedded), (inside, theta))
     ]
     assert np.isfinite(lived[1]).all()

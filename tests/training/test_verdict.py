@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.results.summary import Verdict
 from metaplast.runs import row_files
 from metaplast.runs.config import read_yaml
@@ -64,7 +64,7 @@ def forge(
         known = {"accuracy": validation[name] + noise, "start_accuracy": 0.5 + noise}
         losses = {name.replace("accuracy", "loss"): 1 - values for name, values in known.items()}
         row_files.save_arrays(row / "validation.safetensors", known | losses)
-        theta = config.meta_problem().init(train.stream(seed, "theta"))
+        theta = config.meta_problem().init(search_loop.stream(seed, "theta"))
         search_facts = {
             "diverged_lives": 0,
             "falls": 0,

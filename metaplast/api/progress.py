@@ -1,19 +1,23 @@
-"""The progress of a run on stderr: bars on a terminal, else one line for every stage."""
+"""The progress of a run: bars on a terminal, lines under the cell of a notebook, else on stderr."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 import click
 
-from metaplast.cli._pace import Pace
+from metaplast.api.pace import Pace
 from metaplast.runs.counted import Counted
 from metaplast.runs.spans import duration
 
 MENTIONED = 60.0
 """Seconds of work from which on a forecast is shown."""
 DAY = 86_400.0
+RENEWED = 0.2
+"""Seconds between two renewals of the lines under a cell."""
 MANY = 10_000_000
 """The count from which on counts are shown in millions."""
 ROWS = Counted("rows")
@@ -58,6 +62,15 @@ class Screen:
     def write(self, line: str) -> None:
         """Show a line."""
         click.echo(line, err=True)
+
+    def _left(self, name: str) -> str:
+        """The time that is left for a stage; empty where it is unknown."""
+        stage = self.pace.stages[name]
+        if stage.done >= stage.total:
+            return "done" if self.counted.once else ""
+        if stage.pace is None or not self.counted.once:
+            return ""
+        return f"{duration((stage.total - stage.done) * stage.pace)} left"
 
     def _forecast(self, seconds: float) -> str:
         bound = ""
@@ -105,14 +118,51 @@ class Bars(Screen):
     def write(self, line: str) -> None:
         self.bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _left(self, name: str) -> str:
-        """The time that is left for a stage; empty where it is unknown."""
-        stage = self.pace.stages[name]
-        if stage.done >= stage.total:
-            return "done" if self.counted.once else ""
-        if stage.pace is None or not self.counted.once:
-            return ""
-        return f"{duration((stage.total - stage.done) * stage.pace)} left"
+
+class Cell(Screen):
+    """The stages under a cell of a notebook, in lines that are renewed at most five times a second.
+
+    It needs no widgets.
+    """
+
+    def __init__(self, counted: Counted, display: Callable[..., Any]) -> None:
+        """Show nothing yet.
+
+        Args:
+            counted: the counts of the run.
+            display: `IPython.display.display`.
+        """
+        super().__init__(silent=False, counted=counted)
+        self.display = display
+        self.handle: Any = None
+        self.lines: list[str] = []
+        self.renewed = 0.0
+
+    def __call__(self, name: str, done: float, total: float) -> None:
+        super().__call__(name, done, total)
+        if time.monotonic() - self.renewed >= RENEWED:
+            self.renew()
+
+    def stage(self, name: str, total: float) -> None:
+        pass  # its line shows it
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+        self.renew()
+
+    def renew(self) -> None:
+        """Show the lines so far, and a line for every stage that is under way or done."""
+        self.renewed = time.monotonic()
+        lines = list(self.lines)
+        for name, stage in self.pace.stages.items():
+            if name in self.begun:
+                count = f"{_number(stage.done)}/{_number(stage.total)} {self.counted.unit}"
+                lines.append(f"{name:<24} {count}  {self._left(name)}".rstrip())
+        shown = {"text/plain": "\n".join(lines)}
+        if self.handle is None:
+            self.handle = self.display(shown, raw=True, display_id=True)
+        else:
+            self.handle.update(shown, raw=True)
 
 
 def _number(count: float) -> str:
@@ -123,19 +173,39 @@ def _number(count: float) -> str:
 
 
 @contextmanager
-def progress(quiet: bool, counted: Counted) -> Iterator[Screen]:
-    """The screen of a run: bars on a terminal, plain lines elsewhere, a silent one for `quiet`.
+def shown(quiet: bool, counted: Counted) -> Iterator[Screen]:
+    """The screen of a run. A silent one for `quiet`.
 
     Args:
         quiet: whether no progress is shown.
         counted: the counts of the run.
     """
-    if quiet or not sys.stderr.isatty():
-        yield Screen(quiet, counted)
-        return
-    bars = Bars(counted)
-    try:
-        yield bars
-    finally:
-        if bars.known:
-            bars.bars.stop()
+    display = _display_of_notebook()
+    if quiet:
+        yield Screen(True, counted)
+    elif display is not None:
+        cell = Cell(counted, display)
+        try:
+            yield cell
+        finally:
+            if cell.begun:
+                cell.renew()
+    elif sys.stderr.isatty():
+        bars = Bars(counted)
+        try:
+            yield bars
+        finally:
+            if bars.known:
+                bars.bars.stop()
+    else:
+        yield Screen(False, counted)
+
+
+def _display_of_notebook() -> Callable[..., Any] | None:
+    """`IPython.display.display` in the kernel of a notebook; None elsewhere."""
+    if "IPython" not in sys.modules:
+        return None
+    shell = sys.modules["IPython"].get_ipython()
+    if type(shell).__name__ != "ZMQInteractiveShell":
+        return None
+    return import_module("IPython.display").display

@@ -24,6 +24,12 @@ def prepare(modules: Sequence[str] = ()) -> None:
     """
     # The default is a collection every 700 objects, and takes a tenth of a short run.
     gc.set_threshold(200_000, 50, 50)
+    keep_programs()
+    import_plugins(modules)
+
+
+def keep_programs() -> None:
+    """Switch on the compilation cache on disk, also where JAX is imported already."""
     # In a worker, one arena gives the memory of a compilation back. Several keep it in pieces.
     os.environ.setdefault("MALLOC_ARENA_MAX", "1")
     try:
@@ -33,8 +39,12 @@ def prepare(modules: Sequence[str] = ()) -> None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     except (OSError, RuntimeError):
-        pass  # a read-only home: compile every time
-    import_plugins(modules)
+        return  # a read-only home: compile every time
+    if "jax" in sys.modules and os.environ["JAX_COMPILATION_CACHE_DIR"]:
+        config = sys.modules["jax"].config
+        if config.jax_compilation_cache_dir is None:
+            config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+            config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def import_plugins(modules: Sequence[str]) -> None:
