@@ -2,8 +2,8 @@
 
     metaplast export zoo/stdp --to python --out stdp.py
 
-Ten inputs fire together, ten by themselves, all at 20 Hz. The weights of the ten that fire together
-win.
+Ten inputs fire together, ten by themselves, all at 20 Hz. After one minute, the weights of the ten
+that fire together are at their upper bound, 0.3, and the others below.
 """
 
 import snntorch
@@ -14,13 +14,13 @@ N_TOGETHER, N_ALONE, N_CELLS = 10, 10, 5
 RATE = 20e-3  # spikes in a step of 1 ms
 torch.manual_seed(0)
 layer = torch.nn.Linear(N_TOGETHER + N_ALONE, N_CELLS, bias=False)
-cells = snntorch.Leaky(beta=0.95)
+cells = snntorch.Leaky(beta=0.9)
 
 with torch.no_grad():
-    layer.weight.fill_(0.25)
+    layer.weight.fill_(0.15)
     state = stdp.init(layer.weight.numpy())
     membrane = cells.init_leaky()
-    for _ in range(20_000):
+    for _ in range(60_000):
         together = (torch.rand(1) < RATE).expand(N_TOGETHER)
         alone = torch.rand(N_ALONE) < RATE
         pre = torch.cat([together, alone]).float()
@@ -28,7 +28,7 @@ with torch.no_grad():
         state, delta_w = stdp.update(
             pre=pre.numpy(), post=post.numpy(), weight=layer.weight.numpy(), state=state, dt=1e-3
         )
-        layer.weight.add_(torch.from_numpy(delta_w).float()).clamp_(0.0, 0.5)
+        layer.weight.add_(torch.from_numpy(delta_w).float()).clamp_(0.0, 0.3)
 
 weight = layer.weight.detach()
 print(f"together: mean weight {float(weight[:, :N_TOGETHER].mean()):.3f}")

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.system._commands import here
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "own_code"
 
 
-def _printed(name: str, *arguments: str) -> str:
+def _printed(name: str, *arguments: str, path: Path = ROOT) -> str:
     done = subprocess.run(
         [sys.executable, str(FOLDER / f"{name}.py"), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(path)))},
         capture_output=True,
         text=True,
         timeout=3000,
@@ -59,3 +61,15 @@ def test_every_optimiser_learns_digits_and_adam_is_best() -> None:
     assert len(accuracies) == 5
     assert min(accuracies.values()) > 0.85
     assert max(accuracies, key=lambda name: accuracies[name]) == "Adam"
+
+
+@pytest.mark.golden
+def test_inputs_that_fire_together_win_in_snntorch(tmp_path: Path) -> None:
+    """It needs torch and snntorch, which no extra of metaplast brings: its wheel holds CUDA."""
+    pytest.importorskip("snntorch")
+    words = ("export", "zoo/stdp", "--to", "python", "--out", "stdp.py")
+    code, _, error = here(*words, cwd=tmp_path)
+    assert code == 0, error
+    together, alone = _printed("snntorch_layer", path=tmp_path).splitlines()
+    assert _numbers(together)[0] > 0.28
+    assert _numbers(alone)[0] < 0.26

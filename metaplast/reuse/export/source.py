@@ -5,7 +5,6 @@ The rule is loaded as `load_rule` loads it: its reference vector is computed ane
 
 import os
 
-from metaplast import __version__
 from metaplast.connections.dense import Dense
 from metaplast.language.account import plain
 from metaplast.reuse.ask import account_of, node_of
@@ -41,7 +40,7 @@ def subject_of(path_or_name: str | os.PathLike[str], edge: str | None = None) ->
         reads=tuple(sorted(rule.reads)),
         clock=rule.clock,
         dt=rule.dt,
-        version=__version__,
+        version=versions()["metaplast"],
         document=file.document,
         tensors=file.tensors,
     )
