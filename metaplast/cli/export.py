@@ -32,9 +32,9 @@ def command(
 
     Example: metaplast export oja --to python --out oja.py
     """
-    from metaplast.cli import _setup
+    from metaplast.runs import start_up
 
-    _setup.prepare(modules)
+    start_up.prepare(modules)
     from metaplast.registry import BadInput
     from metaplast.reuse.export.exported import check_target, export
     from metaplast.reuse.export.source import subject_of
