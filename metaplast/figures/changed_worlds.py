@@ -149,16 +149,19 @@ def standing(world: Cell, facts: Mapping[str, RowFacts]) -> str:
     """The rule against the best tuned baseline of a world that has one, in words with numbers."""
     assert world.baseline is not None and world.better_by is not None
     mean = world.better_by.mean
-    low, high = world.better_by.ci95
-    form = table_form([mean, low, high])
+    ends = world.better_by.ci95
+    low, high = ends
     name = table.marked(world.baseline, facts.get(world.baseline))
-    relation = "not told apart from"
+    rival = f"the best tuned baseline there, {name}"
+    form = table_form([mean, low, high])
     if low is not None and low > 0:
-        relation = "better than"
-    if high is not None and high < 0:
-        relation = "worse than"
-    by = f"{number(mean, f'+{form}')} {interval((low, high), f'+{form}')}"
-    return f"{relation} the best tuned baseline there, {name}, by {by} (n {world.n})"
+        by = f"{number(mean, form)} {interval(ends, form)}"
+        return f"better than {rival}, by {by} (n {world.n})"
+    if mean is not None and low is not None and high is not None and high < 0:
+        by = f"{number(-mean, form)} {interval((-high, -low), form)}"
+        return f"worse than {rival}, by {by} (n {world.n})"
+    by = f"{number(mean, f'+{form}')} {interval(ends, f'+{form}')}"
+    return f"not told apart from {rival}: difference {by} (n {world.n})"
 
 
 def _summary(world: Cell, facts: Mapping[str, RowFacts], searched: str) -> tuple[str, ...]:

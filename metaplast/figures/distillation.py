@@ -196,8 +196,8 @@ def in_task(found: InTask, metric: str) -> str:
     elif better.high < 0:
         verdict = "the distilled rule is worse"
     words = (
-        f"Run in place of the rule on {better.n} held-out lives, the terms reach a {metric} of "
-        f"{number(found.distilled.mean)} {_within(found.distilled)}; the rule itself reaches "
+        f"Run in place of the rule on {better.n} held-out lives, the terms have {metric} "
+        f"{number(found.distilled.mean)} {_within(found.distilled)}; the rule itself has "
         f"{number(found.original.mean)} {_within(found.original)}. Life by life, the terms are "
         f"better by {number(better.mean)} {_within(better)}: {verdict}."
     )

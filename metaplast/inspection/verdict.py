@@ -383,7 +383,7 @@ def _horizon_words(evidence: Evidence) -> str:
     metric = _score(evidence).metric
     each = []
     for horizon in evidence.horizons:
-        words = f"{number(horizon.score)} at x {horizon.factor:g}"
+        words = f"{number(horizon.score, '.3g')} at x {horizon.factor:g}"
         if horizon.diverging > 0:
             words += f", {100 * horizon.diverging:.0f} % of lives diverge"
         if horizon.saturating > 0:
@@ -407,17 +407,21 @@ def _world_words(evidence: Evidence) -> list[str]:
     if not gains and not n_failed:
         return []
     standings = [gain.standing for gain in gains.values()]
-    words = (
-        f"Of {len(gains) + n_failed} changed worlds it is better than the best tuned baseline in "
-        f"{standings.count('above')}, level in {standings.count('level')}, worse in "
-        f"{standings.count('below')}"
-    )
-    if n_failed:
-        words += f", without a score in {n_failed}"
+    counts = {
+        "better than the best tuned baseline": standings.count("above"),
+        "level with it": standings.count("level"),
+        "worse": standings.count("below"),
+        "without a score": n_failed,
+    }
+    each = [f"{words} in {count}" for words, count in counts.items() if count]
+    words = f"In changed worlds ({len(gains) + n_failed}) it is {', '.join(each)}"
     if not gains:
         return [f"{words}."]
     world, gain = min(gains.items(), key=lambda item: item[1].mean)
-    return [f"{words}; least in {world}, by {_amount(gain)} over {gain.name}."]
+    by = f"better by {_amount(gain)}"
+    if gain.mean < 0:
+        by = f"worse by {_amount(_turned(gain))}"
+    return [f"{words}; at worst in {world}: {by} than {gain.name}."]
 
 
 def _gain_of(name: str, difference: Difference) -> _Gain:

@@ -362,7 +362,8 @@ def _rule_section(runs: Sequence[FinishedRun], formulas: Sequence[str]) -> Secti
         leading = _leading_terms(runs[0].rule)
     others = []
     if len(formulas) > 1:
-        others = [Folded(f"The rules of {len(formulas) - 1} other seeds", formulas=formulas[1:])]
+        seeds = ", ".join(_seeds(runs[1:]))
+        others = [Folded(f"The rule of every other seed: {seeds}", formulas=formulas[1:])]
     return Section(
         "The rule",
         leading,
@@ -548,7 +549,7 @@ def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tic
             steps = _per_step(run, name, n)
             runs_of_row.append(steps)
             blown[name] += curves.n_blown(steps["loss"])
-        for metric in runs_of_row[0]:
+        for metric in sorted(runs_of_row[0]):
             values = [steps[metric] for steps in runs_of_row]
             bands.setdefault(metric, {})[name] = curves.band(values, phases, half_width)
         tick("learning curves", index + 1, len(names))
