@@ -65,9 +65,11 @@ def draw(horizons: Horizons, drifts: Mapping[str, Drift], metric: str, path: Pat
     """Draw the score, the size of weights, and the drift of each edge."""
     n = 2 + len(drifts)
     n_columns = min(n, 3)
+    if n == 4:
+        n_columns = 2
     n_rows = -(-n // n_columns)
     figure, grid = subplots(
-        n_rows, n_columns, figsize=(4.2 * n_columns, 3.2 * n_rows), layout="constrained"
+        n_rows, n_columns, figsize=(4.0 * n_columns, 3.0 * n_rows), layout="constrained"
     )
     panels = list(grid.reshape(-1))
     factors = [reached.factor for reached in horizons.reached]
