@@ -18,6 +18,7 @@ from metaplast.results.changed_world import (
 from metaplast.results.summary import ReferenceRow, TrainedRow
 from metaplast.results.table import RowFacts
 from metaplast.training.kept_transfer import FOLDER, cells, keep, kept
+from metaplast.training.transfer import Judged, keep_all, table_of
 
 FACTS = {
     "discovered": RowFacts(TrainedRow(reach="synapse", feedback="none", reads=[], learned=44)),
@@ -112,3 +113,11 @@ def test_rows_of_other_lives_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(plain))
     with pytest.raises(BadInput, match="on the same lives"):
         kept(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_costs_a_line_and_not_the_table(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_text("in the way")
+    judged = Judged([tmp_path], [lived()], FACTS, is_changed=True)
+    (line,) = keep_all(judged)
+    assert line.startswith("not kept for metaplast inspect: ") and FOLDER in line
+    assert "in: a=1" in table_of(judged)
