@@ -60,6 +60,12 @@ class Screen:
             words += f": {total:,} {self.counted.unit}"
         self.say(words)
 
+    def count(self, done: float, total: float) -> str:
+        """The counts of a stage; "" where they are not shown."""
+        if not self.counted.unit:
+            return ""
+        return f"{_number(done)}/{_number(total)} {self.counted.unit}"
+
     def say(self, line: str) -> None:
         """Show a line, unless the screen is silent."""
         if not self.silent:
@@ -111,9 +117,7 @@ class Bars(Screen):
         super().__call__(name, done, total)
         if name not in self.known:
             return
-        count = ""
-        if self.counted.unit:
-            count = f"{_number(done)}/{_number(total)} {self.counted.unit}"
+        count = self.count(done, total)
         self.bars.update(
             self.known[name], completed=done, total=total, count=count, left=self._left(name)
         )
@@ -164,7 +168,7 @@ class Cell(Screen):
         lines = list(self.lines)
         for name, stage in self.pace.stages.items():
             if name in self.begun:
-                count = f"{_number(stage.done)}/{_number(stage.total)} {self.counted.unit}"
+                count = self.count(stage.done, stage.total)
                 lines.append(f"{name:<24} {count}  {self._left(name)}".rstrip())
         shown = {"text/plain": "\n".join(lines)}
         if self.handle is None:
