@@ -20,7 +20,8 @@ RENEWED = 0.2
 """Seconds between two renewals of the lines under a cell."""
 MANY = 10_000_000
 """The count from which on counts are shown in millions."""
-ROWS = Counted("rows")
+PARTS = Counted("", whole=False)
+"""Parts of a page: every part is a stage, and its counts are no measure of time."""
 
 
 class Screen:
@@ -44,6 +45,8 @@ class Screen:
         if done and name not in self.begun:
             self.begun.add(name)
             self.stage(name, total)
+        if not self.counted.unit:
+            return
         seconds = self.pace.left()
         if seconds is not None and seconds >= MENTIONED and not self.forecast:
             self.forecast = [self._forecast(seconds)]
@@ -52,7 +55,16 @@ class Screen:
 
     def stage(self, name: str, total: float) -> None:
         """Show the beginning of a stage."""
-        self.say(f"{name}: {total:,} {self.counted.unit}")
+        words = name
+        if self.counted.unit:
+            words += f": {total:,} {self.counted.unit}"
+        self.say(words)
+
+    def count(self, done: float, total: float) -> str:
+        """The counts of a stage; "" where they are not shown."""
+        if not self.counted.unit:
+            return ""
+        return f"{_number(done)}/{_number(total)} {self.counted.unit}"
 
     def say(self, line: str) -> None:
         """Show a line, unless the screen is silent."""
@@ -105,7 +117,7 @@ class Bars(Screen):
         super().__call__(name, done, total)
         if name not in self.known:
             return
-        count = f"{_number(done)}/{_number(total)} {self.counted.unit}"
+        count = self.count(done, total)
         self.bars.update(
             self.known[name], completed=done, total=total, count=count, left=self._left(name)
         )
@@ -156,7 +168,7 @@ class Cell(Screen):
         lines = list(self.lines)
         for name, stage in self.pace.stages.items():
             if name in self.begun:
-                count = f"{_number(stage.done)}/{_number(stage.total)} {self.counted.unit}"
+                count = self.count(stage.done, stage.total)
                 lines.append(f"{name:<24} {count}  {self._left(name)}".rstrip())
         shown = {"text/plain": "\n".join(lines)}
         if self.handle is None:

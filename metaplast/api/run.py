@@ -13,7 +13,7 @@ import jax
 from metaplast.api import carrying
 from metaplast.api.inspecting import Inspection, read_inspection
 from metaplast.api.plots import Plots
-from metaplast.api.progress import ROWS
+from metaplast.api.progress import PARTS
 from metaplast.api.rows import Rows, Scores, scores_of
 from metaplast.api.words import words_of
 from metaplast.registry import BadInput, Plain
@@ -243,7 +243,7 @@ class Run:
         paths = self._members()
         target = None if out is None else Path(out)
         how_much = Effort[effort.upper()]
-        with folder.naming_errors(target or self.folder), carrying.progress(quiet, ROWS) as show:
+        with folder.naming_errors(target or self.folder), carrying.progress(quiet, PARTS) as show:
             files = inspect_runs(paths, target, lives, show, how_much)
         return read_inspection(files)
 

@@ -33,14 +33,14 @@ def command(
     """Judge finished runs under a changed task or network.
 
     A.B=VALUE is a change of the config. Every row keeps its trained numbers: nothing is tuned
-    again.
+    again. The run keeps the scores of a changed world, and `metaplast inspect` shows them.
 
     Example: metaplast eval runs/a runs/b task.shots=40 network.hidden=[80,80,80]
     """
     from metaplast.runs import start_up
 
     start_up.prepare(modules)
-    from metaplast.training.transfer import transfer
+    from metaplast.training.transfer import judged, keep_all, table_of
 
     runs = []
     words = []
@@ -50,4 +50,7 @@ def command(
             runs.append(path)
         else:
             words.append(argument)
-    click.echo(transfer(runs, words, lives, rows))
+    found = judged(runs, words, lives, rows)
+    click.echo(table_of(found))
+    for line in keep_all(found):
+        click.echo(line, err=True)

@@ -74,7 +74,7 @@ def command(
             " ".join(words), "a rule file before words", "judge runs with `metaplast eval`"
         )
     naming = folder.naming_errors(out or run_dirs[0])
-    with naming, progress.shown(quiet, progress.ROWS) as show:
+    with naming, progress.shown(quiet, progress.PARTS) as show:
         if len(run_dirs) == 1 and run_dirs[0].is_file():
             target = rule_report.folder_of(run_dirs[0], out)
             parts = inspected.of_rule_file(run_dirs[0], words, how_much, target, show)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section, Table
-from metaplast.figures.style import hide, save, subplots
+from metaplast.figures.style import ON_DEEP_MAP, ON_MAP, hide, save, subplots
 from metaplast.inspection.distillation import FITS, Distillation, Entry, InTask
 from metaplast.results.numbers import interval, json_list, json_number, number, rounded
 from metaplast.results.statistics import Estimate
@@ -110,7 +110,9 @@ def _panel(axes: Any, name: str, entry: Entry) -> None:
         extent=extent,
         rasterized=True,
     )
-    axes.plot([-limit, limit], [-limit, limit], color="black", lw=0.8)
+    # Few counts are nearly white: the ground stays light on a dark page too.
+    axes.set_facecolor(ON_DEEP_MAP)
+    axes.plot([-limit, limit], [-limit, limit], color=ON_MAP, lw=0.8)
     axes.set_xlabel("change by the rule", fontsize=9)
     axes.set_ylabel("change by the terms", fontsize=9)
     axes.set_title(name, fontsize=9)
@@ -196,8 +198,8 @@ def in_task(found: InTask, metric: str) -> str:
     elif better.high < 0:
         verdict = "the distilled rule is worse"
     words = (
-        f"Run in place of the rule on {better.n} held-out lives, the terms reach a {metric} of "
-        f"{number(found.distilled.mean)} {_within(found.distilled)}; the rule itself reaches "
+        f"Run in place of the rule on {better.n} held-out lives, the terms have {metric} "
+        f"{number(found.distilled.mean)} {_within(found.distilled)}; the rule itself has "
         f"{number(found.original.mean)} {_within(found.original)}. Life by life, the terms are "
         f"better by {number(better.mean)} {_within(better)}: {verdict}."
     )

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from metaplast.figures.section import Figure
 from metaplast.figures.style import FAINT, INK, OTHERS, OURS, save, subplots
+from metaplast.results.changed_world import better_by
 from metaplast.results.numbers import number, table_form
 from metaplast.results.summary import ReferenceRow, RowScore
 from metaplast.results.table import RowFacts, marked
@@ -29,10 +30,10 @@ def figure_of(
     """
     gains = {}
     for score in row_scores:
-        difference = score.difference
-        if score.name != searched and difference.mean is not None:
-            ends = np.asarray([difference.mean, *difference.ci95], float)  # None becomes NaN
-            gains[score.name] = -ends if score.metric == "accuracy" else ends
+        gain = better_by(score)
+        if score.name != searched and gain.mean is not None:
+            ends = np.asarray([gain.mean, *gain.ci95], float)  # None becomes NaN
+            gains[score.name] = ends
     if not gains:
         return None
     path = folder / "gains.svg"

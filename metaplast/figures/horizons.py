@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metaplast.figures.section import Figure, PagePart, Section, Table
+from metaplast.figures.section import Figure, Folded, PagePart, Section, Table
 from metaplast.figures.style import OTHERS, OURS, PALETTE, hide, save, subplots
 from metaplast.inspection.horizons import Drift, Horizons, Reached
 from metaplast.results.numbers import interval, json_list, json_number, number, share
@@ -51,22 +51,25 @@ def part(
     tables = [_table("Lives of other lengths; nothing was searched anew", horizons)]
     if widths.reached:
         tables.append(_table("Networks of other widths; nothing was searched anew", widths))
+    fold = Folded("All numbers: weights, bounds, idle units", tables=tables)
     numbers = {
         "metric": metric,
         "horizons": _plain(horizons),
         "widths": _plain(widths),
         "drift": {edge: _plain_drift(drift) for edge, drift in drifts.items()},
     }
-    return PagePart(Section(_TITLE, words, figures=[figure], tables=tables), numbers)
+    return PagePart(Section(_TITLE, words, figures=[figure], folded=[fold]), numbers)
 
 
 def draw(horizons: Horizons, drifts: Mapping[str, Drift], metric: str, path: Path) -> None:
     """Draw the score, the size of weights, and the drift of each edge."""
     n = 2 + len(drifts)
     n_columns = min(n, 3)
+    if n == 4:
+        n_columns = 2
     n_rows = -(-n // n_columns)
     figure, grid = subplots(
-        n_rows, n_columns, figsize=(4.2 * n_columns, 3.2 * n_rows), layout="constrained"
+        n_rows, n_columns, figsize=(4.0 * n_columns, 3.0 * n_rows), layout="constrained"
     )
     panels = list(grid.reshape(-1))
     factors = [reached.factor for reached in horizons.reached]

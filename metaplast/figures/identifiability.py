@@ -236,11 +236,26 @@ def _words_on_starts(agreement: Agreement | None) -> list[str]:
         f"the rule before the search correlate by {_estimate(agreement.weights_at_start, '.3g')} "
         f"in weights and {_estimate(agreement.outputs_at_start, '.3g')} in outputs."
     ]
+    apart = _apart(agreement)
+    if apart:
+        words.append(
+            f"The score of the first start is not level with every other: {'; '.join(apart)}. "
+            f"A rule that scores otherwise is no other solution of the same worth."
+        )
     if np.isfinite(agreement.along_stiff):
         words.append(
             f"Of the squared distances between starts, {share(agreement.along_stiff)} lies in the "
             f"stiff directions; {share(agreement.stiff_share)} would by chance."
         )
+    return words
+
+
+def _apart(agreement: Agreement) -> list[str]:
+    """The differences of score between the first start and others that are told from 0."""
+    words = []
+    for (first, other), difference in agreement.scores.items():
+        if first == 0 and difference.low * difference.high > 0:
+            words.append(f"first minus start {other + 1} {_estimate(difference, '+.3g')}")
     return words
 
 

@@ -146,8 +146,8 @@ def _at_work(relative: Relative, metric: str) -> str:
     if relative.not_finite:
         lost = f" In {relative.not_finite} more lives its score is not finite."
     return (
-        f"{relative.name}{reversed_}, run in place of the rule at the best of five scales, reaches "
-        f"a {metric} of {number(relative.score.mean)} {_within(relative.score)} on "
+        f"{relative.name}{reversed_}, run in place of the rule at the best of five scales, has "
+        f"{metric} {number(relative.score.mean)} {_within(relative.score)} on "
         f"{better.n} held-out lives. Life by life it is better by {number(better.mean)} "
         f"{_within(better)}: {verdict}.{lost}"
     )

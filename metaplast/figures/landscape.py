@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import ScalarFormatter
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import hide, save, subplots
+from metaplast.figures.style import ON_MAP, hide, save, subplots
 from metaplast.inspection.landscape import LEVELS, WIDTH, Landscape
 from metaplast.results.numbers import json_list, number
 
@@ -71,7 +71,7 @@ def _line(figure: Any, line: list[Any], entry: str, each: Landscape) -> None:
         grid = (each.x_values, each.y_values, panel.delta_w)
         image = axes.pcolormesh(*grid, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
         if panel.delta_w.min() < 0 < panel.delta_w.max():
-            axes.contour(*grid, levels=[0.0], colors="black", linewidths=1)
+            axes.contour(*grid, levels=[0.0], colors=ON_MAP, linewidths=1)
         _veil(axes, each, panel.visited)
         axes.set_xlabel(each.x)
         axes.set_ylabel(each.y)

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from metaplast.results.changed_world import Cell, better_by
 from metaplast.results.numbers import interval, number, table_form
-from metaplast.results.summary import Row, RowScore, TrainedRow
+from metaplast.results.summary import Difference, Row, RowScore, TrainedRow
 from metaplast.results.table import RowFacts
 
 Standing = Literal["above", "level", "below", "alone", "failed"]
@@ -47,7 +48,7 @@ class Horizon:
 class Evidence:
     """All that a verdict rests on.
 
-    run: the folder of the run, as a command names it.
+    runs: the folders of the runs, as a command names them.
     searched: the name of the searched row.
     scores: of all rows; differences are (row - searched), on the same lives.
     facts: {row: facts}.
@@ -59,9 +60,11 @@ class Evidence:
     horizons: lives of other lengths; empty where none was tried.
     identifiability: a sentence on which parts of the rule the task pins down; "" if unknown.
     elsewhere: sentences on other widths; empty where none was tried.
+    worlds: scores of all rows in changed worlds; empty where none was judged.
+    other_world: the words that change the world for a next command; "" where none are known.
     """
 
-    run: str
+    runs: Sequence[str]
     searched: str
     scores: Sequence[RowScore]
     facts: Mapping[str, RowFacts]
@@ -72,6 +75,8 @@ class Evidence:
     horizons: Sequence[Horizon] = ()
     identifiability: str = ""
     elsewhere: Sequence[str] = ()
+    worlds: Sequence[Cell] = ()
+    other_world: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,14 +173,8 @@ def _gains(evidence: Evidence) -> dict[str, _Gain]:
     """{row: gain over it} of every other row with a finite difference."""
     gains = {}
     for score in evidence.scores:
-        mean = score.difference.mean
-        if score.name == evidence.searched or mean is None:
-            continue
-        low, high = (math.nan if end is None else end for end in score.difference.ci95)
-        if score.metric == "accuracy":
-            gains[score.name] = _Gain(score.name, -mean, -high, -low)
-        else:
-            gains[score.name] = _Gain(score.name, mean, low, high)
+        if score.name != evidence.searched and score.difference.mean is not None:
+            gains[score.name] = _gain_of(score.name, better_by(score))
     return gains
 
 
@@ -321,7 +320,7 @@ def _limits(
     gains: Mapping[str, _Gain],
     controls: Mapping[str, _Gain],
 ) -> str:
-    """What the rule does not do: controls, references, reach, horizons, other widths."""
+    """What the rule does not do: controls, references, reach, horizons, widths, other worlds."""
     words = [_control_words(evidence, rule, controls)]
     ahead = []
     for name, gain in gains.items():
@@ -345,8 +344,11 @@ def _limits(
     words += evidence.elsewhere
     if not evidence.elsewhere:
         untried.append("other widths")
-    untried.append("other tasks")
-    words.append(f"Not tried: {', '.join(untried)}.")
+    words += _world_words(evidence)
+    if not _has_other_task(evidence):
+        untried.append("other tasks")
+    if untried:
+        words.append(f"Not tried: {', '.join(untried)}.")
     return f"What it does not do: {' '.join(words)}"
 
 
@@ -381,7 +383,7 @@ def _horizon_words(evidence: Evidence) -> str:
     metric = _score(evidence).metric
     each = []
     for horizon in evidence.horizons:
-        words = f"{number(horizon.score)} at x {horizon.factor:g}"
+        words = f"{number(horizon.score, '.3g')} at x {horizon.factor:g}"
         if horizon.diverging > 0:
             words += f", {100 * horizon.diverging:.0f} % of lives diverge"
         if horizon.saturating > 0:
@@ -391,10 +393,63 @@ def _horizon_words(evidence: Evidence) -> str:
     return f"In validation lives of another length it has {metric} {'; '.join(each)} (n {n})."
 
 
+def _world_words(evidence: Evidence) -> list[str]:
+    """In how many changed worlds the rule keeps up with the best tuned baseline, and the worst."""
+    gains = {}
+    n_failed = 0
+    for world in evidence.worlds:
+        name = " ".join(world.changes)
+        ours = next(score for score in world.scores if score.name == evidence.searched)
+        if ours.mean is None:
+            n_failed += 1
+        elif world.better_by is not None and world.baseline is not None:
+            gains[name] = _gain_of(world.baseline, world.better_by)
+    if not gains and not n_failed:
+        return []
+    standings = [gain.standing for gain in gains.values()]
+    counts = {
+        "better than the best tuned baseline": standings.count("above"),
+        "level with it": standings.count("level"),
+        "worse": standings.count("below"),
+        "without a score": n_failed,
+    }
+    each = [f"{words} in {count}" for words, count in counts.items() if count]
+    words = f"In changed worlds ({len(gains) + n_failed}) it is {', '.join(each)}"
+    if not gains:
+        return [f"{words}."]
+    world, gain = min(gains.items(), key=lambda item: item[1].mean)
+    by = f"better by {_amount(gain)}"
+    if gain.mean < 0:
+        by = f"worse by {_amount(_turned(gain))}"
+    return [f"{words}; at worst in {world}: {by} than {gain.name}."]
+
+
+def _gain_of(name: str, difference: Difference) -> _Gain:
+    """The gain over a row, of a difference that is positive where the rule is better."""
+    mean = _or_nan(difference.mean)
+    low, high = difference.ci95
+    return _Gain(name, mean, _or_nan(low), _or_nan(high))
+
+
+def _or_nan(value: float | None) -> float:
+    if value is None:
+        return math.nan
+    return value
+
+
+def _has_other_task(evidence: Evidence) -> bool:
+    """Whether a changed world has another task family than the search."""
+    for world in evidence.worlds:
+        for word in world.changes:
+            if word.startswith(("task=", "task.name=")):
+                return True
+    return False
+
+
 def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, _Gain]) -> str:
     """The command that would change the verdict most."""
-    folder = shlex.quote(evidence.run)
-    train = f"metaplast train --config {shlex.quote(f'{evidence.run}/config.yaml')}"
+    folders = shlex.join(evidence.runs)
+    train = f"metaplast train --config {shlex.quote(f'{evidence.runs[0]}/config.yaml')}"
     any_failed = any(facts.failed for facts in evidence.facts.values())
     if standing == "failed" or any_failed:
         return f"{train} outer.steps={2 * evidence.outer_steps}"
@@ -403,8 +458,10 @@ def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, _Gain])
     if len(evidence.seeds) == 1:
         return f"{train} seed={evidence.seeds[0] + 1} seeds=4"
     if not evidence.identifiability:
-        return f"metaplast inspect --thorough {folder}"
-    return f"metaplast compare {folder}"
+        return f"metaplast inspect --thorough {folders}"
+    if evidence.other_world and not evidence.worlds:
+        return f"metaplast eval {folders} {shlex.quote(evidence.other_world)}"
+    return f"metaplast compare {folders}"
 
 
 def _failure(evidence: Evidence) -> str:

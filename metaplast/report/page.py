@@ -17,7 +17,7 @@ __all__ = ["Figure", "Folded", "Page", "Section", "Table", "figures_of", "html"]
 
 LONG_TABLE = 12
 """A table of more rows is folded away."""
-WIDE_POINTS = 620
+WIDE_POINTS = 520
 """A wider key figure stands below the verdict, not beside it."""
 LONG_FORMULA = 300
 """A formula of more characters is folded away."""

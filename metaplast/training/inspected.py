@@ -64,7 +64,7 @@ N_TUNING = 10
 """Outer steps of a search after a knock-out."""
 
 Tick = Callable[[str, int, int], None]
-"""tick(stage, parts that are done, all parts)"""
+"""tick(stage, counts of it that are done, all its counts)"""
 
 
 class Effort(IntEnum):
@@ -320,13 +320,7 @@ def _horizons(inspected: Inspected) -> PagePart:
             continue
         inspected.findings.horizons.append(_horizon(reached))
     widths = horizons.widths(subject)
-    for reached in widths.reached:
-        if reached.factor != 1.0:
-            inspected.findings.elsewhere.append(
-                f"With {reached.setting}: {number(reached.score.mean)} "
-                f"{interval((reached.score.low, reached.score.high))} (validation lives, n "
-                f"{reached.score.n} of {reached.n_lives} that are finite)."
-            )
+    inspected.findings.elsewhere += _width_words(widths)
     return horizons_figure.part(
         longer,
         widths,
@@ -335,6 +329,24 @@ def _horizons(inspected: Inspected) -> PagePart:
         subject.larger_is_better,
         inspected.folder,
     )
+
+
+def _width_words(widths: horizons.Horizons) -> list[str]:
+    """Networks of other widths in a sentence for the verdict; none where none was tried."""
+    each = []
+    n_lives = 0
+    for reached in widths.reached:
+        if reached.factor == 1.0:
+            continue
+        score = reached.score
+        words = f"{number(score.mean, '.3g')} {interval((score.low, score.high), '.3g')}"
+        if reached.diverged:
+            words += f" ({reached.diverged} of {reached.n_lives} lives are not finite)"
+        each.append(f"{words} at x {reached.factor:g}")
+        n_lives = reached.n_lives
+    if not each:
+        return []
+    return [f"In networks of other hidden widths: {'; '.join(each)} (n {n_lives})."]
 
 
 def _horizon(reached: horizons.Reached) -> Horizon:
@@ -372,13 +384,16 @@ def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
 
     Args:
         inspected: the rule in its task.
-        tick: a function that is called as parts get done.
+        tick: a function that is called before every part, with one of two counts done, and after
+            it. A part is a stage of its own, because parts differ in their time.
     """
     parts = {}
     wanted = [part for part in PARTS if part.least <= inspected.effort]
     for index, part in enumerate(wanted):
+        stage = f"{index + 1}/{len(wanted)} {part.title}"
+        tick(stage, 1, 2)
         parts[part.name] = _attempted(part, inspected)
-        tick("parts of the page", index + 1, len(wanted))
+        tick(stage, 2, 2)
     return parts
 
 

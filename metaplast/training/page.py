@@ -2,24 +2,34 @@
 
 import math
 import re
+import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import jax
 
-from metaplast.figures import coefficient_paths, gains, learning_curves, scores, training_loss
+from metaplast.figures import (
+    changed_worlds,
+    coefficient_paths,
+    gains,
+    learning_curves,
+    scores,
+    training_loss,
+)
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart
 from metaplast.figures.style import Picture, kept
 from metaplast.inspection import verdict
+from metaplast.inspection.horizons import lasting
 from metaplast.objectives.l1 import L1
 from metaplast.registry import BadInput, Plain, nearest
 from metaplast.report.page import Figure, Folded, Page, Section, Table
 from metaplast.report.rule import rule_parts, rules_shown, take_key_figure, write
 from metaplast.results import coefficients, curves, evaluate, table
+from metaplast.results.changed_world import Cell, cell_of_scores
 from metaplast.results.numbers import text
 from metaplast.results.summary import (
     ReferenceRow,
@@ -53,6 +63,7 @@ from metaplast.training.inspected import (
     of_run,
     without,
 )
+from metaplast.training.kept_transfer import cells
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
@@ -131,13 +142,15 @@ def inspect_runs(
         rule_section = _rule_section(runs, formulas)
     else:
         rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
+    longer = _longer_life(runs[0].job)
+    worlds, parts["transfer"] = _transfer(runs, pool, longer, pictures)
     limits = Section("What this page does not show", _limits(runs, n_lives, pool, effort))
     experiment = runs[0].summary.experiment or "a run"
     noun = "seed"
     if len(runs) > 1:
         noun = "seeds"
     title = f"{experiment}, {noun} {', '.join(_seeds(runs))}"
-    judged = verdict.verdict(_evidence(runs, pool, findings))
+    judged = verdict.verdict(_evidence(runs, pool, findings, worlds, longer))
     key_figure = gains.figure_of(pool.scores, pool.facts, DISCOVERED, pictures)
     if key_figure is None:
         key_figure = take_key_figure(parts, KEY_FIGURES)
@@ -276,10 +289,56 @@ def _as_given(path: Path) -> str:
     return str(path)
 
 
-def _evidence(runs: Sequence[FinishedRun], pool: Pool, findings: Findings) -> verdict.Evidence:
+def _longer_life(job: Job) -> str:
+    """The word of a config that makes a life learn twice as long; "" where there is none."""
+    task = job.main.task
+    try:
+        longer, _ = lasting(task, 2.0, "heldout")
+    except BadInput:
+        return ""
+    for field in fields(task):  # pyright: ignore[reportArgumentType]
+        if getattr(longer, field.name) != getattr(task, field.name):
+            return f"task.{field.name}={getattr(longer, field.name)}"
+    return ""
+
+
+def _transfer(
+    runs: Sequence[FinishedRun], pool: Pool, longer: str, pictures: Path
+) -> tuple[list[Cell], PagePart]:
+    """(The changed worlds that the runs keep, the part of the page on them).
+
+    Args:
+        runs: the runs.
+        pool: their scores.
+        longer: see `_longer_life`.
+        pictures: the folder of the pictures.
+    """
+    command = shlex.join(["metaplast", "eval", *_names(runs), longer or "A.B=VALUE"])
+    try:
+        worlds = cells([run.path for run in runs], pool.facts)
+    except BadInput as error:
+        words = f"This part could not be made: {error}"
+        return [], PagePart(Section(changed_worlds.TITLE, [words]), {"failed": str(error)})
+    trained = cell_of_scores([], [run.seed for run in runs], pool.scores, pool.facts, DISCOVERED)
+    part = changed_worlds.part(trained, worlds, pool.facts, DISCOVERED, command, pictures)
+    return worlds, part
+
+
+def _names(runs: Sequence[FinishedRun]) -> list[str]:
+    """The runs as a command names them."""
+    return [_as_given(run.path) for run in runs]
+
+
+def _evidence(
+    runs: Sequence[FinishedRun],
+    pool: Pool,
+    findings: Findings,
+    worlds: Sequence[Cell],
+    longer: str,
+) -> verdict.Evidence:
     """What the verdict rests on: the scores of all runs, and what the parts found."""
     return verdict.Evidence(
-        run=_as_given(runs[0].path),
+        runs=_names(runs),
         searched=DISCOVERED,
         scores=pool.scores,
         facts=pool.facts,
@@ -289,6 +348,8 @@ def _evidence(runs: Sequence[FinishedRun], pool: Pool, findings: Findings) -> ve
         horizons=findings.horizons,
         identifiability=findings.identifiability,
         elsewhere=findings.elsewhere,
+        worlds=worlds,
+        other_world=longer,
     )
 
 
@@ -301,7 +362,8 @@ def _rule_section(runs: Sequence[FinishedRun], formulas: Sequence[str]) -> Secti
         leading = _leading_terms(runs[0].rule)
     others = []
     if len(formulas) > 1:
-        others = [Folded(f"The rules of {len(formulas) - 1} other seeds", formulas=formulas[1:])]
+        seeds = ", ".join(_seeds(runs[1:]))
+        others = [Folded(f"The rule of every other seed: {seeds}", formulas=formulas[1:])]
     return Section(
         "The rule",
         leading,
@@ -487,7 +549,7 @@ def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tic
             steps = _per_step(run, name, n)
             runs_of_row.append(steps)
             blown[name] += curves.n_blown(steps["loss"])
-        for metric in runs_of_row[0]:
+        for metric in sorted(runs_of_row[0]):
             values = [steps[metric] for steps in runs_of_row]
             bands.setdefault(metric, {})[name] = curves.band(values, phases, half_width)
         tick("learning curves", index + 1, len(names))

@@ -11,6 +11,7 @@ import numpy as np
 
 from metaplast.registry import BadInput
 from metaplast.results import evaluate, table
+from metaplast.results.changed_world import Lived, cell
 from metaplast.results.summary import RowScore
 from metaplast.results.table import RowFacts
 from metaplast.runs.config import Sources, compose
@@ -19,8 +20,25 @@ from metaplast.runs.job import Config, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.signals import Theta
+from metaplast.training.kept_transfer import keep
 from metaplast.training.pool import pool
 from metaplast.training.reference_row import judged_elsewhere
+from metaplast.training.summary import read_summary
+
+
+class Judged(NamedTuple):
+    """Finished runs judged under a changed config.
+
+    runs: the folders of the runs.
+    lived: the lives of each run.
+    facts: {row: facts} of all runs.
+    is_changed: whether the words change the config.
+    """
+
+    runs: list[Path]
+    lived: list[Lived]
+    facts: dict[str, RowFacts]
+    is_changed: bool
 
 
 class Transferred(NamedTuple):
@@ -37,15 +55,19 @@ class Transferred(NamedTuple):
 
 
 def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:
-    """The table of finished runs under a changed config, as text. See `transferred`."""
-    found = transferred(runs, words, n, only)
-    return f"{found.words}\n\n{table.render(found.scores, found.facts, DISCOVERED)}"
+    """The table of finished runs under a changed config, as text. See `judged`."""
+    return table_of(judged(runs, words, n, only))
 
 
 def transferred(
     runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()
 ) -> Transferred:
-    """The scores of finished runs under a changed config.
+    """The scores of finished runs under a changed config. See `judged`."""
+    return scores_of(judged(runs, words, n, only))
+
+
+def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> Judged:
+    """Finished runs judged under a changed config.
 
     Every row keeps its trained theta. Nothing is tuned again. All rows are judged on the same
     held-out lives of each seed.
@@ -62,26 +84,55 @@ def transferred(
     if not runs:
         raise BadInput(f"{' '.join(words)}, without a run", "RUN_DIR...", "name a finished run")
     trained = pool(list(runs))
-    rows: dict[str, list[dict[str, np.ndarray]]] = {}
-    for run in runs:
-        for name, scores in _scores(run, words, n, only).items():
-            rows.setdefault(name, []).append(scores)
+    of_runs = [_scores(run, words, n, only) for run in runs]
     metric = "accuracy"
-    for runs_of_row in rows.values():
-        for scores in runs_of_row:
+    for rows in of_runs:
+        for scores in rows.values():
             if "accuracy" not in scores:
                 metric = "loss"
-    values = {}
-    for name, runs_of_row in rows.items():
-        values[name] = []
-        for scores in runs_of_row:
-            values[name].append(np.asarray(scores[metric], np.float64))
-    changes = " ".join(words) or "the setting they were trained in"
-    head = f"{len(runs)} run(s), every row as it was trained, in: {changes}"
+    lived = []
+    for run, rows in zip(runs, of_runs, strict=True):
+        values = {}
+        for name, scores in rows.items():
+            values[name] = np.asarray(scores[metric], np.float64).tolist()
+        seed = read_summary(run).seed
+        lived.append(Lived(changes=sorted(words), seed=seed, metric=metric, rows=values))
     # The effect of half of dt was measured under the old config.
     discovered = replace(trained.facts[DISCOVERED], too_long=False)
     facts = {**trained.facts, DISCOVERED: discovered}
-    return Transferred(head, table.scores(values, metric, DISCOVERED), facts)
+    before = compose((), Sources(), runs[0] / CONFIG)
+    is_changed = compose(words, Sources(), runs[0] / CONFIG) != before
+    return Judged(list(runs), lived, facts, is_changed)
+
+
+def scores_of(judged: Judged) -> Transferred:
+    """The scores of judged runs, with a line on their number and on the changes."""
+    changes = " ".join(judged.lived[0].changes) or "the setting they were trained in"
+    head = f"{len(judged.runs)} run(s), every row as it was trained, in: {changes}"
+    scores = cell(judged.lived, judged.facts, DISCOVERED).scores
+    return Transferred(head, scores, judged.facts)
+
+
+def table_of(judged: Judged) -> str:
+    """The table of judged runs, as text."""
+    found = scores_of(judged)
+    return f"{found.words}\n\n{table.render(found.scores, found.facts, DISCOVERED)}"
+
+
+def keep_all(judged: Judged) -> list[str]:
+    """Let every run keep its scores in the changed world; nothing where no word changes it.
+
+    Returns: a line for every run, which says where they are, or why they could not be written.
+    """
+    lines = []
+    if not judged.is_changed:
+        return lines
+    for run, lived in zip(judged.runs, judged.lived, strict=True):
+        try:
+            lines.append(f"kept for metaplast inspect: {keep(run, lived)}")
+        except OSError as error:
+            lines.append(f"not kept for metaplast inspect: {error}")
+    return lines
 
 
 def _scores(

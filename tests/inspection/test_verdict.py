@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from metaplast.inspection.verdict import Evidence, Horizon, PageVerdict, verdict
+from metaplast.results.changed_world import Cell, cell_of_scores
 from metaplast.results.numbers import Bounds
 from metaplast.results.summary import (
     Difference,
@@ -48,7 +49,7 @@ def evidence(*others: tuple[RowScore, Any], **more: Any) -> Evidence:
     for score, of_row in others:
         facts[score.name] = RowFacts(of_row)
     given: dict[str, Any] = {
-        "run": "runs a",
+        "runs": ["runs a"],
         "searched": "discovered",
         "scores": scores,
         "facts": facts,
@@ -221,6 +222,48 @@ def test_horizons_and_other_places() -> None:
     assert "Not tried: lives of another length, other widths, other tasks." in neither.limits
 
 
+def world(change: str, gain: float | None, half: float = 0.01) -> Cell:
+    """A changed world in which the rule is better than hebb by `gain`; None: it diverges."""
+    own = row("discovered", 0.0, 0.0)
+    if gain is None:
+        own = replace(own, mean=None, not_finite=3)
+        return cell_of_scores([change], [0], [own], {}, "discovered")
+    facts = {"hebb": RowFacts(HEBB)}
+    return cell_of_scores([change], [0], [own, row("hebb", gain, half)], facts, "discovered")
+
+
+def test_changed_worlds_are_counted_and_the_worst_is_named() -> None:
+    worlds = [
+        world("task.shots=40", 0.05),
+        world("task.shots=5", 0.001),
+        world("task.noise=1", -0.2),
+    ]
+    one = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), worlds=worlds))
+    assert (
+        "In changed worlds (3) it is better than the best tuned baseline in 1, level with it in 1, "
+        "worse in 1; at worst in task.noise=1: worse by 0.200 [0.190, 0.210] than hebb."
+        in one.limits
+    )
+    assert "other tasks" in one.limits  # a changed setting is no other family of tasks
+    lost = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), worlds=[world("task=odours", None)]))
+    assert "In changed worlds (1) it is without a score in 1." in lost.limits
+    assert "other tasks" not in lost.limits
+
+
+def test_the_last_open_question_is_another_world() -> None:
+    known = {
+        "seeds": [0, 1],
+        "means": {"discovered": [0.9, 0.9], "hebb": [0.8, 0.8]},
+        "identifiability": "The task pins down 2 of 27 directions.",
+        "runs": ["a", "b"],
+        "other_world": "task.shots=40",
+    }
+    given = evidence((row("hebb", 0.1, 0.01), HEBB), **known)
+    assert verdict(given).next_command == "metaplast eval a b task.shots=40"
+    judged = replace(given, worlds=[world("task.shots=40", 0.05)])
+    assert verdict(judged).next_command == "metaplast compare a b"
+
+
 def test_a_baseline_without_a_finite_score_is_named() -> None:
     nothing = Difference(None, Bounds(None, None))
     wild = replace(row("wild", 0.1, 0.01), mean=None, difference=nothing)
@@ -255,5 +298,5 @@ def test_no_word_of_praise(gain: float) -> None:
 
 
 def test_a_hostile_name_is_one_word_of_a_shell() -> None:
-    one = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), run="x; rm -rf ~ '"))
+    one = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), runs=["x; rm -rf ~ '"]))
     assert "--config 'x; rm -rf ~ '\"'\"'/config.yaml' seed=1" in one.next_command

@@ -17,6 +17,7 @@ from metaplast.figures.style import save, subplots
 from metaplast.registry import BadInput
 from metaplast.report.page import Figure, Folded, Page, Section, Table, html
 from metaplast.report.rule import inspect_rule, write
+from metaplast.results.changed_world import Lived
 from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.runs.config import to_yaml
 from metaplast.runs.job import parse
@@ -24,6 +25,7 @@ from metaplast.runs.metrics import MetricsFile, read
 from metaplast.training import loop as training
 from metaplast.training import page as report
 from metaplast.training import train_row as row
+from metaplast.training.kept_transfer import keep
 from metaplast.training.summary import summarise
 from metaplast.training.summary_text import render
 from tests._runs import start_run
@@ -259,6 +261,32 @@ def test_several_seeds_have_intervals_and_a_folder_of_their_own(runs: list[Path]
     assert coefficient["ci95"] == pytest.approx(
         [np.mean(values) - half, np.mean(values) + half], rel=1e-4
     )
+
+
+def test_changed_worlds_that_a_run_keeps(runs: list[Path], tmp_path: Path):
+    """Their words and rows are text of a file, whatever stands in it."""
+    report.inspect_runs(runs[:1], tmp_path / "without", 4)
+    page = check_page((tmp_path / "without" / "report.html").read_text())
+    assert "Not judged. metaplast eval seed_0 task.n_steps=8" in page.text.replace("`", "")
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    for changes, seed in ((["task.n_steps=8"], 0), ([HOSTILE, IMAGE], 1)):
+        losses = np.random.default_rng(seed).uniform(size=12)
+        rows = {"discovered": losses.tolist(), HOSTILE: (losses + 0.25).tolist()}
+        lived = Lived(changes=changes, seed=0, metric="loss", rows=rows)
+        file = keep(run, lived)
+    report.inspect_runs([run], None, 4)
+    page = check_page((run / "report.html").read_text())
+    assert f"{HOSTILE} {IMAGE}: the rule has loss" in page.text
+    assert "no tuned baseline has a score there" in page.text
+    cells = json.loads((run / "inspect.json").read_text())["transfer"]["cells"]
+    assert [cell["changes"] for cell in cells] == [[HOSTILE, IMAGE], ["task.n_steps=8"]]
+    other = cells[1]["scores"][1]
+    assert (other["n"], other["minus_discovered"]["mean"]) == (12, pytest.approx(0.25))
+    # A damaged file takes away its part and leaves the page.
+    file.write_text("{")
+    report.inspect_runs([run], None, 4)
+    page = check_page((run / "report.html").read_text())
+    assert "This part could not be made" in page.text and "Scores" in page.text
 
 
 def test_a_rule_file_on_the_command_line(runs: list[Path], tmp_path: Path, monkeypatch, capsys):

@@ -136,7 +136,8 @@ def test_a_part_that_fails_says_why_and_leaves_the_rest(
     assert page["broken"].section.paragraphs == ["This part could not be made: no lives left"]
     assert page["broken"].numbers == {"failed": "no lives left"}
     assert page["whole"].numbers == {"n": 3}
-    assert ticks == [("parts of the page", 1, 2), ("parts of the page", 2, 2)]
+    stages = ["1/2 Broken", "1/2 Broken", "2/2 Whole", "2/2 Whole"]
+    assert ticks == [(stage, 1 + index % 2, 2) for index, stage in enumerate(stages)]
 
 
 @pytest.mark.parametrize("debug", [True, False])

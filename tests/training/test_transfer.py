@@ -10,8 +10,9 @@ import pytest
 
 from metaplast.registry import BadInput
 from metaplast.runs.config import read_yaml
+from metaplast.training.kept_transfer import kept
 from metaplast.training.summary import lives
-from metaplast.training.transfer import transfer
+from metaplast.training.transfer import judged, keep_all, transfer
 from tests._runs import start_run
 
 pytestmark = pytest.mark.system  # a whole run, then several more programs
@@ -46,6 +47,20 @@ def test_the_same_setting_gives_the_scores_of_the_run(finished):
     assert metric == "accuracy"
     assert f"discovered  {np.mean(stored['discovered'][0]):.3f} " in text
     assert text.splitlines()[0].endswith("the setting they were trained in")
+
+
+def test_a_run_keeps_the_scores_of_a_changed_world(finished):
+    """They are the lives of the table; the world of the search is not kept as a changed one."""
+    for same in ([], ["task.shots=2"]):
+        assert keep_all(judged([finished], same, 6)) == []
+    assert kept(finished) == []
+    found = judged([finished], ["task.shots=1"], 6)
+    (line,) = keep_all(found)
+    assert line.startswith("kept for metaplast inspect: ")
+    (world,) = kept(finished)
+    assert (world.changes, world.metric) == (["task.shots=1"], "accuracy")
+    again = judged([finished], ["task.shots=1"], 6)
+    np.testing.assert_allclose(world.rows["discovered"], again.lived[0].rows["discovered"])
 
 
 def test_slots_that_share_a_theta_go_into_a_deeper_network(finished):

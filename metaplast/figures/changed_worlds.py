@@ -1,0 +1,189 @@
+"""The part on transfer: the rule beside the best tuned baseline in every changed world."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from metaplast.figures.section import Figure, Folded, PagePart, Section, Table
+from metaplast.figures.style import FAINT, INK, OURS, save, subplots
+from metaplast.results import table
+from metaplast.results.changed_world import Cell, cell_to_json
+from metaplast.results.numbers import interval, number, table_form
+from metaplast.results.table import RowFacts
+
+TITLE = "Transfer: the trained rows in changed worlds"
+_HEAD = ("world", "metric", "rule", "95 %", "best tuned baseline", "rule better by", "95 %", "n")
+LONG = 44
+"""Characters of a world's words in the picture."""
+
+
+def part(
+    trained: Cell,
+    worlds: Sequence[Cell],
+    facts: Mapping[str, RowFacts],
+    searched: str,
+    command: str,
+    folder: Path,
+) -> PagePart:
+    """The scores of all rows in changed worlds; nothing was tuned there.
+
+    Args:
+        trained: the world of the search.
+        worlds: the changed worlds; empty where none was judged.
+        facts: {row: facts}.
+        searched: the name of the searched row.
+        command: the command that judges a world.
+        folder: of the picture.
+    """
+    numbers = {"cells": [cell_to_json(world) for world in worlds]}
+    if not worlds:
+        words = (
+            f"Not judged. `{command}` judges every row, as it was trained, in a changed world; the "
+            "next page shows the result here."
+        )
+        return PagePart(Section(TITLE, [words]), numbers)
+    words = [_words(world, facts, searched) for world in worlds]
+    words.append(
+        "Every row keeps the numbers of its training. The best tuned baseline is the row with the "
+        "best mean among those that learned numbers, in each world anew. Differences are paired on "
+        "the same held-out lives."
+    )
+    in_all = [trained, *worlds]
+    summary = [_summary(world, facts, searched) for world in in_all]
+    folded = []
+    for world in worlds:
+        head, *rows = table.cells(world.scores, facts, searched)
+        whole = Table(_caption(world), head, rows)
+        folded.append(Folded(f"All rows in {_name(world)}", tables=[whole]))
+    section = Section(
+        TITLE,
+        words,
+        figures=_figures(in_all, folder),
+        tables=[Table("The rule and the best tuned baseline of each world", _HEAD, summary)],
+        folded=folded,
+    )
+    return PagePart(section, numbers)
+
+
+def draw(worlds: Sequence[Cell], path: Path) -> None:
+    """Draw how much better the rule is than the best tuned baseline, one line per world.
+
+    Args:
+        worlds: of one metric, each with a baseline; the first is drawn at the top.
+        path: of the picture.
+    """
+    figure, axes = subplots(figsize=(6.4, 0.42 * len(worlds) + 1.1), layout="constrained")
+    labels = []
+    for y, world in enumerate(reversed(worlds)):
+        assert world.better_by is not None
+        ends = np.asarray(world.better_by.ci95, float)  # None becomes NaN, which is not drawn
+        colour = OURS if world.changes else INK
+        axes.plot(ends, [y, y], color=colour, lw=2.5, solid_capstyle="round")
+        axes.plot(np.asarray(world.better_by.mean, float), y, "o", color=colour, ms=6)
+        labels.append(f"{_short(_name(world))}\nagainst {world.baseline}")
+    axes.axvline(0.0, color=FAINT, lw=1.5)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(-0.6, len(worlds) - 0.4)
+    axes.set_xlabel(f"rule better than the best tuned baseline by, in {worlds[0].metric}")
+    axes.grid(axis="x", color=FAINT, alpha=0.6)
+    save(figure, path)
+
+
+def _figures(worlds: Sequence[Cell], folder: Path) -> list[Figure]:
+    """The picture of the worlds with a difference in the metric of the first changed world."""
+    metric = worlds[-1].metric
+    drawn = []
+    for world in worlds:
+        if world.better_by is not None and world.metric == metric:
+            drawn.append(world)
+    if not drawn:
+        return []
+    path = folder / "changed_worlds.svg"
+    draw(drawn, path)
+    values = []
+    for world in drawn:
+        assert world.better_by is not None
+        values.append(f"{_name(world)} {number(world.better_by.mean, '+.3g')}")
+    alt = f"How much better the rule is than the best tuned baseline: {', '.join(values)}"
+    caption = (
+        "Paired on the same held-out lives, with 95 % intervals. Right of 0 the rule is better."
+    )
+    if len(drawn) < len(worlds):
+        caption += f" Not drawn, without a difference in {metric}: {len(worlds) - len(drawn)}."
+    return [Figure(path, alt, caption)]
+
+
+def _name(world: Cell) -> str:
+    """The changes of a world in words."""
+    return " ".join(world.changes) or "as trained"
+
+
+def _short(words: str) -> str:
+    """The words, cut where they are long."""
+    if len(words) <= LONG:
+        return words
+    return f"{words[: LONG - 3]}..."
+
+
+def _words(world: Cell, facts: Mapping[str, RowFacts], searched: str) -> str:
+    """The standing of the rule in one changed world."""
+    ours = next(score for score in world.scores if score.name == searched)
+    if ours.mean is None:
+        return (
+            f"{_name(world)}: {ours.not_finite} of the rule's {ours.n} held-out lives are not "
+            "finite, so it has no score there."
+        )
+    form = table_form([ours.mean])
+    has = (
+        f"{_name(world)}: the rule has {world.metric} {number(ours.mean, form)} "
+        f"{interval(ours.ci95, form)}"
+    )
+    if world.baseline is None:
+        return f"{has} (n {world.n}); no tuned baseline has a score there."
+    return f"{has}; it is {standing(world, facts)}."
+
+
+def standing(world: Cell, facts: Mapping[str, RowFacts]) -> str:
+    """The rule against the best tuned baseline of a world that has one, in words with numbers."""
+    assert world.baseline is not None and world.better_by is not None
+    mean = world.better_by.mean
+    ends = world.better_by.ci95
+    low, high = ends
+    name = table.marked(world.baseline, facts.get(world.baseline))
+    rival = f"the best tuned baseline there, {name}"
+    form = table_form([mean, low, high])
+    if low is not None and low > 0:
+        by = f"{number(mean, form)} {interval(ends, form)}"
+        return f"better than {rival}, by {by} (n {world.n})"
+    if mean is not None and low is not None and high is not None and high < 0:
+        by = f"{number(-mean, form)} {interval((-high, -low), form)}"
+        return f"worse than {rival}, by {by} (n {world.n})"
+    by = f"{number(mean, f'+{form}')} {interval(ends, f'+{form}')}"
+    return f"not told apart from {rival}: difference {by} (n {world.n})"
+
+
+def _summary(world: Cell, facts: Mapping[str, RowFacts], searched: str) -> tuple[str, ...]:
+    """A world as a line of the table."""
+    ours = next(score for score in world.scores if score.name == searched)
+    form = table_form([score.mean for score in world.scores])
+    baseline = "-"
+    by = ("-", "-")
+    if world.baseline is not None and world.better_by is not None:
+        baseline = table.marked(world.baseline, facts.get(world.baseline))
+        ends = world.better_by.ci95
+        by = (number(world.better_by.mean, f"+{form}"), interval(ends, f"+{form}"))
+    own = (number(ours.mean, form), interval(ours.ci95, form))
+    return (_name(world), world.metric, *own, baseline, *by, str(world.n))
+
+
+def _caption(world: Cell) -> str:
+    """The caption of the table of one world."""
+    seeds = ", ".join(str(seed) for seed in world.seeds)
+    kind = "bootstrap intervals over lives"
+    noun = "seed"
+    if len(world.seeds) > 1:
+        kind = f"t intervals over {len(world.seeds)} splits"
+        noun = "seeds"
+    return f"{_name(world)}: held-out lives of {noun} {seeds}; 95 % {kind}"
