@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
-from metaplast import train
+from metaplast import search_loop
 from metaplast.inspection.pinned import Pinned
 from metaplast.problem.around import ThroughProblem
 from metaplast.problem.penalised import Penalised, everything
@@ -45,7 +45,7 @@ def _coefficients(theta: Any) -> np.ndarray:
 @pytest.mark.parametrize("make", [pinned, penalised])
 def test_losses_and_gradients_have_the_bits_of_the_inner_problem(make: Any) -> None:
     around: ThroughProblem = make()
-    batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "tasks"), 4, "train")
+    batch = search_loop.sample(PROBLEM.lifetime.task, search_loop.stream(0, "tasks"), 4, "train")
     price = 0.0
     slope = np.zeros(3, np.float32)
     if isinstance(around, Penalised):

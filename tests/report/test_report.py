@@ -185,7 +185,7 @@ def test_training_writes_the_page_and_every_step_of_its_rule(tmp_path: Path):
 def test_pictures_of_an_earlier_page_are_removed(tmp_path: Path) -> None:
     pictures = tmp_path / "figures"
     for name in ("mine.png", "old.svg", "curve.png", "kept.svg"):
-        figure, axes = plt.subplots()
+        figure, axes = subplots()
         axes.plot([0.0, 1.0])
         save(figure, pictures / name)
     victim = tmp_path / "victim.svg"
@@ -200,7 +200,7 @@ def test_pictures_of_an_earlier_page_are_removed(tmp_path: Path) -> None:
     assert record["pictures"] == ["old.svg", "kept.svg"]
     record["pictures"].append("../victim.svg")
     (tmp_path / "inspect.json").write_text(json.dumps(record))
-    figure, axes = plt.subplots()
+    figure, axes = subplots()
     save(figure, pictures / "curve.svg")
     write(tmp_path, page("curve.svg", "kept.svg"), {})
     assert sorted(file.name for file in pictures.iterdir()) == ["curve.svg", "kept.svg", "mine.png"]
