@@ -213,6 +213,7 @@ def test_brian2_has_the_weights_of_the_rule(form: str) -> None:
     assert agree(FORMS[form]) < 1e-4
 
 
+@pytest.mark.system
 def test_delays_shift_the_spikes() -> None:
     """A delay of 3 ms is the same as spikes that come 3 steps later, on either side."""
     spec = Stdp(mu_potentiation=1.0)
@@ -227,6 +228,7 @@ def test_delays_shift_the_spikes() -> None:
         assert np.abs(seen - there(text, weight)).max() > 1e-4
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("form", ["stdp", "reward"])
 def test_the_file_runs_an_example(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     spec = FORMS[form]

@@ -33,11 +33,15 @@ DELAY = 1  # of the postsynaptic spikes, in steps, as in _nest_program.py
 RULES: dict[str, AbstractRule] = {
     "common": Stdp(),
     "other_orders": Stdp(at_pre_spike="after", at_post_spike="before"),
-    "bounded_nearest": Stdp(mu_potentiation=1.0, mu_depression=1.0, pairing="nearest"),
+    "bounded_nearest": Stdp(
+        potentiation=0.05, mu_potentiation=1.0, mu_depression=1.0, pairing="nearest"
+    ),
     "inhibitory": Vogels(),
     "in_turn": Pathways(
         rule=TraceTaylor(
-            terms=("pre*post_trace*post_slow*weight", "post*pre_trace"), initial=(-1.0, 2.0)
+            terms=("pre*post_trace*post_slow*weight", "post*pre_trace"),
+            initial=(-1.0, 2.0),
+            learn="none",
         )
     ),
 }

@@ -48,7 +48,7 @@ from tests.reuse._exports import (
 SUMS = ("post*pre - post*predicted", "pre_weight_sum*post", "post_weight_norm*pre_weight_norm")
 LAYER = ("input_gain*error*pre", "layer_power*pre", "post*layer_backward", "pre*layer_forward")
 FORMS: dict[str, Any] = {name: find("rule", name)() for name in names("rule")}
-FORMS |= {
+VARIANTS: dict[str, Any] = {
     "sums over synapses": Polynomial(terms=SUMS, initial=(1.0, 2.0, 3.0)),
     "sums over a layer": Polynomial(terms=LAYER, initial=(1.0, 2.0, 3.0, 4.0)),
     "one side alone": Polynomial(terms=("post", "0.5*post^2"), initial=(1.0, -1.0)),
@@ -99,12 +99,19 @@ FORMS |= {
     ),
 }
 for by in ("pre", "post", "error", "target", "change"):
-    FORMS[f"metaplastic by {by}"] = Metaplastic(by=by, rule=Polynomial(initial=(1.0, -1.0)))
+    VARIANTS[f"metaplastic by {by}"] = Metaplastic(by=by, rule=Polynomial(initial=(1.0, -1.0)))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_module_makes_the_changes_of_the_rule(form: str) -> None:
     spec = FORMS[form]
+    assert largest_difference(spec, moved_theta(spec), 50) < 1e-9
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("form", VARIANTS)
+def test_the_module_makes_the_changes_of_every_variant(form: str) -> None:
+    spec = VARIANTS[form]
     assert largest_difference(spec, moved_theta(spec), 50) < 1e-9
 
 
