@@ -86,7 +86,7 @@ print(run.rule.formula)
 
 # %%
 figure = run.plot.curves()
-figure.axes[0].set_title("Error within a life, on held-out lives")
+figure.axes[0].set_title("Error within a life, on held-out lives", pad=16)
 figure.savefig("hidden_value.svg")
 
 # %% [markdown]
