@@ -16,6 +16,7 @@ from metaplast.reuse.text import quote
 Grade = Literal["faithful", "approximate", "unsupported"]
 TARGETS: dict[str, str] = {
     "python": "py",
+    "optax": "py",
     "brian2": "py",
     "nestml": "nestml",
     "lava": "py",

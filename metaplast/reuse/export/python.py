@@ -29,7 +29,7 @@ def export(subject: Subject) -> Exported:
         subject: the rule.
     """
     equations = program(subject.rule)
-    arguments = _arguments(equations)
+    arguments = signals_of(equations)
     shown = ", ".join(f"{name}={name}" for name, _ in arguments)
     usage = [
         "Use, with this file saved as rule.py:",
@@ -48,11 +48,20 @@ def export(subject: Subject) -> Exported:
         "seconds. A sum over synapses that is left out is computed.",
     ]
     lines = header(subject, "python", "faithful", (REASON,), usage)
-    lines += ["", "import numpy as np", ""]
+    lines += ["", "import numpy as np", "", *functions(equations)]
+    return Exported("\n".join(lines) + "\n", "faithful", (REASON,))
+
+
+def functions(equations: Program) -> list[str]:
+    """The lines of the constants, `init` and `update`, where `np` is NumPy or `jax.numpy`.
+
+    Args:
+        equations: the equations of a rule.
+    """
+    lines = []
     for constant in equations.constants:
         lines += _constant(constant)
-    lines += ["", "", *_init(equations), "", "", *_update(equations, arguments)]
-    return Exported("\n".join(lines) + "\n", "faithful", (REASON,))
+    return [*lines, "", "", *_init(equations), "", "", *_update(equations, signals_of(equations))]
 
 
 def _constant(constant: Constant) -> list[str]:
@@ -95,7 +104,7 @@ def _init(equations: Program) -> list[str]:
 def _at_birth(state: State) -> str:
     start = show(state.start, _LANGUAGE)
     if state.side == "scalar":
-        return f"np.float64({start})"
+        return f"np.asarray({start}, float)"
     return f"np.full({_SHAPES[state.side]}, {start})"
 
 
@@ -142,8 +151,12 @@ def _update(equations: Program, arguments: list[tuple[str, bool]]) -> list[str]:
     return lines
 
 
-def _arguments(equations: Program) -> list[tuple[str, bool]]:
-    """(name, whether it may be left out) of the signals of `update`."""
+def signals_of(equations: Program) -> list[tuple[str, bool]]:
+    """(name, whether it may be left out) of the signals that `update` takes.
+
+    Args:
+        equations: the equations of a rule.
+    """
     read = {signal.name for signal in equations.signals}
     required = {"weight"} | {name for name in read if name not in SUMS}
     optional = [name for name in SUMS if name in read]
