@@ -26,9 +26,10 @@ def command(
 ) -> None:
     """Write a rule as a file that another program runs.
 
-    RULE is a rule.safetensors, the folder of a run, or the name of a known rule such as oja. The
-    file begins with the formula, the grade of the export and how to use it. The grade is
-    `faithful`, or `approximate` with the measured error. What a target cannot say is refused.
+    RULE is a rule.safetensors, the folder of a run, the name of a known rule such as oja, or of a
+    rule of the zoo such as zoo/oja. The file begins with the formula, the grade of the export and
+    how to use it. The grade is `faithful`, or `approximate` with the measured error. What a target
+    cannot say is refused.
 
     Example: metaplast export oja --to python --out oja.py
     """

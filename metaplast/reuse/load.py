@@ -25,7 +25,7 @@ from metaplast.reuse.describe import describe_loaded
 from metaplast.reuse.document import RuleEntry, entries
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
-from metaplast.reuse.rule_file import checksum, read_rule, save_rule
+from metaplast.reuse.rule_file import RuleFile, checksum, read_rule, save_rule
 from metaplast.reuse.text import quote
 from metaplast.reuse.view import check_step, check_weights, complete
 from metaplast.rules.base import AbstractRule, Clock
@@ -140,6 +140,11 @@ class Rule:
 
         Raises: BadInput for numbers that a file cannot hold; OSError where the disk refuses.
         """
+        file = self.as_file()
+        save_rule(path, file.document, file.tensors)
+
+    def as_file(self) -> RuleFile:
+        """The content of a rule file of its own, as `save` writes it."""
         connections = self.connections
         if not connections:
             sizes = {"n_post": TINY.n_post, "n_pre": TINY.n_pre, "shape": list(TINY.shape)}
@@ -155,7 +160,7 @@ class Rule:
         )
         for fact in ("provenance", "scores"):
             document[fact] = self.document.get(fact, document[fact])
-        save_rule(path, document, tensors)
+        return RuleFile(document, tensors)
 
     def _connection(self, shape: tuple[int, ...]) -> AbstractConnection:
         """The connection of weights of a shape. Raises: BadInput where theta does not fit it."""

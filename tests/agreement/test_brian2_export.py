@@ -36,6 +36,8 @@ from tests.reuse._exports import module, subject
 b.prefs.codegen.target = "numpy"  # needs no compiler
 logging.getLogger("brian2").setLevel(logging.ERROR)
 N_POST, N_PRE, DT, STEPS = 3, 4, 1e-3, 1000
+EVERY = 10
+"""Steps between two weights that are compared."""
 CONNECTION = Dense(N_POST, N_PRE)
 FORMS: dict[str, Any] = {name: find("rule", name)() for name in names("rule")}
 FORMS |= {
@@ -100,7 +102,10 @@ def signals() -> dict[str, np.ndarray]:
 
 
 def here(spec: AbstractRule, theta: Any, weight: np.ndarray, rates: frozenset[str]) -> np.ndarray:
-    """The weights after one second of the rule. rates: the sides whose activity is a rate."""
+    """The weights of one second of the rule, every EVERY steps and at the end.
+
+    rates: the sides whose activity is a rate.
+    """
     found = signals()
     with jax.enable_x64(True):
         theta = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
@@ -134,18 +139,18 @@ def here(spec: AbstractRule, theta: Any, weight: np.ndarray, rates: frozenset[st
                 modulators={"reward": jnp.asarray(0.7)},
                 key=jax.random.key(0),
             )
-            return spec.apply(theta, state, bounded, CONNECTION, view, DT), None
+            return spec.apply(theta, state, bounded, CONNECTION, view, DT), w
 
         trains = {side: jnp.asarray(found[side]) for side in ("pre", "post")}
         first = (spec.init_state(theta, CONNECTION), birth)
-        (_, last), _ = jax.lax.scan(step, first, trains)
-        return np.asarray(last)
+        (_, last), before = jax.lax.scan(step, first, trains)
+        return np.concatenate([np.asarray(before)[::EVERY], np.asarray(last)[None]])
 
 
 def there(
     text: str, weight: np.ndarray, found: dict[str, np.ndarray] | None = None, **delays: Any
 ) -> np.ndarray:
-    """The weights after one second of the exported file in Brian2."""
+    """The weights of one second of the exported file in Brian2, as `here`."""
     found = found or signals()
     b.start_scope()
     b.defaultclock.dt = DT * b.second
@@ -166,10 +171,12 @@ def there(
     learned = made.synapses(groups["pre"], groups["post"], weight, **delays)
     if hasattr(learned, "modulator_reward"):
         learned.modulator_reward = 0.7
-    b.Network(*groups.values(), learned).run(STEPS * DT * b.second)
-    last = np.zeros((N_POST, N_PRE))
-    last[np.asarray(learned.j), np.asarray(learned.i)] = np.asarray(learned.w)
-    return last
+    monitor = b.StateMonitor(learned, "w", record=True, dt=EVERY * DT * b.second)
+    b.Network(*groups.values(), learned, monitor).run(STEPS * DT * b.second)
+    weights = np.zeros((STEPS // EVERY + 1, N_POST, N_PRE))
+    weights[:-1, np.asarray(learned.j), np.asarray(learned.i)] = np.asarray(monitor.w).T
+    weights[-1, np.asarray(learned.j), np.asarray(learned.i)] = np.asarray(learned.w)
+    return weights
 
 
 def exported(spec: AbstractRule, theta: Any) -> str:
@@ -180,12 +187,12 @@ def exported(spec: AbstractRule, theta: Any) -> str:
 
 
 def agree(spec: AbstractRule) -> float:
-    """The largest difference of a weight after one second of a rule with drawn numbers."""
+    """The largest difference of a weight within one second of a rule with drawn numbers."""
     return difference_of(spec, theta_of(spec))
 
 
 def difference_of(spec: AbstractRule, theta: Any, least: float = 1e-4) -> float:
-    """The largest difference of a weight after one second.
+    """The largest difference of a weight within one second.
 
     least: what the weights must have changed by.
     """

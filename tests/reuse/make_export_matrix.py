@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metaplast.registry import BadInput, find, names
+from metaplast.reuse import shelf
+from metaplast.reuse.document import entries
 from metaplast.reuse.export.exported import TARGETS, Subject, export
 from metaplast.reuse.export.source import subject_of
 from metaplast.reuse.known import known_rules
-from metaplast.reuse.load import known
+from metaplast.reuse.load import load_rule
+from metaplast.reuse.rule_file import read_rule
 from tests.reuse._exports import largest_difference, moved_theta, subject
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
@@ -37,14 +40,24 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """Every known rule with known coefficients, then every form of rule with drawn numbers."""
+    """Every rule of the zoo, every other known rule, and every form of rule with drawn numbers."""
     found = []
+    for name in shelf.names():
+        path = f"{shelf.PREFIX}{name}"
+        by_key = entries(read_rule(path).document)
+        for entry in by_key.values():
+            edge = entry.edges[0] if len(by_key) > 1 else None
+            rule = load_rule(path, edge)
+            shown = path if edge is None else f"{path}, {edge}"
+            found.append(Row(shown, rule.spec, rule.theta, subject_of(path, edge)))
     for name in known_rules():
-        rule = known(name)
+        if name in shelf.names():
+            continue
         try:
-            found.append(Row(name, rule.spec, rule.theta, subject_of(name)))
+            rule = load_rule(name)
         except BadInput:
             continue  # a space to search: the table has its form
+        found.append(Row(name, rule.spec, rule.theta, subject_of(name)))
     for name in names("rule"):
         spec = find("rule", name)()
         theta = moved_theta(spec)

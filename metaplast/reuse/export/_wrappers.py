@@ -64,6 +64,11 @@ def consolidating(builder: Builder, rule: Node, inside: Inside) -> Expression:
     return change - number(builder, rule, "pull") * away
 
 
+def gate(builder: Builder, rule: Node, inside: Inside) -> Expression:
+    """The change, times a modulator of the same step."""
+    return builder.signal(f"modulator.{option(rule, 'modulator')}") * inside(builder)
+
+
 def heterosynaptic(builder: Builder, rule: Node, inside: Inside) -> Expression:
     """The change, and a pull of all weights of an active neuron to their reference."""
     change = inside(builder)

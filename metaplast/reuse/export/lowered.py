@@ -28,6 +28,7 @@ WRAPPERS: dict[str, Callable[[Builder, Node, _wrappers.Inside], Expression]] = {
     "bound": _wrappers.bound,
     "clip": _wrappers.clip,
     "consolidating": _wrappers.consolidating,
+    "gate": _wrappers.gate,
     "heterosynaptic": _wrappers.heterosynaptic,
     "metaplastic": _wrappers.metaplastic,
     "momentum": _wrappers.momentum,
