@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from metaplast.language.account import Account
 from metaplast.registry import BadInput, find, names
-from metaplast.reuse.export.exported import export
+from metaplast.reuse.export.exported import TARGETS, export
 from metaplast.reuse.export.json import read
 from metaplast.reuse.export.lowered import program
 from metaplast.reuse.export.source import subject_of
+from metaplast.reuse.node import node
 from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.stdp import Stdp
@@ -135,3 +137,14 @@ def test_what_nestml_does_not_get_is_refused(rule: AbstractRule, expected: str) 
     result = export(subject(rule, moved_theta(rule)), "nestml")
     assert result.grade == "unsupported"
     assert expected in result.reasons[0]
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target != "json"])
+def test_a_rule_that_is_code_alone_is_unsupported(target: str) -> None:
+    """A rule of another package, of which the file holds the name and the numbers."""
+    made = subject(Stdp(), {})
+    foreign = node({"name": "of_another_package", "rate": 0.1}, Account(), {})
+    result = export(made._replace(rule=foreign), target)
+    assert result.grade == "unsupported"
+    expected = "the form of rule of_another_package is known as code and not as data"
+    assert result.reasons == (expected,)

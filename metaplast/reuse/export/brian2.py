@@ -4,6 +4,7 @@ A rule of spikes acts at spikes: `on_pre` and `on_post`. Any other rule is updat
 a clock. Pathways of one step run in a fixed order, so that both forms make the changes of the rule.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -202,7 +203,7 @@ def _order_of_jump(trace: Trace, events: Events) -> int | None:
 
 def _jump(trace: Trace) -> str:
     name = _safe(trace.name.name)
-    size = show(trace.size, _LANGUAGE).replace("step", "(dt / second)")
+    size = show(trace.size, _AT_SPIKES)
     return f"{name} {'=' if trace.nearest else '+='} {size}"
 
 
@@ -453,3 +454,11 @@ _LANGUAGE = Language(
     },
     total=_total,
 )
+
+
+def _name_at_spikes(name: Name) -> str:
+    return "(dt / second)" if name.kind == "step" else _name(name)
+
+
+_AT_SPIKES = replace(_LANGUAGE, name=_name_at_spikes)
+"""The language of pathways, where the step has no name of its own."""
