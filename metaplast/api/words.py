@@ -10,7 +10,7 @@ from typing import Any
 from metaplast import registry
 from metaplast.registry import BadInput
 from metaplast.reuse.load import Rule
-from metaplast.runs.config import GROUPS
+from metaplast.runs.merging import GROUPS
 from metaplast.spec import encode
 
 SHORT = {"steps": "outer.steps"}

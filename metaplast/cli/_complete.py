@@ -39,7 +39,7 @@ def words(before: list[str], incomplete: str) -> list[CompletionItem]:
         before: the words before.
         incomplete: the beginning of the word.
     """
-    from metaplast.runs.config import GROUPS
+    from metaplast.runs.merging import GROUPS
 
     last = before[-1] if before else ""
     if last in GROUPS:

@@ -12,7 +12,8 @@ from metaplast.cli._paths import Given
 def command(config_dir: Path | None) -> None:
     """Print the experiments and the files of every config group."""
     from metaplast.cli._listed import listed
-    from metaplast.runs.config import GROUPS, Sources
+    from metaplast.runs.config import Sources
+    from metaplast.runs.merging import GROUPS
 
     sources = Sources(config_dir)
     lines = []

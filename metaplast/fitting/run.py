@@ -34,7 +34,6 @@ from metaplast.runs.job import Config, Job
 from metaplast.runs.lifecycle import Means
 from metaplast.runs.row_files import is_finished
 from metaplast.settings.names import DISCOVERED, RULE_FILE
-from metaplast.spec import encode
 from metaplast.tasks import SPLITS
 
 
@@ -152,6 +151,6 @@ def _save_rule(run: Path, config: Config, row: FittedRow, result: FitResult) -> 
         row.theta,
         provenance=provenance,
         scores=scores,
-        ancestry=list(map(encode, config.ancestry)),
+        ancestry=config.ancestors(),
     )
     save_rule(run / RULE_FILE, document, tensors)

@@ -19,7 +19,7 @@ from metaplast.registry import Plain
 from metaplast.results import evaluate
 from metaplast.results.statistics import Estimate, estimate
 from metaplast.results.surfaces import for_one_synapse
-from metaplast.reuse.describe import describe_rule
+from metaplast.reuse.describe import ancestry_from, describe_rule
 from metaplast.rules.base import AbstractRule, TermList
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.trace_taylor import TraceTaylor
@@ -162,7 +162,11 @@ def distil(
             entries[name] = _entry(subject, slot, edges, followed, unseen)
     problem, theta = _in_place(subject, entries)
     document, tensors = describe_rule(
-        problem.lifetime, theta, provenance={"distilled": True, "seed": subject.seed}
+        problem.lifetime,
+        theta,
+        provenance={"distilled": True, "seed": subject.seed},
+        activity_reference=subject.file.document["activity_reference"],
+        ancestry=ancestry_from(subject.file, "distilled"),
     )
     in_task = None
     if n_heldout:

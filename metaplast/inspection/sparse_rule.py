@@ -12,7 +12,7 @@ from metaplast.language.account import Account
 from metaplast.life.lifetime import Lifetime
 from metaplast.life.slots import Slot
 from metaplast.registry import find
-from metaplast.reuse.describe import describe_rule
+from metaplast.reuse.describe import ancestry_from, describe_rule
 from metaplast.reuse.rule_file import RuleFile, checksum
 from metaplast.rules.base import AbstractRule, TermList
 from metaplast.signals import Theta
@@ -45,7 +45,13 @@ def sparse_rule(parsimony: Parsimony) -> RuleFile:
         "refitted": parsimony.steps,
     }
     reference = document.get("activity_reference", 1.0)
-    described = describe_rule(lifetime, theta, provenance=provenance, activity_reference=reference)
+    described = describe_rule(
+        lifetime,
+        theta,
+        provenance=provenance,
+        activity_reference=reference,
+        ancestry=ancestry_from(subject.file, "made sparse"),
+    )
     return RuleFile(*described)
 
 

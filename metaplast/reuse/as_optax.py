@@ -9,7 +9,7 @@ import optax as _optax
 from jax import Array
 
 from metaplast.registry import BadInput
-from metaplast.reuse.load import Rule
+from metaplast.reuse.load import DT, Rule
 from metaplast.reuse.text import quote
 from metaplast.reuse.view import synapse_view
 from metaplast.signals import Key, RuleState
@@ -26,7 +26,7 @@ class OptaxState(NamedTuple):
 
 
 def optax(
-    rule: Rule, *, dt: float = 1e-3, layout: Layout = "post_pre"
+    rule: Rule, *, dt: float | None = None, layout: Layout = "post_pre"
 ) -> _optax.GradientTransformationExtraArgs:
     """The rule as a gradient transformation, whose updates are the changes of weights.
 
@@ -39,7 +39,7 @@ def optax(
 
     Args:
         rule: a rule, from `load_rule`.
-        dt: seconds of a step.
+        dt: seconds of a step; None: the step at which the rule was found, or 1 ms.
         layout: the layout of weight matrices. `post_pre` is [n_post, n_pre], as in equinox and
             PyTorch. `pre_post` is [n_pre, n_post], as in flax.
 
@@ -49,6 +49,8 @@ def optax(
     Raises: BadInput from `update`, for missing parameters or signals, for a path that is no weight
         matrix, and for a signal that the rule reads and the batch lacks.
     """
+
+    step_size = dt or rule.dt or DT
 
     def init(params: Any) -> Any:
         states = {}
@@ -72,7 +74,7 @@ def optax(
         states = dict(state.rules)
         for path, given in signals.items():
             weight = _post_pre(matrices[path], layout)
-            states[path], change = _mean_change(rule, states[path], weight, given, dt)
+            states[path], change = _mean_change(rule, states[path], weight, given, step_size)
             changes[path] = _post_pre(change, layout)
         return _filled(params, changes), OptaxState(states)
 

@@ -21,7 +21,7 @@ from metaplast.reuse.text import printable
 LIBRARY = "metaplast"
 _LICENSES = {True: "the license of metaplast", False: "to be chosen by the author of the rule"}
 """{whether the rule is of the zoo: license}"""
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~&])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~&:$@]|(?<=www)\.)")
 
 
 def card(file: RuleFile, name: str, shelved: shelf.Shelved | None = None) -> str:
@@ -83,7 +83,10 @@ def _metadata(file: RuleFile, title: str, shelved: shelf.Shelved | None) -> str:
     results = _results(file.document)
     if results:
         metadata["model-index"] = [{"name": printable(title), "results": results}]
-    return "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata.items())
+    lines = []
+    for key, value in metadata.items():
+        lines.append(f"{key}: {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines)
 
 
 def _results(document: Plain) -> list[Plain]:
@@ -99,10 +102,18 @@ def _results(document: Plain) -> list[Plain]:
             {
                 "task": {"type": "meta-learning"},
                 "dataset": {"type": experiment, "name": experiment},
-                "metrics": [{"type": metric, "value": float(value)}],
+                "metrics": [{"type": metric, "value": _yaml_number(value)}],
             }
         )
     return results
+
+
+def _yaml_number(value: float) -> float | str:
+    """A number as YAML 1.1 reads it: an exponent without a point would be text to it anyway."""
+    number = float(value)
+    if "e" in repr(number):
+        return f"{number:.6e}"
+    return number
 
 
 def _signals(file: RuleFile) -> list[str]:
@@ -138,7 +149,7 @@ def _uses(name: str, document: Plain) -> list[str]:
         "```python",
         "import metaplast as mp",
         "",
-        f"rule = mp.load_rule({_code(repr(name))}{argument})",
+        f"rule = mp.load_rule({printable(name)!r}{argument})",
         "print(rule)",
         "```",
     ]
@@ -160,7 +171,8 @@ def _training(document: Plain, shelved: shelf.Shelved | None) -> list[str]:
         lines += [f"- Source: {_plain(shelved.source)}"]
         lines += [f"- Words of the training: `metaplast train {_code(' '.join(shelved.trained))}`"]
     if shelved is not None and not shelved.trained:
-        lines += ["- The numbers are those of the literature. Nothing was trained."]
+        lines += ["- Nothing was trained. Constants are those of the source where it has them."]
+        lines += ["- Rates that the source leaves open are plain numbers."]
     for key, value in document["provenance"].items():
         lines.append(f"- {_plain(key)}: {_plain(facts.value_text(value))}")
     return lines

@@ -34,6 +34,8 @@ def combine(
         factors: {label: factor}.
         gates: {label: name of a modulator}.
 
+    The step of the whole is the largest step of its parts.
+
     Returns: a rule like any other. `rule.save(path)` writes it, with its parts as ancestors.
     Raises: BadInput for no rule, a label without a rule, rules whose clocks do not go together, and
         a modulator that is no name.
@@ -61,7 +63,8 @@ def combine(
         connections = connections or rule.connections
     whole = Sum(rules=tuple(parts))
     steps = {rule.dt for rule in rules.values() if rule.dt is not None}
-    references = {rule.activity_reference for rule in rules.values() if rule.document}
+    # A known rule without a file fits any activity.
+    references = {rule.activity_reference for rule in rules.values() if rule.dt is not None}
     if len(references) > 1:
         expected = "one meaning of an activity of 1"
         raise BadInput(f"activities of {sorted(references)} Hz", expected, "scale the signals")

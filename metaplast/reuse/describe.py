@@ -14,8 +14,10 @@ from metaplast.language.grammar import reach
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.registry import BadInput, Plain
 from metaplast.reuse.ask import account_of
+from metaplast.reuse.document import MAX_ANCESTORS
+from metaplast.reuse.known import FILE as RULE_FILE
 from metaplast.reuse.reference import reference
-from metaplast.reuse.rule_file import flatten
+from metaplast.reuse.rule_file import RuleFile, checksum, flatten
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import Theta
 from metaplast.spec import encode
@@ -140,6 +142,18 @@ def describe_loaded(
         "ancestry": plain(list(ancestry)),
     }
     return document, flatten("rule", theta)
+
+
+def ancestry_from(file: RuleFile, change: str) -> list[Plain]:
+    """The ancestry of a rule that was made from the rule of a file.
+
+    Args:
+        file: the file of the rule from which it was made.
+        change: the way to the new rule, in words.
+    """
+    digest = checksum(file.document, file.tensors)
+    ancestor = {"rule": RULE_FILE, "sha256": digest, "change": change}
+    return [*file.document["ancestry"], ancestor][-MAX_ANCESTORS:]
 
 
 def _channels(reads: Iterable[str]) -> tuple[str, ...]:

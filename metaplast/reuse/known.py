@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from metaplast.language.grammar import expand
 from metaplast.registry import BadInput, nearest
+from metaplast.reuse import shelf
 from metaplast.reuse.text import quote
 
 FILE = "rule.safetensors"
@@ -92,9 +93,9 @@ def rule_path(path_or_name: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
     Args:
         path_or_name: the path of a rule file or of the folder of a run, or the name of a known
-            rule.
+            rule or of a rule of the zoo.
     """
-    if is_name(path_or_name) or "\0" in str(path_or_name):
+    if is_name(path_or_name) or shelf.is_shelved(path_or_name) or "\0" in str(path_or_name):
         return path_or_name
     inside = Path(path_or_name) / FILE
     return inside if inside.is_file() else path_or_name

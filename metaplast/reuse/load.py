@@ -22,11 +22,11 @@ from metaplast.reuse import formula as formulas
 from metaplast.reuse import html
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
 from metaplast.reuse.describe import describe_loaded
-from metaplast.reuse.document import RuleEntry, entries
+from metaplast.reuse.document import MAX_WORDS, RuleEntry, entries
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
 from metaplast.reuse.rule_file import RuleFile, checksum, read_rule, save_rule
-from metaplast.reuse.text import quote
+from metaplast.reuse.text import printable, quote
 from metaplast.reuse.view import check_step, check_weights, complete
 from metaplast.rules.base import AbstractRule, Clock
 from metaplast.signals import RuleState, SynapseView, Theta
@@ -58,6 +58,7 @@ class Rule:
     document: document of the file, with scores and provenance; empty for a known rule.
     ancestry: the rules from which it was made, the eldest first, see metaplast.reuse.document.
     sha256: checksum of the file; empty for a rule without one.
+    given: the path or name by which it was loaded.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Rule:
     document: Plain
     ancestry: tuple[Plain, ...] = ()
     sha256: str = ""
+    given: str = ""
 
     def __repr__(self) -> str:
         return f"Rule {self.name}: {self.formula}"
@@ -128,7 +130,8 @@ class Rule:
         Args:
             change: the way from this rule to the next one, in words.
         """
-        return {"rule": self.name, "sha256": self.sha256, "change": change}
+        name = printable(self.given or self.name)[:MAX_WORDS]
+        return {"rule": name, "sha256": self.sha256, "change": printable(change)[:MAX_WORDS]}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the rule, of the edges that it has, as a rule file of its own.
@@ -239,6 +242,7 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
         document=file.document,
         ancestry=tuple(file.document["ancestry"]),
         sha256=checksum(file.document, file.tensors),
+        given=str(path_or_name),
     )
 
 

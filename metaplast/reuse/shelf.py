@@ -1,6 +1,7 @@
 """The zoo: rule files that ship with the package, with the facts of their cards."""
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -13,6 +14,7 @@ from metaplast.registry import BadInput, nearest
 from metaplast.reuse.text import quote
 
 PREFIX = "zoo/"
+_NAME = re.compile(r"zoo/\w+")
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,11 @@ class Shelved:
 
 
 def is_shelved(path_or_name: str | os.PathLike[str]) -> bool:
-    """Whether a text names a rule of the zoo, such as `zoo/oja`. A path object never does."""
-    return isinstance(path_or_name, str) and path_or_name.startswith(PREFIX)
+    """Whether a text names a rule of the zoo, such as `zoo/oja`.
+
+    It does whatever files there are. A path object and a text with an ending are paths of files.
+    """
+    return isinstance(path_or_name, str) and _NAME.fullmatch(path_or_name) is not None
 
 
 def names() -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from metaplast import registry
 from metaplast.registry import BadInput, Plain
 from metaplast.reuse.known import shipped_configs
 from metaplast.runs.files import reader_of
-from metaplast.runs.started import is_started, with_starts
+from metaplast.runs.merging import GROUPS, merge
+from metaplast.runs.started import with_starts
 from metaplast.runs.yaml_text import (
     MAX_DEPTH,
     MAX_SHOWN,
@@ -33,17 +34,6 @@ from metaplast.runs.yaml_text import (
     text_keys,
 )
 
-GROUPS = (
-    "experiment",
-    "task",
-    "network",
-    "feedback",
-    "genome",
-    "rule",
-    "objective",
-    "outer",
-    "logging",
-)
 DEFAULT_EXPERIMENT = "categories"
 NEW: Plain = {"spike_times": "synapse"}
 """Fields that every new config has. A config of an earlier version lacks them."""
@@ -123,7 +113,8 @@ def compose(
     for key, value in pairs:
         if key == "experiment":
             experiments.append(value)
-    plain = read_file(file, "--config ") if file else NEW
+    before = read_file(file, "--config ") if file else {}
+    plain = before or NEW
     if experiments:
         plain = _laid(plain, _experiment(experiments[-1], sources))
     elif not file and default is not None:
@@ -135,27 +126,7 @@ def compose(
             plain = {**plain, key: _choice(key, value, sources)}
         else:
             plain = _laid(plain, _dotted(key, value))
-    return with_starts(_expand(plain, sources))
-
-
-def merge(base: Plain, over: Plain) -> Plain:
-    """`over` laid on `base`, mapping by mapping.
-
-    A list replaces a list. An empty mapping replaces a mapping. A new `name` drops the fields of
-    the old plug-in, and so does `from` of a rule.
-    """
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        if isinstance(value, dict) and isinstance(old, str) and key in GROUPS:
-            old = {"name": old}
-        if key == "rule" and is_started(value):
-            old = None  # such a rule begins anew
-        if isinstance(value, dict) and isinstance(old, dict) and value and _same_plugin(old, value):
-            merged[key] = merge(old, value)
-        else:
-            merged[key] = value
-    return merged
+    return with_starts(_expand(plain, sources), before)
 
 
 def _laid(base: Plain, over: Plain) -> Plain:
@@ -183,10 +154,6 @@ def _laid(base: Plain, over: Plain) -> Plain:
         if name not in dropped:
             rows[name] = row
     return {**merged, "rows": rows}
-
-
-def _same_plugin(old: Plain, new: Plain) -> bool:
-    return new.get("name", old.get("name")) == old.get("name")
 
 
 def resolve(plain: Plain) -> Plain:

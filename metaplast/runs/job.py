@@ -27,11 +27,13 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.unroll import Curriculum
 from metaplast.registry import BadInput
+from metaplast.reuse.document import MAX_WORDS
 from metaplast.rules.base import AbstractRule
 from metaplast.runs import notebook
-from metaplast.runs.config import NEW, Plain, merge, read_file, resolve
+from metaplast.runs.config import NEW, Plain, read_file, resolve
 from metaplast.runs.loggers.base import AbstractLogger
 from metaplast.runs.loggers.none import None_ as NoLogger
+from metaplast.runs.merging import merge
 from metaplast.settings.compare import Compare
 from metaplast.settings.evaluation import PROTOTYPE, Evaluation, References, check_references
 from metaplast.settings.fit import Fit
@@ -98,11 +100,13 @@ class Ancestor:
     rule: the path or name by which it was given.
     sha256: the checksum of its file; empty for a rule without a file.
     change: the way from it to the next rule, in words.
+    slot: the slot under `rules` whose rule descends from it; empty for `rule`.
     """
 
     rule: str
     sha256: str = ""
     change: str = ""
+    slot: str = ""
 
 
 @spec
@@ -174,6 +178,17 @@ class Config:
     def references(self) -> References:
         """The references that are judged beside the rows, as (name of the row, reference)."""
         return self.evaluation.beside()
+
+    def ancestors(self) -> list[Plain]:
+        """The ancestors as a rule file holds them."""
+        plain = []
+        for ancestor in self.ancestry:
+            change = ancestor.change
+            if ancestor.slot:
+                change = f"slot {ancestor.slot}: {change}"
+            facts = {"rule": ancestor.rule, "sha256": ancestor.sha256, "change": change[:MAX_WORDS]}
+            plain.append(facts)
+        return plain
 
     def outer_loop(self) -> AbstractOuterLoop:
         """The outer loop in the coordinates of the search."""

@@ -18,8 +18,9 @@ from annotated_types import MinLen
 
 from metaplast.outer import AbstractOuterLoop, path_of
 from metaplast.registry import BadInput
-from metaplast.runs.config import Plain, merge, read_file
+from metaplast.runs.config import Plain, read_file
 from metaplast.runs.job import Job, Run, parse
+from metaplast.runs.merging import merge
 from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.spec import Count, Positive, build, encode, explain, mapping, spec
 from metaplast.training.train_row import program_of

@@ -36,7 +36,6 @@ from metaplast.runs.nesting import contained
 from metaplast.runs.row_files import LIVES, read_arrays, theta_of
 from metaplast.settings.names import DISCOVERED, RULE_FILE
 from metaplast.signals import CREDIT_FIELDS
-from metaplast.spec import encode
 from metaplast.training import reference_row, row_words
 from metaplast.training.judge import judge
 from metaplast.training.row_record import read_record
@@ -235,7 +234,7 @@ def _write_rule(run: Path, config: Config, scores: list[RowScore]) -> RuleCard:
         theta_of(run, problem),
         provenance=provenance,
         scores=list(map(score_to_json, scores)),
-        ancestry=list(map(encode, config.ancestry)),
+        ancestry=config.ancestors(),
     )
     save_rule(run / RULE_FILE, document, tensors)
     return rule_card(document, tensors)

@@ -213,7 +213,6 @@ CASES: list[
     (["export", "oja", "--to", "pyton"], "target 'pyton'"),
     (["export", "oja", "--to", "\x1b[2J"], "target '\\x1b[2J'"),
     (["export", "ojaa", "--to", "python"], "rule 'ojaa'"),
-    (["export", "oja", "--to", "optax"], "metaplast.optax("),
     (["export", "taylor", "--to", "python"], "it is a space to search"),
     (["export", "folder", "--to", "python"], "rule file 'folder': a folder"),
     (["export", "taken", "--to", "json"], "rule file 'taken': cut off or damaged"),

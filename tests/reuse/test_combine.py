@@ -44,7 +44,7 @@ def test_a_combination_with_learned_numbers_goes_through_a_file(tmp_path: Path) 
     np.testing.assert_array_equal(_changes(again, 1.0), _changes(whole, 1.0))
     first, second = again.ancestry
     assert first == {
-        "rule": "rule",
+        "rule": "zoo/readout",
         "sha256": rules["found"].sha256,
         "change": "part found of a sum",
     }

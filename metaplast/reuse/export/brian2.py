@@ -4,6 +4,7 @@ A rule of spikes acts at spikes: `on_pre` and `on_post`. Any other rule is updat
 a clock. Pathways of one step run in a fixed order, so that both forms make the changes of the rule.
 """
 
+import textwrap
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from metaplast.reuse.export._expressions import (
     Sum,
     walk,
 )
-from metaplast.reuse.export._header import header
+from metaplast.reuse.export._header import WIDTH, header
 from metaplast.reuse.export._print import Language, show
 from metaplast.reuse.export._program import (
     Constant,
@@ -53,6 +54,18 @@ class Summed(NamedTuple):
     value: str
 
 
+class Group(NamedTuple):
+    """A group of neurons of the file.
+
+    name: its name.
+    n: its neurons in the example.
+    """
+
+    name: str
+    n: int
+
+
+GROUPS: dict[SpikeSide, Group] = {"pre": Group("source", 3), "post": Group("target", 2)}
 _NORM = "sqrt(clip({}, 1e-30, inf))"
 SUMMED: dict[str, Summed] = {
     "predicted": Summed("returned", "pre", "w * activity_post", "{}"),
@@ -139,10 +152,14 @@ def _usage(equations: Program, parts: Parts) -> list[str]:
         "A change is bounded to [low, high] in every step. The synapses transmit nothing by",
         "themselves: give transmit='I_post += w' or the like.",
     ]
-    for side, group in (("pre", "source"), ("post", "target")):
-        names = _variables(equations, side)
-        if names:
-            lines.append(f"The group `{group}` needs the variables {', '.join(names)}.")
+    for side in _SIDES:
+        group = GROUPS[side].name
+        named = []
+        for variable, meaning in _variables(equations, side).items():
+            named.append(f"{variable} ({meaning})")
+        if named:
+            words = f"The group `{group}` needs the variables {', '.join(named)}."
+            lines += textwrap.wrap(words, WIDTH)
     for name in _channels(equations):
         lines.append(f"Set learned.{name} as the task tells it.")
     if parts.update:
@@ -340,7 +357,8 @@ def _start(state: State, equations: Program) -> float:
 def _example(equations: Program, parts: Parts) -> list[str]:
     """A small example that runs."""
     lines = ['if __name__ == "__main__":']
-    for side, group, n in (("pre", "source", 3), ("post", "target", 2)):
+    for side in _SIDES:
+        group, n = GROUPS[side]
         names = ["chance : 1", *(f"{name} : 1" for name in _variables(equations, side))]
         model = "\\n".join(names)
         lines.append(f'    {group} = NeuronGroup({n}, "{model}", threshold="rand() < chance")')
@@ -387,19 +405,18 @@ def _channels(equations: Program) -> list[str]:
     return names
 
 
-def _variables(equations: Program, side: str) -> list[str]:
-    """The variables that the neurons of a side need."""
-    names = []
+def _variables(equations: Program, side: SpikeSide) -> dict[str, str]:
+    """{variable: its meaning} of the variables that the neurons of a side need."""
+    names = {}
     for signal in equations.signals:
         if signal.side == side and signal.kind == "signal" and signal.name not in SUMMED:
-            names.append(SIGNALS[signal.name][1])
+            names[SIGNALS[signal.name][1]] = signal.name
     for summed in _summed(equations):
-        for place in _SIDES:
-            if place == side and f"activity_{place}" in summed.summand:
-                names.append("activity")
+        if f"activity_{side}" in summed.summand:
+            names["activity"] = side
         if summed.side == side:
-            names.append(summed.variable)
-    return list(dict.fromkeys(names))
+            names[summed.variable] = "filled by the synapses"
+    return names
 
 
 def _summed(equations: Program) -> list[Summed]:

@@ -89,6 +89,4 @@ def check_target(target: str) -> None:
     if target not in TARGETS:
         known = tuple(TARGETS)
         fix = nearest(str(target), known, "choose one")
-        if target == "optax":
-            fix = "metaplast.optax(metaplast.load_rule(RULE)) is one in Python: docs/own_code.md"
         raise BadInput(f"target {quote(target)}", f"one of {', '.join(known)}", fix)
