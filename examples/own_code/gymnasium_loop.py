@@ -1,8 +1,8 @@
 """An agent of Gymnasium whose weights change as it acts, by the rule `policy_gradient` of the zoo.
 
-The agent is one stochastic unit with the observation of CartPole as its input. `score` is the
-derivative of the log-probability of its action. The reward comes when the pole falls: the length of
-the episode, less its running mean.
+The agent is one stochastic unit that sees a trace of the observations of CartPole, as the rule
+does. `score` is the derivative of the log-probability of its action. The reward comes when the pole
+falls: the length of the episode, less its running mean.
 """
 
 import sys
@@ -17,7 +17,8 @@ import metaplast as mp
 EPISODES = int(sys.argv[1]) if len(sys.argv) > 1 else 300
 rule = mp.load_rule("zoo/policy_gradient")
 DT = 0.02  # seconds of a step of CartPole
-STEP = 0.03  # chosen among 0.03, 0.1 and 0.3 on these lives
+STEP = 0.03  # chosen on these lives
+FADED = np.exp(-DT / 0.02)  # the trace of the rule, tau_pre_trace 20 ms
 SCALE = np.asarray([1.0, 1.0, 0.1, 1.0])  # a typical size of each observation
 
 
@@ -42,11 +43,13 @@ def episodes(seed, plastic):
     for episode in range(EPISODES):
         seen, _ = world.reset(seed=1000 * seed + episode)
         state = rule.init(weight)
+        trace = np.zeros(4)
         length = 0
         over = False
         while not over:
-            x = jnp.asarray(seen / SCALE, jnp.float32)
-            right = 1.0 / (1.0 + np.exp(-float((weight @ x)[0])))
+            x = seen / SCALE
+            trace = FADED * trace + x
+            right = 1.0 / (1.0 + np.exp(-float(np.asarray(weight)[0] @ trace)))
             action = int(generator.random() < right)
             score = jnp.asarray([action - right], jnp.float32)
             seen, _, fell, late, _ = world.step(action)
@@ -56,7 +59,8 @@ def episodes(seed, plastic):
             if over:
                 reward = (length - mean) / 20.0
             if plastic:
-                weight, state = learn(weight, state, x, score, jnp.asarray(reward, jnp.float32))
+                told = (jnp.asarray(x, jnp.float32), score, jnp.asarray(reward, jnp.float32))
+                weight, state = learn(weight, state, *told)
         mean += 0.1 * (length - mean)
         lengths.append(length)
     return np.asarray(lengths)

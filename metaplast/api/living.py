@@ -115,7 +115,8 @@ def live(
         network: the network: a name, a mapping with `name` and fields, a spec or its class; None:
             the one of a config that names none.
         rule: the rule, in the same forms, or a loaded `mp.Rule` with its numbers, such as
-            `run.rule`; None: nothing is plastic.
+            `run.rule`; None: nothing is plastic. A loaded rule lives at the step at which it was
+            found, unless `dt` says otherwise.
         task: the family of tasks; None: teacher_student.
         n_steps: steps; None: the whole life of the task.
         seed: draws the task, the weights at birth and all noise. Where the task draws its lives
@@ -128,6 +129,8 @@ def live(
     theta = None
     if isinstance(rule, Rule):
         theta = rule.theta
+        if rule.dt is not None:
+            words.setdefault("dt", rule.dt)
         rule = encode(rule.spec)
     parts = {"task": "teacher_student" if task is None else task, "outer": "bptt", **words}
     for name, part in (("network", network), ("rule", rule)):

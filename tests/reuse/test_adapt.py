@@ -1,5 +1,6 @@
 """A search that starts from a rule starts as that rule acts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from metaplast.reuse.adapt import start_of
 from metaplast.reuse.document import entries
 from metaplast.reuse.reference import N_STEPS, TINY, view_at
 from metaplast.reuse.rule_file import read_rule
-from metaplast.runs.config import Sources, compose
+from metaplast.runs.config import Sources, compose, to_yaml
 from metaplast.runs.job import parse
 from metaplast.spec import decode
 from tests.system._commands import here
@@ -81,6 +82,56 @@ def test_a_later_word_lays_a_field_on_the_start() -> None:
     assert rule.learn == "rate"
 
 
+def test_a_field_of_an_inner_rule_is_laid_on_it() -> None:
+    words = ("experiment=oja", "rule.from=zoo/categories", "rule.edge=input_to_hidden_1")
+    rule: Any = _config(*words, "rule.rule.rule.learn=rate").rule
+    assert rule.rule.rule.learn == "rate"
+    assert len(rule.rule.rule.terms) == 19
+
+
+def test_a_known_rule_by_name_has_numbers_to_search() -> None:
+    words = ("experiment=oja", "network.output.name=lif", "rule.from=triplet_visual")
+    rule: Any = _config(*words).rule
+    assert rule.learn
+    traces: Any = start_of("zoo/confavreux")[0]
+    assert traces["learn_tau"] is True
+
+
+def test_a_term_that_was_frozen_alone_can_be_dropped(tmp_path: Path) -> None:
+    spec, _ = start_of("oja", freeze=["post*pre"])
+    whole = mp.combine({"a": mp.load_rule("oja")})
+    rule = decode("rule", spec)
+    theta = rule.init(jax.random.key(0), TINY)
+    replace(whole, spec=rule, theta=theta).save(tmp_path / "frozen.safetensors")
+    again, ancestry = start_of(str(tmp_path / "frozen.safetensors"), drop=["post*pre"])
+    assert list(again["rules"]) == ["free"]
+    assert len(ancestry) == 2
+
+
+def test_a_folder_of_a_run_and_too_many_ancestors(tmp_path: Path) -> None:
+    rule = mp.load_rule("oja")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    rule.save(folder / "rule.safetensors")
+    spec, _ = start_of(str(folder))
+    assert spec["terms"] == ["post*pre", "post^2*weight"]
+    many = tuple({"rule": "a", "sha256": "", "change": ""} for _ in range(64))
+    replace(rule, ancestry=many).save(folder / "rule.safetensors")
+    with pytest.raises(BadInput, match="64 ancestors"):
+        start_of(str(folder))
+
+
+def test_ancestry_follows_the_rule_of_its_slot(tmp_path: Path) -> None:
+    plain = compose(("experiment=oja", "rule.from=zoo/oja"), Sources(), None)
+    file = tmp_path / "config.yaml"
+    file.write_text(to_yaml(plain))
+    same = compose(("rule.rate=0.2",), Sources(), file)
+    assert same["ancestry"] == plain["ancestry"]
+    assert "ancestry" not in compose(("rule=hebb",), Sources(), file)
+    anew = compose(("rule.from=zoo/hebb",), Sources(), file)
+    assert [ancestor["rule"] for ancestor in anew["ancestry"]] == ["zoo/hebb"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -89,7 +140,7 @@ def test_a_later_word_lays_a_field_on_the_start() -> None:
         (["rule.from=zoo/categories", "rule.edge=nothing"], "rule.edge='nothing'"),
         (["rule.from=oja", "rule.drop=[post]"], "term 'post'"),
         (["rule.from=oja", "rule.drop=['post*pre','post^2*weight']"], "drop fewer"),
-        (["rule.from=5"], "a path or a name"),
+        (["rule.from=5"], "a plain path or a name"),
     ],
 )
 def test_a_wrong_start_is_refused(words: list[str], message: str) -> None:

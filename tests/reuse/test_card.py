@@ -1,5 +1,6 @@
 """The card of a rule: whole, true to the file, and safe for the page that shows it."""
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,26 @@ def test_words_of_a_file_stay_words(made: dict[str, Any]) -> None:
     assert text.count("\n---\n") == plain.count("\n---\n")
     assert text.count("\n# ") == plain.count("\n# ")
     _metadata(text)
+
+
+@pytest.mark.parametrize("name", ["r');print(1)#.safetensors", "a`b`.safetensors", "a\\'.x"])
+def test_the_python_of_a_card_loads_one_text(name: str, made: dict[str, Any]) -> None:
+    text = card(RuleFile(*made["shared"]), name)
+    code = text.split("```python\n")[1].split("```")[0]
+    loaded = ast.parse(code).body[1]
+    assert isinstance(loaded, ast.Assign)
+    assert isinstance(loaded.value, ast.Call)
+    (argument,) = loaded.value.args
+    assert isinstance(argument, ast.Constant)
+    assert argument.value == name
+
+
+def test_no_address_of_a_file_becomes_a_link(made: dict[str, Any]) -> None:
+    document, tensors = made["shared"]
+    changed = {**document, "provenance": {"note": "https://a.b www.c.d $x$ @you"}}
+    text = card(RuleFile(changed, tensors), "a")
+    for part in ("https://", "www.c", " $x", " @you"):
+        assert part not in text
 
 
 def test_the_verb_prints_a_card_and_the_command_that_publishes_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import metaplast as mp
-from metaplast.registry import BadInput, find, names
+from metaplast.registry import BadInput, find
 from metaplast.reuse.export import lowered
 from metaplast.reuse.export._rates import bcm
 from metaplast.reuse.export.exported import Subject
@@ -35,6 +35,7 @@ from metaplast.rules.wrappers.normalise import Normalise
 from metaplast.rules.wrappers.sliding import Sliding
 from metaplast.rules.wrappers.sum import Sum
 from metaplast.rules.wrappers.three_factor import ThreeFactor
+from tests.contracts._enrolled import enrolled
 from tests.reuse._exports import (
     DT,
     arguments,
@@ -47,7 +48,7 @@ from tests.reuse._exports import (
 
 SUMS = ("post*pre - post*predicted", "pre_weight_sum*post", "post_weight_norm*pre_weight_norm")
 LAYER = ("input_gain*error*pre", "layer_power*pre", "post*layer_backward", "pre*layer_forward")
-FORMS: dict[str, Any] = {name: find("rule", name)() for name in names("rule")}
+FORMS: dict[str, Any] = {name: find("rule", name)() for name in enrolled("rule")}
 VARIANTS: dict[str, Any] = {
     "sums over synapses": Polynomial(terms=SUMS, initial=(1.0, 2.0, 3.0)),
     "sums over a layer": Polynomial(terms=LAYER, initial=(1.0, 2.0, 3.0, 4.0)),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metaplast.language.account import Account
-from metaplast.registry import BadInput, find, names
+from metaplast.registry import BadInput, find
 from metaplast.reuse.export.exported import TARGETS, export
 from metaplast.reuse.export.json import read
 from metaplast.reuse.export.lowered import program
@@ -19,6 +19,7 @@ from metaplast.rules.base import AbstractRule
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
 from metaplast.rules.wrappers.pathways import Pathways
+from tests.contracts._enrolled import enrolled
 from tests.reuse._exports import moved_theta, subject
 
 BRACKETS = {"{": "}", r"\bigl(": r"\bigr)", r"\bigl[": r"\bigr]", r"\bigl|": r"\bigr|"}
@@ -67,7 +68,7 @@ def test_json_has_the_coefficients_as_they_act(files: dict[str, Path]) -> None:
     assert list(content["terms"]["rule"].values()) == pytest.approx(acting.tolist())
 
 
-@pytest.mark.parametrize("name", names("rule"))
+@pytest.mark.parametrize("name", enrolled("rule"))
 def test_latex_is_well_formed(name: str) -> None:
     spec = find("rule", name)()
     made = subject(spec, moved_theta(spec))

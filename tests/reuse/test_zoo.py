@@ -218,8 +218,16 @@ def _drift(name: str, rates: tuple[float, float], weight: float, n: int = 10_000
         ("vogels", (10.0, 10.0), 0.5, 1),
         ("confavreux", (10.0, 5.0), 0.5, -1),
         ("confavreux", (10.0, 20.0), 0.5, 1),
-        ("triplet", (10.0, 4.0), 0.5, -1),
+        ("triplet", (10.0, 5.0), 0.5, -1),
         ("triplet", (10.0, 40.0), 0.5, 1),
+        ("triplet_visual", (10.0, 5.0), 0.5, -1),
+        ("triplet_visual", (10.0, 40.0), 0.5, 1),
+        ("triplet_visual_nearest", (10.0, 5.0), 0.5, -1),
+        ("triplet_visual_nearest", (10.0, 20.0), 0.5, 1),
+        ("triplet_hippocampus", (10.0, 5.0), 0.5, -1),
+        ("triplet_hippocampus", (10.0, 80.0), 0.5, -1),
+        ("triplet_hippocampus_nearest", (10.0, 1.0), 0.5, -1),
+        ("triplet_hippocampus_nearest", (10.0, 20.0), 0.5, 1),
         ("stdp_multiplicative", (20.0, 20.0), 0.2, 1),
         ("stdp_multiplicative", (20.0, 20.0), 0.8, -1),
     ],
@@ -230,11 +238,36 @@ def test_uncorrelated_spikes_drive_towards_the_fixed_point(
     assert sign * _drift(name, rates, weight) > 0.1
 
 
-@pytest.mark.parametrize(
-    ("name", "rates"), [("vogels", (10.0, 5.0)), ("stdp_multiplicative", (20.0, 20.0))]
-)
-def test_uncorrelated_spikes_hold_at_the_fixed_point(name: str, rates: tuple[float, float]) -> None:
-    assert abs(_drift(name, rates, 0.4878)) < 0.06
+def test_uncorrelated_spikes_hold_at_the_target_rate_of_vogels() -> None:
+    assert abs(_drift("vogels", (10.0, 5.0), 0.5)) < 0.06
+
+
+def test_uncorrelated_spikes_hold_multiplicative_stdp_at_its_mean() -> None:
+    """A drift at half of w_max, which another order of coincident spikes would hold, is seen."""
+    mean = 1.0 / (1.0 + 1.05)
+    at_mean, at_half = (
+        _drift("stdp_multiplicative", (20.0, 20.0), w, 100_000) for w in (mean, 0.5)
+    )
+    assert abs(at_mean) < 0.004
+    assert at_half < -0.008
+
+
+def test_uncorrelated_spikes_depress_additive_stdp() -> None:
+    drift = _drift("stdp", (20.0, 20.0), 0.5, 100_000)
+    np.testing.assert_allclose(drift, (1.0 - 1.05) / (1.0 + 1.05), atol=0.006)
+
+
+def test_oja_turns_over_where_its_card_says() -> None:
+    """The length 1 along one input is stable at rate |x|^2 < 1; large outputs run away."""
+    rule = mp.load_rule("zoo/oja")
+    for power, stable in ((9.5, True), (10.5, False)):
+        x = np.array([np.sqrt(power), 0.0])
+        final = _lived(rule, [[1.001, 0.0]], _linear([x]), 400)
+        assert (abs(final[0, 0] - 1.0) < 1e-3) == stable
+    x = np.array([1.0, 0.0])
+    for y, grows in ((4.5, False), (4.7, True)):  # rate y^2 = 2.03 and 2.21; the border is 2.1
+        final = _lived(rule, [[y, 0.0]], _linear([x]), 1)
+        assert (abs(final[0, 0]) > y) == grows
 
 
 def test_clopath_leaves_a_cell_below_its_threshold_alone() -> None:

@@ -273,14 +273,18 @@ def _by_clock(equations: Program) -> Parts:
 def _synapses(equations: Program, parts: Parts, matrices: list[Constant]) -> list[str]:
     """The function `synapses`."""
     has_pre = any(pathway.side == "pre" for pathway in parts.pathways)
+    low, high = "0.0", "1.0"
+    reads_largest = any(signal.name == "weight_max" for signal in equations.signals)
+    if parts.reason == CLOCKED and not reads_largest:
+        low, high = "-np.inf", "np.inf"  # weights of either sign
     lines = [
         "def synapses(",
         "    source,",
         "    target,",
         "    weight,",
         "    connected=None,",
-        "    low=0.0,",
-        "    high=1.0,",
+        f"    low={low},",
+        f"    high={high},",
         "    dt=None,",
         "    delay=0 * second,",
         "    dendritic_delay=0 * second,",
