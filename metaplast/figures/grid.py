@@ -41,7 +41,7 @@ def draw(grid: Grid, searched: str, path: Path) -> None:
             is_deep = abs(values[row, column]) > DEEP * largest
             _write(axes, column, row, one, searched, is_deep)
     axes.set_xticks([])
-    axes.set_yticks(range(n_lines), [name.replace("-", "start") for name in lines], fontsize=9)
+    axes.set_yticks(range(n_lines), list(lines), fontsize=9)
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)

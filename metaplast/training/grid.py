@@ -58,7 +58,8 @@ RESULT = "grid.json"
 FIGURE = "grid.svg"
 CELLS = "cells"
 CELL = "cell.json"
-BASE = Factor("-", (Level("as given"),))
+BASE = Factor("start", (Level("as given"),))
+"""The world from which a grid starts."""
 Say = Callable[[str], None]
 
 

@@ -41,7 +41,7 @@ def _cell(factor, level, mean, low, how="learns"):
 
 def test_a_line_for_every_factor_and_a_word_for_every_break(tmp_path):
     cells = [
-        _cell("-", "as given", 0.1, 0.05),
+        _cell("start", "as given", 0.1, 0.05),
         _cell("width", "x2", -0.2, -0.3, "saturates"),
         _cell("width", "x4", 0.0, -0.1),
         GridCell(factor="depth", level="3", words=[], refused="why"),

@@ -42,7 +42,7 @@ def test_the_rule_lives_as_in_its_run_and_baselines_are_tuned_in_every_cell(run)
     assert path == run / "grid"
     assert (made.about.searched, made.about.budget, made.about.rows) == (3, 1, ["tuned"])
 
-    (folder,) = (path / CELLS).glob("as_given-*")
+    (folder,) = (path / CELLS).glob("start-as_given-*")
     np.testing.assert_allclose(
         read_arrays(folder / LIVES)["loss"], read_arrays(run / LIVES)["loss"], rtol=1e-5
     )
