@@ -158,16 +158,16 @@ def health(rule: Mapping[str, np.ndarray], birth: np.ndarray, metric: str) -> He
 
 
 def render(grid: Grid, searched: str) -> str:
-    """The grid as text: the setting, the table, and a line for every note.
+    """The grid as text: the setting, the table, counts, and a line for every note.
 
     Args:
         grid: the grid.
         searched: the name of the searched row in the cells.
     """
+    found = [f"{how} in {n}" for how, n in counts(grid.cells).items()]
+    summary = f"Of {len(grid.cells)} worlds: {', '.join(found)}."
     parts = [head(grid.about), table.aligned(lines(grid, searched))]
-    words = remarks(grid)
-    if words:
-        parts.append("\n".join(words))
+    parts.append("\n".join([summary, *remarks(grid)]))
     return "\n\n".join(parts)
 
 

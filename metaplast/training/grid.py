@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,8 +124,10 @@ def make_grid(request: GridRequest, say: Say) -> tuple[Path, Grid]:
         folder.write_json(path / ABOUT, asdict(subject.about))
         cells = []
         with stoppable(None, saver.SAVER.save) as stop:
-            for factor, level in _levels(planned):
-                cells.append(_cell(path, subject, factor, level, say, stop.check))
+            levels = _levels(planned)
+            for index, (factor, level) in enumerate(levels, 1):
+                place = f"{index} of {len(levels)}: {factor} {level.label}"
+                cells.append(_cell(path, subject, factor, level, partial(say, place), stop.check))
         grid = Grid(about=subject.about, cells=cells)
         folder.write_json(path / RESULT, grid_to_json(grid))
         grid_figure.draw(grid, DISCOVERED, path / FIGURE)
@@ -170,6 +173,7 @@ def subject_of(request: GridRequest) -> Subject:
     whole = parse(plain, check=False)
     rows = _baselines(whole, request.rows)
     job = parse(_narrowed(plain, rows))
+    jax.config.update("jax_enable_x64", job.main.precision == "float64")
     rest: Theta = {}
     searched = None
     if file is not None:
@@ -255,15 +259,33 @@ def check_about(path: Path, about: About) -> None:
 
 
 def _cell(
-    path: Path, subject: Subject, factor: str, level: Level, say: Say, check: Callable[[], None]
+    path: Path,
+    subject: Subject,
+    factor: str,
+    level: Level,
+    begin: Callable[[], None],
+    check: Callable[[], None],
 ) -> GridCell:
-    """A cell of the grid: from its file where it is done, else lived now."""
+    """A cell of the grid: from its file where it is done, else lived now.
+
+    A refused cell is tried again: its reason may be gone, such as a package that was not there.
+
+    Args:
+        path: the folder of the grid.
+        subject: the rule, and the world from which the grid starts.
+        factor: the name of the factor.
+        level: its level.
+        begin: is called before a life.
+        check: is called at good places to end.
+    """
     at = path / CELLS / _name(factor, level)
     file = at / CELL
     if file.is_file():
-        return one_from_json(folder.read_json(file), str(file))
+        done = one_from_json(folder.read_json(file), str(file))
+        if not done.refused:
+            return done
     check()
-    say(f"{factor} {level.label}")
+    begin()
     started = time.monotonic()
     empty = GridCell(factor=factor, level=level.label, words=list(level.words))
     if level.refused:

@@ -117,6 +117,7 @@ def test_the_table_says_the_best_baseline_and_the_paired_difference():
     text = render(grid, "discovered")
     assert "in 50 outer steps; the rule had 200" in text
     assert "width 9: refused: too wide." in text
+    assert "Of 2 worlds: learns in 1, refused in 1." in text
     assert counts(grid.cells) == {"learns": 1, "refused": 1}
 
 

@@ -39,7 +39,7 @@ def test_a_killed_grid_goes_on_where_it_was(tmp_path):
 
     done = metaplast(*COMMAND, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == ["task.shots 2"]
+    assert done.stderr.splitlines() == ["2 of 2: task.shots 2"]
     for path, written in before.items():
         assert path.stat().st_mtime_ns == written
     plain = json.loads((tmp_path / "grid" / "grid.json").read_text())

@@ -29,7 +29,7 @@ class Lives:
         if empty.level == self.die_at:
             raise Killed
         self.levels.append(empty.level)
-        return replace(empty, notes=[note] if note else [], refused="no life in this test")
+        return replace(empty, notes=["lived"])
 
 
 def _request(tmp_path, **changes):
@@ -63,12 +63,24 @@ def test_a_kill_loses_one_cell(tmp_path, monkeypatch):
     assert not (tmp_path / "grid" / "grid.json").exists()
     levels, made, said = _made(monkeypatch, request)
     assert levels == ["2", "3"]
-    assert said == ["task.queries 2", "task.queries 3"]
+    assert said == ["3 of 4: task.queries 2", "4 of 4: task.queries 3"]
     assert [one.level for one in made.cells] == ["as given", "1", "2", "3"]
     assert (tmp_path / "grid" / "grid.json").is_file()
     assert (tmp_path / "grid" / "grid.svg").is_file()
     levels, again, _ = _made(monkeypatch, request)
     assert levels == [] and again == made
+
+
+def test_a_refused_cell_is_tried_again(tmp_path, monkeypatch):
+    def refuse(at, subject, empty, note, check):
+        raise BadInput("a data set", "its package", "install it")
+
+    monkeypatch.setattr(grid, "_lived", refuse)
+    _, made = make_grid(_request(tmp_path), lambda line: None)
+    assert "its package" in made.cells[3].refused
+    levels, made, _ = _made(monkeypatch, _request(tmp_path))
+    assert len(levels) == 4
+    assert made.cells[3].notes == ["lived"] and not made.cells[3].refused
 
 
 def test_further_factors_join_a_grid(tmp_path, monkeypatch):
