@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
-from metaplast.figures.style import FAINT, INK, ON_DEEP_MAP, ON_MAP, plt, save
+from metaplast.figures.style import FAINT, INK, ON_DEEP_MAP, ON_MAP, save, subplots
 from metaplast.results.grid import LEARNS, Grid, GridCell
 from metaplast.results.numbers import number, table_form
 from metaplast.results.summary import Difference
@@ -34,7 +35,7 @@ def draw(grid: Grid, searched: str, path: Path) -> None:
     largest = max(1e-3, float(np.nanmax(np.abs(values), initial=0.0)))
     n_lines, n_columns = values.shape
     size = (1.35 * n_columns + 1.6, 0.6 * n_lines + 0.8)
-    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    figure, axes = subplots(figsize=size, layout="constrained")
     image = axes.imshow(values, cmap=MAP, vmin=-largest, vmax=largest, aspect="auto")
     for row, cells in enumerate(lines.values()):
         for column, one in enumerate(cells):
@@ -85,7 +86,7 @@ def _write(axes: Any, x: int, y: int, one: GridCell, searched: str, is_deep: boo
         words.append(line)
     else:
         colour = INK
-        axes.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=FAINT, hatch="//"))
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=FAINT, hatch="//"))
     if one.how != LEARNS:
         words.append(one.how)
     axes.text(x, y, "\n".join(words), ha="center", va="center", fontsize=7, color=colour)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.life.lifetime import Slot
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
@@ -114,7 +114,7 @@ def carried(rules: Mapping[str, Rule], rest: Theta, config: Config) -> Carried:
     lifetime = replace(problem.lifetime, slots=tuple(slots))
     problem = replace(problem, lifetime=lifetime)
     problem.check()
-    start = problem.init(train.stream(config.seed, "theta"))
+    start = problem.init(search_loop.stream(config.seed, "theta"))
     beside = {name: part for name, part in start.items() if name != "rules"}
     beside, anew = _laid(beside, rest)
     theta = {**beside, "rules": _as(start["rules"], thetas)}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from metaplast import train
+from metaplast import search_loop
 from metaplast.figures import grid as grid_figure
 from metaplast.registry import BadInput
 from metaplast.results import evaluate, table
@@ -298,7 +298,7 @@ def _cell(
     found = replace(found, wall_s=round(time.monotonic() - started, 2))
     at.mkdir(parents=True, exist_ok=True)
     folder.write_json(file, one_to_json(found))
-    train.forget()
+    search_loop.forget()
     return found
 
 
