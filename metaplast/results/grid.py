@@ -1,7 +1,7 @@
 """A rule in many worlds, beside baselines that were tuned in each: one factor at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -16,13 +16,16 @@ LEARNS = "learns"
 DIVERGES = "diverges"
 SATURATES = "saturates"
 NO_LEARNING = "does not learn"
+LITTLE = "learns little"
 REFUSED = "refused"
-MOST = 0.5
-"""The share of weights at a bound, or of idle units of a population, from which on it is most."""
+MANY = 0.25
+"""The share of weights at a bound, or of idle units of a population, from which on it is large."""
+HALF = 0.5
+"""The share of the gain in the first world below which a rule learns little."""
 BIRTH = "at_birth"
 _HEAD = (
     *("world", "score", table.INTERVAL, "best tuned baseline"),
-    *("rule better by", table.INTERVAL, "n", "the rule"),
+    *("rule better by", table.INTERVAL, "over birth", "n", "the rule"),
 )
 
 
@@ -36,7 +39,7 @@ class Health:
     idle: {`silent_<population>` or `saturated_<population>`: share of units}.
     over_birth: how much better the rule is than the same network without plasticity, paired on the
         same lives; positive is better, in any metric.
-    how: LEARNS, or how it breaks: DIVERGES, SATURATES or NO_LEARNING.
+    how: LEARNS, or how it breaks: DIVERGES, SATURATES, NO_LEARNING or LITTLE.
     """
 
     diverged: int
@@ -119,42 +122,59 @@ class Grid:
     cells: list[GridCell]
 
 
-def health(rule: Mapping[str, np.ndarray], birth: np.ndarray, metric: str) -> Health:
+def health(
+    rule: Mapping[str, np.ndarray],
+    birth: np.ndarray,
+    metric: str,
+    at_start: float | None = None,
+) -> Health:
     """The state of the lives of a rule.
-
-    A rule diverges where any life is not finite. It does not learn where the 95 % interval of its
-    gain over the network at birth is not above 0. It saturates where it does not learn, and at
-    least MOST of its weights are at a bound or of a population's units are idle.
 
     Args:
         rule: {metric: values [n]} of its lives, as `evaluate.lives` gives them.
         birth: values [n] of the same network without plasticity, on the same lives.
         metric: the name of these values.
+        at_start: the gain over birth in the world from which the grid starts; None: unknown.
     """
     values = {LEARNS: [np.asarray(rule[metric], np.float64)], BIRTH: [np.asarray(birth, float)]}
     of_birth = table.scores(values, metric, LEARNS)[1]
-    over_birth = better_by(of_birth)
-    diverged = int((~np.isfinite(rule["loss"])).sum())
-    at_bound = float(np.mean(rule["at_bound"]))
     idle = {}
     for name, shares in sorted(rule.items()):
         if name.startswith(("silent_", "saturated_")):
             idle[name] = round(float(np.mean(shares)), 4)
-    low = over_birth.ci95[0]
-    how = LEARNS
-    if diverged:
-        how = DIVERGES
-    elif low is None or low <= 0:
-        is_full = max([at_bound, *idle.values()]) >= MOST
-        how = SATURATES if is_full else NO_LEARNING
-    return Health(
-        diverged=diverged,
+    found = Health(
+        diverged=int((~np.isfinite(rule["loss"])).sum()),
         n=len(rule["loss"]),
-        at_bound=round(at_bound, 4),
+        at_bound=round(float(np.mean(rule["at_bound"])), 4),
         idle=idle,
-        over_birth=over_birth,
-        how=how,
+        over_birth=better_by(of_birth),
+        how=LEARNS,
     )
+    return replace(found, how=how(found, at_start))
+
+
+def how(found: Health, at_start: float | None) -> str:
+    """How a rule does.
+
+    It diverges where any life is not finite. It breaks where the 95 % interval of its gain over
+    the network at birth is not above 0, or is below HALF of the gain in the first world. Then it
+    saturates where a share of at least MANY of its weights is at a bound, or of the units of a
+    population is idle. Else it does not learn, or learns little.
+
+    Args:
+        found: the lives of the rule.
+        at_start: its gain over birth in the first world; None: unknown.
+    """
+    if found.diverged:
+        return DIVERGES
+    low, high = found.over_birth.ci95
+    learns = low is not None and low > 0
+    is_little = high is not None and at_start is not None and high < HALF * at_start
+    if learns and not is_little:
+        return LEARNS
+    if max([found.at_bound, *found.idle.values()]) >= MANY:
+        return SATURATES
+    return LITTLE if learns else NO_LEARNING
 
 
 def render(grid: Grid, searched: str) -> str:
@@ -194,7 +214,7 @@ def lines(grid: Grid, searched: str) -> list[tuple[str, ...]]:
     form = table_form(means)
     rows: list[tuple[str, ...]] = [_HEAD]
     for one in grid.cells:
-        if one.cell is None:
+        if one.cell is None or one.health is None:
             rows.append((one.world, *("-" for _ in _HEAD[2:]), REFUSED))
             continue
         score = _score(one.cell, searched)
@@ -210,6 +230,7 @@ def lines(grid: Grid, searched: str) -> list[tuple[str, ...]]:
                 one.world,
                 *(number(score.mean, form), interval(score.ci95, form)),
                 *(baseline, gain, gain_interval),
+                number(one.health.over_birth.mean, f"+{form}"),
                 *(str(one.cell.n), one.how),
             )
         )
@@ -242,17 +263,17 @@ def remarks(grid: Grid) -> list[str]:
     return found
 
 
-def _how(health: Health) -> str:
+def _how(found: Health) -> str:
     """How a rule breaks, with its numbers."""
-    if health.how == DIVERGES:
-        return f"the rule diverges in {health.diverged} of {health.n} lives"
-    gain = number(health.over_birth.mean, "+.3g")
-    bounds = interval(health.over_birth.ci95, "+.3g")
-    words = f"the rule {health.how}: {gain} {bounds} better than its network at birth"
-    if health.how == SATURATES:
-        full = [f"{share(health.at_bound)} of weights at a bound"]
-        for name, of_units in health.idle.items():
-            if of_units >= MOST:
+    if found.how == DIVERGES:
+        return f"the rule diverges in {found.diverged} of {found.n} lives"
+    gain = number(found.over_birth.mean, "+.3g")
+    bounds = interval(found.over_birth.ci95, "+.3g")
+    words = f"the rule {found.how}: {gain} {bounds} better than its network at birth"
+    if found.how == SATURATES:
+        full = [f"{share(found.at_bound)} of weights at a bound"]
+        for name, of_units in found.idle.items():
+            if of_units >= MANY:
                 kind, _, population = name.partition("_")
                 full.append(f"{share(of_units)} of {population} {kind}")
         words += f", with {', '.join(full)}"

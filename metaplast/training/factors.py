@@ -234,9 +234,9 @@ def pairs(config: Config) -> tuple[Level, ...]:
     """Three pairs of factors at once."""
     deep = _deep(config, 3)
     return (
-        _deep(config, 3, width=2.0)._replace(label="width x2, depth 3"),
-        _both("horizon x2, labels", _long(config.task, 2.0), _noisy(config, "label_noise", 0.3)),
-        _both("depth 3, horizon x2", deep, _long(config.task, 2.0)),
+        _deep(config, 3, width=2.0)._replace(label="width x2 + depth 3"),
+        _both("horizon x2 + labels", _long(config.task, 2.0), _noisy(config, "label_noise", 0.3)),
+        _both("depth 3 + horizon x2", deep, _long(config.task, 2.0)),
     )
 
 

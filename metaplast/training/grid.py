@@ -94,6 +94,7 @@ class Subject(NamedTuple):
     words: the words of the request, with its budget and its lives.
     about: the setting that all cells share.
     job: the rows in that world.
+    gain: of the rule over its network at birth in that world; None where it is unknown.
     """
 
     rules: dict[str, Rule]
@@ -102,6 +103,7 @@ class Subject(NamedTuple):
     words: tuple[str, ...]
     about: About
     job: Job
+    gain: float | None = None
 
 
 def make_grid(request: GridRequest, say: Say) -> tuple[Path, Grid]:
@@ -127,7 +129,10 @@ def make_grid(request: GridRequest, say: Say) -> tuple[Path, Grid]:
             levels = _levels(planned)
             for index, (factor, level) in enumerate(levels, 1):
                 place = f"{index} of {len(levels)}: {factor} {level.label}"
-                cells.append(_cell(path, subject, factor, level, partial(say, place), stop.check))
+                one = _cell(path, subject, factor, level, partial(say, place), stop.check)
+                cells.append(one)
+                if index == 1 and one.health is not None:
+                    subject = subject._replace(gain=one.health.over_birth.mean)
         grid = Grid(about=subject.about, cells=cells)
         folder.write_json(path / RESULT, grid_to_json(grid))
         grid_figure.draw(grid, DISCOVERED, path / FIGURE)
@@ -348,7 +353,7 @@ def _lived(
         empty,
         notes=[*filter(None, [note]), *brought.notes],
         cell=cell_of_scores(empty.words, [job.main.seed], scores, facts, DISCOVERED),
-        health=health(read_arrays(at / LIVES_FILE), birth, judged.metric),
+        health=health(read_arrays(at / LIVES_FILE), birth, judged.metric, subject.gain),
         failed=failed,
     )
 

@@ -81,11 +81,20 @@ def test_a_rule_that_is_not_surely_better_does_not_learn(accuracy):
 
 @pytest.mark.parametrize(
     ("at_bound", "silent", "how"),
-    [(0.6, 0.0, "saturates"), (0.0, 0.5, "saturates"), (0.4, 0.4, "does not learn")],
+    [(0.25, 0.0, "saturates"), (0.0, 0.3, "saturates"), (0.2, 0.2, "does not learn")],
 )
-def test_it_saturates_where_most_weights_or_units_are_at_their_end(at_bound, silent, how):
+def test_it_saturates_where_many_weights_or_units_are_at_their_end(at_bound, silent, how):
     lives = _lives(CHANCE, at_bound, silent_hidden_1=silent)
     assert health(lives, CHANCE, "accuracy").how == how
+
+
+@pytest.mark.parametrize(
+    ("at_start", "at_bound", "how"),
+    [(0.6, 0.0, "learns"), (0.8, 0.0, "learns little"), (0.8, 0.3, "saturates")],
+)
+def test_it_breaks_where_less_than_half_of_its_first_gain_is_left(at_start, at_bound, how):
+    """Its gain is 0.35 here."""
+    assert health(_lives(LEARNED, at_bound), CHANCE, "accuracy", at_start).how == how
 
 
 def test_full_weights_do_no_harm_to_a_rule_that_learns():
@@ -110,6 +119,7 @@ def test_the_table_says_the_best_baseline_and_the_paired_difference():
         "95 % interval": "[+0.100, +0.100]",  # of the difference, the second of that name
         "best tuned baseline": "tuned (not trained)",
         "rule better by": "+0.100",
+        "over birth": "+0.350",
         "n": str(N),
         "the rule": "learns",
     }

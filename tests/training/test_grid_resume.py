@@ -6,12 +6,24 @@ from dataclasses import asdict, replace
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.results.grid import About
+from metaplast.results.grid import About, Health
+from metaplast.results.numbers import Bounds
+from metaplast.results.summary import Difference
 from metaplast.settings.names import CONFIG
 from metaplast.training import grid
 from metaplast.training.grid import GridRequest, check_about, make_grid, subject_of
 
 WORDS = ("experiment=readout", "task.shots=2", "task.queries=2")
+
+
+HEALTH = Health(
+    diverged=0,
+    n=4,
+    at_bound=0.0,
+    idle={},
+    over_birth=Difference(0.4, Bounds(0.3, 0.5)),
+    how="learns",
+)
 
 
 class Killed(BaseException):
@@ -23,13 +35,15 @@ class Lives:
 
     def __init__(self, die_at=None):
         self.levels = []
+        self.gains = []
         self.die_at = die_at
 
     def __call__(self, at, subject, empty, note, check):
         if empty.level == self.die_at:
             raise Killed
         self.levels.append(empty.level)
-        return replace(empty, notes=["lived"])
+        self.gains.append(subject.gain)
+        return replace(empty, notes=["lived"], health=HEALTH)
 
 
 def _request(tmp_path, **changes):
@@ -69,6 +83,15 @@ def test_a_kill_loses_one_cell(tmp_path, monkeypatch):
     assert (tmp_path / "grid" / "grid.svg").is_file()
     levels, again, _ = _made(monkeypatch, request)
     assert levels == [] and again == made
+
+
+def test_every_world_is_held_against_the_gain_in_the_first(tmp_path, monkeypatch):
+    lives = Lives()
+    monkeypatch.setattr(grid, "_lived", lives)
+    make_grid(_request(tmp_path), lambda line: None)
+    make_grid(_request(tmp_path, asked=("task.queries=4",)), lambda line: None)
+    assert lives.levels == ["as given", "1", "2", "3", "4"]
+    assert lives.gains == [None, 0.4, 0.4, 0.4, 0.4]
 
 
 def test_a_refused_cell_is_tried_again(tmp_path, monkeypatch):
@@ -134,6 +157,6 @@ def test_a_rule_file_needs_a_world(tmp_path):
 
 def test_a_level_that_the_config_cannot_have_is_a_cell_with_words(tmp_path, monkeypatch):
     _, made, _ = _made(monkeypatch, _request(tmp_path, asked=("width",)))
-    assert [one.how for one in made.cells] == ["refused"] * 4
+    assert [one.how for one in made.cells] == ["learns", *["refused"] * 3]
     assert "no population" in made.cells[1].refused
     assert CONFIG not in [path.name for path in tmp_path.rglob("*")]
