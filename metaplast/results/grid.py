@@ -194,13 +194,13 @@ def render(grid: Grid, searched: str) -> str:
 def head(about: About) -> str:
     """The setting of a grid in words."""
     rows = ", ".join(about.rows) or "none"
-    had = "an unknown number of"
+    had = "its file tells of no search of the rule"
     if about.searched is not None:
-        had = str(about.searched)
+        had = f"the rule had {about.searched}"
     setting = " ".join(about.setting) or "the setting of its search"
     return (
         f"{about.rule} as it is, in: {setting}. Baselines ({rows}) are tuned anew in every cell, "
-        f"by the same outer loop in {about.budget} outer steps; the rule had {had}. "
+        f"by the same outer loop in {about.budget} outer steps; {had}. "
         f"{about.lives} held-out lives a cell."
     )
 

@@ -47,5 +47,5 @@ def test_a_killed_grid_goes_on_where_it_was(tmp_path):
     for cell in plain["cells"]:
         assert cell["cell"]["baseline"] == "linear_readout"
         assert cell["cell"]["n"] == cell["health"]["n"] == 12
-    assert "in 1 outer steps; the rule had" in done.stdout
+    assert "in 1 outer steps; its file tells of no search" in done.stdout
     assert (tmp_path / "grid" / "grid.svg").is_file()
