@@ -3,6 +3,7 @@
 Plasticity is on while examples are shown, and off for the queries.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import jax
@@ -106,18 +107,74 @@ def picked(uniform: Array, table: Array, counts: Array, n: int) -> Array:
     return jnp.take_along_axis(table, order, axis=1)
 
 
-def shuffled(uniform: Array, inputs: Array, shots: int, blocks: int = 1) -> Stream:
+class Passes(NamedTuple):
+    """How often the shown examples of a life come.
+
+    shots: examples of each class.
+    n: passes over them.
+    rewarp: from the second pass on, the examples come under a variation of their own: each of its
+        six numbers lies within `rewarp` of that of the life, and in [-1, 1]. 0: they come as in the
+        first pass.
+    """
+
+    shots: int
+    n: int = 1
+    rewarp: float = 0.0
+
+
+def in_passes(
+    key: Key,
+    uniform: Array,
+    features: Array,
+    passes: Passes,
+    vary: Callable[[Array, Array], Array],
+) -> Array:
+    """The examples of a life, varied: those of every pass, then those that are asked.
+
+    A fresh variation draws from a stream of random numbers of its own: without it, the life stays
+    as it was.
+
+    Args:
+        key: the key of the life.
+        uniform: six numbers in [0, 1), which decide the variation of the life.
+        features: [n_classes, shots + queries, n_in].
+        passes: the passes.
+        vary: (six numbers in [-1, 1], features) -> the features under that variation.
+
+    Returns: [n_classes, shots * n + queries, n_in].
+    """
+    own = 2.0 * uniform - 1.0
+    varied = vary(own, features)
+    shown = varied[:, : passes.shots]
+    asked = varied[:, passes.shots :]
+    repeats = [shown] * (passes.n - 1)
+    if passes.rewarp and passes.n > 1:
+        k_warps = jax.random.fold_in(key, 2)
+        moves = jax.random.uniform(k_warps, (passes.n - 1, *own.shape), minval=-1.0)
+        warps = jnp.clip(own[None] + passes.rewarp * moves, -1.0, 1.0)
+        again = features[:, : passes.shots]
+        repeats = list(jax.vmap(vary, (0, None))(warps, again))
+    return jnp.concatenate([shown, *repeats, asked], axis=1)
+
+
+def shuffled(
+    uniform: Array, inputs: Array, shots: int, blocks: int = 1, n_passes: int = 1
+) -> Stream:
     """A stream in random order.
 
     Args:
-        uniform: numbers in [0, 1) [n_classes * (shots + queries)], which decide the order.
-        inputs: [n_classes, shots + queries, n_in]. The first `shots` of a class are shown.
-        shots: examples of each class that are shown.
+        uniform: numbers in [0, 1) [n_classes * (shots * n_passes + queries)], which decide the
+            order.
+        inputs: [n_classes, shots * n_passes + queries, n_in]. The first `shots * n_passes` of a
+            class are shown.
+        shots: examples of each class that are shown in one pass.
         blocks: the classes are shown in so many groups, one group after the other.
+        n_passes: the passes over the examples of a block, one after the other.
     """
     n_classes = inputs.shape[0]
     block = jnp.arange(n_classes)[:, None] * blocks // n_classes
-    return staged(uniform, inputs, jnp.broadcast_to(block, (n_classes, shots)))
+    in_pass = jnp.arange(shots * n_passes)[None] // shots
+    return staged(uniform, inputs, block * n_passes + in_pass)
 
 
 def staged(uniform: Array, inputs: Array, stages: Array) -> Stream:

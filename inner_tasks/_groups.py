@@ -59,6 +59,7 @@ class Grouped(AbstractTaskFamily):
     shots: images of each class that are shown, each once in every pass.
     queries: other images of each class, asked with plasticity off.
     passes: the number of passes. 80 examples of a class are `shots=40 passes=2`: 40 images, twice.
+    rewarp: see _few_shot.Passes. With 0, a later pass shows the images as the first did.
     shortest: where it is not 0, a training life learns from the last k examples of each class
         alone, k uniform from `shortest` to `shots * passes`. Before them the gate is closed, rules
         rest and no step is scored. Validation and held-out lives are always whole.
@@ -75,6 +76,7 @@ class Grouped(AbstractTaskFamily):
     shots: Count = 20
     queries: Count = 4
     passes: Count = 1
+    rewarp: Probability = 0.0
     shortest: Natural = 0
     split_seed: Natural = 0
     label_noise: Probability = 0.0
@@ -122,7 +124,9 @@ class Grouped(AbstractTaskFamily):
         uniform = jax.random.uniform(key, (sum(sizes),))
         u_group, u_name, u_image, u_vary, u_order, u_length = _few_shot.pieces(uniform, *sizes)
         index = _few_shot.picked(u_image, jnp.asarray(table), jnp.asarray(counts), n_each)
-        shown = self.vary(2.0 * u_vary - 1.0, jnp.asarray(features, float)[index])
+        passes = _few_shot.Passes(self.shots, self.passes, self.rewarp)
+        chosen = jnp.asarray(features, float)[index]
+        shown = _few_shot.in_passes(key, u_vary, chosen, passes, self.vary)
         groupings = jnp.asarray(of_split(n_classes, self.n_groups, self.split_seed, split))
         grouping = groupings[(u_group[0] * len(groupings)).astype(jnp.int32)]
         groups = jnp.argsort(u_name)[grouping]
@@ -148,14 +152,11 @@ class Grouped(AbstractTaskFamily):
             return jnp.zeros((), jnp.int32)
         return (u * (self.shots * self.passes - self.shortest + 1)).astype(jnp.int32)
 
-    def _stream(self, u: Array, features: Array, groups: Array, closed: Array) -> _few_shot.Stream:
+    def _stream(self, u: Array, repeated: Array, groups: Array, closed: Array) -> _few_shot.Stream:
         """The examples pass after pass, in random order within a pass, then the queries.
 
         The examples from which a life does not learn come before all others.
         """
-        shown = features[:, : self.shots]
-        asked = features[:, self.shots :]
-        repeated = jnp.concatenate([shown] * self.passes + [asked], axis=1)
         example = jnp.arange(self.shots * self.passes, dtype=jnp.int32)
         stage = jnp.where(example < closed, -1, example // self.shots)
         stages = jnp.broadcast_to(stage, (len(groups), len(example)))

@@ -21,6 +21,7 @@ VALIDATION_SHARE = 0.3
 class Digits(_few_shot.FewShot):
     """Each life shows `n_classes` of scikit-learn's ten digits, `shots` images of each.
 
+    passes, rewarp: the passes over these images, see _few_shot.Passes.
     split_seed: draws six digits for training and four that only `heldout` lives show. 30 % of the
         images of the six belong to `validation` lives alone.
     scale, rotation, zoom, shift, gain, background: see _digit_images.Variation.
@@ -46,12 +47,15 @@ class Digits(_few_shot.FewShot):
     blocks: Count = 1
     label_noise: Probability = 0.0
     input_noise: NonNegative = 0.0
+    passes: Count = 1
+    rewarp: Probability = 0.0
 
     def __post_init__(self) -> None:
         _few_shot.check_blocks(self.n_classes, self.blocks)
 
     def shape(self) -> TaskShape:
-        return _few_shot.shape(_digit_images.N_PIXELS, self.n_classes, self.shots, self.queries)
+        n_shown = self.shots * self.passes
+        return _few_shot.shape(_digit_images.N_PIXELS, self.n_classes, n_shown, self.queries)
 
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         images = _images(self.split_seed, split)
@@ -59,7 +63,9 @@ class Digits(_few_shot.FewShot):
         n_each = self.shots + self.queries
         n_max = images.table.shape[1]
         self._check_images(images.counts, split)
-        sizes = (len(images.counts), n_classes * n_max, 6, n_classes * n_each)
+        n_shown = n_classes * self.shots * self.passes
+        n_steps = n_shown + n_classes * self.queries
+        sizes = (len(images.counts), n_classes * n_max, 6, n_steps)
         uniform = jax.random.uniform(key, (sum(sizes),))
         u_class, u_image, u_warp, u_order = _few_shot.pieces(uniform, *sizes)
         chosen = jnp.argsort(u_class)[:n_classes]
@@ -67,9 +73,10 @@ class Digits(_few_shot.FewShot):
         counts = jnp.asarray(images.counts)[chosen]
         index = _few_shot.picked(u_image, table, counts, n_each)
         pixels = jnp.asarray(images.features, float)[index]
-        inputs = self._variation.applied(2.0 * u_warp - 1.0, pixels)
-        stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks)
-        return _few_shot.harder(key, stream, n_classes * self.shots, n_classes, self.difficulty)
+        passes = _few_shot.Passes(self.shots, self.passes, self.rewarp)
+        inputs = _few_shot.in_passes(key, u_warp, pixels, passes, self._variation.applied)
+        stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks, self.passes)
+        return _few_shot.harder(key, stream, n_shown, n_classes, self.difficulty)
 
     def _check_images(self, counts: np.ndarray, split: Split) -> None:
         """Raises: BadInput for more classes, or more images of one, than a split has."""
@@ -84,7 +91,7 @@ class Digits(_few_shot.FewShot):
             raise BadInput(
                 f"task digits: shots + queries = {n_each} for {split} lives",
                 f"at most {min(counts)}, the images of the smallest class there",
-                "ask for fewer",
+                "ask for fewer; passes=2 shows each image twice",
             )
 
     @property

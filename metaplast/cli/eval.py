@@ -1,4 +1,4 @@
-"""metaplast eval: finished runs under a changed task or network."""
+"""metaplast eval: finished runs under a changed task or network, and rules in many worlds."""
 
 from pathlib import Path
 
@@ -6,11 +6,12 @@ import click
 
 from metaplast.cli import _options
 from metaplast.cli._complete import Word
+from metaplast.cli._paths import Given
 
 
 @click.command("eval")
 @click.argument(
-    "arguments", nargs=-1, required=True, type=Word(), metavar="RUN_DIR... [A.B=VALUE...]"
+    "arguments", nargs=-1, required=True, type=Word(), metavar="RUN_DIR...|RULE [A.B=VALUE...]"
 )
 @click.option(
     "--lives",
@@ -26,20 +27,56 @@ from metaplast.cli._complete import Word
     metavar="NAME",
     help="Judge this row beside `discovered` (default: all).",
 )
+@click.option(
+    "--grid",
+    is_flag=True,
+    help="Judge one rule in many worlds, beside baselines that are tuned in each.",
+)
+@click.option(
+    "--factor",
+    "factors",
+    multiple=True,
+    metavar="NAME|A.B=V,V",
+    help="With --grid: change this factor alone: task, width, depth, horizon, neuron, noise, pair, "
+    "or a field with its values (default: all that have a name).",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(1, 1_000_000),
+    metavar="STEPS",
+    help="With --grid: outer steps of the search of each baseline (default: as the config says).",
+)
+@click.option(
+    "--out",
+    type=Given(),
+    help="With --grid: its folder (default: grid in the run folder, or grid-RULE). A grid that was "
+    "stopped goes on there.",
+)
 @_options.modules
 def command(
-    arguments: tuple[str, ...], lives: int, rows: tuple[str, ...], modules: tuple[str, ...]
+    arguments: tuple[str, ...],
+    lives: int,
+    rows: tuple[str, ...],
+    grid: bool,
+    factors: tuple[str, ...],
+    budget: int | None,
+    out: Path | None,
+    modules: tuple[str, ...],
 ) -> None:
     """Judge finished runs under a changed task or network.
 
     A.B=VALUE is a change of the config. Every row keeps its trained numbers: nothing is tuned
     again. The run keeps the scores of a changed world, and `metaplast inspect` shows them.
 
+    With --grid, give one run or one rule file: the rule stays as it is, and the baselines are tuned
+    anew in every world. A rule file needs words of a config, such as experiment=readout.
+
     Example: metaplast eval runs/a runs/b task.shots=40 network.hidden=[80,80,80]
     """
     from metaplast.runs import start_up
 
     start_up.prepare(modules)
+    from metaplast.registry import BadInput
     from metaplast.training.transfer import judged, keep_all, table_of
 
     runs = []
@@ -50,7 +87,34 @@ def command(
             runs.append(path)
         else:
             words.append(argument)
+    if grid:
+        if len(runs) != 1:
+            raise BadInput(f"--grid of {len(runs)} rules", "one run folder or one rule", "name one")
+        _grid(str(runs[0]), tuple(words), factors, rows, budget, lives, out)
+        return
+    if factors or budget is not None or out is not None:
+        raise BadInput("--factor, --budget or --out", "--grid beside them", "add --grid")
     found = judged(runs, words, lives, rows)
     click.echo(table_of(found))
     for line in keep_all(found):
         click.echo(line, err=True)
+
+
+def _grid(
+    rule: str,
+    words: tuple[str, ...],
+    factors: tuple[str, ...],
+    rows: tuple[str, ...],
+    budget: int | None,
+    lives: int,
+    out: Path | None,
+) -> None:
+    """Make a grid, and print its table and its files."""
+    from metaplast.results.grid import render
+    from metaplast.settings.names import DISCOVERED
+    from metaplast.training.grid import FIGURE, RESULT, GridRequest, make_grid
+
+    request = GridRequest(rule, words, factors, rows, budget, lives, out)
+    path, made = make_grid(request, lambda line: click.echo(line, err=True))
+    click.echo(render(made, DISCOVERED))
+    click.echo(f"\n{path / RESULT}\n{path / FIGURE}")

@@ -123,11 +123,14 @@ def horizons(
 
 
 def lasting(
-    family: AbstractTaskFamily, factor: float, split: Split = "validation"
+    family: AbstractTaskFamily,
+    factor: float,
+    split: Split = "validation",
+    fields: tuple[str, ...] = (PASSES, *LENGTHS),
 ) -> tuple[AbstractTaskFamily, str]:
     """(The family with lives that learn `factor` times as long, what was changed in words).
 
-    One of the fields LENGTHS is changed. Where the family shows examples and has too few for a
+    One of the fields is changed. Where the family shows examples and has too few for a
     longer life, it shows each of them more often. Inputs, outputs, signals, the number of phases
     and the phases without plasticity must stay, and the steps with plasticity must grow as asked.
 
@@ -135,6 +138,7 @@ def lasting(
         family: the task family.
         factor: of the steps with plasticity.
         split: of the tasks that are to be lived.
+        fields: that may be changed, in the order in which they are tried.
 
     Raises:
         BadInput: the family has no such field, or refuses its new value.
@@ -146,7 +150,7 @@ def lasting(
         "a task with one of " + ", ".join(LENGTHS),
         "its lives have the one length",
     )
-    for name in (PASSES, *LENGTHS):
+    for name in fields:
         old = getattr(family, name, None)
         if not isinstance(old, int) or isinstance(old, bool):
             continue
@@ -157,7 +161,7 @@ def lasting(
             changed: Any = dataclasses.replace(family, **{name: new})  # pyright: ignore
             if not _is_longer(family.shape(), changed.shape(), factor):
                 continue
-            _check_drawn(changed, split)
+            check_drawn(changed, split)
         except BadInput as error:
             refusal = error
             continue
@@ -169,8 +173,11 @@ def lasting(
     raise refusal
 
 
-def _check_drawn(family: AbstractTaskFamily, split: Split) -> None:
-    """Raises: BadInput where the family cannot draw a task of the split."""
+def check_drawn(family: AbstractTaskFamily, split: Split) -> None:
+    """Check that a family has tasks of a split. Nothing is computed.
+
+    Raises: BadInput where the family cannot draw one.
+    """
     jax.eval_shape(lambda key: family.sample(key, split), jax.random.key(0))
 
 

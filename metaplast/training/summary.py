@@ -11,6 +11,7 @@ import numpy as np
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.language.grammar import REACHES, reach
 from metaplast.life.units import FAULTS
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import name_of
 from metaplast.results import table
 from metaplast.results.summary import (
@@ -127,7 +128,7 @@ def _rows(run: Path, job: Job) -> dict[str, Row]:
     verdicts = judge(run, job, nested)
     trained = {}
     for name, config in job.rows:
-        trained[name] = _trained_row(run, name, config)
+        trained[name] = trained_row(row_folder(run, name), config.meta_problem(), config)
     rows: dict[str, Row] = {}
     for name, row in trained.items():
         before = job.before(name)
@@ -147,16 +148,21 @@ def _rows(run: Path, job: Job) -> dict[str, Row]:
     return rows
 
 
-def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
-    """The facts about one row, without those that other rows decide."""
-    problem = config.meta_problem()
-    theta = theta_of(row_folder(run, name), problem)
+def trained_row(folder: Path, problem: MetaProblem, config: Config) -> TrainedRow:
+    """The facts about one finished row, without those that other rows decide.
+
+    Args:
+        folder: the folder of the row.
+        problem: the problem in which it was judged.
+        config: the config of the row.
+    """
+    theta = theta_of(folder, problem)
     reads = sorted(frozenset().union(*problem.lifetime.reads().values()))
     has_credit = False
     for field in reads:
         if field.rpartition(".")[2] in CREDIT_FIELDS:
             has_credit = True
-    heldout = read_arrays(row_folder(run, name) / LIVES)
+    heldout = read_arrays(folder / LIVES)
     means = {}
     for key, values in heldout.items():
         means[key] = round(float(values.mean()), 4)
@@ -164,7 +170,7 @@ def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
     for fault in FAULTS:
         if fault in heldout:
             faults[fault] = int(heldout[fault].sum())
-    record = read_record(row_folder(run, name))
+    record = read_record(folder)
     feedback = "none"
     if has_credit:
         feedback = name_of(type(config.feedback))

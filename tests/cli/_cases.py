@@ -195,7 +195,7 @@ CASES: list[
     (["resume", "folder"], "folder"),
     (["resume", "a", "b"], "Got unexpected extra argument (b)"),
     (["resume", "\x1b[2J"], "\\x1b[2J"),
-    (["eval"], "Missing argument 'RUN_DIR... [A.B=VALUE...]'."),
+    (["eval"], "Missing argument 'RUN_DIR...|RULE [A.B=VALUE...]'."),
     (["eval", "folder"], "folder"),
     (["eval", "task.shots=40"], "task.shots=40, without a run - expected RUN_DIR..."),
     (["eval", "folder", "x=1"], "folder"),

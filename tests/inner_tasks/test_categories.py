@@ -117,6 +117,26 @@ def test_two_passes_show_every_image_once_in_each():
         assert not set(asked) & set(first)
 
 
+def test_later_passes_show_the_same_images_under_a_warp_near_that_of_the_life():
+    """Only the background differs between images here, so a warp is one number per image."""
+    warp = {"background": 0.5, "shots": 3, "passes": 3, "queries": 1}
+    same = _lives(4, **warp)
+    again = _lives(4, **warp, rewarp=0.2)
+    np.testing.assert_array_equal(again.labels, same.labels)
+    for one, other in zip(again.inputs, same.inputs, strict=True):
+        moved = one - other
+        np.testing.assert_allclose(moved.std(axis=1), 0.0, atol=1e-6)
+        shifts = moved.mean(axis=1)
+        first, second, third, asked = np.split(shifts, [30, 60, 90])
+        np.testing.assert_array_equal(first, 0.0)
+        np.testing.assert_array_equal(asked, 0.0)
+        for of_pass in (second, third):
+            assert np.ptp(of_pass) < 1e-6  # one warp for a whole pass
+            # background 0.5 * (0.5 + 0.5 u), and u moves by 0.2 at most
+            assert 0 < abs(of_pass[0]) <= 0.25 * 0.2 + 1e-6
+        assert abs(second[0] - third[0]) > 1e-4
+
+
 def test_lives_of_random_length_end_alike_and_learn_from_whole_sets_of_digits():
     digits = _digit_of_image()
     lives = _lives(40, shots=6, queries=1, shortest=2)

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMPARE = ("compare.lives=16", "compare.cpu_s=0", "compare.tries=1", "compare.seeds=1", "--quiet")
 FIT = ("rows={}", "outer.steps=2", "fit.starts=1", "fit.strengths=[0.1]", "fit.bootstrap=2")
+GRID = ("--lives", "4", "--budget", "1", "evaluation.validation=4", "evaluation.candidates=1")
 LOOKS = (
     "card",
     "configs",
@@ -74,7 +75,7 @@ def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
             assert program == "metaplast", line
             small = {
                 "train": [*TINY, "checkpoint_every=1", *words],
-                "eval": ["--lives", "4"],
+                "eval": GRID if "--grid" in given else ["--lives", "4"],
                 "inspect": ["--lives", "4"],
                 "compare": COMPARE if any("=" in word for word in given) else [],
                 "fit": FIT

@@ -1,0 +1,109 @@
+"""The heat map of a grid: how much better a rule is than the best tuned baseline of each world."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from metaplast.figures.style import FAINT, INK, ON_DEEP_MAP, ON_MAP, save, subplots
+from metaplast.results.grid import LEARNS, Grid, GridCell
+from metaplast.results.numbers import number, table_form
+from metaplast.results.summary import Difference
+
+MAP = "RdBu"
+DEEP = 0.6
+"""The share of the largest difference from which on the map is deep."""
+
+
+def draw(grid: Grid, searched: str, path: Path) -> None:
+    """Draw one line of cells per factor.
+
+    The colour is the paired difference to the best tuned baseline: blue where the rule is better. A
+    cell says its level, the score of the rule and the difference, and how the rule breaks. `~`
+    stands before a difference whose 95 % interval holds 0. A cell without a difference has no
+    colour.
+
+    Args:
+        grid: the grid.
+        searched: the name of the searched row in its cells.
+        path: of the picture.
+    """
+    lines = by_factor(grid.cells)
+    values = gains(lines)
+    largest = max(1e-3, float(np.nanmax(np.abs(values), initial=0.0)))
+    n_lines, n_columns = values.shape
+    size = (1.35 * n_columns + 1.6, 0.6 * n_lines + 0.8)
+    figure, axes = subplots(figsize=size, layout="constrained")
+    image = axes.imshow(values, cmap=MAP, vmin=-largest, vmax=largest, aspect="auto")
+    for row, cells in enumerate(lines.values()):
+        for column, one in enumerate(cells):
+            is_deep = abs(values[row, column]) > DEEP * largest
+            _write(axes, column, row, one, searched, is_deep)
+    axes.set_xticks([])
+    axes.set_yticks(range(n_lines), list(lines), fontsize=9)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label(f"better than the best tuned baseline by ({_metric(grid)})", fontsize=8)
+    save(figure, path)
+
+
+def by_factor(cells: Sequence[GridCell]) -> dict[str, list[GridCell]]:
+    """{factor: its cells}, in their order."""
+    lines: dict[str, list[GridCell]] = {}
+    for one in cells:
+        lines.setdefault(one.factor, []).append(one)
+    return lines
+
+
+def gains(lines: dict[str, list[GridCell]]) -> np.ndarray:
+    """The differences [n_factors, n_levels]; NaN where a cell has none."""
+    values = np.full((len(lines), max(map(len, lines.values()))), np.nan)
+    for row, cells in enumerate(lines.values()):
+        for column, one in enumerate(cells):
+            if one.cell is None or one.cell.better_by is None:
+                continue
+            if one.cell.better_by.mean is not None:
+                values[row, column] = one.cell.better_by.mean
+    return values
+
+
+def _write(axes: Any, x: int, y: int, one: GridCell, searched: str, is_deep: bool) -> None:
+    """The words of a cell."""
+    words = [one.level]
+    colour = ON_DEEP_MAP if is_deep else ON_MAP
+    if one.cell is not None:
+        score = next(score for score in one.cell.scores if score.name == searched)
+        form = table_form([score.mean])
+        line = number(score.mean, form)
+        if one.cell.better_by is not None:
+            line += f" ({_gain(one.cell.better_by, form)})"
+        else:
+            colour = INK
+        words.append(line)
+    else:
+        colour = INK
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=FAINT, hatch="//"))
+    if one.how != LEARNS:
+        words.append(one.how)
+    axes.text(x, y, "\n".join(words), ha="center", va="center", fontsize=7, color=colour)
+
+
+def _gain(gain: Difference, form: str) -> str:
+    """A difference in words, with `~` where it is not told apart from 0."""
+    low, high = gain.ci95
+    words = number(gain.mean, f"+{form}")
+    if low is None or high is None or low <= 0.0 <= high:
+        return f"~ {words}"
+    return words
+
+
+def _metric(grid: Grid) -> str:
+    """The metric of the first cell that has one."""
+    for one in grid.cells:
+        if one.cell is not None:
+            return one.cell.metric
+    return "score"

@@ -1,0 +1,162 @@
+"""A grid that is stopped goes on: a cell that is done is not lived again."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from metaplast.registry import BadInput
+from metaplast.results.grid import About, Health
+from metaplast.results.numbers import Bounds
+from metaplast.results.summary import Difference
+from metaplast.settings.names import CONFIG
+from metaplast.training import grid
+from metaplast.training.grid import GridRequest, check_about, make_grid, subject_of
+
+WORDS = ("experiment=readout", "task.shots=2", "task.queries=2")
+
+
+HEALTH = Health(
+    diverged=0,
+    n=4,
+    at_bound=0.0,
+    idle={},
+    over_birth=Difference(0.4, Bounds(0.3, 0.5)),
+    how="learns",
+)
+
+
+class Killed(BaseException):
+    """It goes through every handler, as a kill does."""
+
+
+class Lives:
+    """Stands for the lives of cells: counts them, and dies at the asked one."""
+
+    def __init__(self, die_at=None):
+        self.levels = []
+        self.gains = []
+        self.die_at = die_at
+
+    def __call__(self, at, subject, empty, note, check):
+        if empty.level == self.die_at:
+            raise Killed
+        self.levels.append(empty.level)
+        self.gains.append(subject.gain)
+        return replace(empty, notes=["lived"], health=HEALTH)
+
+
+def _request(tmp_path, **changes):
+    request = GridRequest(
+        "zoo/readout",
+        WORDS,
+        ("task.queries=1,2,3",),
+        ("linear_readout",),
+        budget=1,
+        lives=4,
+        out=tmp_path / "grid",
+    )
+    return request._replace(**changes)
+
+
+def _made(monkeypatch, request, die_at=None):
+    lives = Lives(die_at)
+    monkeypatch.setattr(grid, "_lived", lives)
+    said = []
+    try:
+        _, made = make_grid(request, said.append)
+    except Killed:
+        made = None
+    return lives.levels, made, said
+
+
+def test_a_kill_loses_one_cell(tmp_path, monkeypatch):
+    request = _request(tmp_path)
+    levels, made, _ = _made(monkeypatch, request, die_at="2")
+    assert levels == ["as given", "1"] and made is None
+    assert not (tmp_path / "grid" / "grid.json").exists()
+    levels, made, said = _made(monkeypatch, request)
+    assert levels == ["2", "3"]
+    assert said == ["3 of 4: task.queries 2", "4 of 4: task.queries 3"]
+    assert [one.level for one in made.cells] == ["as given", "1", "2", "3"]
+    assert (tmp_path / "grid" / "grid.json").is_file()
+    assert (tmp_path / "grid" / "grid.svg").is_file()
+    levels, again, _ = _made(monkeypatch, request)
+    assert levels == [] and again == made
+
+
+def test_every_world_is_held_against_the_gain_in_the_first(tmp_path, monkeypatch):
+    lives = Lives()
+    monkeypatch.setattr(grid, "_lived", lives)
+    make_grid(_request(tmp_path), lambda line: None)
+    make_grid(_request(tmp_path, asked=("task.queries=4",)), lambda line: None)
+    assert lives.levels == ["as given", "1", "2", "3", "4"]
+    assert lives.gains == [None, 0.4, 0.4, 0.4, 0.4]
+
+
+def test_a_refused_cell_is_tried_again(tmp_path, monkeypatch):
+    def refuse(at, subject, empty, note, check):
+        raise BadInput("a data set", "its package", "install it")
+
+    monkeypatch.setattr(grid, "_lived", refuse)
+    _, made = make_grid(_request(tmp_path), lambda line: None)
+    assert "its package" in made.cells[3].refused
+    levels, made, _ = _made(monkeypatch, _request(tmp_path))
+    assert len(levels) == 4
+    assert made.cells[3].notes == ["lived"] and not made.cells[3].refused
+
+
+def test_further_factors_join_a_grid(tmp_path, monkeypatch):
+    _made(monkeypatch, _request(tmp_path))
+    levels, made, _ = _made(monkeypatch, _request(tmp_path, asked=("noise",)))
+    assert levels == ["label 0.1", "label 0.3", "input 0.3", "input 1"]
+    assert len(made.cells) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"budget": 2}, "budget: 1 - expected budget 2"),
+        ({"rule": "zoo/delta"}, "rule: zoo/some"),
+        ({"rows": ["tuned", "weak"]}, "rows"),
+        ({"sha256": "1"}, "sha256"),
+        ({"base": "1"}, "base"),
+    ],
+)
+def test_a_folder_holds_one_setting(tmp_path, changes, what):
+    about = About(
+        rule="zoo/some",
+        sha256="",
+        setting=["experiment=some"],
+        rows=["tuned"],
+        searched=None,
+        budget=1,
+        lives=4,
+        base="",
+    )
+    file = tmp_path / "about.json"
+    check_about(file, about)
+    file.write_text(json.dumps(asdict(about)))
+    check_about(file, about)
+    with pytest.raises(BadInput, match=f"a grid of another {what}"):
+        check_about(file, replace(about, **changes))
+
+
+def test_the_baselines_learn_something_and_are_known(tmp_path):
+    about = subject_of(_request(tmp_path, rows=())).about
+    assert "no_plasticity" not in about.rows and "linear_adam" in about.rows
+    assert (about.searched, about.budget) == (200, 1)
+    with pytest.raises(BadInput, match="--row hebb - expected one of"):
+        subject_of(_request(tmp_path, rows=("hebb",)))
+
+
+def test_a_rule_file_needs_a_world(tmp_path):
+    with pytest.raises(BadInput, match="experiment=NAME"):
+        subject_of(_request(tmp_path, words=()))
+
+
+def test_a_level_that_the_config_cannot_have_is_a_cell_with_words(tmp_path, monkeypatch):
+    _, made, _ = _made(monkeypatch, _request(tmp_path, asked=("width",)))
+    assert [one.how for one in made.cells] == ["learns", *["refused"] * 3]
+    assert "no population" in made.cells[1].refused
+    assert CONFIG not in [path.name for path in tmp_path.rglob("*")]
