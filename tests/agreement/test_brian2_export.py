@@ -169,7 +169,7 @@ def there(
                 setattr(group, field, found[name])
         group.activity = found[f"rate {side}"]
         groups[side] = group
-    learned = made.synapses(groups["pre"], groups["post"], weight, **delays)
+    learned = made.synapses(groups["pre"], groups["post"], weight, low=0.0, high=1.0, **delays)
     if hasattr(learned, "modulator_reward"):
         learned.modulator_reward = 0.7
     monitor = b.StateMonitor(learned, "w", record=True, dt=EVERY * DT * b.second)
@@ -222,6 +222,12 @@ def test_brian2_has_the_weights_of_the_rule(form: str) -> None:
 
 
 @pytest.mark.system
+def test_a_rule_of_rates_has_weights_of_either_sign() -> None:
+    """Bounds that nobody asked for would cut the weights of `delta` at once."""
+    assert "low=-np.inf" in exported(find("rule", "polynomial")(), {})
+    assert "low=0.0" in exported(find("rule", "stdp")(), {})
+
+
 def test_delays_shift_the_spikes() -> None:
     """A delay of 3 ms is the same as spikes that come 3 steps later, on either side."""
     spec = Stdp(mu_potentiation=1.0)
