@@ -165,7 +165,7 @@ def distil(
         problem.lifetime,
         theta,
         provenance={"distilled": True, "seed": subject.seed},
-        activity_reference=subject.file.document["activity_reference"],
+        activity_reference=subject.file.document.get("activity_reference", 1.0),
         ancestry=ancestry_from(subject.file, "distilled"),
     )
     in_task = None

@@ -153,7 +153,7 @@ def ancestry_from(file: RuleFile, change: str) -> list[Plain]:
     """
     digest = checksum(file.document, file.tensors)
     ancestor = {"rule": RULE_FILE, "sha256": digest, "change": change}
-    return [*file.document["ancestry"], ancestor][-MAX_ANCESTORS:]
+    return [*file.document.get("ancestry", []), ancestor][-MAX_ANCESTORS:]
 
 
 def _channels(reads: Iterable[str]) -> tuple[str, ...]:

@@ -190,6 +190,9 @@ def test_a_refit_holds_what_was_taken_out() -> None:
         number = found.theta["rules"]["rule"]["coefficients"][one.place]
         assert (number == np.float32(one.zero)) == (place not in kept)
     file = sparse_rule(found)
+    (ancestor,) = file.document["ancestry"]
+    assert ancestor["change"] == "made sparse"
+    assert len(ancestor["sha256"]) == 64
     assert file.document["provenance"]["sparse"]["refitted"] == 20
     assert set(file.document["slots"]["rule"]["rule"]["rule"]["terms"]) == kept_terms(found)
 
