@@ -48,9 +48,8 @@ def spike_window(rule: Rule) -> SpikeWindow | None:
     lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
     theta = for_one_synapse(rule.spec, rule.theta).theta
     both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), rule.reads)
-    post_alone = _changes(
-        rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], rule.reads
-    )
+    post = (lags == 0)[:, None]
+    post_alone = changes(rule.spec, theta, dt, np.zeros_like(post), post, rule.reads)
     return SpikeWindow(
         lags=lags * dt,
         pair=both[:-1],
@@ -107,18 +106,19 @@ def pairs(
         lags: post minus pre time [n], steps; NEVER for no post spike.
         reads: the fields of the view that the rule depends on; its modulators are held at 1.
     """
-    steps = np.arange(lags.min(), lags[lags != NEVER].max() + 1)
-    return _changes(rule, theta, dt, steps == 0, steps[:, None] == lags[None, :], reads)
+    steps = np.arange(lags.min(), lags[lags != NEVER].max() + 1)[:, None]
+    post = steps == lags[None, :]
+    return changes(rule, theta, dt, np.broadcast_to(steps == 0, post.shape), post, reads)
 
 
 class _Spikes(NamedTuple):
-    """The spikes of both sides: pre [n_steps, 1], post [n_steps, n]."""
+    """The spikes of both sides of one synapse [n_steps, 1], or of one step [1]."""
 
     pre: Array
     post: Array
 
 
-def _changes(
+def changes(
     rule: AbstractRule,
     theta: Theta,
     dt: float,
@@ -126,13 +126,24 @@ def _changes(
     post: np.ndarray,
     reads: Iterable[str],
 ) -> np.ndarray:
-    """The whole delta_w [n] by the spikes pre [n_steps] and post [n_steps, n]."""
+    """The whole delta_w [n] by trains of spikes, each at a synapse of its own.
+
+    The weight stands still at WEIGHT. For a gated rule it is the change that becomes eligible.
+
+    Args:
+        rule: the form of the rule.
+        theta: its numbers.
+        dt: seconds of a step.
+        pre: presynaptic spikes [n_steps, n].
+        post: postsynaptic spikes [n_steps, n].
+        reads: the fields of the view that the rule depends on; its modulators are held at 1.
+    """
     rule, theta = _eligible(rule, theta)
     modulators = {}
     for name in sorted(reads):
         if name.startswith("modulators."):
             modulators[name.partition(".")[2]] = jnp.ones(())
-    connection = Dense(post.shape[1], 1)
+    connection = Dense(1, 1)
     blank = blank_view(connection, tuple(modulators))
     held = {"weight": jnp.full(connection.shape, WEIGHT), "modulators": modulators}
 
@@ -142,10 +153,9 @@ def _changes(
         view = replace(blank, pre=pre_side, post=post_side, **held)
         return rule.step(theta, state, connection, view, dt)
 
-    @jax.jit
     def live(spikes: _Spikes) -> Array:
-        _, changes = jax.lax.scan(step, rule.init_state(theta, connection), spikes)
-        return changes
+        _, deltas = jax.lax.scan(step, rule.init_state(theta, connection), spikes)
+        return jnp.sum(deltas)
 
-    spikes = _Spikes(jnp.asarray(pre[:, None], float), jnp.asarray(post, float))
-    return np.asarray(jnp.sum(live(spikes), axis=0)[:, 0], np.float64)
+    trains = _Spikes(jnp.asarray(pre.T[:, :, None], float), jnp.asarray(post.T[:, :, None], float))
+    return np.asarray(jax.jit(jax.vmap(live))(trains), np.float64)
