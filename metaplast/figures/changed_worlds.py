@@ -92,8 +92,8 @@ def draw(worlds: Sequence[Cell], path: Path) -> None:
 
 
 def _figures(worlds: Sequence[Cell], folder: Path) -> list[Figure]:
-    """The picture of the worlds with a difference in the metric of the first changed world."""
-    metric = worlds[-1].metric
+    """The picture of the worlds with a difference in the metric of the first world."""
+    metric = worlds[0].metric
     drawn = []
     for world in worlds:
         if world.better_by is not None and world.metric == metric:

@@ -18,6 +18,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogFormatterSciNotation
 
 OURS = "#1b6ca8"  # the searched rule
@@ -156,6 +157,8 @@ def save(figure: Any, path: Path) -> None:
     """
     for axes in figure.axes:
         _tidy(axes)
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)  # a $ in a user's word is a $
     keep = _kept.get()
     if keep is not None:
         keep[path.stem] = figure

@@ -122,7 +122,7 @@ def better_by(score: RowScore) -> Difference:
 def _negative(value: float | None) -> float | None:
     if value is None:
         return None
-    return -value
+    return 0.0 - value
 
 
 def _best_baseline(

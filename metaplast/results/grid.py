@@ -177,6 +177,19 @@ def how(found: Health, at_start: float | None) -> str:
     return LITTLE if learns else NO_LEARNING
 
 
+def held_against_the_first(cells: Sequence[GridCell]) -> list[GridCell]:
+    """The cells, each with how the rule does beside its gain in the first of them."""
+    gain = None
+    if cells and cells[0].health is not None:
+        gain = cells[0].health.over_birth.mean
+    held = list(cells[:1])
+    for one in cells[1:]:
+        if one.health is not None:
+            one = replace(one, health=replace(one.health, how=how(one.health, gain)))
+        held.append(one)
+    return held
+
+
 def render(grid: Grid, searched: str) -> str:
     """The grid as text: the setting, the table, counts, and a line for every note.
 
@@ -198,6 +211,8 @@ def head(about: About) -> str:
     if about.searched is not None:
         had = f"the rule had {about.searched}"
     setting = " ".join(about.setting) or "the setting of its search"
+    if about.searched is not None and about.budget < about.searched:
+        had += ", so the budgets are not equal and favour the rule"
     return (
         f"{about.rule} as it is, in: {setting}. Baselines ({rows}) are tuned anew in every cell, "
         f"by the same outer loop in {about.budget} outer steps; {had}. "

@@ -94,12 +94,12 @@ def tasks(config: Config) -> tuple[Level, ...]:
     shape = config.task.shape()
     levels = []
     for name in registry.names("task"):
-        family: Any = registry.find("task", name)()
-        if type(family) is type(config.task):
-            continue
         try:
+            family: Any = registry.find("task", name)()
             other = family.shape()
-        except BadInput:
+        except (BadInput, TypeError, ValueError):
+            continue  # it needs fields, or data that are not here
+        if type(family) is type(config.task):
             continue
         is_alike = other.classes == shape.classes and other.offers >= shape.offers
         if not is_alike or not shape.classes:

@@ -7,6 +7,7 @@ was, and loses no finished row.
 import hashlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -28,6 +29,7 @@ from metaplast.results.grid import (
     GridCell,
     grid_to_json,
     health,
+    held_against_the_first,
     one_from_json,
     one_to_json,
 )
@@ -113,7 +115,9 @@ def make_grid(request: GridRequest, say: Say) -> tuple[Path, Grid]:
         request: the request.
         say: shows a line of text.
 
-    Returns: the folder and the grid, with every cell that the request asks for.
+    The grid holds every cell of the folder: those of earlier requests too.
+
+    Returns: the folder and the grid.
     Raises: BadInput for a request that cannot be carried out, or for a folder of another grid;
         Busy where another process works in the folder; Interrupted.
     """
@@ -124,19 +128,36 @@ def make_grid(request: GridRequest, say: Say) -> tuple[Path, Grid]:
     with folder.locked(path), folder.logging_to(path):
         check_about(path / ABOUT, subject.about)
         folder.write_json(path / ABOUT, asdict(subject.about))
-        cells = []
+        levels = _levels(planned)
+        grid = Grid(about=subject.about, cells=[])
         with stoppable(None, saver.SAVER.save) as stop:
-            levels = _levels(planned)
             for index, (factor, level) in enumerate(levels, 1):
                 place = f"{index} of {len(levels)}: {factor} {level.label}"
                 one = _cell(path, subject, factor, level, partial(say, place), stop.check)
-                cells.append(one)
                 if index == 1 and one.health is not None:
                     subject = subject._replace(gain=one.health.over_birth.mean)
-        grid = Grid(about=subject.about, cells=cells)
-        folder.write_json(path / RESULT, grid_to_json(grid))
+                grid = Grid(about=subject.about, cells=_cells(path, levels))
+                folder.write_json(path / RESULT, grid_to_json(grid))
         grid_figure.draw(grid, DISCOVERED, path / FIGURE)
     return path, grid
+
+
+def _cells(path: Path, levels: Sequence[tuple[str, Level]]) -> list[GridCell]:
+    """The cells of a folder that are done: first those of a request in its order, then the others.
+
+    All are held against the gain of the first world.
+    """
+    asked = [_name(factor, level) for factor, level in levels]
+    others = []
+    for file in sorted((path / CELLS).glob(f"*/{CELL}")):
+        if file.parent.name not in asked:
+            others.append(file.parent.name)
+    cells = []
+    for name in [*asked, *others]:
+        file = path / CELLS / name / CELL
+        if file.is_file():
+            cells.append(one_from_json(folder.read_json(file), str(file)))
+    return held_against_the_first(cells)
 
 
 def _levels(planned: Sequence[Factor]) -> list[tuple[str, Level]]:
@@ -187,6 +208,7 @@ def subject_of(request: GridRequest) -> Subject:
         rest = {name: part for name, part in rest.items() if name != "rules"}
         searched = trained.outer.n_steps
     rules, sha256, provenance = _rules(path)
+    check_seed(job.main.seed, provenance)
     about = About(
         rule=request.rule,
         sha256=sha256,
@@ -198,6 +220,25 @@ def subject_of(request: GridRequest) -> Subject:
         lives=request.lives,
     )
     return Subject(rules, rest, file, tuple(words), about, job)
+
+
+def check_seed(seed: int, provenance: Plain) -> None:
+    """Check that a grid has the split of the data on which its rule was searched.
+
+    Args:
+        seed: the seed of the grid.
+        provenance: the origin of the rule.
+
+    Raises: BadInput for another seed: its held-out lives may show what the search saw.
+    """
+    searched = provenance.get("seed")
+    if isinstance(searched, int) and searched != seed:
+        raise BadInput(
+            f"seed={seed}",
+            f"{searched}, the seed of the search: held-out lives of another split may show "
+            "examples that the search saw",
+            f"leave it out, or write seed={searched}",
+        )
 
 
 def _rules(path: Any) -> tuple[dict[str, Rule], str, Plain]:
@@ -323,11 +364,14 @@ def _lived(
     """
     plain = compose([*subject.words, *empty.words], Sources(), subject.file)
     job = parse(_narrowed(plain, subject.about.rows))
+    text = to_yaml(job.plain)
+    if (at / CONFIG).is_file() and (at / CONFIG).read_text(encoding="utf-8") != text:
+        shutil.rmtree(at)  # its words mean another world now, such as a file that was changed
     check_splits(job.main)
     jax.config.update("jax_enable_x64", job.main.precision == "float64")
     brought = carried(subject.rules, subject.rest, job.main)
     at.mkdir(parents=True, exist_ok=True)
-    folder.write_text(at / CONFIG, to_yaml(job.plain))
+    folder.write_text(at / CONFIG, text)
     _judge_rule(at, brought, job)
     failed = {}
     run = Run(at, job, job)
@@ -337,6 +381,11 @@ def _lived(
         except Diverged:
             failed[name] = "diverged"
     names = [DISCOVERED, *(name for name in subject.about.rows if name not in failed)]
+    for name in names[1:]:
+        losses = read_arrays(row_folder(at, name) / LIVES_FILE)["loss"]
+        lost = int((~np.isfinite(losses)).sum())
+        if lost:
+            failed[name] = f"not finite in {lost} of {len(losses)} lives"
     judged = lives([at], names)
     scores = table.scores(judged.rows, judged.metric, DISCOVERED)
     facts = {}

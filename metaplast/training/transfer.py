@@ -83,6 +83,7 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     """
     if not runs:
         raise BadInput(f"{' '.join(words)}, without a run", "RUN_DIR...", "name a finished run")
+    _check_split(words)
     trained = pool(list(runs))
     of_runs = [_scores(run, words, n, only) for run in runs]
     metric = "accuracy"
@@ -94,7 +95,10 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     for run, rows in zip(runs, of_runs, strict=True):
         values = {}
         for name, scores in rows.items():
-            values[name] = np.asarray(scores[metric], np.float64).tolist()
+            score = np.asarray(scores[metric], np.float64)
+            # A life that broke has an accuracy too, of answers that mean nothing.
+            is_whole = np.isfinite(scores.get("loss", score))
+            values[name] = np.where(is_whole, score, np.nan).tolist()
         seed = read_summary(run).seed
         lived.append(Lived(changes=sorted(words), seed=seed, metric=metric, rows=values))
     # The effect of half of dt was measured under the old config.
@@ -103,6 +107,20 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     before = compose((), Sources(), runs[0] / CONFIG)
     is_changed = compose(words, Sources(), runs[0] / CONFIG) != before
     return Judged(list(runs), lived, facts, is_changed)
+
+
+def _check_split(words: Sequence[str]) -> None:
+    """Raises: BadInput for a word that changes the split of the data.
+
+    Held-out lives of another split may show examples that the search saw.
+    """
+    for word in words:
+        if word.partition("=")[0] in ("seed", "task.split_seed"):
+            raise BadInput(
+                word,
+                "the split of the run: held-out lives of another one may show what its search saw",
+                "train with that seed",
+            )
 
 
 def scores_of(judged: Judged) -> Transferred:

@@ -10,6 +10,7 @@ import pytest
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast import figures, search_loop
 from metaplast.figures.gallery import OF_RULES
+from metaplast.figures.style import save, subplots
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.report.rule import inspect_rule
@@ -72,3 +73,11 @@ def test_every_figure_has_a_file_of_its_own() -> None:
     files = {Path(sys.modules[figure.__module__].__file__ or "") for figure in OF_RULES.values()}
     assert len(files) == len(OF_RULES)
     assert all(file.parent == Path(figures.__file__).parent for file in files)
+
+
+def test_a_dollar_in_a_word_is_a_dollar(tmp_path: Path) -> None:
+    """As a sign of mathematics it would end the page of a world called `note=$\\foo$`."""
+    figure, axes = subplots()
+    axes.set_title("note=$\\foo$")
+    save(figure, tmp_path / "a.svg")
+    assert "note=$\\foo$" in (tmp_path / "a.svg").read_text()

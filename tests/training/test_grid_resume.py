@@ -74,12 +74,13 @@ def test_a_kill_loses_one_cell(tmp_path, monkeypatch):
     request = _request(tmp_path)
     levels, made, _ = _made(monkeypatch, request, die_at="2")
     assert levels == ["as given", "1"] and made is None
-    assert not (tmp_path / "grid" / "grid.json").exists()
+    done = json.loads((tmp_path / "grid" / "grid.json").read_text())["cells"]
+    assert [one["level"] for one in done] == ["as given", "1"]
     levels, made, said = _made(monkeypatch, request)
     assert levels == ["2", "3"]
     assert said == ["3 of 4: task.queries 2", "4 of 4: task.queries 3"]
     assert [one.level for one in made.cells] == ["as given", "1", "2", "3"]
-    assert (tmp_path / "grid" / "grid.json").is_file()
+    assert len(json.loads((tmp_path / "grid" / "grid.json").read_text())["cells"]) == 4
     assert (tmp_path / "grid" / "grid.svg").is_file()
     levels, again, _ = _made(monkeypatch, request)
     assert levels == [] and again == made
@@ -110,7 +111,10 @@ def test_further_factors_join_a_grid(tmp_path, monkeypatch):
     _made(monkeypatch, _request(tmp_path))
     levels, made, _ = _made(monkeypatch, _request(tmp_path, asked=("noise",)))
     assert levels == ["label 0.1", "label 0.3", "input 0.3", "input 1"]
-    assert len(made.cells) == 5
+    worlds = [one.level for one in made.cells]
+    assert worlds[:5] == ["as given", *levels]
+    assert len(worlds) == 8  # the three of the first request stay
+    assert len(json.loads((tmp_path / "grid" / "grid.json").read_text())["cells"]) == 8
 
 
 @pytest.mark.parametrize(
@@ -160,3 +164,9 @@ def test_a_level_that_the_config_cannot_have_is_a_cell_with_words(tmp_path, monk
     assert [one.how for one in made.cells] == ["learns", *["refused"] * 3]
     assert "no population" in made.cells[1].refused
     assert CONFIG not in [path.name for path in tmp_path.rglob("*")]
+
+
+def test_another_seed_than_that_of_the_search_is_refused(tmp_path):
+    request = _request(tmp_path, words=(*WORDS, "seed=3"))
+    with pytest.raises(BadInput, match="seed=3 - expected 0, the seed of the search"):
+        subject_of(request)
