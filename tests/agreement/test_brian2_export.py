@@ -31,8 +31,7 @@ from metaplast.rules.wrappers.pathways import Pathways
 from metaplast.rules.wrappers.sum import Sum
 from metaplast.rules.wrappers.three_factor import ThreeFactor
 from metaplast.signals import NeuronView, SynapseView
-from tests.contracts._enrolled import enrolled
-from tests.reuse._exports import module, subject
+from tests.reuse._exports import forms, module, subject
 
 b.prefs.codegen.target = "numpy"  # needs no compiler
 logging.getLogger("brian2").setLevel(logging.ERROR)
@@ -40,7 +39,7 @@ N_POST, N_PRE, DT, STEPS = 3, 4, 1e-3, 1000
 EVERY = 10
 """Steps between two weights that are compared."""
 CONNECTION = Dense(N_POST, N_PRE)
-FORMS: dict[str, Any] = {name: find("rule", name)() for name in enrolled("rule")}
+FORMS: dict[str, Any] = forms()
 FORMS |= {
     "bounded stdp": Stdp(mu_potentiation=0.4, mu_depression=1.0),
     "one after the other": Pathways(rule=Stdp(mu_potentiation=1.0, mu_depression=1.0)),

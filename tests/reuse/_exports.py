@@ -14,14 +14,16 @@ from metaplast.connections.dense import Dense
 from metaplast.language.aggregates import AGGREGATES, aggregates
 from metaplast.language.grammar import SIGNALS
 from metaplast.locality.reads import measured
+from metaplast.registry import find
 from metaplast.reuse import formula as formulas
 from metaplast.reuse.ask import node_of
-from metaplast.reuse.export._program import Program
+from metaplast.reuse.export._program import Program, Unsupported
 from metaplast.reuse.export._sums import SUMS, needed
 from metaplast.reuse.export.exported import Subject, export
 from metaplast.reuse.export.lowered import program
 from metaplast.reuse.reference import TINY
 from metaplast.signals import NeuronView, SynapseView
+from tests.contracts._enrolled import enrolled
 
 N_POST, N_PRE, DT = 3, 4, 1e-3
 CONNECTION = Dense(N_POST, N_PRE)
@@ -33,6 +35,25 @@ def subject(spec: Any, theta: Any, name: str = "tried") -> Subject:
     reads = tuple(sorted(measured(spec, TINY)[1]))
     text = f"delta_w = {formulas.text(formulas.expression(node))}"
     return Subject(name, node, text, reads, spec.clock, None, "0", {}, {})
+
+
+def forms() -> dict[str, Any]:
+    """{name: rule with its defaults} of the forms that an export knows as data.
+
+    A rule that is code alone, such as one file of a user in the room of the rules, has no export.
+    The table of docs/export.md names all others, so none of them can be lost here.
+    """
+    found = {}
+    for name in enrolled("rule"):
+        spec = find("rule", name)()
+        node = node_of(spec, spec.init(jax.random.key(0), CONNECTION))
+        try:
+            program(node)
+        except Unsupported as error:
+            if "known as code" in str(error):
+                continue
+        found[name] = spec
+    return found
 
 
 def moved_theta(spec: Any, seed: int = 0, size: float = 0.1) -> Any:

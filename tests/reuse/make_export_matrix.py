@@ -8,7 +8,7 @@ Its tests compute it again (test_export_matrix.py).
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metaplast.registry import BadInput, find
+from metaplast.registry import BadInput
 from metaplast.reuse import shelf
 from metaplast.reuse.document import entries
 from metaplast.reuse.export.exported import TARGETS, Subject, export
@@ -16,8 +16,7 @@ from metaplast.reuse.export.source import subject_of
 from metaplast.reuse.known import known_rules
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import read_rule
-from tests.contracts._enrolled import enrolled
-from tests.reuse._exports import largest_difference, moved_theta, subject
+from tests.reuse._exports import forms, largest_difference, moved_theta, subject
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 BEGIN = "<!-- made by tests/reuse/make_export_matrix.py -->\n"
@@ -59,8 +58,7 @@ def rows() -> list[Row]:
         except BadInput:
             continue  # a space to search: the table has its form
         found.append(Row(name, rule.spec, rule.theta, subject_of(name)))
-    for name in enrolled("rule"):
-        spec = find("rule", name)()
+    for name, spec in forms().items():
         theta = moved_theta(spec)
         found.append(Row(f"form `{name}`", spec, theta, subject(spec, theta)))
     return found

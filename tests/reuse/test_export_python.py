@@ -35,20 +35,20 @@ from metaplast.rules.wrappers.normalise import Normalise
 from metaplast.rules.wrappers.sliding import Sliding
 from metaplast.rules.wrappers.sum import Sum
 from metaplast.rules.wrappers.three_factor import ThreeFactor
-from tests.contracts._enrolled import enrolled
 from tests.reuse._exports import (
     DT,
     arguments,
     call,
     difference,
     exported_module,
+    forms,
     largest_difference,
     moved_theta,
 )
 
 SUMS = ("post*pre - post*predicted", "pre_weight_sum*post", "post_weight_norm*pre_weight_norm")
 LAYER = ("input_gain*error*pre", "layer_power*pre", "post*layer_backward", "pre*layer_forward")
-FORMS: dict[str, Any] = {name: find("rule", name)() for name in enrolled("rule")}
+FORMS: dict[str, Any] = forms()
 VARIANTS: dict[str, Any] = {
     "sums over synapses": Polynomial(terms=SUMS, initial=(1.0, 2.0, 3.0)),
     "sums over a layer": Polynomial(terms=LAYER, initial=(1.0, 2.0, 3.0, 4.0)),

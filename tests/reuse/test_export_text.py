@@ -19,8 +19,7 @@ from metaplast.rules.base import AbstractRule
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
 from metaplast.rules.wrappers.pathways import Pathways
-from tests.contracts._enrolled import enrolled
-from tests.reuse._exports import moved_theta, subject
+from tests.reuse._exports import forms, moved_theta, subject
 
 BRACKETS = {"{": "}", r"\bigl(": r"\bigr)", r"\bigl[": r"\bigr]", r"\bigl|": r"\bigr|"}
 
@@ -68,7 +67,7 @@ def test_json_has_the_coefficients_as_they_act(files: dict[str, Path]) -> None:
     assert list(content["terms"]["rule"].values()) == pytest.approx(acting.tolist())
 
 
-@pytest.mark.parametrize("name", enrolled("rule"))
+@pytest.mark.parametrize("name", tuple(forms()))
 def test_latex_is_well_formed(name: str) -> None:
     spec = find("rule", name)()
     made = subject(spec, moved_theta(spec))
