@@ -1,6 +1,9 @@
 """The settings of every test: strict ranks, strict dtypes, quick compilation."""
 
+import gc
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 # there is a worker per core: more threads only wait for each other
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -9,6 +12,7 @@ os.environ.setdefault("METAPLAST_NATIVE", "0")
 
 import hypothesis
 import jax
+import pytest
 
 from tests._compiler import quickly
 
@@ -24,3 +28,16 @@ hypothesis.settings.load_profile("fixed")
 # sets it.
 if not {"XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS"} & set(os.environ):
     quickly()
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 30_000
+"""Memory maps of a process. Linux allows 65,530, and XLA crashes beyond. A program has three."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Forget the compiled programs of earlier files before there are too many of them."""
+    yield
+    if MAPS.is_file() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
