@@ -50,9 +50,9 @@ class HiddenValue(AbstractTaskFamily):
 
     def step(self, task, state, output, key, dt):
         error = output.activity - task[1][state]
-        told = feedback(1, error=error, target=task[1][state])
+        signals = feedback(1, error=error, target=task[1][state])
         score = Score(loss=0.5 * jnp.sum(error**2), weight=jnp.ones(()), metrics={})
-        return state + 1, Outcome(feedback=told, score=score)
+        return state + 1, Outcome(feedback=signals, score=score)
 
 
 # %% [markdown]
@@ -93,6 +93,6 @@ figure.savefig("hidden_value.svg")
 # Is the rule more than a tuned delta rule? The verdict has the paired difference with its interval.
 
 # %%
-found = run.inspect("quick")
-for sentence in (found.verdict.found, found.verdict.sure, found.verdict.limits):
+page = run.inspect("quick")
+for sentence in (page.verdict.found, page.verdict.sure, page.verdict.limits):
     print(sentence)

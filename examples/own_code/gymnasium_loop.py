@@ -59,8 +59,8 @@ def episodes(seed, plastic):
             if over:
                 reward = (length - mean) / 20.0
             if plastic:
-                told = (jnp.asarray(x, jnp.float32), score, jnp.asarray(reward, jnp.float32))
-                weight, state = learn(weight, state, *told)
+                signals = (jnp.asarray(x, jnp.float32), score, jnp.asarray(reward, jnp.float32))
+                weight, state = learn(weight, state, *signals)
         mean += 0.1 * (length - mean)
         lengths.append(length)
     return np.asarray(lengths)

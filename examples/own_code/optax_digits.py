@@ -31,7 +31,7 @@ TRAIN, CHOICE, TEST = order[:1000], order[1000:1300], order[1300:]
 
 def optimisers(factor):
     """{name: (transformation, the way of the errors)}."""
-    found = {}
+    by_name = {}
     for name, rule, feedback in (
         ("delta, errors by backprop", "zoo/delta", "symmetric"),
         ("delta, random errors (feedback alignment)", "zoo/feedback_alignment", "random"),
@@ -39,9 +39,9 @@ def optimisers(factor):
         ("ten terms, random errors", "zoo/shervani_tabar_ten", "random"),
     ):
         transformation = mp.optax(mp.load_rule(rule))
-        found[name] = (optax.chain(transformation, optax.scale(factor)), feedback)
-    found["Adam"] = (optax.with_extra_args_support(optax.adam(1e-2 * factor)), "symmetric")
-    return found
+        by_name[name] = (optax.chain(transformation, optax.scale(factor)), feedback)
+    by_name["Adam"] = (optax.with_extra_args_support(optax.adam(1e-2 * factor)), "symmetric")
+    return by_name
 
 
 def accuracy(name, factor, seed, judged):

@@ -7,6 +7,7 @@ from metaplast.locality.reads import measured
 from metaplast.registry import BadInput, Plain
 from metaplast.reuse import formula as formulas
 from metaplast.reuse.ask import node_of
+from metaplast.reuse.document import MAX_ANCESTORS
 from metaplast.reuse.load import Rule
 from metaplast.reuse.reference import TINY
 from metaplast.reuse.text import quote
@@ -28,13 +29,12 @@ def combine(
 
     factor_k: a positive number; 1 where none is given.
     m_k: the modulator of this step that gates rule k; 1 where none is given.
+    The step of the whole is the largest step of its parts.
 
     Args:
         rules: {label: rule}, at least one.
         factors: {label: factor}.
         gates: {label: name of a modulator}.
-
-    The step of the whole is the largest step of its parts.
 
     Returns: a rule like any other. `rule.save(path)` writes it, with its parts as ancestors.
     Raises: BadInput for no rule, a label without a rule, rules whose clocks do not go together, and
@@ -82,5 +82,5 @@ def combine(
         activity_reference=max(references, default=1.0),
         formula=f"delta_w = {formulas.text(formulas.expression(node_of(whole, theta)))}",
         document={},
-        ancestry=tuple(ancestry),
+        ancestry=tuple(ancestry[-MAX_ANCESTORS:]),
     )

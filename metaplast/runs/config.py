@@ -114,7 +114,7 @@ def compose(
         if key == "experiment":
             experiments.append(value)
     before = read_file(file, "--config ") if file else {}
-    plain = before or NEW
+    plain = before if file else NEW
     if experiments:
         plain = _laid(plain, _experiment(experiments[-1], sources))
     elif not file and default is not None:
