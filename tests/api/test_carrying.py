@@ -97,8 +97,8 @@ def test_progress_under_a_cell_is_one_output(monkeypatch: pytest.MonkeyPatch) ->
     ipython: Any = ModuleType("IPython")
     ipython.get_ipython = lambda: shell
     monkeypatch.setitem(sys.modules, "IPython", ipython)
-    shown: Any = SimpleNamespace(display=display)
-    monkeypatch.setitem(sys.modules, "IPython.display", shown)
+    module: Any = SimpleNamespace(display=display)
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
     with shown(False, STEPS) as screen:
         assert isinstance(screen, Cell)
         screen.say("runs/a: 1 row")
