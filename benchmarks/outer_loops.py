@@ -3,8 +3,8 @@
     python -m benchmarks.outer_loops FOLDER
 
 This runs `metaplast compare` and `metaplast diagnose` on every problem below, and prints the tables
-of docs/outer_loops.md. Results that lie in FOLDER already are kept. All of it takes about two hours
-of a core. The thresholds of the advice were set on the problems of SET alone.
+of docs/guides/outer_loops.md. Results that lie in FOLDER already are kept. All of it takes about
+two hours of a core. The thresholds of the advice were set on the problems of SET alone.
 """
 
 import json

@@ -6,7 +6,7 @@
 
 The first line writes every rule of the literature (`made` in metaplast/reuse/zoo/cards.yaml). The
 second one takes the trained rules (`trained`) from the run folders FOLDER/<name>. The third one
-prints the table of docs/zoo.md.
+prints the table of docs/guides/zoo.md.
 """
 
 import argparse

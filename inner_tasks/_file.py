@@ -18,7 +18,10 @@ class FileKind(NamedTuple):
 
 UNKNOWN = FileKind("", "")
 EMPTY = FileKind("an empty file", "write it again")
-TEXT = FileKind("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
+TEXT = FileKind(
+    "text, such as a CSV file",
+    "docs/guides/fit.md, section 1, makes arrays of a CSV file",
+)
 ZIP = FileKind(
     "a zip archive, as .npz files are",
     "name it .npz if it is one; else save its arrays with numpy.savez",

@@ -2,7 +2,8 @@
 # # Fit choices of your own
 #
 # From a table of trials to a fitted rule, with intervals, and with models that do not learn beside
-# it. The table is docs/fit/choices.csv of the repository. docs/fit.md explains every number.
+# it. The table is docs/guides/fit/choices.csv of the repository. docs/guides/fit.md explains every
+# number.
 
 # %%
 import csv
@@ -13,7 +14,7 @@ import numpy as np
 
 import metaplast as mp
 
-TABLE = Path(os.environ.get("CHOICES", "docs/fit/choices.csv"))
+TABLE = Path(os.environ.get("CHOICES", "docs/guides/fit/choices.csv"))
 STEPS = int(os.environ.get("STEPS", "0"))  # outer steps; 0: as many as the experiment has
 
 # %%

@@ -32,8 +32,8 @@ def fit(
         print(run.text)
 
     Args:
-        data: an .npz file (docs/fit.md) or an .nwb file; None: a made-up example, or the simulated
-            data of an experiment.
+        data: an .npz file (docs/guides/fit.md) or an .nwb file; None: a made-up example, or the
+            simulated data of an experiment.
         experiment: the name of an experiment; None: the one that fits the data.
         recover: fit values that are simulated from this rule in place of the recorded ones, such as
             {"rule": "oja"}.

@@ -227,7 +227,7 @@ class Run:
         """Write the page of `metaplast inspect`, and give its findings.
 
         Args:
-            effort: the time that it may take (docs/inspect.md).
+            effort: the time that it may take (docs/guides/inspect.md).
             lives: held-out lives per run behind the curves.
             out: folder of the page; None: the folder of the run, or a new one beside a group's
                 first run.

@@ -68,7 +68,7 @@ Tick = Callable[[str, int, int], None]
 
 
 class Effort(IntEnum):
-    """The time that an inspection may take, the shortest first (docs/inspect.md has seconds)."""
+    """The time of an inspection, the shortest first (docs/guides/inspect.md has seconds)."""
 
     QUICK = 0
     USUAL = 1

@@ -1,4 +1,4 @@
-"""Completion in a shell, switched on by the line in docs/using.md."""
+"""Completion in a shell, switched on by the line in docs/guides/jobs.md."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 from metaplast.cli._complete import words
 from metaplast.runs.config import Sources
 
-DOCS = (Path(__file__).resolve().parents[2] / "docs" / "using.md").read_text()
+DOCS = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "jobs.md").read_text()
 LINE = re.findall(r'eval "\$\(_METAPLAST_COMPLETE=bash_source metaplast\)"', DOCS)
 
 

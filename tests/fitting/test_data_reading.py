@@ -146,7 +146,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.csv", b"stimulus,choice\n1,2\n", r"text, such as a CSV file.*docs/fit\.md"),
+        ("a.csv", b"stimulus,choice\n1,2\n", r"text, such as a CSV file.*docs/guides/fit\.md"),
         ("a.npz", b"", "an empty file"),
         ("a.npz", b"\x89HDF\r\n\x1a\n" + bytes(100), r"an HDF5 file.*name it \.nwb"),
         ("a.npy", b"\x93NUMPY" + bytes(100), r"one array \(\.npy\).*all arrays in one file"),

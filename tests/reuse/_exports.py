@@ -41,7 +41,7 @@ def forms() -> dict[str, Any]:
     """{name: rule with its defaults} of the forms that an export knows as data.
 
     A rule that is code alone, such as one file of a user in the room of the rules, has no export.
-    The table of docs/export.md names all others, so none of them can be lost here.
+    The table of docs/guides/export.md names all others, so none of them can be lost here.
     """
     found = {}
     for name in enrolled("rule"):

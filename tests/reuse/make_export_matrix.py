@@ -1,4 +1,4 @@
-"""The table of docs/export.md: every rule and every target, with its grade and a measured number.
+"""The table of docs/guides/export.md: every rule and target, with its grade and a measured number.
 
     python -m tests.reuse.make_export_matrix        writes it
 
@@ -18,7 +18,7 @@ from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import read_rule
 from tests.reuse._exports import forms, largest_difference, moved_theta, subject
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "export.md"
 BEGIN = "<!-- made by tests/reuse/make_export_matrix.py -->\n"
 END = "<!-- end -->\n"
 N_STEPS = 50

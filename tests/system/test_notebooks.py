@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "examples" / "notebooks").glob("*.py"))
 SMALL = {"STEPS": "2", "SECONDS_OF_SPIKES": "0.2"}
-WHERE = {"PYTHONPATH": str(ROOT), "CHOICES": str(ROOT / "docs" / "fit" / "choices.csv")}
+WHERE = {"PYTHONPATH": str(ROOT), "CHOICES": str(ROOT / "docs" / "guides" / "fit" / "choices.csv")}
 
 
 @pytest.mark.system

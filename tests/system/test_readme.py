@@ -16,6 +16,8 @@ from tests.system._commands import TINY, here, metaplast
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMPARE = ("compare.lives=16", "compare.cpu_s=0", "compare.tries=1", "compare.seeds=1", "--quiet")
 FIT = ("rows={}", "outer.steps=2", "fit.starts=1", "fit.strengths=[0.1]", "fit.bootstrap=2")
@@ -45,12 +47,12 @@ def test_every_command_runs(tmp_path: Path) -> None:
     assert _run(BLOCKS[SETUP:], tmp_path) >= 8
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     """Without the rows of the tables: tests/system/test_configs.py trains those. A page finds its
     data as a clone has them, in docs/."""
     if (data := page.with_suffix("")).is_dir():
-        shutil.copytree(data, tmp_path / "docs" / data.name)
+        shutil.copytree(data, tmp_path / data.relative_to(ROOT))
     found = re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), re.DOTALL)
     assert _run(found, tmp_path, "rows={}", "evaluation.references={}") >= 1
 

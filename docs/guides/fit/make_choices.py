@@ -1,8 +1,9 @@
-"""How docs/fit/choices.csv was made: simulated animals that learn from rewards which of two odours
-to accept.
+"""The origin of choices.csv: simulated animals learn from rewards which of two odours to accept.
 
-`python docs/fit/make_choices.py > docs/fit/choices.csv` writes the same file again (NumPy 2,
-seed 0).
+    cd docs/guides/fit
+    python make_choices.py > choices.csv
+
+writes the same file again (NumPy 2, seed 0).
 
 One row is one presentation. An odour at concentration 0.75 reaches the inputs x = (odour_a,
 odour_b), each with
