@@ -44,7 +44,7 @@ def command(
 
     Null models without plasticity are fitted beside them.
 
-    DATA is an .npz file (see docs/guides/fit.md) or an .nwb file. Without DATA, a made-up example or
+    DATA is an .npz file (docs/guides/fit.md) or an .nwb file. Without DATA, a made-up example or
     the simulated data of experiment=NAME are fitted.
 
     WORDS are experiment=NAME, group=NAME and a.b=value, as in train. The file sets its likelihood,

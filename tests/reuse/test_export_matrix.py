@@ -1,4 +1,4 @@
-"""The table of docs/guides/export.md has the grades of today, and numbers that are measured again."""
+"""docs/guides/export.md has the grades of today, and numbers that are measured again."""
 
 import pytest
 
