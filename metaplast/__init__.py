@@ -13,8 +13,9 @@ from metaplast import _moved
 
 if TYPE_CHECKING:
     from metaplast.api.comparing import Comparison, compare
+    from metaplast.api.diagnosing import Diagnosed, diagnose
     from metaplast.api.fitting import fit
-    from metaplast.api.inspecting import Inspection
+    from metaplast.api.inspecting import Inspection, inspect
     from metaplast.api.listing import list
     from metaplast.api.living import LivedLife, live
     from metaplast.api.opening import open
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BadInput": "metaplast.registry",
     "Comparison": "metaplast.api.comparing",
+    "Diagnosed": "metaplast.api.diagnosing",
     "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
@@ -55,8 +57,10 @@ _HOMES = {
     "combine": "metaplast.reuse.combine",
     "compare": "metaplast.api.comparing",
     "describe_rule": "metaplast.reuse.describe",
+    "diagnose": "metaplast.api.diagnosing",
     "find": "metaplast.registry",
     "fit": "metaplast.api.fitting",
+    "inspect": "metaplast.api.inspecting",
     "layer_signals": "metaplast.reuse.as_optax",
     "list": "metaplast.api.listing",
     "live": "metaplast.api.living",
@@ -75,6 +79,7 @@ _HOMES = {
 __all__ = [
     "BadInput",
     "Comparison",
+    "Diagnosed",
     "Inspection",
     "Lifetime",
     "LivedLife",
@@ -92,8 +97,10 @@ __all__ = [
     "combine",
     "compare",
     "describe_rule",
+    "diagnose",
     "find",
     "fit",
+    "inspect",
     "layer_signals",
     "list",
     "live",

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
 from metaplast.api import carrying
-from metaplast.api.inspecting import Inspection, read_inspection
+from metaplast.api.inspecting import Effort, Inspection, inspected
 from metaplast.api.plots import Plots
-from metaplast.api.progress import PARTS
 from metaplast.api.rows import Rows, Scores, scores_of
 from metaplast.api.words import words_of
 from metaplast.registry import BadInput, Plain
@@ -34,9 +33,7 @@ from metaplast.runs.same_setting import runs_by_setting
 from metaplast.settings.names import CONFIG, DISCOVERED, REPORT, RULE_FILE
 from metaplast.signals import Theta
 from metaplast.training import group, row_words
-from metaplast.training.inspected import Effort
 from metaplast.training.kind import KIND as TRAINING
-from metaplast.training.page import inspect_runs
 from metaplast.training.pool import pool
 from metaplast.training.summary import read_summary
 from metaplast.training.transfer import transferred
@@ -218,7 +215,7 @@ class Run:
 
     def inspect(
         self,
-        effort: Literal["quick", "usual", "thorough"] = "usual",
+        effort: Effort = "usual",
         *,
         lives: int = 128,
         out: str | PathLike[str] | None = None,
@@ -235,17 +232,8 @@ class Run:
 
         Raises: BadInput for an unfinished run, or a fit.
         """
-        if effort.upper() not in Effort.__members__:
-            known = ", ".join(name.lower() for name in Effort.__members__)
-            raise BadInput(f"effort={effort!r}", f"one of {known}", "choose one")
-        if not isinstance(lives, int) or lives < 2:
-            raise BadInput(f"lives={lives!r}", "at least 2", "give more lives")
-        paths = self._members()
-        target = None if out is None else Path(out)
-        how_much = Effort[effort.upper()]
-        with folder.naming_errors(target or self.folder), carrying.progress(quiet, PARTS) as show:
-            files = inspect_runs(paths, target, lives, show, how_much)
-        return read_inspection(files)
+        paths = [str(path) for path in self._members()]
+        return inspected(paths, (), effort, lives, out, quiet)
 
     def evaluate(self, *, lives: int = 1024, rows: Sequence[str] = (), **words: Any) -> Scores:
         """The scores under a changed task or network, as `metaplast eval` gives them.

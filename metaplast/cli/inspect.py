@@ -18,7 +18,7 @@ from metaplast.cli._paths import Given
     type=Given(),
     help="Folder for report.html, inspect.json and figures/. The default is the folder of the run; "
     "for several runs inspect-<experiment>-<seeds> beside the first; for a rule file "
-    "<name>_inspect beside it.",
+    "<name>_inspect beside it, for a rule of the zoo here.",
 )
 @click.option(
     "--lives",
@@ -48,7 +48,8 @@ def command(
 ) -> None:
     """Write a page on finished runs or on a rule file.
 
-    Give a finished run, several runs that differ in their seed, or one rule file. A rule file needs
+    Give a finished run, several runs that differ in their seed, or one rule: the path of a rule
+    file, or zoo/NAME. A rule file needs
     a task for the parts that live lives: words of a config such as experiment=oja. The page says
     first what the rule does, how sure that is, and what to do next. It is one file. It replaces the
     files of an earlier page in its folder. The paths of all files are printed.
@@ -58,28 +59,22 @@ def command(
 
     start_up.prepare(modules)
     from metaplast.registry import BadInput
-    from metaplast.report import rule as rule_report
     from metaplast.runs import folder
-    from metaplast.training import inspected, page
+    from metaplast.training.inspect_any import inspect
+    from metaplast.training.inspected import Effort
 
-    words = tuple(word for word in arguments if "=" in word and not Path(word).exists())
-    run_dirs = tuple(Path(word) for word in arguments if word not in words)
-    if not run_dirs:
-        raise BadInput(" ".join(words), "RUN_DIR or RULE", "name a finished run or a rule file")
-    how_much = inspected.Effort[(effort or "usual").upper()]
+    words = []
+    named = []
+    for argument in arguments:
+        if "=" in argument and not Path(argument).exists():
+            words.append(argument)
+        else:
+            named.append(argument)
+    how_much = Effort[(effort or "usual").upper()]
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")
-    if words and not run_dirs[0].is_file():
-        raise BadInput(
-            " ".join(words), "a rule file before words", "judge runs with `metaplast eval`"
-        )
-    naming = folder.naming_errors(out or run_dirs[0])
+    naming = folder.naming_errors(out or Path(arguments[0]))
     with naming, progress.shown(quiet, progress.PARTS) as show:
-        if len(run_dirs) == 1 and run_dirs[0].is_file():
-            target = rule_report.folder_of(run_dirs[0], out)
-            parts = inspected.of_rule_file(run_dirs[0], words, how_much, target, show)
-            written = rule_report.inspect_rule(run_dirs[0], out, parts)
-        else:
-            written = page.inspect_runs(run_dirs, out, lives, show, how_much)
+        written = inspect(named, words, out, lives, how_much, show)
     for path in written:
         click.echo(path)

@@ -4,10 +4,12 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
+from metaplast.inspection.verdict import PageVerdict
 from metaplast.registry import BadInput, Plain
 from metaplast.report.page import Figure, Page, Section, Table, figures_of, html
 from metaplast.results.numbers import text
@@ -60,6 +62,7 @@ def inspect_rule(
     parts = {**(in_task or {}), **rule_parts([file], [path], "", pictures)}
     key_figure = take_key_figure(parts, KEY_FIGURES)
     sections = [part.section for part in parts.values()]
+    judged = _verdict(file, path)
     limits = Section("What this page does not show", LIMITS)
     if not in_task:
         limits = limits._replace(paragraphs=[*LIMITS, _task_to_give(path, file)])
@@ -68,13 +71,13 @@ def inspect_rule(
         f"Rule {path.name}",
         facts,
         [_rule_section(file), *sections, limits],
-        verdict=_verdict(file),
-        next_command=_next(file, path),
+        verdict=judged.sentences,
+        next_command=judged.next_command,
         key_figure=key_figure,
         kind="A rule file",
     )
     numbers = {name: part.numbers for name, part in parts.items()}
-    return write(target, page, {"rule": path.name, **numbers})
+    return write(target, page, {"rule": path.name, "verdict": asdict(judged), **numbers})
 
 
 def rule_parts(
@@ -182,8 +185,8 @@ def _task_to_give(path: Path, file: RuleFile) -> str:
     )
 
 
-def _verdict(file: RuleFile) -> list[str]:
-    """What the file says of the rule, and what it cannot say."""
+def _verdict(file: RuleFile, path: Path) -> PageVerdict:
+    """The words of the file on its rule, and their limits."""
     document = file.document
     searched = None
     others = []
@@ -207,7 +210,14 @@ def _verdict(file: RuleFile) -> list[str]:
         f"What it does not do: the rule reads no further than its {reaches}. Whether a baseline "
         "with its step size tuned explains the score is a question to its run."
     )
-    return [found, f"{sure}.", limits]
+    return PageVerdict(
+        standing="alone",
+        found=found,
+        among_equals="",
+        sure=f"{sure}.",
+        limits=limits,
+        next_command=_next(file, path),
+    )
 
 
 def _next(file: RuleFile, path: Path) -> str:

@@ -11,8 +11,10 @@ from safetensors.numpy import load_file
 
 import metaplast as mp
 from metaplast.api.rows import Rows
+from metaplast.cli.main import main
 from metaplast.figures.style import Picture
 from metaplast.registry import BadInput
+from metaplast.reuse import html
 from metaplast.runs.config import Sources, compose
 from tests._runs import start_run
 
@@ -110,6 +112,36 @@ def test_findings_are_those_of_the_page(run: mp.Run, tmp_path: Path) -> None:
     assert found.verdict.found == record["verdict"]["found"]
     assert found.verdict.found in repr(found)
     assert "<p>" in found._repr_html_() and "<script" not in found._repr_html_()
+
+
+def test_a_rule_file_is_inspected_without_a_run(
+    run: mp.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = mp.inspect("zoo/oja", quiet=True)
+    assert found.page == Path("oja_inspect/report.html") and found.page.is_file()
+    assert "Nothing is judged" in found.verdict.found
+    assert found.verdict.sentences == [
+        text for text in found["verdict"].values() if text in found.verdict.sentences
+    ]
+    with pytest.raises(BadInput, match=r"a rule file - mp\.open"):
+        mp.inspect(run.folder)
+    with pytest.raises(BadInput, match="effort='slow'"):
+        mp.inspect("zoo/oja", effort="slow")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_diagnosis_is_the_one_of_the_command_line(run: mp.Run, capsys) -> None:
+    found = mp.diagnose(run, lives=2)
+    with pytest.raises(SystemExit):
+        main(["diagnose", str(run.folder), "--lives", "2", "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    assert set(found.numbers["places"]) == {"birth", "found"}
+    for place, facts in printed["places"].items():
+        assert found.numbers["places"][place]["measured"] == facts["measured"]
+    assert "configured: outer=bptt" in found.text
+    assert found._repr_html_() == html.formula(found.text)
+    with pytest.raises(BadInput, match="at least 2"):
+        mp.diagnose("oja", lives=1)
 
 
 def test_compare_pools_and_draws(run: mp.Run) -> None:
