@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from metaplast.api.plots import Plots
     from metaplast.api.rows import Rows, Score, Scores
     from metaplast.api.run import Run
+    from metaplast.api.taking_away import card, export
     from metaplast.api.training import resume, train
+    from metaplast.api.transferring import Transfer, transfer
     from metaplast.life.lifetime import Lifetime, Slot
     from metaplast.problem.meta_problem import MetaProblem
     from metaplast.registry import BadInput, find, register
     from metaplast.reuse.as_optax import layer_signals, optax
     from metaplast.reuse.combine import combine
     from metaplast.reuse.describe import describe_rule
+    from metaplast.reuse.export.exported import Exported
     from metaplast.reuse.load import Rule, load_rule
     from metaplast.reuse.rule_file import read_rule, save_rule
     from metaplast.reuse.view import synapse_view
@@ -41,6 +44,7 @@ _HOMES = {
     "BadInput": "metaplast.registry",
     "Comparison": "metaplast.api.comparing",
     "Diagnosed": "metaplast.api.diagnosing",
+    "Exported": "metaplast.reuse.export.exported",
     "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
@@ -54,10 +58,13 @@ _HOMES = {
     "Scores": "metaplast.api.rows",
     "Slot": "metaplast.life.lifetime",
     "SynapseView": "metaplast.signals",
+    "Transfer": "metaplast.api.transferring",
+    "card": "metaplast.api.taking_away",
     "combine": "metaplast.reuse.combine",
     "compare": "metaplast.api.comparing",
     "describe_rule": "metaplast.reuse.describe",
     "diagnose": "metaplast.api.diagnosing",
+    "export": "metaplast.api.taking_away",
     "find": "metaplast.registry",
     "fit": "metaplast.api.fitting",
     "inspect": "metaplast.api.inspecting",
@@ -74,12 +81,14 @@ _HOMES = {
     "spec": "metaplast.spec",
     "synapse_view": "metaplast.reuse.view",
     "train": "metaplast.api.training",
+    "transfer": "metaplast.api.transferring",
 }
 
 __all__ = [
     "BadInput",
     "Comparison",
     "Diagnosed",
+    "Exported",
     "Inspection",
     "Lifetime",
     "LivedLife",
@@ -93,11 +102,14 @@ __all__ = [
     "Scores",
     "Slot",
     "SynapseView",
+    "Transfer",
     "__version__",
+    "card",
     "combine",
     "compare",
     "describe_rule",
     "diagnose",
+    "export",
     "find",
     "fit",
     "inspect",
@@ -114,6 +126,7 @@ __all__ = [
     "spec",
     "synapse_view",
     "train",
+    "transfer",
 ]
 
 

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import metaplast as mp
-from metaplast.cli.main import cli
 
 SECONDS = float(os.environ.get("SECONDS_OF_SPIKES", "2"))
 N_PRE, N_POST, RATE, DT = 8, 4, 20.0, 1e-3
@@ -22,8 +21,7 @@ N_PRE, N_POST, RATE, DT = 8, 4, 20.0, 1e-3
 # %%
 rule = mp.load_rule("zoo/triplet_visual")
 print(rule.formula)
-words = ["export", "zoo/triplet_visual", "--to", "brian2", "--out", "triplet_brian2.py"]
-cli.main(words, standalone_mode=False)
+print(mp.export("zoo/triplet_visual", "brian2", "triplet_brian2.py").reasons)
 
 # %% [markdown]
 # ## In Brian2

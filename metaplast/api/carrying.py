@@ -59,15 +59,26 @@ def means(quiet: bool, counted: Counted, jobs: int | None = None) -> Iterator[Me
 
     Raises: KeyboardInterrupt after Ctrl-C, when all finished steps are saved.
     """
+    with stopped_by_hand(), progress(quiet, counted) as show:
+        yield Means(show, show.say, jobs, modules(), lives_on=True)
+
+
+@contextmanager
+def stopped_by_hand() -> Iterator[None]:
+    """Give the interruption of work to the user as Python gives it.
+
+    Raises: KeyboardInterrupt after Ctrl-C, when all finished steps are saved.
+    """
     try:
-        with progress(quiet, counted) as show:
-            yield Means(show, show.say, jobs, modules(), lives_on=True)
+        yield
     except Interrupted as end:
         if end.number != signal.SIGINT:
             signal.raise_signal(end.number)  # it was meant for this process
-        raise KeyboardInterrupt(
-            f"{end.run}: all finished steps are saved; go on with mp.resume({str(end.run)!r})"
-        ) from None
+        words = "all finished steps are saved; go on with the same call"
+        if end.run is not None:
+            go_on = f"mp.resume({str(end.run)!r})"
+            words = f"{end.run}: all finished steps are saved; go on with {go_on}"
+        raise KeyboardInterrupt(words) from None
 
 
 def modules() -> tuple[str, ...]:

@@ -36,7 +36,8 @@ from metaplast.training import group, row_words
 from metaplast.training.kind import KIND as TRAINING
 from metaplast.training.pool import pool
 from metaplast.training.summary import read_summary
-from metaplast.training.transfer import transferred
+from metaplast.training.transfer import judged, keep_all
+from metaplast.training.transfer import scores_of as scores_of_lives
 
 TABLE = "a training run"
 
@@ -238,7 +239,8 @@ class Run:
     def evaluate(self, *, lives: int = 1024, rows: Sequence[str] = (), **words: Any) -> Scores:
         """The scores under a changed task or network, as `metaplast eval` gives them.
 
-        Every row keeps its trained numbers. Nothing is tuned again.
+        Every row keeps its trained numbers. Nothing is tuned again. The run keeps the scores of a
+        changed world, and its page shows them.
 
             run.evaluate(task={"n_steps": 80})
 
@@ -254,7 +256,9 @@ class Run:
             raise BadInput(f"lives={lives!r}", "at least 1", "give more lives")
         paths = self._members()
         with carrying.undisturbed():
-            found = transferred(paths, words_of(None, words), lives, tuple(rows))
+            lived = judged(paths, words_of(None, words), lives, tuple(rows))
+            keep_all(lived)
+        found = scores_of_lives(lived)
         return Scores(scores_of(found.scores, found.facts))
 
     def _members(self) -> list[Path]:

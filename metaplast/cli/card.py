@@ -23,33 +23,19 @@ def command(rule: str, out: Path | None, modules: tuple[str, ...]) -> None:
 
     Example: metaplast card zoo/oja --out README.md
     """
-    from metaplast.reuse import shelf
-    from metaplast.reuse.card import card
-    from metaplast.reuse.known import is_name, rule_path
-    from metaplast.reuse.rule_file import read_rule
+    from metaplast.reuse.card_of import card_of
     from metaplast.reuse.text import printable
     from metaplast.runs import start_up
 
     start_up.import_plugins(modules)
-    if is_name(rule):
-        rule = shelf.PREFIX + rule
-    rule = str(rule_path(rule))
-    file = read_rule(rule)
-    if any("account" not in slot for slot in file.document["slots"].values()):
-        from metaplast.reuse.ask import whole
-
-        file = whole(file)
-    facts = None
-    path = rule
-    if shelf.is_shelved(rule):
-        facts = shelf.shelved(rule)
-        path = str(shelf.file_of(rule))
-    text = card(file, rule, facts)
+    found = card_of(rule)
     if out is None:
-        click.echo(text)
+        click.echo(found.text)
         return
-    out.write_text(text, encoding="utf-8")
+    out.write_text(found.text, encoding="utf-8")
     written = shlex.quote(printable(str(out)))
     click.echo(f"card     {written}")
-    click.echo(f"publish  hf upload USER/NAME {shlex.quote(printable(path))} rule.safetensors")
+    click.echo(
+        f"publish  hf upload USER/NAME {shlex.quote(printable(found.path))} rule.safetensors"
+    )
     click.echo(f"         hf upload USER/NAME {written} README.md")

@@ -36,19 +36,12 @@ def command(
     from metaplast.runs import start_up
 
     start_up.prepare(modules)
-    from metaplast.registry import BadInput
-    from metaplast.reuse.export.exported import check_target, export
+    from metaplast.reuse.export.exported import check_target, demand_text, export
     from metaplast.reuse.export.source import subject_of
-    from metaplast.reuse.text import quote
 
     check_target(target)
     exported = export(subject_of(rule, edge), target)
-    if exported.grade == "unsupported":
-        raise BadInput(
-            f"rule {quote(rule)} to {target}: {' '.join(exported.reasons)}",
-            "a rule that this target can say",
-            "export it to python, which has every form",
-        )
+    demand_text(exported, rule, target)
     if out is None:
         click.echo(exported.text, nl=False)
         return

@@ -59,13 +59,6 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
     return table_of(judged(runs, words, n, only))
 
 
-def transferred(
-    runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()
-) -> Transferred:
-    """The scores of finished runs under a changed config. See `judged`."""
-    return scores_of(judged(runs, words, n, only))
-
-
 def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> Judged:
     """Finished runs judged under a changed config.
 

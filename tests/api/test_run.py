@@ -144,6 +144,24 @@ def test_a_diagnosis_is_the_one_of_the_command_line(run: mp.Run, capsys) -> None
         mp.diagnose("oja", lives=1)
 
 
+def test_an_export_and_a_card_are_those_of_the_command_line(
+    run: mp.Run, tmp_path: Path, capsys
+) -> None:
+    made = mp.export(run, "python", tmp_path / "rule.py")
+    with pytest.raises(SystemExit):
+        main(["export", str(run.rule_file), "--to", "python"])
+    assert made.grade == "faithful"
+    assert made.text == (tmp_path / "rule.py").read_text() == capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["card", str(run.rule_file)])
+    assert mp.card(run) == capsys.readouterr().out.removesuffix("\n")
+    assert mp.card("zoo/oja") == mp.card("oja")
+    with pytest.raises(BadInput, match="export it to python"):
+        mp.export("zoo/readout", "lava")
+    with pytest.raises(BadInput, match="target 'brain2'"):
+        mp.export("oja", "brain2")
+
+
 def test_compare_pools_and_draws(run: mp.Run) -> None:
     comparison = mp.compare([run])
     assert comparison.scores == run.scores

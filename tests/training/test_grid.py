@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import metaplast as mp
+from metaplast.registry import BadInput
+from metaplast.results.grid import render
 from metaplast.runs.config import read_yaml
 from metaplast.runs.row_files import LIVES, read_arrays
 from metaplast.training.grid import CELLS, GridRequest, make_grid
@@ -60,3 +63,10 @@ def test_the_rule_lives_as_in_its_run_and_baselines_are_tuned_in_every_cell(run)
         assert one.cell.better_by.mean == pytest.approx(mine.mean - other.mean, abs=1e-5)
     assert refused.how == "refused" and refused.cell is None
     assert "a divisor of n_classes=2" in refused.refused
+
+    again = mp.transfer(mp.open(run), factors=asked, budget=1, lives=20, quiet=True)
+    assert again.folder == path and again.cells == made.cells
+    assert again.text == render(made, "discovered") and len(again.plot().axes) == 2
+    assert again._repr_html_().startswith("<pre>")
+    with pytest.raises(BadInput, match="a list of factors"):
+        mp.transfer(mp.open(run), factors="width")

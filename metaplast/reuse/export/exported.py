@@ -84,6 +84,24 @@ def export(subject: Subject, target: str) -> Exported:
         return Exported("", "unsupported", (str(error),))
 
 
+def demand_text(exported: Exported, rule: str, target: str) -> None:
+    """Check that an export has a text.
+
+    Args:
+        exported: the export.
+        rule: the name of the rule.
+        target: the target.
+
+    Raises: BadInput for a rule that the target cannot say.
+    """
+    if exported.grade == "unsupported":
+        raise BadInput(
+            f"rule {quote(rule)} to {target}: {' '.join(exported.reasons)}",
+            "a rule that this target can say",
+            "export it to python, which has every form",
+        )
+
+
 def check_target(target: str) -> None:
     """Raises: BadInput for an unknown target."""
     if target not in TARGETS:
