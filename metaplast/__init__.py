@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from metaplast import _moved
 
 if TYPE_CHECKING:
-    from metaplast.api.comparing import Comparison, compare
+    from metaplast.api.comparing import Comparison, compare, compare_loops
     from metaplast.api.diagnosing import Diagnosed, diagnose
     from metaplast.api.fitting import fit
     from metaplast.api.inspecting import Inspection, inspect
@@ -62,6 +62,7 @@ _HOMES = {
     "card": "metaplast.api.taking_away",
     "combine": "metaplast.reuse.combine",
     "compare": "metaplast.api.comparing",
+    "compare_loops": "metaplast.api.comparing",
     "describe_rule": "metaplast.reuse.describe",
     "diagnose": "metaplast.api.diagnosing",
     "export": "metaplast.api.taking_away",
@@ -107,6 +108,7 @@ __all__ = [
     "card",
     "combine",
     "compare",
+    "compare_loops",
     "describe_rule",
     "diagnose",
     "export",

@@ -1,17 +1,21 @@
-"""Finished runs side by side."""
+"""Finished runs side by side, and outer loops on one problem."""
 
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from metaplast.api.carrying import undisturbed
+from metaplast.api.carrying import means, undisturbed
 from metaplast.api.rows import Scores
 from metaplast.api.run import Run, folder_of, pooled_scores
+from metaplast.api.words import words_of
+from metaplast.comparing.kind import KIND as COMPARISON
 from metaplast.figures.style import Picture, kept
 from metaplast.registry import BadInput
 from metaplast.reuse import html
-from metaplast.runs import lifecycle
-from metaplast.runs.lifecycle import CompareOptions
+from metaplast.runs import folder, lifecycle, notebook
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.lifecycle import CompareOptions, Request
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.kind import KIND as TRAINING
 from metaplast.training.plot import plot
@@ -94,3 +98,44 @@ def compare(
     with undisturbed():
         text = kind.compare(paths, CompareOptions(row, tuple(against)))
     return Comparison(members, text)
+
+
+def compare_loops(
+    experiment: str | None = None,
+    *,
+    loops: Sequence[str] = (),
+    run_dir: str | PathLike[str] | None = None,
+    config_dir: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **words: Any,
+) -> Run:
+    """Tune and train several outer loops on one problem, as `metaplast compare WORDS` does.
+
+    All have equal budgets of lives (`compare={"lives": ...}`) and of CPU seconds (`"cpu_s"`).
+
+        print(mp.compare_loops("oja", loops=["bptt", "es"], compare={"cpu_s": 10}).text)
+
+    Args:
+        experiment: the name of an experiment; None: the main job.
+        loops: the outer loops that take part; empty: those of compare.loops.
+        run_dir: folder of the comparison, new or empty; None: runs/<date>-compare-...
+        config_dir: a folder of config groups of your own.
+        quiet: whether no progress is shown.
+        words: config words, as in `train`.
+
+    Returns: the finished comparison. Its numbers are in `result`, its tables in `text`.
+    Raises: BadInput for words that do not compose, or an unknown loop; Busy; KeyboardInterrupt
+        after Ctrl-C.
+    """
+    if isinstance(loops, str):
+        raise BadInput(f"loops={loops!r}", "a list of outer loops", f"write loops=[{loops!r}]")
+    path = None
+    if run_dir is not None:
+        path = Path(run_dir)
+        folder.check_free(path)
+    sources = Sources(None if config_dir is None else Path(config_dir))
+    plain = notebook.recorded(compose(words_of(experiment, words), sources))
+    request = Request(plain, {"only": list(loops)})
+    with means(quiet, COMPARISON.counted) as how:
+        made = lifecycle.start(COMPARISON, request, path, how)
+    return Run(made)

@@ -24,6 +24,8 @@ from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
 from metaplast.spec import encode
 
+ON_EDGES = "on_edges"
+"""The slot of a rule that changes some edges alone."""
 MOST_LINES = 12
 """Units or synapses of which `LivedLife.plot` draws a line each."""
 
@@ -102,6 +104,7 @@ def live(
     task: Any = None,
     n_steps: int | None = None,
     *,
+    edges: str | None = None,
     seed: int = 0,
     config_dir: str | PathLike[str] | None = None,
     **words: Any,
@@ -119,6 +122,7 @@ def live(
             found, unless `dt` says otherwise.
         task: the family of tasks; None: teacher_student.
         n_steps: steps; None: the whole life of the task.
+        edges: the edges that the rule changes, such as `i_to_e`; all others are static. None: all.
         seed: draws the task, the weights at birth and all noise. Where the task draws its lives
             anew, the life is the first held-out one of a run with this seed.
         config_dir: a folder of config groups of your own.
@@ -133,9 +137,12 @@ def live(
             words.setdefault("dt", rule.dt)
         rule = encode(rule.spec)
     parts = {"task": "teacher_student" if task is None else task, "outer": "bptt", **words}
-    for name, part in (("network", network), ("rule", rule)):
-        if part is not None:
-            parts[name] = part
+    if network is not None:
+        parts["network"] = network
+    if rule is not None and edges is not None:
+        parts["rules"] = {ON_EDGES: {"edges": edges, "rule": rule}}
+    elif rule is not None:
+        parts["rule"] = rule
     sources = Sources(None if config_dir is None else Path(config_dir))
     plain = compose(words_of(None, parts), sources, default=None)
     with precision_kept():

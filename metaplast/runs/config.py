@@ -215,9 +215,37 @@ def _expand(plain: Plain, sources: Sources) -> Plain:
     for key, value in plain.items():
         if key in GROUPS[1:] and isinstance(value, str) and _is_name(value):
             expanded[key] = _choice(key, value, sources)
+        elif key in ("rows", "rules") and isinstance(value, dict):
+            expanded[key] = _expand_parts(value, sources)
         else:
             expanded[key] = value
     return expanded
+
+
+def _expand_parts(parts: Plain, sources: Sources) -> Plain:
+    """The rows or the slots of a config, with every name of a file of a group written out.
+
+    The name of a plug-in stays, and so does an unknown one: a row is laid on the config later.
+    """
+    expanded = {}
+    for name, part in parts.items():
+        expanded[name] = part
+        if not isinstance(part, dict):
+            continue
+        expanded[name] = fields = dict(part)
+        for key, value in part.items():
+            if key == "rules" and isinstance(value, dict):
+                fields[key] = _expand_parts(value, sources)
+            elif (
+                key in GROUPS[1:] and isinstance(value, str) and _is_in_a_file(key, value, sources)
+            ):
+                fields[key] = _choice(key, value, sources)
+    return expanded
+
+
+def _is_in_a_file(group: str, name: str, sources: Sources) -> bool:
+    """Whether a name is one of a file of a group, and none of a plug-in."""
+    return name in sources.names(group) and name not in registry.names(group)
 
 
 def _split(word: str) -> tuple[str, str]:

@@ -58,3 +58,16 @@ def test_a_rule_with_its_numbers_lives_the_life_of_its_run(run: mp.Run) -> None:
     )
     _, change = run.rule.update(view, state, dt=found.dt)
     assert np.allclose(found.weights[edge][0], found.weights_at_birth[edge] + change, atol=1e-6)
+
+
+def test_a_rule_may_live_on_some_edges_alone(run: mp.Run) -> None:
+    network = {"name": "feedforward", "hidden": [2]}
+    life = mp.live(network, "oja", TASK, edges="input_to_*", seed=3)
+    for edge, weights in life.weights.items():
+        moved = not np.allclose(weights[-1], life.weights_at_birth[edge])
+        assert moved == edge.startswith("input_to")
+    network = run.config["network"]
+    everywhere = mp.live(network, run.rule, run.config["task"], genome="given")
+    (edge,) = everywhere.weights
+    there = mp.live(network, run.rule, run.config["task"], edges=edge, genome="given")
+    assert np.array_equal(there.weights[edge], everywhere.weights[edge])

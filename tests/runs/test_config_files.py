@@ -7,6 +7,7 @@ import pytest
 
 from metaplast.registry import BadInput
 from metaplast.runs.config import MAX_DEPTH, Sources, compose, read_file
+from metaplast.runs.job import parse
 
 
 def _refused(file: Path, words: str) -> None:
@@ -71,3 +72,15 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(file)
     _refused(file, "expected a file")
     _refused(tmp_path, "expected a file")
+
+
+def test_a_rule_of_a_file_may_stand_in_a_row_and_in_a_slot() -> None:
+    words = ["experiment=oja", "rows.known.rule=hebb", "rules.part={edges: x_to_y, rule: oja}"]
+    plain = compose([*words, "rows.other.rules.part={edges: x_to_y, rule: stdp}"], Sources())
+    hebb = compose(["experiment=oja", "rule=hebb"], Sources())["rule"]
+    assert plain["rows"]["known"] == {"rule": hebb}
+    assert plain["rules"]["part"]["rule"] == compose(["rule=oja"], Sources())["rule"]
+    assert plain["rows"]["other"]["rules"]["part"]["rule"] == "stdp"  # a plug-in, with defaults
+    unknown = compose(["experiment=oja", "rows.known.rule=heb"], Sources())
+    with pytest.raises(BadInput, match="rule 'heb'"):
+        parse(unknown)
