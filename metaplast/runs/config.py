@@ -236,16 +236,16 @@ def _expand_parts(parts: Plain, sources: Sources) -> Plain:
         for key, value in part.items():
             if key == "rules" and isinstance(value, dict):
                 fields[key] = _expand_parts(value, sources)
-            elif (
-                key in GROUPS[1:] and isinstance(value, str) and _is_in_a_file(key, value, sources)
-            ):
+            elif _is_in_a_file(key, value, sources):
                 fields[key] = _choice(key, value, sources)
     return expanded
 
 
-def _is_in_a_file(group: str, name: str, sources: Sources) -> bool:
-    """Whether a name is one of a file of a group, and none of a plug-in."""
-    return name in sources.names(group) and name not in registry.names(group)
+def _is_in_a_file(key: str, value: Any, sources: Sources) -> bool:
+    """Whether a value is the name of a file of a group, and of no plug-in."""
+    if key not in GROUPS[1:] or not isinstance(value, str):
+        return False
+    return value in sources.names(key) and value not in registry.names(key)
 
 
 def _split(word: str) -> tuple[str, str]:
