@@ -7,6 +7,7 @@ line. A list may stand under a word such as `Args:`. Words may stand behind `Ret
 import ast
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 HEADING = re.compile(
@@ -73,13 +74,31 @@ def summary(docstring: str) -> str:
     return re.split(r"(?<=[.?!]) (?=[A-Z`])", parts(docstring)[0].text)[0]
 
 
-def as_markdown(docstring: str) -> str:
+def as_markdown(docstring: str, fields: Mapping[str, str] | None = None) -> str:
     """The Markdown of a docstring.
 
     Args:
         docstring: as `__doc__` holds it, or cleaned.
+        fields: {field: its type and default} of a class of data. A field stands beside its words,
+            or below the docstring where that has no words on it.
     """
-    return "\n\n".join(_markdown(part) for part in parts(docstring)) + "\n"
+    types = dict(fields or {})
+    found = parts(docstring)
+    said = symbols(docstring)
+    silent = [(name, "") for name in types if name not in said]
+    if silent:
+        found.append(Part("Attributes", items=silent))
+    return "\n\n".join(_markdown(part, types) for part in found) + "\n"
+
+
+def as_prose(docstring: str) -> str:
+    """The Markdown of the paragraphs and equations of a docstring, without its lists.
+
+    Args:
+        docstring: as `__doc__` holds it, or cleaned.
+    """
+    prose = [part for part in parts(docstring) if not part.items and not part.heading]
+    return "\n\n".join(_markdown(part, {}) for part in prose)
 
 
 def literal(text: str) -> str:
@@ -117,7 +136,7 @@ def _written(lines: list[str]) -> list[Part]:
     return found
 
 
-def _markdown(part: Part) -> str:
+def _markdown(part: Part, types: Mapping[str, str]) -> str:
     if part.is_code:
         return f"```{_language(part.text)}\n{part.text}\n```"
     heading = WORDS.get(part.heading, part.heading)
@@ -125,7 +144,10 @@ def _markdown(part: Part) -> str:
     if heading or part.text:
         lines += [f"**{heading}:** {literal(part.text)}" if heading else literal(part.text), ""]
     for names, words in part.items:
-        lines.append(f"- `{names.replace('`', '')}`: {literal(words)}")
+        symbol = names.replace("`", "")
+        if symbol in types:
+            symbol += f": {types[symbol]}"
+        lines.append(f"- `{symbol}`: {literal(words)}".removesuffix(": "))
     return "\n".join(lines).strip()
 
 

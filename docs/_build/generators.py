@@ -5,7 +5,16 @@ from importlib.util import find_spec
 
 from docs._build.links import PROJECT, ROOT
 
-GENERATORS = ("api", "commands", "config", "errors", "notebooks", "plugins")
+GENERATORS = (
+    "api",
+    "commands",
+    "config",
+    "errors",
+    "experiments",
+    "notebooks",
+    "plugins",
+    "signals",
+)
 """Modules of this folder. Each has `pages()`, which gives {address: Markdown}."""
 
 

@@ -11,9 +11,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+ROOT = str(Path(__file__).resolve().parents[2])
+sys.path.insert(0, ROOT)
 
 from docs._build import formulas, generators, links, navigation  # noqa: E402
+
+
+def on_startup(**_: Any) -> None:
+    """Describe the code beside the pages, also where another copy of it is installed."""
+    sys.path.insert(0, ROOT)  # MkDocs has put back the path of before this file
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:

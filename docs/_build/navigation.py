@@ -48,8 +48,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "reference/index.md",
         "reference/commands.md",
         "reference/config.md",
-        "reference/errors.md",
+        "reference/experiments.md",
+        "reference/signals.md",
         "reference/rule_file.md",
+        "reference/errors.md",
+        "reference/error_messages.md",
         "reference/",
     ),
     "Results": ("results.md", "studies/"),
@@ -67,6 +70,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 """{section: its pages}. A name with a slash at its end stands for the pages of that folder which
 are not named, by their titles; an empty name for all pages that are in no section.
 """
+FIRST = (
+    "reference/api/runs.md",
+    "reference/api/rules.md",
+    "reference/api/lives.md",
+    "reference/api/specs.md",
+)
+"""Pages that stand before the others of a folder inside a section."""
 FOLDERS = {"reference/api": "Python", "reference/plugins": "Parts"}
 """{folder inside a section: its words in the menu}. Others have the name of the folder."""
 HIDDEN = ("source/",)
@@ -106,7 +116,7 @@ def menu(texts: dict[str, str]) -> list[Any]:
         texts: {address of a page: its Markdown}.
     """
     sections: list[Any] = [{"Home": "index.md"}]
-    placed = {"index.md", *_order()}
+    placed = {"index.md", *_order()} - {*FIRST}
     for section, names in SECTIONS.items():
         entries: list[Any] = []
         for name in names:
@@ -151,8 +161,8 @@ def _ordered(addresses: list[str], texts: dict[str, str]) -> list[str]:
 
 
 def _order() -> list[str]:
-    """The pages that SECTIONS names."""
-    order = []
+    """The pages that SECTIONS and FIRST name."""
+    order = list(FIRST)
     for names in SECTIONS.values():
         for name in names:
             if name.endswith(".md"):
