@@ -18,6 +18,7 @@ PROJECT = {
 }
 """{file of the repository: its page}"""
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".cff": "yaml", ".csv": "text"}
+UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 LINK = re.compile(
     r"(?P<before>!?\[(?P<text>[^\]\[]*)\]\()(?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)"
 )
@@ -105,12 +106,12 @@ def _source(path: str) -> dict[str, str]:
     if file.is_file():
         language = LANGUAGES.get(file.suffix, "text")
         # Four backticks, because a text may hold three.
-        return {_page_of(path): f"# {path}\n\n````{language}\n{file.read_text().rstrip()}\n````\n"}
+        return {_page_of(path): f"{UNSEARCHED}# {path}\n\n````{language}\n{file.read_text().rstrip()}\n````\n"}
     pages = {}
     lines = []
     for entry in sorted(file.iterdir()):
         if entry.is_file():
             pages.update(_source(f"{path}/{entry.name}"))
             lines.append(f"- [{entry.name}]({file.name}/{entry.name}.md)")
-    pages[_page_of(path)] = f"# {path}\n\n" + "\n".join(lines) + "\n"
+    pages[_page_of(path)] = f"{UNSEARCHED}# {path}\n\n" + "\n".join(lines) + "\n"
     return pages
