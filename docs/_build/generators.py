@@ -15,16 +15,23 @@ GENERATORS = (
     "plugins",
     "signals",
 )
-"""Modules of this folder. Each has `pages()`, which gives {address: Markdown}."""
+"""Modules of this folder.
+
+Each has `pages()`, which gives {address: Markdown}. A module with pictures has `figures()` too, which
+gives {address: SVG}.
+"""
 
 
 def pages() -> dict[str, str]:
-    """{address of a page: its Markdown} of every generated page."""
+    """{address: text} of every generated page and picture."""
     made = {}
     for path, address in PROJECT.items():
         made[address] = (ROOT / path).read_text()
     for name in GENERATORS:
-        module = f"docs._build.{name}"
-        if find_spec(module):
-            made.update(import_module(module).pages())
+        if not find_spec(f"docs._build.{name}"):
+            continue
+        module = import_module(f"docs._build.{name}")
+        made.update(module.pages())
+        if hasattr(module, "figures"):
+            made.update(module.figures())
     return made

@@ -22,6 +22,7 @@ UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 LINK = re.compile(
     r"(?P<before>!?\[(?P<text>[^\]\[]*)\]\()(?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)"
 )
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
@@ -29,6 +30,18 @@ def title(text: str) -> str:
     """The first heading of a page."""
     found = TITLE.search(text)
     return found[1].strip() if found else ""
+
+
+def lead(text: str) -> str:
+    """The first sentence below the first heading of a page; empty where no paragraph is there."""
+    _, _, below = text.partition(f"# {title(text)}\n")
+    prose = FENCED.sub("", below).strip()
+    paragraph = " ".join(prose.split("\n\n")[0].split())
+    if not paragraph[:1].isalnum() and not paragraph.startswith(("`", "*")):
+        return ""
+    sentence = re.split(r"(?<=[.?!:]) ", paragraph)[0]
+    sentence = re.sub(rf" \({LINK.pattern}\)", "", sentence)
+    return LINK.sub(lambda found: found["text"], sentence)
 
 
 def sources(texts: dict[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import posixpath
 from typing import Any
 
-from docs._build.links import title
+from docs._build.links import lead, title
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": (
@@ -77,7 +77,7 @@ FIRST = (
     "reference/api/specs.md",
 )
 """Pages that stand before the others of a folder inside a section."""
-FOLDERS = {"reference/api": "Python", "reference/plugins": "Parts"}
+FOLDERS = {"reference/plugins": "Parts"}
 """{folder inside a section: its words in the menu}. Others have the name of the folder."""
 HIDDEN = ("source/",)
 """Folders whose pages are reached by links alone."""
@@ -101,10 +101,17 @@ def indexes(texts: dict[str, str]) -> dict[str, str]:
         index = f"{folder}/index.md"
         if index in addresses or folder in UNLISTED:
             continue
-        lines = [f"# {_words(folder)}", ""]
-        for address in _ordered(addresses, texts):
-            name = posixpath.basename(address)
-            lines.append(f"- [{title(texts[address])}]({name})")
+        listed = _ordered(addresses, texts)
+        for other in sorted(inside):
+            if posixpath.dirname(other) == folder and f"{other}/index.md" in texts:
+                listed.append(f"{other}/index.md")
+        lines = [f"# {_words(folder, texts)}", ""]
+        for address in listed:
+            name = title(texts[address])
+            if posixpath.basename(address) == "index.md":
+                name = _words(posixpath.dirname(address), texts)
+            link = f"[{name}]({address.removeprefix(folder + '/')})"
+            lines.append(f"- {link}: {lead(texts[address])}".removesuffix(": "))
         pages[index] = "\n".join(lines) + "\n"
     return pages
 
@@ -144,7 +151,7 @@ def _tree(folder: str, addresses: list[str], texts: dict[str, str]) -> list[Any]
             here.append(address)
     entries: list[Any] = _ordered(here, texts)
     for name in sorted(below):
-        entries.append({_words(name): _tree(name, below[name], texts)})
+        entries.append({_words(name, texts): _tree(name, below[name], texts)})
     return entries
 
 
@@ -170,6 +177,8 @@ def _order() -> list[str]:
     return order
 
 
-def _words(folder: str) -> str:
-    """The name of a folder in the menu."""
-    return FOLDERS.get(folder, posixpath.basename(folder).replace("_", " ").capitalize())
+def _words(folder: str, texts: dict[str, str]) -> str:
+    """The name of a folder in the menu: the title of its index, or its own name."""
+    own = title(texts.get(f"{folder}/index.md", ""))
+    name = own or posixpath.basename(folder).replace("_", " ").capitalize()
+    return FOLDERS.get(folder, name)

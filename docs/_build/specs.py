@@ -99,7 +99,7 @@ def _collection(inside: tuple[Any, ...], parts_at: str) -> str:
 def _kind(kind: str, parts_at: str) -> str:
     """A kind of plug-in, with a link to its page where there is one."""
     if parts_at and find_spec("docs._build.plugins"):
-        return f"[{kind}]({parts_at}{kind}/index.md)"
+        return f"[{kind}]({parts_at}{registry.KINDS[kind].plural}/index.md)"
     return kind
 
 
