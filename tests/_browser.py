@@ -30,13 +30,18 @@ def _high(file: int) -> int:
     return copy
 
 
+def programs() -> list[str]:
+    """The browsers on PATH."""
+    return [path for path in map(shutil.which, PROGRAMS) if path]
+
+
 class Browser:
     """A browser with one empty page."""
 
     def __init__(self) -> None:
-        programs = [path for path in map(shutil.which, PROGRAMS) if path]
-        assert programs, f"put one of {', '.join(PROGRAMS)} on PATH"
-        words = [programs[0], "--headless", "--remote-debugging-pipe", "--hide-scrollbars"]
+        found = programs()
+        assert found, f"put one of {', '.join(PROGRAMS)} on PATH"
+        words = [found[0], "--headless", "--remote-debugging-pipe", "--hide-scrollbars"]
         if os.geteuid() == 0:
             words.append("--no-sandbox")
         from_us, ours = map(_high, os.pipe())
@@ -73,6 +78,18 @@ class Browser:
         self, page: Path, width: int, height: int, scheme: str = "light", media: str = ""
     ) -> None:
         """Open a page in a window of this size, with the reader's wish for light or dark."""
+        wish = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", media=media, features=wish)
+        self.open(page.resolve().as_uri(), width, height)
+
+    def open(self, address: str, width: int, height: int) -> None:
+        """Open an address in a window of this size."""
+        self.resize(width, height)
+        self._call("Page.navigate", url=address)
+        self.wait(f"document.readyState == 'complete' && location.href == '{address}'")
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -80,13 +97,12 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
-        wish = [{"name": "prefers-color-scheme", "value": scheme}]
-        self._call("Emulation.setEmulatedMedia", media=media, features=wish)
-        self._call("Page.navigate", url=page.resolve().as_uri())
+
+    def wait(self, expression: str) -> None:
+        """Wait until an expression of the page's own language is true."""
         until = time.monotonic() + PATIENCE_S
-        is_here = f"document.readyState == 'complete' && location.href == '{page.as_uri()}'"
-        while not self.ask(is_here):
-            assert time.monotonic() < until, "the page did not open"
+        while not self.ask(expression):
+            assert time.monotonic() < until, f"it did not come true: {expression}"
             time.sleep(0.02)
 
     def ask(self, expression: str) -> Any:
@@ -116,6 +132,20 @@ class Browser:
         for event in self.events:
             if event["method"] in ("Log.entryAdded", "Page.javascriptDialogOpening"):
                 said.append(json.dumps(event["params"]))
+        return said
+
+    def errors(self) -> list[str]:
+        """Errors of the page's programs, and the requests that failed."""
+        said = []
+        for event in self.events:
+            method, facts = event["method"], event["params"]
+            is_error = method in ("Runtime.exceptionThrown", "Network.loadingFailed")
+            if method == "Runtime.consoleAPICalled":
+                is_error = facts["type"] in ("error", "warning", "assert")
+            if method == "Network.responseReceived":
+                is_error = facts["response"]["status"] >= 400
+            if is_error:
+                said.append(json.dumps(facts))
         return said
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:

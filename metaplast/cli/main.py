@@ -21,6 +21,18 @@ EXIT_NO_CHECKPOINT = 4
 EXIT_DISK = 5
 EXIT_DIVERGED = 6
 EXIT_INT = 130
+CODES = {
+    "BadInput": EXIT_BAD_INPUT,
+    "Busy": EXIT_BUSY,
+    "NoCheckpoint": EXIT_NO_CHECKPOINT,
+    "Diverged": EXIT_DIVERGED,
+    "WorkerLost": EXIT_LOST,
+    "Interrupted": EXIT_INT,
+}
+"""{error: exit code}. Names stand for classes, so that an error imports no heavy module.
+
+An error that has a `code` of its own ends with that.
+"""
 
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -163,18 +175,9 @@ def _ending_of(error: Exception) -> _Ending | None:
         if " - " not in line:
             line += " - expected a command of 'metaplast --help' - correct the command"
         return _Ending(line, EXIT_BAD_INPUT)
-    codes = {
-        "BadInput": EXIT_BAD_INPUT,
-        "Busy": EXIT_BUSY,
-        "NoCheckpoint": EXIT_NO_CHECKPOINT,
-        "Diverged": EXIT_DIVERGED,
-        "WorkerLost": EXIT_LOST,
-        "Interrupted": getattr(error, "code", EXIT_INT),
-    }
-    # Names stand for classes here, so that an error imports no heavy module.
     name = type(error).__name__
-    if name in codes:
-        return _Ending(str(error), codes[name])
+    if name in CODES:
+        return _Ending(str(error), getattr(error, "code", CODES[name]))
     if isinstance(error, OSError):
         return _ending_of_disk(error)
     return None

@@ -113,10 +113,15 @@ class Ancestor:
 class Config:
     """The config of one row: everything that decides a training.
 
-    task, outer, network, feedback, genome, objective, logging: plug-ins.
+    task: the family of tasks.
+    outer: the outer loop, which moves theta.
     experiment: name of the experiment.
     seed: seed of all random numbers.
     precision: dtype of all arrays.
+    network: the writer of the wiring.
+    feedback: the way from the errors of the task to credit at every population.
+    genome: the source of initial weights.
+    objective: the worth of a life.
     rule: the rule of the only slot, which has every plastic edge.
     shared: whether all edges of that slot share one theta.
     rules: {name: slot}, in place of `rule`.
@@ -131,6 +136,7 @@ class Config:
     fit: settings of `metaplast fit`.
     compare: settings of `metaplast compare`.
     checkpoint_every: outer steps between two checkpoints.
+    logging: the logger of outer steps.
     ancestry: the rules from which the search started, the eldest first (`rule.from`).
     note: words beside the row in a report.
     """

@@ -1,0 +1,142 @@
+"""The reference of errors: exit codes, and every line that refuses an input."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from docs._build.docstrings import literal, summary
+from docs._build.links import ROOT
+from docs._build.tables import table
+from metaplast.cli import main
+from metaplast.registry import BadInput
+from metaplast.runs.checkpoint import NoCheckpoint
+from metaplast.runs.folder import Busy
+from metaplast.runs.stopping import Interrupted
+from metaplast.runs.workers import WorkerLost
+from metaplast.training.train_row import Diverged
+
+CODES_PAGE = "reference/errors.md"
+LINES_PAGE = "reference/error_messages.md"
+PACKAGES = ("metaplast", "inner_tasks", "outer_loops")
+ERRORS = (WorkerLost, BadInput, Busy, NoCheckpoint, Diverged, Interrupted)
+CODES = """# Exit codes and errors
+
+An error is one line on standard error. With `--debug` it is a traceback.
+
+```text
+error: WHAT - expected EXPECTED - FIX
+```
+
+WHAT is the input as it was given. EXPECTED describes the inputs that are right. FIX says how to
+correct it. In Python the same error is an exception. [Error messages](error_messages.md) lists
+every line.
+
+"""
+LINES = """# Error messages
+
+Every line that refuses an input, by the room that writes it. `…` stands for a name or a number.
+[Exit codes and errors](errors.md) says how a line is read.
+"""
+GAP = "…"
+
+
+class Line(NamedTuple):
+    """One line that refuses an input.
+
+    what, expected, fix: its three parts.
+    """
+
+    what: str
+    expected: str
+    fix: str
+
+
+def pages() -> dict[str, str]:
+    """{address: Markdown} of the pages of exit codes and of messages."""
+    return {CODES_PAGE: _codes(), LINES_PAGE: _messages()}
+
+
+def _codes() -> str:
+    """The page of exit codes."""
+    assert {error.__name__ for error in ERRORS} == main.CODES.keys()
+    rows = [["0", "", "The command did what it was asked to do."]]
+    for error in ERRORS:
+        words = re.sub(r" \(exit code \d+\)", "", summary(error.__doc__ or ""))
+        rows.append([str(main.CODES[error.__name__]), f"`{error.__name__}`", literal(words)])
+    disk = "The disk is full, or a path cannot be read or written."
+    rows.append([str(main.EXIT_DISK), "`OSError`", disk])
+    rows.sort(key=lambda row: int(row[0]))
+    ends = [
+        "",
+        "A signal other than Ctrl-C gives 128 + its number, such as 143 for SIGTERM.",
+        "A traceback without `--debug` is a fault of metaplast; its code is 1.",
+    ]
+    return CODES + "\n".join([*table(("code", "exception", "meaning"), rows), *ends]) + "\n"
+
+
+def _messages() -> str:
+    """The page of messages."""
+    by_room: dict[str, dict[Line, None]] = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for line in _lines(path):
+                by_room.setdefault(_room(path), {})[line] = None
+    lines = [LINES]
+    for room, found in by_room.items():
+        cells = [[literal(part) for part in line] for line in found]
+        lines += [f"## {room}", "", *table(("what", "expected", "fix"), cells), ""]
+    return "\n".join(lines)
+
+
+def _room(path: Path) -> str:
+    """The package of a file, or the file itself where it lies beside the rooms."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:2] if parts[0] == "metaplast" else parts[:1])
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    """The lines of the errors that a file makes."""
+    tree = ast.parse(path.read_text())
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        known = _texts(function)
+        for node in ast.walk(function):
+            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            if is_call and node.func.id == "BadInput" and len(node.args) == 3:
+                line = Line(*(_text(part, known) for part in node.args))
+                if any(part.strip(f"{GAP} :") for part in line[:2]):
+                    yield line
+
+
+def _texts(function: ast.FunctionDef) -> dict[str, str]:
+    """{variable: its text} for the variables of a function that hold texts."""
+    texts: dict[str, str] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            text = _text(node.value, {})
+            if text != GAP:
+                texts[name] = f"{texts[name]}, or: {text}" if name in texts else text
+    return texts
+
+
+def _text(node: ast.expr, known: dict[str, str]) -> str:
+    """The text of an expression, with a gap for every value that only a run knows."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.Name):
+        return known.get(node.id, GAP)
+    if isinstance(node, ast.BinOp):
+        return _text(node.left, known) + _text(node.right, known)
+    if isinstance(node, ast.IfExp):
+        both = [_text(node.body, known), _text(node.orelse, known)]
+        return ", or: ".join(text for text in both if text != GAP) or GAP
+    if isinstance(node, ast.JoinedStr):
+        pieces = []
+        for part in node.values:
+            pieces.append(_text(part, known) if isinstance(part, ast.Constant) else GAP)
+        return "".join(pieces)
+    return GAP

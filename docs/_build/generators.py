@@ -1,0 +1,37 @@
+"""The pages that are made at build time."""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from docs._build.links import PROJECT, ROOT
+
+GENERATORS = (
+    "api",
+    "commands",
+    "config",
+    "errors",
+    "experiments",
+    "notebooks",
+    "plugins",
+    "signals",
+)
+"""Modules of this folder.
+
+Each has `pages()`, which gives {address: Markdown}. A module with pictures has `figures()` too, which
+gives {address: SVG}.
+"""
+
+
+def pages() -> dict[str, str]:
+    """{address: text} of every generated page and picture."""
+    made = {}
+    for path, address in PROJECT.items():
+        made[address] = (ROOT / path).read_text()
+    for name in GENERATORS:
+        if not find_spec(f"docs._build.{name}"):
+            continue
+        module = import_module(f"docs._build.{name}")
+        made.update(module.pages())
+        if hasattr(module, "figures"):
+            made.update(module.figures())
+    return made
