@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metaplast.api.listing import list
     from metaplast.api.living import LivedLife, live
     from metaplast.api.opening import open
+    from metaplast.api.pictures import SavedPicture
     from metaplast.api.plots import Plots
     from metaplast.api.rows import Rows, Score, Scores
     from metaplast.api.run import Run
@@ -54,6 +55,7 @@ _HOMES = {
     "Rows": "metaplast.api.rows",
     "Rule": "metaplast.reuse.load",
     "Run": "metaplast.api.run",
+    "SavedPicture": "metaplast.api.pictures",
     "Score": "metaplast.api.rows",
     "Scores": "metaplast.api.rows",
     "Slot": "metaplast.life.lifetime",
@@ -99,6 +101,7 @@ __all__ = [
     "Rows",
     "Rule",
     "Run",
+    "SavedPicture",
     "Score",
     "Scores",
     "Slot",

@@ -11,7 +11,6 @@ GENERATORS = (
     "config",
     "errors",
     "experiments",
-    "notebooks",
     "plugins",
     "signals",
 )

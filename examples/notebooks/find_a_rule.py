@@ -88,6 +88,7 @@ print(run.rule.formula)
 figure = run.plot.curves()
 figure.axes[0].set_title("Error within a life, on held-out lives", pad=16)
 figure.savefig("hidden_value.svg")
+figure
 
 # %% [markdown]
 # Is the rule more than a tuned delta rule? The verdict has the paired difference with its interval.

@@ -50,4 +50,15 @@ run = mp.fit("choices.npz", run_dir="runs/choices", **words)
 
 # %%
 print(run.text)
-print(run.rule.formula)
+
+# %% [markdown]
+# ## The pictures
+#
+# The share of the deviance that each family explains on held-out animals; then the choices of one
+# animal beside the fit.
+
+# %%
+run.pictures["explained"]
+
+# %%
+run.pictures["session"]

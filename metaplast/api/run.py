@@ -12,6 +12,7 @@ import jax
 
 from metaplast.api import carrying
 from metaplast.api.inspecting import Effort, Inspection, inspected
+from metaplast.api.pictures import SavedPicture, pictures_of
 from metaplast.api.plots import Plots
 from metaplast.api.rows import Rows, Scores, scores_of
 from metaplast.api.words import words_of
@@ -205,6 +206,14 @@ class Run:
     def plot(self) -> Plots:
         """The figures of the page, as figures of matplotlib."""
         return Plots(self.folder, self._members)
+
+    @property
+    def pictures(self) -> dict[str, SavedPicture]:
+        """{name: picture} of the pictures in the folder, of a run of any kind, as they were drawn.
+
+        A notebook shows them. `plot` draws those of a training anew, to restyle.
+        """
+        return pictures_of(self.folder)
 
     @property
     def page(self) -> Path:

@@ -111,6 +111,8 @@ def test_findings_are_those_of_the_page(run: mp.Run, tmp_path: Path) -> None:
     assert found.numbers == record and found["landscape"] == record["landscape"]
     assert found.verdict.found == record["verdict"]["found"]
     assert found.verdict.found in repr(found)
+    picture = run.pictures["curves_loss"]
+    assert picture._repr_svg_() == Path(picture).read_text() and "<svg" in picture._repr_svg_()
     assert "<p>" in found._repr_html_() and "<script" not in found._repr_html_()
 
 
