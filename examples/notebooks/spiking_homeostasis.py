@@ -66,6 +66,10 @@ rates.legend(frameon=False)
 figure.savefig("homeostasis.svg")
 
 # %% [markdown]
+# The mean stays above the target. 78 of the 400 possible synapses from I to E exist, so a cell has
+# none with probability 0.11, and such a cell fires on whatever the rule does.
+
+# %% [markdown]
 # ## Let evolution search
 #
 # The family has four terms with two time constants (Confavreux et al. 2020). The row `vogels` is
