@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Annotated
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from annotated_types import MinLen
@@ -21,6 +22,9 @@ EXACT = 1e-10
 
 Factors = tuple[tuple[str, int], ...]
 """Signals of one side with their powers."""
+
+_Group = tuple[int, Factors]
+"""The power of w and the factors of the shared side."""
 
 SignalValues = Callable[[str], Array]
 """The values [n] behind the name of a signal of one side, or a scalar."""
@@ -110,9 +114,12 @@ def _rows(vectors: Iterable[dict[Factors, float]]) -> dict[Factors, int]:
 
 
 def fold(
-    weighted: list[tuple[Product, Array]], signal: SignalValues, joint: Joint | None = None
+    products: Sequence[tuple[int, Product]],
+    coefficients: Array,
+    signal: SignalValues,
+    joint: Joint | None = None,
 ) -> list[Term]:
-    """sum_k c_k product_k as few outer products.
+    """sum_k c_k term_k as few outer products.
 
     Products with the same factors on one side and the same power of w share one term. Scalars
     (coefficients and modulators) are summed first. Then the vectors of the other side are summed as
@@ -121,34 +128,95 @@ def fold(
     is 2.1 times as fast as summing the vectors one by one.
 
     Args:
-        weighted: (product_k, c_k []) of every product.
+        products: (k, product) of every product of every term.
+        coefficients: c [n_terms].
         signal: the values of a signal.
         joint: the product of the factors of one side, where it is not `multiplied`.
 
     Returns: the terms whose outer products sum to the change of weight.
     """
     joint = joint or partial(multiplied, signal=signal)
-    shared = _side_with_fewest_groups([product for product, _ in weighted])
+    shared = _side_with_fewest_groups([product for _, product in products])
     other = "pre" if shared == "post" else "post"
-    groups: dict[tuple[int, Factors], dict[Factors, Array]] = {}
-    for product, coefficient in weighted:
-        value = coefficient * product.scale
-        for name, power in product.side("modulator"):
-            value = value * signal(name) ** power
-        group = groups.setdefault((product.weight_power, product.side(shared)), {})
-        factors = product.side(other)
-        if factors in group:
-            value = group[factors] + value
-        group[factors] = value
+    ones = jnp.ones_like(signal(other))
+    groups: dict[_Group, list[tuple[int, Product]]] = {}
+    for k, product in products:
+        group = (product.weight_power, product.side(shared))
+        groups.setdefault(group, []).append((k, product))
+    alike: dict[tuple[Factors, ...], list[_Group]] = {}
+    for group, members in groups.items():
+        basis = tuple(dict.fromkeys(product.side(other) for _, product in members))
+        alike.setdefault(basis, []).append(group)
+    sides: dict[_Group, tuple[Array | None, Array | None]] = {}
+    for basis, names in alike.items():
+        slots = {}
+        placed = []
+        for name in names:
+            for factors in basis:
+                slots[name, factors] = len(slots)
+            for k, product in groups[name]:
+                placed.append((slots[name, product.side(other)], k, product))
+        values = _scalars(placed, len(slots), coefficients, signal)
+        values = values.reshape(len(names), len(basis))
+        vectors = [joint(factors) for factors in basis]
+        filled = [ones if vector is None else vector for vector in vectors]
+        rows = _split(values @ jnp.stack(filled) if len(basis) > 1 else values)
+        for name, row in zip(names, rows, strict=True):
+            common = joint(name[1])
+            if len(basis) > 1:
+                sides[name] = common, row
+            elif vectors[0] is None and common is not None:
+                # A vector of equal numbers would cost a gradient one more sum over synapses.
+                sides[name] = row * common, None
+            else:
+                sides[name] = common, row * filled[0]
     terms = []
-    for (power, factors), members in groups.items():
-        common = joint(factors)
-        summed = _summed(members, jnp.ones_like(signal(other)), joint)
+    for group in groups:
+        of_shared, of_other = sides[group]
         if shared == "post":
-            terms.append(Term(common, summed, power))
+            terms.append(Term(of_shared, of_other, group[0]))
         else:
-            terms.append(Term(summed, common, power))
+            terms.append(Term(of_other, of_shared, group[0]))
     return terms
+
+
+def _scalars(
+    placed: list[tuple[int, int, Product]], n_slots: int, coefficients: Array, signal: SignalValues
+) -> Array:
+    """For every slot, sum over its products of c_k * scale * modulators: [n_slots].
+
+    All slots are computed at once. As scalars one by one they were a hundred small operations,
+    which XLA hands from thread to thread: a gradient of 27 terms on 100 x 100 synapses took 4.6
+    instead of 3.8 ms a life of 240 steps, and changed threads up to 500 times.
+
+    Args:
+        placed: (slot, k, product) of every product.
+        n_slots: the number of slots.
+        coefficients: c [n_terms].
+        signal: the values of a signal.
+    """
+    scales: dict[Factors, np.ndarray] = {}
+    for slot, k, product in placed:
+        modulators = product.side("modulator")
+        shares = scales.setdefault(modulators, np.zeros((n_slots, coefficients.size)))
+        shares[slot, k] += product.scale
+    spread = jnp.asarray(np.concatenate(list(scales.values())), coefficients.dtype) @ coefficients
+    total: Array | None = None
+    for modulators, values in zip(scales, _split(spread.reshape(-1, n_slots)), strict=True):
+        for name, power in modulators:
+            values = values * signal(name) ** power
+        total = values if total is None else total + values
+    assert total is not None
+    return total
+
+
+def _split(matrix: Array) -> list[Array]:
+    """The rows of a matrix.
+
+    The gradient of a split is one concatenation. The gradient of a slice is padded to the whole
+    matrix at every step.
+    """
+    return [row[0] for row in jax.lax.split(matrix, (1,) * len(matrix))]
 
 
 def _side_with_fewest_groups(members: list[Product]) -> str:
@@ -158,20 +226,6 @@ def _side_with_fewest_groups(members: list[Product]) -> str:
         return len({(product.weight_power, product.side(side)) for product in members})
 
     return min(("post", "pre"), key=n_groups)
-
-
-def _summed(members: dict[Factors, Array], ones: Array, joint: Joint) -> Array:
-    """sum over factors of coefficient * product of the factors, [n]."""
-    matrix = []
-    for factors in members:
-        column = joint(factors)
-        if column is None:
-            column = ones
-        matrix.append(column)
-    coefficients = list(members.values())
-    if len(coefficients) == 1:
-        return coefficients[0] * matrix[0]
-    return jnp.stack(coefficients) @ jnp.stack(matrix)
 
 
 def multiplied(factors: Factors, signal: SignalValues) -> Array | None:

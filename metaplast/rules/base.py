@@ -25,8 +25,8 @@ from metaplast.language.account import Moved as Moved
 from metaplast.language.account import Part as Part
 from metaplast.language.account import grown as grown
 from metaplast.language.constants import log_of
-from metaplast.language.grammar import RATE_UNIT, Product, parse
-from metaplast.language.terms import Terms, products
+from metaplast.language.grammar import RATE_UNIT, parse
+from metaplast.language.terms import Terms
 from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec
@@ -426,22 +426,6 @@ class TermList(TermRule):
         if self.learns_rate:
             rate = rate * jnp.exp(RATE_UNIT * theta["log_rate"])
         return rate, c
-
-    def weighted(self, theta: Theta) -> list[tuple[Product, Array]]:
-        """Every product of every term, with rate * c of its term.
-
-        Args:
-            theta: the learned parameters.
-        """
-        rate, c = self.effective(theta)
-        # The gradient of a slice is padded to the whole vector at every step. The gradient of a
-        # split is one concatenation (81 terms, 18 lives of 240 steps on 20 synapses: 9.7 ms against
-        # 23 ms).
-        scaled = jax.lax.split(rate * c, (1,) * len(self.terms))
-        weighted = []
-        for k, product in products(self.terms, self.traces):
-            weighted.append((product, scaled[k].reshape(())))
-        return weighted
 
 
 class KernelRule(AbstractRule):

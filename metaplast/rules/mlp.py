@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Literal
 
 import jax
@@ -34,6 +34,12 @@ NONLINEAR: dict[str, Callable[[Array], Array]] = {
 # core with AVX-512, JAX 0.10.2): 64 weights .3, 77 and .3, 166; 320 weights .3, 35 and .8, 60; 672
 # weights .4, 22 and 1.4, 35; 1152 weights .3, 14 and 2.3, 22.
 UNROLLED = 700
+
+# The number of synapses at a time in a derivative on a CPU: the hidden layers of a block, and their
+# slopes, stay in the cache. CPU ms of a gradient of 784 x 128 synapses, 3-16-16-1, 20 steps, by the
+# block (one core, L2 of 1 MB): 1024 151, 2048 145, 4096 175, all at once 198. The scratch memory
+# falls from 31 to 8 MB.
+BLOCK = 2048
 
 
 @register("rule", "mlp")
@@ -156,8 +162,9 @@ def _layers(nonlinearity: Nonlinearity) -> Callable[[Theta, Array], Array]:
     The outputs are those of `_stacked`.
 
     A forward pass writes out every product, because XLA then keeps all of them in registers: no
-    hidden layer of all synapses stands in memory. A derivative takes matrix products: written out,
-    the gradient of 3-16-16-1 took 13.6 instead of 2.8 s to compile, and 1.5 times as long to run.
+    hidden layer of all synapses stands in memory. A derivative takes matrix products, of `BLOCK`
+    synapses at a time: written out, the gradient of 3-16-16-1 took 13.6 instead of 2.8 s to
+    compile, and 1.5 times as long to run as matrix products at all synapses at once.
     """
     squash = NONLINEAR[nonlinearity]
 
@@ -170,7 +177,7 @@ def _layers(nonlinearity: Nonlinearity) -> Callable[[Theta, Array], Array]:
 
     @layers.defjvp
     def _(primals: tuple[Theta, Array], tangents: tuple[Theta, Array]) -> tuple[Array, Array]:
-        return jax.jvp(lambda theta, h: _matrices(theta, h, squash), primals, tangents)
+        return jax.jvp(lambda theta, h: _in_blocks(theta, h, squash), primals, tangents)
 
     return layers
 
@@ -184,6 +191,27 @@ def _matrices(theta: Theta, h: Array, squash: Callable[[Array], Array]) -> Array
         if k < len(theta) - 1:
             h = squash(h)
     return _stacked([unit.reshape(shape) for unit in h])
+
+
+def _in_blocks(theta: Theta, h: Array, squash: Callable[[Array], Array]) -> Array:
+    """`_matrices`, block by block of synapses; a backward pass computes each block again."""
+    shape = h.shape[1:]
+    n_synapses = math.prod(shape)
+    n_blocks = -(-n_synapses // BLOCK)
+    if n_blocks == 1 or jax.default_backend() != "cpu":
+        return _matrices(theta, h, squash)
+    size = -(-n_synapses // n_blocks)
+    padding = ((0, 0), (0, n_blocks * size - n_synapses))
+    padded = jnp.pad(h.reshape(h.shape[0], -1), padding)
+    blocks = jnp.moveaxis(padded.reshape(-1, n_blocks, size), 1, 0)
+
+    @partial(jax.checkpoint, prevent_cse=False)
+    def outputs(block: Array) -> Array:
+        return _matrices(theta, block, squash)[:-1]
+
+    out = jnp.moveaxis(jax.lax.map(outputs, blocks), 0, 1)
+    out = out.reshape(out.shape[0], -1)[:, :n_synapses]
+    return _stacked([unit.reshape(shape) for unit in out])
 
 
 def _written_out(theta: Theta, h: Array, squash: Callable[[Array], Array]) -> Array:

@@ -5,7 +5,7 @@ import numpy as np
 from metaplast.connections.base import Term
 from metaplast.language.constants import log_for
 from metaplast.language.grammar import RATE_UNIT, read
-from metaplast.language.terms import EXACT, Terms, combination, fold
+from metaplast.language.terms import EXACT, Terms, combination, fold, products
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, TermList
 from metaplast.signals import RuleState, SynapseView, Theta
@@ -39,7 +39,10 @@ class Polynomial(TermList):
     def products(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
-        return state, fold(self.weighted(theta), lambda name: read(name, view))
+        rate, c = self.effective(theta)
+        return state, fold(
+            products(self.terms, self.traces), rate * c, lambda name: read(name, view)
+        )
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
         """With learned coefficients, it contains every list of terms in the span of its own.

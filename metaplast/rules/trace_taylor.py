@@ -11,7 +11,15 @@ from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.account import Account, grown
 from metaplast.language.constants import start, value
 from metaplast.language.grammar import TRACES, Product, field_of, read
-from metaplast.language.terms import Factors, SignalValues, Terms, fold, multiplied, signals_of
+from metaplast.language.terms import (
+    Factors,
+    SignalValues,
+    Terms,
+    fold,
+    multiplied,
+    products,
+    signals_of,
+)
 from metaplast.registry import register
 from metaplast.rules._traces import Order, Pairing, among, coincident, faded, jumped
 from metaplast.rules.base import TermList
@@ -142,16 +150,16 @@ class TraceTaylor(TermList):
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
         traces = self._traces(theta, state, view, dt)
-        weighted = self.weighted(theta)
+        rate, c = self.effective(theta)
+        every = products(self.terms, self.traces)
         terms: list[Term] = []
         for group in GROUPS:
-            members = [pair for pair in weighted if _spiking(pair[0]) == group.spiking]
+            members = [pair for pair in every if _spiking(pair[1]) == group.spiking]
             if not members:
                 continue
-            if not group.spiking:
-                members = [(product, dt * c) for product, c in members]
+            scaled = rate * c if group.spiking else dt * (rate * c)
             signal = partial(self._signal, traces, group.spiking, view)
-            folded = fold(members, signal, partial(self._joint, signal=signal))
+            folded = fold(members, scaled, signal, partial(self._joint, signal=signal))
             for term in folded:
                 terms.append(term._replace(sparse=group.sparse))
         new = {"pre": dict(state.pre), "post": dict(state.post)}

@@ -187,6 +187,27 @@ def test_the_derivative_of_mlp_is_that_of_its_forward_pass(nonlinearity):
     np.testing.assert_allclose(forward, reverse, rtol=1e-12)
 
 
+@pytest.mark.parametrize("nonlinearity", ["tanh", "leaky_relu"])
+def test_the_derivative_of_mlp_in_blocks_is_that_of_all_synapses_at_once(nonlinearity, monkeypatch):
+    """Seven synapses of two lives make two blocks of four, the last with one that is padded."""
+    rule = Mlp(hidden=(4, 3), n_state=1, scale=1.0, nonlinearity=nonlinearity)
+    theta = rule.init(jax.random.key(3), Dense(1, 7))
+    h = jnp.asarray(RNG.normal(size=(2, 4, 1, 7)), jnp.float32)
+
+    def loss(theta, h):
+        outputs = jax.vmap(mlp._layers(nonlinearity), (None, 0))(theta, h)
+        return jnp.sum(jnp.sin(outputs))
+
+    derivatives = []
+    for block in (7, 4):
+        monkeypatch.setattr(mlp, "BLOCK", block)
+        reverse = jax.grad(loss, argnums=(0, 1))(theta, h)
+        forward = jax.jvp(loss, (theta, h), (theta, h))[1]
+        derivatives.append((reverse, forward))
+    assert "scan" in str(jax.make_jaxpr(jax.grad(loss))(theta, h))
+    chex.assert_trees_all_close(*derivatives, rtol=2e-5, atol=1e-6)
+
+
 def test_mlp_reads_exactly_the_signals_it_names():
     rule = Mlp(inputs=("pre", "error", "predicted"), hidden=(3,))
     assert reads(rule, Dense(2, 3), ()) == {"pre.activity", "post.feedback", "pre.returned"}
