@@ -23,8 +23,14 @@ EXACT = 1e-10
 Factors = tuple[tuple[str, int], ...]
 """Signals of one side with their powers."""
 
+_Numbered = tuple[int, Product]
+"""The number of a term, and one of its products."""
+
 _Group = tuple[int, Factors]
 """The power of w and the factors of the shared side."""
+
+_Members = dict[Factors, list[_Numbered]]
+"""The products of a group by their factors of the other side."""
 
 SignalValues = Callable[[str], Array]
 """The values [n] behind the name of a signal of one side, or a scalar."""
@@ -114,7 +120,7 @@ def _rows(vectors: Iterable[dict[Factors, float]]) -> dict[Factors, int]:
 
 
 def fold(
-    products: Sequence[tuple[int, Product]],
+    products: Sequence[_Numbered],
     coefficients: Array,
     signal: SignalValues,
     joint: Joint | None = None,
@@ -138,38 +144,17 @@ def fold(
     joint = joint or partial(multiplied, signal=signal)
     shared = _side_with_fewest_groups([product for _, product in products])
     other = "pre" if shared == "post" else "post"
-    ones = jnp.ones_like(signal(other))
-    groups: dict[_Group, list[tuple[int, Product]]] = {}
-    for k, product in products:
-        group = (product.weight_power, product.side(shared))
-        groups.setdefault(group, []).append((k, product))
+    groups = _groups(products, shared, other)
     alike: dict[tuple[Factors, ...], list[_Group]] = {}
     for group, members in groups.items():
-        basis = tuple(dict.fromkeys(product.side(other) for _, product in members))
-        alike.setdefault(basis, []).append(group)
+        alike.setdefault(tuple(members), []).append(group)
+    ones = jnp.ones_like(signal(other))
     sides: dict[_Group, tuple[Array | None, Array | None]] = {}
     for basis, names in alike.items():
-        slots = {}
-        placed = []
-        for name in names:
-            for factors in basis:
-                slots[name, factors] = len(slots)
-            for k, product in groups[name]:
-                placed.append((slots[name, product.side(other)], k, product))
-        values = _scalars(placed, len(slots), coefficients, signal)
-        values = values.reshape(len(names), len(basis))
+        scalars = _scalars([groups[name] for name in names], coefficients, signal)
         vectors = [joint(factors) for factors in basis]
-        filled = [ones if vector is None else vector for vector in vectors]
-        rows = _split(values @ jnp.stack(filled) if len(basis) > 1 else values)
-        for name, row in zip(names, rows, strict=True):
-            common = joint(name[1])
-            if len(basis) > 1:
-                sides[name] = common, row
-            elif vectors[0] is None and common is not None:
-                # A vector of equal numbers would cost a gradient one more sum over synapses.
-                sides[name] = row * common, None
-            else:
-                sides[name] = common, row * filled[0]
+        common = [joint(name[1]) for name in names]
+        sides.update(zip(names, _sides(scalars, vectors, common, ones), strict=True))
     terms = []
     for group in groups:
         of_shared, of_other = sides[group]
@@ -180,34 +165,76 @@ def fold(
     return terms
 
 
-def _scalars(
-    placed: list[tuple[int, int, Product]], n_slots: int, coefficients: Array, signal: SignalValues
-) -> Array:
-    """For every slot, sum over its products of c_k * scale * modulators: [n_slots].
-
-    All slots are computed at once. As scalars one by one they were a hundred small operations,
-    which XLA hands from thread to thread: a gradient of 27 terms on 100 x 100 synapses took 4.6
-    instead of 3.8 ms a life of 240 steps, and changed threads up to 500 times.
+def _groups(products: Sequence[_Numbered], shared: str, other: str) -> dict[_Group, _Members]:
+    """{group: its products by their factors of the other side}.
 
     Args:
-        placed: (slot, k, product) of every product.
-        n_slots: the number of slots.
+        products: (k, product) of every product of every term.
+        shared: the side whose factors are those of the group.
+        other: the other side.
+    """
+    groups: dict[_Group, _Members] = {}
+    for k, product in products:
+        members = groups.setdefault((product.weight_power, product.side(shared)), {})
+        members.setdefault(product.side(other), []).append((k, product))
+    return groups
+
+
+def _sides(
+    scalars: Array, vectors: Sequence[Array | None], common: Sequence[Array | None], ones: Array
+) -> list[tuple[Array | None, Array | None]]:
+    """(The vector of the shared side, that of the other side) of every group.
+
+    Args:
+        scalars: [n_groups, n_vectors].
+        vectors: of the other side [n]; None: ones.
+        common: the vector of the shared side of every group; None: ones.
+        ones: [n] of the other side.
+    """
+    filled = []
+    for vector in vectors:
+        filled.append(ones if vector is None else vector)
+    if len(filled) > 1:
+        return list(zip(common, _split(scalars @ jnp.stack(filled)), strict=True))
+    sides: list[tuple[Array | None, Array | None]] = []
+    for of_shared, scalar in zip(common, _split(scalars), strict=True):
+        if vectors[0] is None and of_shared is not None:
+            # A vector of equal numbers would cost a gradient one more sum over synapses.
+            sides.append((scalar * of_shared, None))
+        else:
+            sides.append((of_shared, scalar * filled[0]))
+    return sides
+
+
+def _scalars(groups: Sequence[_Members], coefficients: Array, signal: SignalValues) -> Array:
+    """Sums over the products with equal factors of c_k * scale * modulators: [n_groups, n_vectors].
+
+    All are computed at once. As scalars one by one they were a hundred small operations, which XLA
+    hands from thread to thread: a gradient of 27 terms on 100 x 100 synapses changed threads up to
+    500 times in a life of 240 steps, and its time jumped between two values.
+
+    Args:
+        groups: the products of every group, by the same factors.
         coefficients: c [n_terms].
         signal: the values of a signal.
     """
+    shape = (len(groups), len(groups[0]))
     scales: dict[Factors, np.ndarray] = {}
-    for slot, k, product in placed:
-        modulators = product.side("modulator")
-        shares = scales.setdefault(modulators, np.zeros((n_slots, coefficients.size)))
-        shares[slot, k] += product.scale
-    spread = jnp.asarray(np.concatenate(list(scales.values())), coefficients.dtype) @ coefficients
+    for row, members in enumerate(groups):
+        for column, alike in enumerate(members.values()):
+            for k, product in alike:
+                modulators = product.side("modulator")
+                shares = scales.setdefault(modulators, np.zeros((*shape, coefficients.size)))
+                shares[row, column, k] += product.scale
+    flat = np.concatenate([shares.reshape(-1, coefficients.size) for shares in scales.values()])
+    spread = jnp.asarray(flat, coefficients.dtype) @ coefficients
     total: Array | None = None
-    for modulators, values in zip(scales, _split(spread.reshape(-1, n_slots)), strict=True):
+    for modulators, values in zip(scales, _split(spread.reshape(len(scales), -1)), strict=True):
         for name, power in modulators:
             values = values * signal(name) ** power
         total = values if total is None else total + values
     assert total is not None
-    return total
+    return total.reshape(shape)
 
 
 def _split(matrix: Array) -> list[Array]:
