@@ -14,8 +14,8 @@ from metaplast.registry import BadInput, Plain
 from metaplast.results.typed_json import from_plain
 from metaplast.reuse import html
 from metaplast.runs import folder
+from metaplast.training import effort as inspection_effort
 from metaplast.training import inspect_any
-from metaplast.training import inspected as inspection_effort
 
 Effort = Literal["quick", "usual", "thorough"]
 """The time that an inspection may take."""

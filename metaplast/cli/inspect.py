@@ -60,8 +60,8 @@ def command(
     start_up.prepare(modules)
     from metaplast.registry import BadInput
     from metaplast.runs import folder
+    from metaplast.training.effort import Effort
     from metaplast.training.inspect_any import inspect
-    from metaplast.training.inspected import Effort
 
     words = []
     named = []

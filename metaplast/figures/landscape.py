@@ -12,7 +12,7 @@ from metaplast.figures.style import ON_MAP, hide, save, subplots
 from metaplast.inspection.landscape import LEVELS, WIDTH, Landscape
 from metaplast.results.numbers import json_list, number
 
-TITLE = "Change of weight in the task"
+_TITLE = "Change of weight in the task"
 CAPTION = (
     "Red: the weight grows; blue: it shrinks; black line: no change. Axes have the range that "
     "lives reach. Dotted line: inside are 90 % of the visits at about the map's value of the third "
@@ -34,12 +34,12 @@ def part(by_entry: Mapping[str, Landscape | None], whose: str, folder: Path) -> 
     drawn = {entry: each for entry, each in by_entry.items() if each is not None}
     if not drawn:
         words = "Fewer than two signals that the rule reads vary in its task: no landscape."
-        return PagePart(Section(TITLE, [words]), {})
+        return PagePart(Section(_TITLE, [words]), {})
     path = folder / "landscape.svg"
     draw(drawn, path)
     figure = Figure(path, _alt(drawn), CAPTION)
     numbers = {entry: _plain(each) for entry, each in drawn.items()}
-    return PagePart(Section(TITLE, _words(drawn, whose), figures=[figure]), numbers)
+    return PagePart(Section(_TITLE, _words(drawn, whose), figures=[figure]), numbers)
 
 
 def draw(drawn: Mapping[str, Landscape], path: Path) -> None:

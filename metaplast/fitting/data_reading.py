@@ -2,25 +2,29 @@
 
 import logging
 from collections.abc import Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from metaplast.fitting.result import DataReading
 from metaplast.recording import AbstractRecording
 from metaplast.registry import name_of
 from metaplast.report.page import Section, Table
 from metaplast.runs import preflight
 from metaplast.runs.job import Config, Job
 
+if TYPE_CHECKING:
+    from metaplast.fitting.result import DataReading
+
 log = logging.getLogger(__name__)
 SAME_STEP = 1e-3  # of the data's dt: so near another dt is the same
 WARNING = "warning: "
 
 
-def reading_of(job: Job) -> DataReading:
+def reading_of(job: Job) -> "DataReading":
     """The description of the data line by line, and the warnings.
 
     The description ends with the warnings, and also names time constants that dt does not resolve.
     """
+    from metaplast.fitting.result import DataReading  # a training reads data too, and needs no fit
+
     family = cast(AbstractRecording, job.main.task)
     warnings = [
         *_unused_weights(job, family),
@@ -80,14 +84,14 @@ def warn(job: Job) -> None:
             log.warning("data: %s", line)
 
 
-def paragraphs(reading: DataReading) -> list[str]:
+def paragraphs(reading: "DataReading") -> list[str]:
     """The warnings as one paragraph, or none."""
     if not reading.warnings:
         return []
     return ["\n".join(["Of the data:", *(f"- {line}" for line in reading.warnings)])]
 
 
-def section(reading: DataReading) -> Section:
+def section(reading: "DataReading") -> Section:
     """The section of the page."""
     rows = []
     for line in reading.description:

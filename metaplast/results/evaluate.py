@@ -67,7 +67,7 @@ def scores(
         for name, values in metrics.items():
             if name.startswith(STEP):
                 if wanted_curves > 0:
-                    of_first = np.asarray(values[0, :wanted_curves])
+                    of_first = np.asarray(values)[0, :wanted_curves]
                     curves.setdefault(name.removeprefix(STEP), []).append(of_first)
             elif values.ndim == 2:  # [member, life]
                 piece[name] = np.asarray(values)[0]

@@ -6,7 +6,8 @@ from pathlib import Path
 from metaplast.registry import BadInput
 from metaplast.report.rule import folder_of, inspect_rule
 from metaplast.reuse import shelf
-from metaplast.training.inspected import Effort, Tick, of_rule_file
+from metaplast.training.effort import Effort, Tick
+from metaplast.training.inspected import of_rule_file
 from metaplast.training.page import inspect_runs
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +50,7 @@ from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import CAUGHT, DISCOVERED, FIGURES, RULE_FILE
 from metaplast.space import SearchedOuterLoop
+from metaplast.training.effort import PLAN, Effort, Findings, Tick
 from metaplast.training.sparse_rule import write_sparse
 
 log = logging.getLogger(CAUGHT)
@@ -62,31 +62,6 @@ N_STARTS = 2
 """Further starts of a thorough inspection."""
 N_TUNING = 10
 """Outer steps of a search after a knock-out."""
-
-Tick = Callable[[str, int, int], None]
-"""tick(stage, counts of it that are done, all its counts)"""
-
-
-class Effort(IntEnum):
-    """The time of an inspection, the shortest first (docs/guides/inspect.md has seconds)."""
-
-    QUICK = 0
-    USUAL = 1
-    THOROUGH = 2
-
-
-class Findings:
-    """What the verdict of a page takes from its parts, as far as they were made.
-
-    identifiability: a sentence on what the task pins down; "" where it is not known.
-    horizons: lives of other lengths.
-    elsewhere: sentences on other networks.
-    """
-
-    def __init__(self) -> None:
-        self.identifiability = ""
-        self.horizons: list[Horizon] = []
-        self.elsewhere: list[str] = []
 
 
 class Inspected:
@@ -164,9 +139,7 @@ class Inspected:
 class Part(NamedTuple):
     """A part of a page that lives the rule anew.
 
-    name: its key in inspect.json.
-    title: its title on the page, and its name in the progress.
-    least: the effort from which on it is made.
+    name, title, least: as planned (metaplast/training/effort.py).
     make: the part of a subject.
     """
 
@@ -368,15 +341,16 @@ def _life(inspected: Inspected) -> PagePart:
     return lived_figure.part(lived.course(inspected.subject), inspected.folder)
 
 
-PARTS: tuple[Part, ...] = (
-    Part("ablation", "Terms knocked out", Effort.USUAL, _ablation),
-    Part("landscape", landscape_figure.TITLE, Effort.QUICK, _landscapes),
-    Part("distillation", "The rule in named terms", Effort.USUAL, _distillation),
-    Part("kinship", "Nearest known rules", Effort.USUAL, _kinship),
-    Part("identifiability", "What the task pins down", Effort.USUAL, _identifiability),
-    Part("horizons", "Other lives and networks", Effort.USUAL, _horizons),
-    Part("life", "Through a life", Effort.QUICK, _life),
-)
+_MAKERS: dict[str, Callable[[Inspected], PagePart]] = {
+    "ablation": _ablation,
+    "landscape": _landscapes,
+    "distillation": _distillation,
+    "kinship": _kinship,
+    "identifiability": _identifiability,
+    "horizons": _horizons,
+    "life": _life,
+}
+PARTS: tuple[Part, ...] = tuple(Part(*planned, _MAKERS[planned.name]) for planned in PLAN)
 
 
 def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
@@ -395,15 +369,6 @@ def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
         parts[part.name] = _attempted(part, inspected)
         tick(stage, 2, 2)
     return parts
-
-
-def without(effort: Effort | None) -> list[str]:
-    """The titles of the parts that an effort leaves out; None leaves out all."""
-    titles = []
-    for part in PARTS:
-        if effort is None or part.least > effort:
-            titles.append(part.title[0].lower() + part.title[1:])
-    return titles
 
 
 def _attempted(part: Part, inspected: Inspected) -> PagePart:

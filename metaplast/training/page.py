@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 
@@ -53,21 +53,15 @@ from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
 from metaplast.runs.same_setting import config_of_finished
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
-from metaplast.training.inspected import (
-    PARTS,
-    Effort,
-    Findings,
-    Inspected,
-    Tick,
-    made,
-    of_run,
-    without,
-)
+from metaplast.training.effort import PLAN, Effort, Findings, Tick, without
 from metaplast.training.kept_transfer import cells
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
 from metaplast.training.summary import read_summary
 from metaplast.training.summary_text import gap_words
+
+if TYPE_CHECKING:
+    from metaplast.training.inspected import Inspected
 
 OURS = (DISCOVERED, "discovered_synapse")
 """Rows that figures draw in the colour of the searched rule."""
@@ -135,6 +129,8 @@ def inspect_runs(
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
         in_task = {"surfaces": of_rules.pop("surfaces")}
         if effort is not None:
+            from metaplast.training.inspected import made  # 0.08 s; a training needs none
+
             inspected = _inspected(runs, pool, effort, target)
             in_task = made(inspected, tick)
             findings = inspected.findings
@@ -230,6 +226,8 @@ def _drawn(runs: Sequence[FinishedRun], name: str, n_lives: int, target: Path) -
         shown = rules_shown(rules, [run.path / RULE_FILE for run in runs], "", pictures)
         parts[name] = OF_RULES[name](shown)
     else:
+        from metaplast.training.inspected import PARTS
+
         make = {part.name: part.make for part in PARTS}[name]
         parts[name] = make(_inspected(runs, pool, Effort.USUAL, target))
     part = parts.get(name)
@@ -252,8 +250,12 @@ def default_out(runs: Sequence[FinishedRun]) -> Path:
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
 
 
-def _inspected(runs: Sequence[FinishedRun], pool: Pool, effort: Effort, target: Path) -> Inspected:
+def _inspected(
+    runs: Sequence[FinishedRun], pool: Pool, effort: Effort, target: Path
+) -> "Inspected":
     """The searched rule of every run, in its task."""
+    from metaplast.training.inspected import Inspected, of_run
+
     subjects = []
     for run in runs:
         row = row_folder(run.path, DISCOVERED)
@@ -275,7 +277,7 @@ FIGURES_OF = (
     "training",
     "path",
     *OF_RULES,
-    *(part.name for part in PARTS),
+    *(part.name for part in PLAN),
 )
 """The parts of a page that have figures."""
 KEY_FIGURES = ("curves", "windows", "surfaces", "coefficients", "training")
