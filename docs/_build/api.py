@@ -94,7 +94,7 @@ def _of_module(module: ModuleType) -> str:
         "    options:",
         "      show_root_heading: false",
         "      show_root_toc_entry: false",
-        "      heading_level: 1",
+        "      heading_level: 2",
         f"      members: [{', '.join(members)}]",
     ]
     return "\n".join(lines) + "\n"

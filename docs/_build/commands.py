@@ -21,7 +21,7 @@ def pages() -> dict[str, str]:
         name = verb.command_path.removeprefix("metaplast ")
         words = verb.command.get_short_help_str(200)
         verbs.append([f"[`{name}`](#{name.replace(' ', '-')})", literal(words)])
-    lines += ["", *table(("verb", ""), verbs)]
+    lines += ["", *table(("verb", "use"), verbs)]
     for verb in _verbs(context):
         lines += ["", *_verb(verb)]
     return {PAGE: "\n".join(lines) + "\n"}
@@ -57,4 +57,4 @@ def _options(verb: click.Context) -> list[str]:
         if record is not None:
             names, words = record
             rows.append([f"`{names}`", literal(words)])
-    return table(("option", ""), rows)
+    return table(("option", "meaning"), rows)

@@ -15,7 +15,7 @@ HEADING = re.compile(
     r"|State|Metrics|Defaults):(?: (.*))?"
 )
 WORDS = {"Args": "Arguments", "Attributes": "Fields"}
-SYMBOL = re.compile(r"([\w*.`<>]+(?:, [\w*.`<>]+)*)((?: \[[^\]]*\])*): (\S.*)")
+SYMBOL = re.compile(r"([\w*.`<>]+(?:, [\w*.`<>]+)*)((?: \[[^\]]*\])*(?: ~ [^:]+)?): (\S.*)")
 CODE = re.compile(r"(`[^`]+`)")
 
 
@@ -63,8 +63,9 @@ def symbols(docstring: str) -> dict[str, str]:
     """
     words = {}
     for part in parts(docstring):
-        for names, text in part.items:
-            for name in SYMBOL.fullmatch(f"{names}: {text}")[1].split(", "):
+        for symbol, text in part.items:
+            names = re.split(r" \[| ~ ", symbol)[0]
+            for name in names.split(", "):
                 words[name] = text
     return words
 

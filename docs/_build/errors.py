@@ -104,8 +104,9 @@ def _lines(path: Path) -> Iterator[Line]:
             continue
         known = _texts(function)
         for node in ast.walk(function):
-            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            if is_call and node.func.id == "BadInput" and len(node.args) == 3:
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) != "BadInput":
+                continue
+            if len(node.args) == 3:
                 line = Line(*(_text(part, known) for part in node.args))
                 if any(part.strip(f"{GAP} :") for part in line[:2]):
                     yield line

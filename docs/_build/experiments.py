@@ -24,7 +24,7 @@ def pages() -> dict[str, str]:
     rows = []
     for name in names:
         rows.append([f"[{name}](#{name})", literal(sources.headline("experiment", name))])
-    lines = [INTRO, *table(("experiment", ""), rows)]
+    lines = [INTRO, *table(("experiment", "content"), rows)]
     for name in names:
         lines += ["", f"## {name}", "", literal(sources.headline("experiment", name)), ""]
         lines += table(("part", "name"), _parts(compose([f"experiment={name}"], sources)))

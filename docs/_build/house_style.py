@@ -33,6 +33,8 @@ def _fields(cls: griffe.Class) -> dict[str, str]:
     for name, member in cls.members.items():
         if isinstance(member, griffe.Attribute) and member.annotation and "property" not in member.labels:
             default = "" if member.value is None else f" = {member.value}"
+            if "field(" in default:
+                default = ""  # a call that makes it tells a reader nothing
             fields[name] = f"{_type(str(member.annotation))}{default}"
     return fields
 
@@ -40,6 +42,7 @@ def _fields(cls: griffe.Class) -> dict[str, str]:
 def _type(annotation: str) -> str:
     """An annotation without the checks that `Annotated` adds."""
     tree = ast.parse(annotation, mode="eval").body
-    if isinstance(tree, ast.Subscript) and ast.unparse(tree.value) == "Annotated":
-        return ast.unparse(tree.slice.elts[0])
+    if isinstance(tree, ast.Subscript) and isinstance(tree.slice, ast.Tuple):
+        if ast.unparse(tree.value) == "Annotated":
+            return ast.unparse(tree.slice.elts[0])
     return annotation

@@ -39,7 +39,7 @@ def lead(text: str) -> str:
     paragraph = " ".join(prose.split("\n\n")[0].split())
     if not paragraph[:1].isalnum() and not paragraph.startswith(("`", "*")):
         return ""
-    sentence = re.split(r"(?<=[.?!:]) ", paragraph)[0]
+    sentence = re.split(r"(?<=[.?!]) ", paragraph)[0].removesuffix(":")
     sentence = re.sub(rf" \({LINK.pattern}\)", "", sentence)
     return LINK.sub(lambda found: found["text"], sentence)
 

@@ -169,7 +169,7 @@ def _ordered(addresses: list[str], texts: dict[str, str]) -> list[str]:
 
 def _order() -> list[str]:
     """The pages that SECTIONS and FIRST name."""
-    order = list(FIRST)
+    order: list[str] = [*FIRST]
     for names in SECTIONS.values():
         for name in names:
             if name.endswith(".md"):

@@ -127,7 +127,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
     else:
         return "none: give one"
     if isinstance(value, dict):
-        return f"`{value['name']}`" if "name" in value else ""
+        return f"`{value['name']}`" if "name" in value else "see there"
     if value is None or isinstance(value, bool):
         return f"`{ {None: 'null', True: 'true', False: 'false'}[value] }`"
     return f"`{value}`" if value != "" else "empty"

@@ -82,7 +82,12 @@ class Numbers:
 
 @spec
 class SlotFields:
-    """A slot in a config. Its name is its key under `rules`."""
+    """A slot in a config. Its name is its key under `rules`.
+
+    rule: the rule of these edges.
+    edges: a pattern of edge names, such as `*` or `hidden_*`.
+    shared: whether the edges share one theta; otherwise each has its own.
+    """
 
     rule: Annotated[AbstractRule, plugin("rule")]
     edges: str = "*"
