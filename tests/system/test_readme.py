@@ -1,5 +1,5 @@
 """Every command and every Python block of the README and of docs/ runs, in the order in which they
-stand.
+stand. A block with a title is a file, which the reader saves under that name.
 """
 
 import re
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.system
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(set(DOCS.rglob("*.md")) - set(DOCS.glob("notebooks/*.md")))
-BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+"""All pages but the notebooks, which tests/system/test_notebooks.py runs."""
+FENCED = re.compile(r'^```(\w+)(?: title="([\w./-]+)")?\n(.*?)^```', re.DOTALL | re.MULTILINE)
 COMPARE = ("compare.lives=16", "compare.cpu_s=0", "compare.tries=1", "compare.seeds=1", "--quiet")
 FIT = ("rows={}", "outer.steps=2", "fit.starts=1", "fit.strengths=[0.1]", "fit.bootstrap=2")
 GRID = ("--lives", "4", "--budget", "1", "evaluation.validation=4", "evaluation.candidates=1")
@@ -33,8 +35,30 @@ LOOKS = (
 SETUP = 2
 
 
+class Block(NamedTuple):
+    """A block of a page.
+
+    kind: its language.
+    file: the name under which the reader saves it; empty where it is run.
+    text: its text.
+    """
+
+    kind: str
+    file: str
+    text: str
+
+
+def _blocks(page: Path) -> list[Block]:
+    """The files, commands and Python blocks of a page, in order."""
+    found = [Block(*parts) for parts in FENCED.findall(page.read_text())]
+    return [block for block in found if block.file or block.kind in ("bash", "python")]
+
+
+BLOCKS = _blocks(ROOT / "README.md")
+
+
 def test_the_first_two_commands_are_the_ones_promised() -> None:
-    first, second = (text.strip() for kind, text in BLOCKS[:SETUP] if kind == "bash")
+    first, second = (block.text.strip() for block in BLOCKS[:SETUP] if block.kind == "bash")
     assert first.endswith(".venv/bin/metaplast train")
     assert second.endswith(".venv/bin/python -m pytest")
     for command in (first, second):
@@ -49,18 +73,23 @@ def test_every_command_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    """Without the rows of the tables: tests/system/test_configs.py trains those. A page finds its
-    data as a clone has them, in docs/."""
-    if (data := page.with_suffix("")).is_dir():
-        shutil.copytree(data, tmp_path / data.relative_to(ROOT))
-    found = re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), re.DOTALL)
-    assert _run(found, tmp_path, "rows={}", "evaluation.references={}") >= 1
+    """Without the rows of the tables: tests/system/test_configs.py trains those. A page finds data
+    as a clone has them, in docs/."""
+    for data in DOCS.rglob("*.csv"):
+        copy = tmp_path / data.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(data, copy)
+    assert _run(_blocks(page), tmp_path, "rows={}", "evaluation.references={}") >= 1
 
 
-def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
+def _run(blocks: list[Block], folder: Path, *words: str) -> int:
     """How many commands and blocks ran."""
     ran = 0
-    for kind, text in blocks:
+    for kind, file, text in blocks:
+        if file:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(text)
+            continue
         if kind == "python":
             done = subprocess.run(
                 [sys.executable, "-c", text],
