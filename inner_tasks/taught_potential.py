@@ -46,6 +46,10 @@ class TaughtPotential(AbstractTaskFamily):
         v = sum_i w*_i s_i
         loss = (v - u)^2
 
+    n_in: the number of inputs.
+    n_steps: steps of a life.
+    rate: of the inputs, in hertz.
+    weight_sd: sqrt(n_in) times the standard deviation of a weight of the teacher.
     s [n_in]: the stimulus.
     spike [n_in]: Poisson spikes of the inputs, at `rate` hertz.
     tau: seconds.

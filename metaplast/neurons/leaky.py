@@ -33,6 +33,7 @@ class Leaky(NeuronWrapper):
         neuron: the inner neuron.
 
     Limit: tau -> 0 gives the inner neuron itself.
+    Source: elementary.
     """
 
     tau: Positive = 20e-3

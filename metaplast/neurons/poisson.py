@@ -35,6 +35,7 @@ class Poisson(SpikingNeuron):
         scale: hertz per unit of the drive.
 
     Limit: dt -> 0 is a Poisson process of rate r.
+    Source: elementary.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})

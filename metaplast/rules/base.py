@@ -200,6 +200,7 @@ class Wrapper(AbstractRule):
     Clock and state are those of the inner rule unless a concrete class says otherwise.
     theta: {rule: the inner theta, log_<name> [] of every name in `own`, 0 at the start}, or the
         inner theta alone where `own` is empty.
+    rule: the inner rule.
     still: whether nothing changes where the inner rule changes nothing.
     silent: whether the wrapper itself reads nothing of the view.
     """

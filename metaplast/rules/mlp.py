@@ -70,6 +70,7 @@ class Mlp(KernelRule):
     without any input.
 
     Raises: BadInput for an unknown signal, or a product where one signal is meant.
+    Source: after Bengio, Bengio & Cloutier 1991, who learn the parameters of a local rule.
     """
 
     inputs: Annotated[tuple[str, ...], MinLen(1)] = ("pre", "post", "weight")

@@ -52,6 +52,7 @@ class Stdp(BoundedRule):
     Limits of (mu_potentiation, mu_depression): (0, 0) is additive (Song, Miller & Abbott 2000).
     (0, 1) is van Rossum, Bi & Turrigiano 2000. (1, 1) is multiplicative (Rubin, Lee & Sompolinsky
     2001). In between is Guetig et al. 2003.
+    Source: Song, Miller & Abbott 2000; for the bounds, see the limits.
     """
 
     potentiation: NonNegative = 1e-2

@@ -47,6 +47,8 @@ class Symbolic(KernelRule):
 
     Raises: BadInput for an unknown signal, a signal that nothing keeps, inputs without size, or a
         size that is too small.
+
+    Source: after Jordan, Schmidt, Senn & Petrovici 2021, who evolve such expressions.
     """
 
     expression: str = "post*(pre - post*weight)"

@@ -95,6 +95,7 @@ class TraceTaylor(TermList):
     (pre, pre*post_trace, post, post*pre_trace) is the family of Confavreux et al. 2020, with
     Vogels' rule at (-alpha, 1, 0, 1). post*pre_trace, post*post_slow*pre_trace ... are triplets
     (Pfister & Gerstner 2006).
+    Source: after Confavreux, Zenke, Agnes, Lillicrap & Vogels 2020.
     """
 
     traces: ClassVar[bool] = True

@@ -26,6 +26,10 @@ class UrbanczikSenn(AbstractRule):
         phi(V) = phi_max / (1 + k exp(steepness (threshold - V)))
         h(V) = phi'(V) / phi(V) = steepness (1 - phi(V) / phi_max)
 
+    phi_max: largest rate of the soma, in hertz.
+    k: factor in the rate of the soma, dimensionless.
+    steepness: of the rate of the soma, in 1 / unit of V.
+    threshold: of the rate of the soma, in units of V.
     S: spikes of the soma, z in a step of dt.
     V*: the dendrite's prediction of the soma's potential (`dendrite` of the post neuron,
         two_compartment), in its unit.

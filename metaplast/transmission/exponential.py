@@ -23,6 +23,8 @@ class Exponential(AbstractTransmission):
 
     Args:
         tau: seconds; tau -> 0 gives instant transmission.
+
+    Source: elementary.
     """
 
     tau: Positive = 5e-3

@@ -38,6 +38,7 @@ class Sliding(Wrapper):
     average: with either side or both it is the covariance rule (Sejnowski 1977),
     delta_w = eta cov(x, y) on average.
     Limits: steps -> infinity is the inner rule.
+    Source: Sejnowski 1977.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = HEBB
