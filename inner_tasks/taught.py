@@ -27,7 +27,7 @@ class Taught(AbstractRecording):
     """`n_sessions` sessions of `n_steps` steps of a layer that learns by the `teacher` rule.
 
     n_in: the number of inputs.
-    n_out: units of the layer.
+    n_out: the number of units of the layer.
     n_steps: steps of a session.
     n_sessions: the number of sessions.
     neuron: the units of the layer.

@@ -14,7 +14,7 @@ _SHAPE = r"(?: \[[^\]]*\](?: or \[[^\]]*\])*)"
 _QUOTED = rf"`?{_NAME}`?{_SHAPE}?"
 _HEAD = re.compile(rf"^({_QUOTED}(?:, {_QUOTED})*)( ~ [^:]+)?:(?: |$)")
 _LABEL = re.compile(r"^(?:((?:[A-Z][a-z]{2,})(?: [a-z]+){0,4}|theta):(?: |$)|(Clock|Fixed point) )")
-_LISTS = ("Args", "Attributes", "Metrics")
+_LISTS = ("Args", "Attributes")
 _CONDITION = re.compile(r"(?<![: ]) {3,}(?!=|<-| )")
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 

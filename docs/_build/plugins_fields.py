@@ -46,15 +46,27 @@ def fields(cls: type[Any]) -> tuple[Field, ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
     meanings = _meanings(cls)
     shown = []
-    for field in dataclasses.fields(cls):
+    for field in _own_first(cls):
         words, bounds = _type(hints[field.name])
         default = field.default
         if default is dataclasses.MISSING:
             default = getattr(cls(), field.name)
-        shown.append(
-            Field(field.name, words, bounds, flow(default), _meaning(field.name, meanings))
-        )
+        written = flow(default)
+        if words.startswith("mapping") and written == "[]":
+            written = "{}"
+        shown.append(Field(field.name, words, bounds, written, _meaning(field.name, meanings)))
     return tuple(shown)
+
+
+def _own_first(cls: type[Any]) -> list[dataclasses.Field[Any]]:
+    """The fields of a spec: its own, then those of its bases, the nearest base first."""
+    everything = {field.name: field for field in dataclasses.fields(cls)}
+    ordered: dict[str, dataclasses.Field[Any]] = {}
+    for each in cls.__mro__:
+        for name in each.__dict__.get("__annotations__", {}):
+            if name in everything:
+                ordered.setdefault(name, everything[name])
+    return list(ordered.values())
 
 
 def differing(value: Any) -> Any:
@@ -134,6 +146,8 @@ def _type(hint: Any) -> tuple[str, str]:
     parts = typing.get_args(hint)
     if origin is Literal:
         return " or ".join(f"`{part}`" for part in parts), ""
+    if origin in (types.UnionType, typing.Union) and set(parts) == set(_PLAIN):
+        return "value", ""
     if origin in (types.UnionType, typing.Union):
         return " or ".join(_type(part)[0] for part in parts), ""
     if origin is tuple:
@@ -170,13 +184,13 @@ def _bounds(marks: list[Any]) -> str:
     high = ""
     for mark in marks:
         if isinstance(mark, Ge):
-            low = f"≥ {mark.ge:g}"
+            low = f"≥ {mark.ge:,}"
         elif isinstance(mark, Gt):
-            low = f"> {mark.gt:g}"
+            low = f"> {mark.gt:,}"
         elif isinstance(mark, Lt):
-            high = f"< {mark.lt:g}"
+            high = f"< {mark.lt:,}"
         elif isinstance(mark, Le) and mark.le != LARGEST:
-            high = f"≤ {mark.le:g}"
+            high = f"≤ {mark.le:,}"
         elif isinstance(mark, MinLen):
             low = f"at least {mark.min_length} item"
     return ", ".join(filter(None, (low, high)))

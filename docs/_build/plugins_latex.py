@@ -36,14 +36,17 @@ _OPERATORS = {
     "max": r"\max",
     "min": r"\min",
 }
+PRIME = "\\text{\N{PRIME}}"
+"""A prime as a letter of its own: raised as an index, it is too small without a font for formulas."""
 _CALLED = {"N": r"\mathcal{N}", "E": r"\mathbb{E}"}
-_INDEX = re.compile(r"[ijklmncrst]|ji|ij|\{.*\}")
+_INDEX = re.compile(r"[ijklmncrst]|[ijks]{2,3}|\{.*\}")
+_TALL = (r"\frac", r"\sum", r"\sqrt", r"\max_", r"\min_", r"\left")
 _PROSE = frozenset(
     "the of over by on in at under with where times this that these whole told after".split()
 )
 """Words that stand in sentences and in no equation."""
 _MARKS = {"+": "+", "-": "-", "*": r"\ast"}
-_BELOW = {"plus": "+", "minus": "-", "max": r"\max", "inf": r"\infty"}
+_BELOW = {"plus": "+", "minus": "-", "max": r"\text{max}", "inf": r"\infty"}
 _RELATIONS = {
     "=": "=",
     "<-": r"\leftarrow",
@@ -321,9 +324,9 @@ class _Reader:
             return self.named(token)
         if token.text == "(":
             inner = self.within(")")
-            return _Piece(rf"\left({inner}\right)", inner)
+            return _Piece(_bracketed("(", inner, ")"), inner)
         if token.text == "[":
-            return _Piece(rf"\left[{self.within(']')}\right]")
+            return _Piece(_bracketed("[", self.within("]"), "]"))
         if token.text in ("|", "||"):
             self.bars += 1
             inner = self.sum()
@@ -361,7 +364,14 @@ class _Reader:
         if re.fullmatch(r"[a-z]{2,}", token.text) and token.text not in _OPERATORS:
             if token.text not in GREEK:
                 shown = rf"\operatorname{{{token.text}}}"
-        return _Piece(rf"{shown}\left{opening}{inner}\right{closing}")
+        return _Piece(shown + _bracketed(opening, inner, closing))
+
+
+def _bracketed(opening: str, inner: str, closing: str) -> str:
+    """Brackets, which grow only around what is tall."""
+    if any(command in inner for command in _TALL):
+        return rf"\left{opening}{inner}\right{closing}"
+    return f"{opening}{inner}{closing}"
 
 
 def _has_spaced_slash(tokens: list[_Token]) -> bool:
@@ -386,7 +396,7 @@ def _name(match: re.Match[str]) -> str:
     if match["hat"]:
         shown = rf"\hat{{{shown}}}"
     if match["prime"]:
-        shown += match["prime"]
+        shown += PRIME * len(match["prime"])
     if above:
         shown = rf"{shown}^{{{above}}}"
     return rf"{shown}_{{{below}}}" if below else shown
@@ -431,7 +441,7 @@ def _index(text: str) -> str:
         return _BELOW[text]
     if text in GREEK:
         return rf"\{text}"
-    if re.fullmatch(r"[a-zA-Z]|ji|ij|\w+[+-]\w+|\d+", text):
+    if re.fullmatch(r"[a-zA-Z]|[ijkls]{1,3}\d?|\w+[+-]\w+|\d+", text):
         return text
     try:
         return name(text) if "_" in text else rf"\text{{{text}}}"

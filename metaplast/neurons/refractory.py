@@ -35,7 +35,7 @@ class Refractory(NeuronWrapper):
 
     Args:
         neuron: the inner neuron.
-        period: seconds.
+        period: the time without a spike after each one, in seconds.
         during: `hold`: the membrane potential stays where the reset left it, and is shown there;
             currents, conductances and adaptation go on (Brian2's `unless refractory` on v).
             `silent`: all dynamics go on. Spikes are left out, and neither reset nor adapt the

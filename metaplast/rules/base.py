@@ -36,7 +36,7 @@ Mixes = Literal["", "neuron", "layer"]
 
 
 class AbstractRule(ABC):
-    """(theta, state, view) -> (state, delta_w).
+    """From the signals at a synapse to its change: (theta, state, view) -> (state, delta_w).
 
     spike_timing: whether the rule pairs spikes of the two neurons by their times. Such a rule sees
         each spike when it reaches the synapse, by the delays that the edge declares. Any other rule

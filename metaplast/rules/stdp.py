@@ -27,7 +27,7 @@ class Stdp(BoundedRule):
     z: spikes at the synapse in this step (0/1: leave the transmission of the edge instant or
         delayed).
     x, y: traces of spikes [n_pre], [n_post].
-    tau_pre, tau_post: seconds.
+    tau_pre, tau_post: time constants of x and y, in seconds.
     potentiation, depression: in units of the weight where mu = 0.
     w_max: the upper bound of the edge.
     mu_potentiation, mu_depression: exponents of the distance to the bounds. mu > 0 wants a lower

@@ -38,7 +38,7 @@ class Delayed(AbstractTransmission):
     State: a queue [n_steps, n_pre] of each part, oldest first; zeros before the first arrival.
 
     Args:
-        delay: seconds.
+        delay: the time from an output to its arrival, in seconds.
         transmission: the inner transmission.
         dendrite: seconds of the delay that lie behind the synapse, and so behind the inner
             transmission: from 0, all on the axon (Brian2's `delay`), to `delay`, all on the

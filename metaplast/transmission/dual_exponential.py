@@ -31,8 +31,8 @@ class DualExponential(AbstractTransmission):
     (tau_decay - tau_rise), and is seen whole only where a step falls on it.
 
     Args:
-        tau_rise: seconds.
-        tau_decay: seconds.
+        tau_rise: time constant of the first stage, in seconds.
+        tau_decay: time constant of the second stage, in seconds.
 
     Limits: tau_rise -> 0: `exponential`, but for the 0 at the time of the spike. tau_rise =
     tau_decay: the alpha function (t / tau) exp(1 - t / tau).
