@@ -13,11 +13,13 @@ import numpy as np
 from docs._build import plugins_facts as facts
 from docs._build import plugins_figures as figures_of
 from docs._build.plugins_docstring import Docstring, read
-from docs._build.plugins_fields import Field, definitions, differing, fields, yaml
+from docs._build.plugins_fields import Field, differing, fields, flow, yaml
 from docs._build.plugins_latex import Unreadable, equation, name as symbol_of
 from docs._build.plugins_prose import prose, symbol, table, unit, without_shape, without_unit
 from metaplast import registry
+from metaplast.language.grammar import SIGNALS, field_of
 from metaplast.registry import KINDS
+from metaplast.reuse._notation import symbol as notation
 from metaplast.reuse.export import latex
 from metaplast.reuse.signal_words import of_field
 from metaplast.rules.base import AbstractRule
@@ -222,7 +224,7 @@ def _equations(said: Docstring, cls: type[Any], made: Any, is_data: bool) -> lis
     if isinstance(made, AbstractRule) and (is_data or registry.kind_of(cls) == "rule"):
         step = _step(made)
         if is_data and _is_told_by_terms(made):
-            return [*lines, "## Equations", "", *step]
+            return [*lines, "## Equations", "", *_displayed(own), *_left_out(made), *step]
         own_lines = ["## Equations", "", *_displayed(own)]
         if step:
             own_lines += ["??? note \"One step, as it is computed\"", ""]
@@ -241,6 +243,14 @@ def _displayed(formulas: list[str]) -> list[str]:
     return lines
 
 
+def _left_out(made: AbstractRule) -> list[str]:
+    """A sentence where the equations of a step do not show all terms of a rule."""
+    starts = [start for start in encode(made).get("initial", ()) if start]
+    if not starts or len(starts) == len(encode(made)["initial"]):
+        return []
+    return ["Terms with a coefficient of 0 at the start are left out below.", ""]
+
+
 def _step(made: AbstractRule) -> list[str]:
     """The equations of one step, from the program of the exporter, and their numbers.
 
@@ -253,7 +263,7 @@ def _step(made: AbstractRule) -> list[str]:
         return []
     words = "In a step of $\\Delta t$ seconds, the weight $w_{ji}$ from neuron $i$ to neuron $j$ "
     words += "changes by $\\Delta w_{ji}$. A prime marks a value after the step. "
-    words += "Signals have the symbols of [signals](../../signals.md)."
+    words += "The symbols of signals stand under [Signals](#signals)."
     numbers = []
     for number in step.constants:
         term = f"`{number.note.removeprefix('of ')}`" if number.note else ""
@@ -306,8 +316,6 @@ def _fields(cls: type[Any], made: Any, said: Docstring, is_data: bool) -> list[s
 
 def _value(own: Any, field: Field) -> str:
     """The value of a field in a file of the group `rule`; in bold where it is no default."""
-    from docs._build.plugins_fields import flow
-
     shown = flow(own)
     return f"`{shown}`" if shown == field.default else f"**`{shown}`**"
 
@@ -329,14 +337,24 @@ def _locality(made: AbstractRule) -> list[str]:
     rows = []
     for field in locality.reads:
         meaning, its_unit = of_field(field)
-        rows.append([f"`{field}`", prose(meaning), its_unit])
+        rows.append([f"`{field}`", _symbol_of_signal(field), prose(meaning), its_unit])
     words = f"Reach `{locality.reach}`, clock `{made.clock}`, as measured on its program"
     if "rule" in encode(made):
         words += " with the rule inside that stands above"
     lines = ["## Signals", "", f"{words}.", ""]
     if not rows:
         return [*lines, "As it stands it reads no signal.", ""]
-    return [*lines, *table(("Field of the view", "Meaning", "Unit"), rows)]
+    return [*lines, *table(("Field of the view", "Symbol", "Meaning", "Unit"), rows)]
+
+
+def _symbol_of_signal(field: str) -> str:
+    """The symbol of a field of the view in the equations of a step; empty where it has none."""
+    if field.startswith("modulators."):
+        return f"${notation(field.replace('modulators.', 'modulator.'))}$"
+    for name in SIGNALS:
+        if field_of(name) == field:
+            return f"${facts.primed(notation(name))}$"
+    return ""
 
 
 def _arrays(made: Any, said: Docstring) -> list[str]:
@@ -545,26 +563,3 @@ def _sizes(made: Any) -> tuple[str, ...]:
     inputs = ", ".join(str(n) for n in shape.inputs.values())
     differentiable = "yes" if shape.differentiable else "no"
     return (inputs, str(shape.n_out), str(shape.n_steps), differentiable)
-
-
-def undocumented(cls: type[Any]) -> Iterator[str]:
-    """The fields of a class that no docstring describes.
-
-    Args:
-        cls: the class of a plug-in.
-    """
-    for field in fields(cls):
-        if not field.meaning:
-            yield field.name
-
-
-def symbols_of(cls: type[Any]) -> set[str]:
-    """All names that the docstrings of a class and its bases define.
-
-    Args:
-        cls: the class of a plug-in.
-    """
-    names: set[str] = set()
-    for definition in definitions(cls):
-        names.update(definition.names)
-    return names

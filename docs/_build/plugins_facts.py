@@ -129,7 +129,12 @@ def step_latex(equations: Program) -> list[str]:
             whole.append(text.replace("&=", "=", 1))
     # latex2mathml does not lower an operator that is an index.
     whole = [equation.replace(r"_{\max}", r"_{\text{max}}") for equation in whole]
-    return [_PRIMED.sub(rf"{{\g<1>{_PRIME}}}", equation) for equation in whole]
+    return [primed(equation) for equation in whole]
+
+
+def primed(latex_of_step: str) -> str:
+    """LaTeX of the exporter with primes that are letters of their own (plugins_latex.PRIME)."""
+    return _PRIMED.sub(rf"{{\g<1>{_PRIME}}}", latex_of_step)
 
 
 @lru_cache

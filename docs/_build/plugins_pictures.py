@@ -60,6 +60,12 @@ DRIVEN = {
 }
 UNDRAWN = ("bandit", "recordings", "target_rate", "taught")
 """Tasks without a figure: a stimulus that never changes, the user's own data, a long simulation."""
+SILENT = "The network is silent."
+OUTPUTS = {
+    "pointmass": "The outputs are drawn from N(0, 1) in every step.",
+    "rewarded_patterns": "The output spikes with probability 0.05 in every step.",
+}
+"""Tasks whose answers would say nothing about a network that is silent."""
 RATES = ("leaky", "relu", "sigmoid", "softplus", "tanh")
 """Neurons of graded activity whose activation says something."""
 
@@ -314,7 +320,8 @@ def likelihood(made: Any) -> Picture | None:
 
 def task(made: Any) -> Picture | None:
     """The stimulus and the target of the first steps of one life."""
-    if registry.name_of(type(made)) in UNDRAWN:
+    name = registry.name_of(type(made))
+    if name in UNDRAWN:
         return None
     shape = made.shape()
     if "target" not in shape.offers and not isinstance(made, AbstractRecording):
@@ -348,21 +355,30 @@ def task(made: Any) -> Picture | None:
         for axes in (top, below):
             axes.axvline(boundary, color=TRUE, lw=1.2, ls="--")
     words = f"The first {n_steps} of {shape.n_steps} steps of one life of the split `train`. "
-    words += "Rules act up to the dashed line, if there is one. The network is silent."
+    words += f"Rules act up to the dashed line, if there is one. {OUTPUTS.get(name, SILENT)}"
     return Picture(figure, f"stimulus of {stimulus.shape[1]} inputs over {n_steps} steps", words)
 
 
 def _life(made: Any, n_seen: int, n_steps: int) -> tuple[np.ndarray, Any]:
-    """Stimulus [n_steps, n_in] and feedback of every step, under a network that is silent."""
+    """Stimulus [n_steps, n_in] and feedback of every step, under the outputs of OUTPUTS."""
     key = jax.random.key(1)
     silent = NeuronView(**dict.fromkeys(NeuronView.__dataclass_fields__, jnp.zeros(n_seen)))
+    name = registry.name_of(type(made))
+
+    def output(key: Any) -> NeuronView:
+        if name == "pointmass":
+            return replace(silent, activity=jax.random.normal(key, (n_seen,)))
+        if name == "rewarded_patterns":
+            spikes = jax.random.bernoulli(key, 0.05, (n_seen,))
+            return replace(silent, activity=spikes.astype(silent.activity.dtype))
+        return silent
 
     def live(key: Any) -> Any:
         task = made.sample(key, "train")
 
         def step(state: Any, key: Any) -> Any:
             shown = made.stimulus(task, state, key, DT)
-            state, outcome = made.step(task, state, silent, key, DT)
+            state, outcome = made.step(task, state, output(key), key, DT)
             told = {"target": outcome.feedback.target, "modulators": outcome.feedback.modulators}
             return state, (jnp.concatenate(list(shown.values())), told)
 

@@ -12,7 +12,7 @@ _UNIT = (
     r"(?:seconds|hertz per unit of the drive|hertz|mV\^2|mV / ms|mV|pA|pF|nS|1 / second|1 / ms"
     r"|1 / unit of \w+|1 / mV|radians per unit of x|radians|dimensionless|units of w per mV\^2"
     r"|units of w per mV|units? of [A-Za-z]+|the unit of [a-z]+(?: [a-z]+)?"
-    r"|units of (?:the|threshold) [a-z]+|per step|steps)"
+    r"|units of (?:the|threshold) [a-z]+|per step)"
 )
 _UNIT_FIRST = re.compile(rf"({_UNIT})(?=[.,;:]| where|$| of)")
 _UNIT_INSIDE = re.compile(rf"\b(?:in|of) ({_UNIT})\b")

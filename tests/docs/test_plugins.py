@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from latex2mathml.converter import convert
 
-from docs._build import plugins, plugins_facts
+from docs._build import plugins, plugins_facts, plugins_figures
 from docs._build.plugins import Named, listed, page
 from docs._build.plugins_docstring import read
 from docs._build.plugins_fields import fields
@@ -111,6 +111,7 @@ def test_the_page_of_a_rule_tells_its_numbers_its_reach_and_its_state(
     text = page(Named("rule", "triplet_visual", ""))
     assert "| `a3_plus` $a^{+}_{3}$ |" in text and "**`0.0065`**" in text
     assert "Reach `synapse`, clock `event`" in text
+    assert "| `post.activity` | $y_j$ |" in text
     assert "| `triplet_r1` | `[n_pre]` | pre |" in text
     assert "Pfister & Gerstner 2006, table 3" in text
     assert "[`triplet`](triplet.md)" in text
@@ -156,3 +157,28 @@ def test_the_reach_on_a_page_is_the_measured_one() -> None:
     subspace = plugins_facts.locality(plugins_facts.instance("rule", "oja_subspace"))
     assert subspace.reach == "layer" and "pre.returned" in subspace.reads
     assert plugins_facts.locality(plugins_facts.instance("rule", "oja")).reach == REACHES[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("network", "ei", ("80 refractory", "20 refractory")),
+        ("connection", "masked", ("presynaptic neuron", "postsynaptic neuron")),
+        ("transmission", "exponential", ("time, ms", "transmitted signal")),
+        ("neuron", "tanh", ("drive u", "activity, slope")),
+        ("likelihood", "poisson", ("activity a of the model", "loss, nats")),
+        ("rule", "hebb", ("pre", "post", "change of weight per step")),
+    ],
+)
+def test_a_picture_names_its_axes(kind: str, name: str, words: tuple[str, ...]) -> None:
+    (figure,) = plugins_figures.of(kind, name)
+    assert figure.caption and figure.alt
+    shown = set(re.findall(r">([^<>]+)</(?:text|tspan)>", figure.svg))
+    assert set(words) <= shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("outer", "es"), ("neuron", "linear"), ("rule", "taylor")]
+)
+def test_a_picture_that_would_say_nothing_is_left_out(kind: str, name: str) -> None:
+    assert plugins_figures.of(kind, name) == []
