@@ -34,10 +34,16 @@ class Association(AbstractTaskFamily):
     shown for `recall` steps with plasticity off.
 
         stimulus = drive * pattern
-        loss = mean over bits of (output - pattern)^2
+        loss = mean_k (output_k - pattern_k)^2       over the bits k
         error = d loss / d output
         target = pattern
 
+    n_patterns: the patterns of a life.
+    n_bits: the bits of a pattern, and so the inputs and outputs.
+    present: steps for which a pattern is shown.
+    pause: silent steps after a pattern.
+    recall: steps for which the cue is shown.
+    degraded: the share of bits of the cue that are zero.
     drive: 3 puts a tanh unit at 0.995.
 
     error and target are 0 in a pause. A step counts with weight 1 in the last half of the recall,

@@ -17,6 +17,9 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Bandit(AbstractTaskFamily):
     """`n_steps` pulls of `n_arms` arms. Arm k pays 1 with probability p_k, else 0.
 
+    n_arms: the number of arms, and so of outputs.
+    n_steps: the pulls of a life.
+    p_k: the probability that arm k pays.
     arms: with `independent`, each p_k is uniform in [0, 1]. With `dependent`, there are two arms
         with p and 1 - p, and p is uniform: the pay of one arm tells about the other.
 
@@ -24,7 +27,7 @@ class Bandit(AbstractTaskFamily):
     the largest output activity; one is drawn where several are largest. The neuron `choice` as
     output explores, any other neuron is greedy.
 
-        loss = max_k p_k - p of the arm pulled        (regret per pull)
+        loss = max_k p_k - p_c        for the arm c that is pulled: the regret
 
     Metrics: `accuracy`, 1 where the best arm was pulled; `reward`. The task offers the modulator
     `reward` alone, no error and no target. It is not differentiable: search with evolution.

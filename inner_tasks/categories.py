@@ -24,6 +24,7 @@ class Categories(_groups.Grouped):
     validation and 32 held out. 25 groupings lie one swap of two digits from a held-out one, and
     about half of these are training ones. So held-out lives ask for generalisation to new
     groupings, not to distant ones. Five groups of two digits are 945 groupings.
+    Source: this library; the images are those of Alpaydin & Kaynak 1998 (UCI).
     """
 
     scale: NonNegative = 2.0

@@ -21,7 +21,11 @@ VALIDATION_SHARE = 0.3
 class Digits(_few_shot.FewShot):
     """Each life shows `n_classes` of scikit-learn's ten digits, `shots` images of each.
 
-    passes, rewarp: the passes over these images, see _few_shot.Passes.
+    n_classes: digits of a life, and so the outputs.
+    shots: images of each digit that are shown in a pass.
+    queries: other images of each digit, asked with plasticity off.
+    passes: the number of passes over these images.
+    rewarp: see _few_shot.Passes.
     split_seed: draws six digits for training and four that only `heldout` lives show. 30 % of the
         images of the six belong to `validation` lives alone.
     scale, rotation, zoom, shift, gain, background: see _digit_images.Variation.
@@ -32,6 +36,8 @@ class Digits(_few_shot.FewShot):
 
     Raises: BadInput for unequal blocks, or (from `sample`) for more images than the smallest class
         of a split has.
+
+    Source: this library; the images are those of Alpaydin & Kaynak 1998 (UCI).
     """
 
     n_classes: Count = 4

@@ -32,6 +32,12 @@ class Nonstationary(AbstractTaskFamily):
         x = centre_c + N(0, noise^2)
         centre_c ~ N(0, spread^2)
 
+    n_in: the number of inputs.
+    n_classes: classes of a stretch, and so the outputs.
+    n_stretches: stretches of a life.
+    length: examples of a stretch, one a step.
+    spread: standard deviation of the centres.
+    noise: standard deviation of an example around its centre.
     x [n_in]: an example of class c.
     centre_c [n_in]: drawn anew in every stretch, and with it the label that it has.
     grace: steps at the beginning of a stretch that have weight 0.
@@ -41,6 +47,7 @@ class Nonstationary(AbstractTaskFamily):
     half of the stretches, scaled such that its mean over the life is that accuracy. A rule whose
     step size dies out does well early and fails late.
     Splits: disjoint streams of the key.
+    Source: this library.
     """
 
     n_in: Count = 12

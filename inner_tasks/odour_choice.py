@@ -32,6 +32,14 @@ class OdourChoice(AbstractRecording):
         a = readout / n_hidden sum_j tanh(sum_i w_ji x_i)
         P(accept) = sigmoid(a)
 
+    n_sessions: sessions, one a fly.
+    n_trials: trials of a block.
+    n_hidden: hidden units of a fly.
+    odour: the input of the odour that is shown.
+    noise: standard deviation that is added to both inputs.
+    readout: weight of the mean of the hidden units.
+    weight_sd: standard deviation of the weights at birth.
+    data_seed: of the simulated flies.
     x [2]: the input: `odour` for the odour that is shown and 0 for the other, plus N(0, noise^2).
     w [n_hidden, 2]: N(0, weight_sd^2) at birth. The fit knows it, and the readout.
     R: 1 where a bait was there, else 0.

@@ -40,6 +40,12 @@ class Pointmass(AbstractTaskFamily):
         x <- x + h v                                               (semi-implicit Euler)
         loss = |target - x|^2                                      (after the step)
 
+    n_trials: targets of a life, one after the other.
+    trial_steps: steps of a trial.
+    step_size: h, in the task's own unit of time.
+    force: the acceleration by a full push.
+    damping: friction, in 1 / unit of time.
+    flip: the probability that an actuator is reversed.
     h: `step_size`, in the task's own unit of time.
     x [2]: the position, 0 at birth.
     v [2]: the velocity, 0 at birth.
@@ -51,6 +57,7 @@ class Pointmass(AbstractTaskFamily):
     signs, so plasticity has to learn them.
     Modulator `progress`: (distance before - distance after) / h. Metric: `distance`.
     Splits: disjoint streams of the key.
+    Source: this library.
     """
 
     n_trials: Count = 4

@@ -18,12 +18,20 @@ class Prototypes(_few_shot.FewShot):
         x = prototype + N(0, noise^2)
         prototype ~ N(0, spread^2)
 
+    n_in: the number of inputs.
+    n_classes: classes of a life, and so the outputs.
+    n_prototypes: points of a class.
+    spread: standard deviation of the prototypes.
+    noise: standard deviation of an example around its prototype.
+    shots: examples of each class that are shown.
+    queries: other examples of each class, asked with plasticity off.
     x [n_in]: an example; each prototype of its class is as likely.
     blocks, label_noise, input_noise: see _few_shot.Difficulty.
 
     The splits draw from disjoint streams of the key, so no prototype is ever shared.
 
     Raises: BadInput for unequal blocks.
+    Source: this library.
     """
 
     n_in: Count = 24

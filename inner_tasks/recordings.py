@@ -53,6 +53,8 @@ class Recordings(AbstractRecording):
 
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values
         that the likelihood rules out.
+
+    Source: the user's own data.
     """
 
     path: str = ""

@@ -34,6 +34,11 @@ class Regression(AbstractTaskFamily):
         loss = (output - y)^2
         error = d loss / d output
 
+    n_in: tuning curves, and so inputs.
+    shots: examples that are shown.
+    queries: examples that are asked with plasticity off.
+    width: of a tuning curve, in units of x.
+    slowest, fastest: the range of the frequency, in radians per unit of x.
     x: uniform in [-1, 1].
     frequency: log-uniform in [slowest, fastest], in radians, drawn per life.
     phase: drawn per life.

@@ -45,6 +45,14 @@ class RewardedPatterns(AbstractTaskFamily):
 
         s <- exp(-1 / tau_steps) s + spike
 
+    n_in: the number of inputs.
+    n_patterns: patterns of a life; half of them ask for a spike.
+    pattern_steps: steps of a pattern.
+    pause_steps: silent steps after a pattern.
+    n_trials: patterns that are shown in a life.
+    n_judged: trials at the end of a life that are scored.
+    spike_probability: of an input in a step of a pattern.
+    tau_steps: time constant of the traces, in steps.
     s [n_in]: the stimulus.
     spike [n_in]: 1 with probability `spike_probability` in each step of a pattern, frozen within a
         life.

@@ -26,6 +26,10 @@ BEFORE = (0.3, 0.7)  # between which the first weights are drawn
 class SpikePairing(AbstractRecording):
     """Spike trains are paired while additive STDP acts; weights are measured before and after.
 
+    n_sessions: sessions, one a dish.
+    n_steps: steps of a session.
+    rate: of the presynaptic cells, in hertz.
+    data_seed: of the simulated dishes.
     n_in: presynaptic cells. They fire Poisson trains at `rate` hertz.
     n_out: postsynaptic cells. Each follows one presynaptic cell, which is drawn per session.
     copied: the share of spikes that a follower repeats. Spikes of its own bring it to about the
@@ -44,6 +48,7 @@ class SpikePairing(AbstractRecording):
     on data_seed and the numbers above.
 
     Raises: BadInput where the dt of the lifetime is not dt_s.
+    Source: this library.
     """
 
     n_sessions: Count = 24

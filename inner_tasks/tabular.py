@@ -35,6 +35,8 @@ SHARES = {"train": 0.5, "validation": 0.2, "heldout": 0.3}  # of the rows of eve
 class Tabular(_few_shot.FewShot):
     """`shown` rows of a small table one at a time, then `queries` other rows with plasticity off.
 
+    shown: rows that are shown.
+    queries: other rows, asked with plasticity off.
     data: a table of scikit-learn: `wine` (178 rows, 13 features, 3 classes), `breast_cancer` (569,
         30, 2) or `iris` (150, 4, 3).
     split_seed: cuts every class: 50 % of its rows for `train` lives, 20 % for `validation`, 30 %
@@ -47,6 +49,8 @@ class Tabular(_few_shot.FewShot):
     permutation). The loss is the cross-entropy. Metric: `accuracy`.
 
     Raises: BadInput where a split has fewer rows than a life needs.
+    Source: this library; the tables are UCI's Wine, Breast Cancer Wisconsin (Diagnostic) and Iris
+    (Fisher 1936).
     """
 
     data: Literal["wine", "breast_cancer", "iris"] = "wine"

@@ -43,6 +43,13 @@ class TargetRate(AbstractTaskFamily):
         loss = min(160, mean_j (r_j - target)^2 / (r_j + 0.1))
         loss = 160 (1 + exp(-t / T))                             in a life that blew up
 
+    n_in: the number of inputs.
+    n_out: the number of output cells.
+    target: the rate to fire at, in hertz.
+    rate: of the inputs before both factors, in hertz.
+    spread: standard deviation of the logarithm of either factor.
+    n_steps: steps of a life.
+    window: steps at the end of a life that are scored.
     r_j: spikes of cell j in the window, over the length of the window, in hertz.
     t: the time at which the running rate of the population left 0.1 to 100 Hz.
     T: the length of the life.

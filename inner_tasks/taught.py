@@ -26,6 +26,12 @@ from metaplast.wiring import NeuronField
 class Taught(AbstractRecording):
     """`n_sessions` sessions of `n_steps` steps of a layer that learns by the `teacher` rule.
 
+    n_in: the number of inputs.
+    n_out: the number of units of the layer.
+    n_steps: steps of a session.
+    n_sessions: the number of sessions.
+    neuron: the units of the layer.
+    data_seed: of the simulated sessions.
     input_sd: standard deviation of the inputs.
     weight_sd: standard deviation of the weights at birth, which the fit knows.
     teacher: the rule by which units change their synapses, see task teacher_student.

@@ -46,9 +46,13 @@ class TaughtPotential(AbstractTaskFamily):
         v = sum_i w*_i s_i
         loss = (v - u)^2
 
+    n_in: the number of inputs.
+    n_steps: steps of a life.
+    rate: of the inputs, in hertz.
+    weight_sd: sqrt(n_in) times the standard deviation of a weight of the teacher.
     s [n_in]: the stimulus.
     spike [n_in]: Poisson spikes of the inputs, at `rate` hertz.
-    tau: seconds.
+    tau: time constant of the filtered spikes, in seconds.
     v: the potential of the teacher.
     w* [n_in]: its weights, N(0, weight_sd^2 / n_in), fixed within a life.
     u: the potential of the output, not its spikes.

@@ -64,14 +64,21 @@ class Teacher:
 class TeacherStudent(AbstractTaskFamily):
     """A student has to follow one layer of `n_out` units that learns by the `teacher` rule.
 
-        loss = mean over units of (student - teacher)^2
+        loss = mean_j (student_j - teacher_j)^2
         x ~ N(0, input_sd^2)
 
+    n_in: the number of inputs.
+    n_out: units of teacher and student.
+    n_steps: steps in which both learn.
+    input_sd: standard deviation of the inputs.
+    neuron: the units of the teacher.
+    teacher: the rule of the teacher.
     x [n_in]: the input of a step, to both.
     weight_sd: the weights at birth are N(0, weight_sd^2), and come with the task.
     n_test: steps after the `n_steps`, in which the teacher goes on and the student stays as it is.
 
     Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
+    Source: this library.
     """
 
     n_in: Count = 12

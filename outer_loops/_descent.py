@@ -60,7 +60,7 @@ class Estimate(NamedTuple):
 class AbstractDescent(AbstractOuterLoop):
     """Descent along a gradient, which a concrete class estimates.
 
-        theta <- theta - learning_rate * schedule(step) * optimiser(clip(gradient))
+        theta <- theta - learning_rate schedule(step) optimiser(clip(gradient))
 
     steps: outer steps of a run
     learning_rate: the step size

@@ -15,6 +15,8 @@ class Bptt(AbstractExact):
 
     Raises:
         BadInput: the task passes no gradient.
+
+    Source: Werbos 1990.
     """
 
     @property

@@ -57,8 +57,11 @@ class EsState:
 class Es(AbstractOuterLoop):
     """Ask `strategy` for members, let all live through the same tasks, tell it their mean losses.
 
-        mean <- mean + learning_rate * (mean told - mean)
+        m <- m + learning_rate (m_told - m)
 
+    steps: outer steps of a run: generations
+    m: the mean of the members, which is theta
+    m_told: the mean that the strategy makes of the members and their losses
     strategy: one of evosax. SNES, CMA_ES, Sep_CMA_ES, Open_ES, PGPE and SimpleGA are tested. The
         others that evosax registers are untested (the error about an unknown name lists all): on a
         quadratic LM_MA_ES did not move, GESMR_GA and DiffusionEvolution rose.

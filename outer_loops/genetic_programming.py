@@ -77,6 +77,7 @@ class _Slope(NamedTuple):
 class GeneticProgramming(AbstractOuterLoop):
     """mu + lambda over the tree of one `symbolic` rule with size > 0, its numbers and rates.
 
+    steps: outer steps of a run
     mu: parents
     lambda_: proposals that live in an outer step
     proposals: members drawn in an outer step: mutants of parents, and random trees
@@ -96,7 +97,12 @@ class GeneticProgramming(AbstractOuterLoop):
     first `lambda_` proposals with a new function live, each under `n_rates` rates a factor
     `rate_factor` apart, and the best rate is kept:
 
-        rate * rms(f) on probes = the rule's `rate` * factor
+        r rms(f) = rate factor
+
+    r: the rate under which a proposal lives
+    rms(f): the root mean square of its function f over the probes
+    rate: the `rate` of the rule
+    factor: one of n_rates powers of rate_factor, around 1
 
     Two trees have the same function where their outputs on 64 fixed probes agree, up to a factor,
     to 1e-3.

@@ -46,6 +46,9 @@ Stage = Callable[[HybridState], tuple[HybridState, Metrics]]
 class Hybrid(AbstractOuterLoop):
     """All steps of the outer loop `first`, then all steps of `then`, from the theta of the first.
 
+    first: the loop of the first steps
+    then: the loop of the steps after these
+
     With an evolution strategy as the first loop, that theta is the mean of its members. `then`
     begins as it would alone: its optimiser is fresh, its schedule at the start. The steps of a run
     are the steps of both.
@@ -56,6 +59,8 @@ class Hybrid(AbstractOuterLoop):
 
     Raises:
         BadInput: a problem that either loop refuses, at the start.
+
+    Source: elementary.
     """
 
     first: Annotated[AbstractOuterLoop, plugin("outer")] = Es(steps=100)

@@ -55,6 +55,11 @@ class Lbfgs(AbstractOuterLoop):
 
         theta <- theta - s H^-1 d loss / d theta
 
+    steps: outer steps of a run
+    memory: gradients from which the curvature is estimated
+    max_step: the first step size of a line search
+    backtrack: the ratio of a step size to the one tried before, below 1
+    tries: the largest number of step sizes that are tried
     H^-1: the inverse Hessian, from the last `memory` gradients
     s: the first of max_step, backtrack max_step, backtrack^2 max_step ... that lowers the loss
         enough (Armijo, slope 1e-4), at most `tries`

@@ -60,6 +60,8 @@ class MultiStart(AbstractOuterLoop):
     Raises:
         BadInput: an inner loop whose state changes its shape (es with restarts), or a problem that
             the inner loop refuses.
+
+    Source: elementary.
     """
 
     n: Members = 4

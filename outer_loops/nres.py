@@ -13,10 +13,10 @@ from outer_loops._windows import AbstractPairs, WindowNoise
 class Nres(AbstractPairs):
     """A pair keeps its noise for a whole life, and every window of the life is weighed with it.
 
-        gradient = mean over pairs of  x (l+ - l-) / (2 sigma)
+        gradient = mean_i x_i (l_i+ - l_i-) / (2 sigma)
 
-    x ~ N(0, 1): the noise, drawn at the birth of a life
-    l: the present window's part of the loss of a life, times n_windows
+    x_i ~ N(0, 1): the noise of pair i, drawn at the birth of a life [n_theta]
+    l_i+, l_i-: the present window's part of the loss of a life of either member, times n_windows
 
     At a constant theta, the mean of this over the windows of a life is the gradient of
     E[loss(theta + sigma x)], the one of evolution strategies over whole lives. Its variance is less

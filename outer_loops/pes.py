@@ -13,11 +13,11 @@ from outer_loops._windows import AbstractPairs, WindowNoise
 class Pes(AbstractPairs):
     """New noise in every window; a window is weighed with all noise since the birth of its life.
 
-        gradient = mean over pairs of  (x_1 + ... + x_k) (l+ - l-) / (2 sigma)
+        gradient = mean_i (x_i1 + ... + x_ik) (l_i+ - l_i-) / (2 sigma)
 
-    x_j ~ N(0, 1): the noise of window j
+    x_ij ~ N(0, 1): the noise of pair i in window j [n_theta]
     k: the present window of the pair
-    l: the window's part of the loss of a life, times n_windows
+    l_i+, l_i-: the window's part of the loss of a life of either member, times n_windows
     sigma: in units of theta
     population: the number of members, even
     window: steps, a divisor of the steps of a life; 0: the smallest divisor that is at least their

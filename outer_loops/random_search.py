@@ -44,6 +44,9 @@ class RandomSearch(AbstractOuterLoop):
 
         candidate = centre + std anneal^(step / steps) N(0, 1)
 
+    steps: outer steps of a run
+    candidates: thetas that are drawn in a step
+    around: whether they are drawn around the `start` or around the `best` so far
     centre: the start, or the best so far (`around`)
     std: in units of theta
     anneal: std at the end, in units of std at the start

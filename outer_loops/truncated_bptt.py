@@ -14,9 +14,9 @@ from outer_loops._windows import UnderWay, births, cut, embark, resume, settle
 class TruncatedBptt(AbstractDescent):
     """Descent along d (loss of the present window) / d theta, from a given start of the window.
 
-        gradient = mean over lives of  d l / d theta
+        gradient = mean_i d l_i / d theta
 
-    l: the window's part of the loss of a life, times n_windows = (steps of a life) / window
+    l_i: the window's part of the loss of life i, times n_windows = (steps of a life) / window
     window: steps, a divisor of the steps of a life; 0: the smallest divisor that is at least their
         square root
 

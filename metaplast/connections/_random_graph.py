@@ -14,6 +14,10 @@ class RandomGraph(AbstractConnection):
 
     At least one synapse exists. The graph is drawn once from `seed`. Equal numbers give equal
     graphs, whatever the layout of the weights.
+    n_post: the number of postsynaptic neurons; the wiring sets it.
+    n_pre: the number of presynaptic neurons; the wiring sets it.
+    probability: of each pair to be a synapse.
+    seed: of the graph.
     self_connections: whether a population that meets itself may have synapses from a neuron onto
         itself.
     """

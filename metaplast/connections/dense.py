@@ -12,7 +12,13 @@ from metaplast.spec import Count, spec
 @register("connection", "dense")
 @spec
 class Dense(EventDriven, MatrixConnection):
-    """All synapses as one matrix [n_post, n_pre]. Spikes are handled one by one (_events.py)."""
+    """All synapses as one matrix [n_post, n_pre]. Spikes are handled one by one (_events.py).
+
+    n_post: the number of postsynaptic neurons; the wiring sets it.
+    n_pre: the number of presynaptic neurons; the wiring sets it.
+
+    Source: elementary.
+    """
 
     # At 10 Hz, 256 * 256 synapses take 7.8 us a step, and 4.0 us from spike to spike.
     few: ClassVar[int] = 128 * 128

@@ -18,6 +18,7 @@ class Masked(RandomGraph, MatrixConnection):
     `sparse` with equal numbers has the same synapses. Weights are [n_post, n_pre]. Where there is
     no synapse they are 0 from birth on: the mask goes into the state of the life, and a change of
     weight is multiplied by it.
+    Source: the random graph of Gilbert 1959.
     """
 
     def support(self) -> np.ndarray:

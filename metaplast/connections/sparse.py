@@ -21,6 +21,7 @@ class Sparse(EventDriven, RandomGraph):
 
     Weights are [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory grows with
     the number of synapses. Spikes are handled one by one (_events.py).
+    Source: the random graph of Gilbert 1959.
     """
 
     # 450 synapses take 1.2 us a step, and 0.9 to 1.4 us from spike to spike; 2,000 synapses take

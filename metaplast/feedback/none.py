@@ -14,12 +14,17 @@ from metaplast.wiring import Wiring
 @register("feedback", "none")
 @spec
 class None_(AbstractFeedback):
-    """No credit flows: e_l = 0 for every population.
+    """No credit flows.
+
+        e_l = 0                       for every population l
+
+    e_l [n_l]: credit of population l.
 
     The task's modulators still reach every synapse.
 
     For unsupervised rules and for three-factor rules that learn from a global signal alone. A rule
     that reads `feedback` or `learning_signal` is refused.
+    Source: elementary.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

@@ -16,6 +16,7 @@ class Symmetric(AbstractFeedback):
 
     With the rule -rate * error * pre this is stochastic gradient descent on each step's loss, where
     `reverse_walk` is its gradient. It transports weights.
+    Source: Rumelhart, Hinton & Williams 1986.
     """
 
     def init(self, key: Key, wiring: Wiring) -> Theta:

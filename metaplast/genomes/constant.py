@@ -12,13 +12,20 @@ from metaplast.wiring import Wiring
 @register("genome", "constant")
 @spec
 class Constant(AbstractGenome):
-    """Every weight of an edge is value / fan-in, so the drive is `value` times the mean input.
+    """Every weight of an edge is the same, so that the drive is `value` times the mean input.
+
+        w = value / n
+
+    w: a weight at birth, in the layout of the edge.
+    n: fan-in: the number of synapses onto a postsynaptic neuron.
 
     It is for fixed readouts and uniform starts. Under Dale's law the weight is the magnitude
     |value| / fan-in.
 
     Args:
         value: with 0, no synapse has any strength at birth.
+
+    Source: elementary.
     """
 
     value: float = 0.0

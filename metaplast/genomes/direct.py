@@ -10,9 +10,14 @@ from metaplast.wiring import Wiring
 @register("genome", "direct")
 @spec
 class Direct(AbstractGenome):
-    """Every life is born with the same weights, theta[edge], learned one by one.
+    """Every life is born with the same weights, learned one by one.
+
+        w_ji = theta_ji
+
+    w_ji: a weight at birth, in the layout of the edge.
 
     theta: {edge: weights in the layout of the edge}.
+    Source: elementary.
     """
 
     def init(self, key: Key, wiring: Wiring) -> Theta:

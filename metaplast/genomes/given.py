@@ -14,12 +14,19 @@ from metaplast.wiring import Wiring
 @register("genome", "given")
 @spec
 class Given(AbstractGenome):
-    """The weights that the task brings: w = task.weights[edge].
+    """The weights that the task brings.
+
+        w_ji = task_ji
+
+    w_ji: a weight at birth, in the layout of the edge.
+    task_ji: `weights` of the task, for this edge.
 
     It is for a student that starts where its teacher does, or a recording that holds its weights.
 
     Raises:
         BadInput: for an edge whose weights the task does not bring, or brings in another layout.
+
+    Source: elementary.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"weights"})

@@ -34,6 +34,8 @@ class Parts(AbstractGenome):
 
     Raises:
         BadInput: for an edge that no glob matches.
+
+    Source: elementary.
     """
 
     parts: Annotated[

@@ -17,11 +17,14 @@ from metaplast.wiring import Wiring
 class PerSubject(AbstractGenome):
     """The weights of a subject, fitted to it.
 
-        w = mean[edge] + own[edge][s]
+        w_ji = m_ji + o_sji
 
+    w_ji: a weight at birth, in the layout of the edge.
+    m_ji: the mean weight, `mean` of theta.
+    o_sji: the difference of subject s from it, `own` of theta.
     s: the subject of the life, of the training set.
 
-    Any other subject has no weights of its own. For it, own[edge][s] is the mean over subjects.
+    Any other subject has no weights of its own. For it, o_sji is the mean over subjects.
 
     theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}. At the start `mean` is
         drawn and `own` is 0.
@@ -30,6 +33,8 @@ class PerSubject(AbstractGenome):
 
     Args:
         n_subjects: of the training split; `metaplast fit` sets it.
+
+    Source: elementary.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"subject"})

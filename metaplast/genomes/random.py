@@ -13,15 +13,20 @@ from metaplast.wiring import Wiring
 @register("genome", "random")
 @spec
 class Random(AbstractGenome):
-    """Weights that are drawn anew in every life: w ~ N(0, s^2 / fan-in).
+    """Weights that are drawn anew in every life.
 
+        w_ji ~ N(0, s^2 / n)
         s = gain exp(log_gain)
 
+    w_ji: a weight at birth, in the layout of the edge.
+    n: fan-in: the number of synapses onto a postsynaptic neuron.
     gain: of the edge.
 
     Args:
         learn_gain: whether theta holds one `log_gain` [] per edge, 0 at the start; otherwise
             nothing is learned.
+
+    Source: LeCun, Bottou, Orr & Mueller 1998 for the scale by the fan-in.
     """
 
     learn_gain: bool = False

@@ -18,8 +18,12 @@ _EDGE = 1e-6
 class Bernoulli(AbstractLikelihood):
     """Yes or no, with the activity as the log odds.
 
-    P(y_j = 1) = sigmoid(a_j)
-    loss = log(1 + exp(a)) - y a
+        P(y_j = 1) = 1 / (1 + exp(-a_j))
+        loss_j = log(1 + exp(a_j)) - y_j a_j
+
+    a_j: the activity of unit j.
+    y_j: the recorded value of unit j, 0 or 1.
+    Source: elementary.
     """
 
     def loss(self, activity: Array, value: Array) -> Array:

@@ -19,10 +19,11 @@ class Categorical(AbstractLikelihood):
     """One of several choices, one-hot over the n_out columns of y.
 
         P(choice = k) = softmax(a)_k
-        loss of a whole choice = -log softmax(a)_k
+        loss = -log softmax(a)_k              where k is the recorded choice
 
     The n_out values of y are one recorded choice, so each counts 1 / n_out: loss_k = -n_out y_k log
     softmax(a)_k.
+    Source: elementary.
     """
 
     def loss(self, activity: Array, value: Array) -> Array:

@@ -22,6 +22,8 @@ class Gaussian(AbstractLikelihood):
     Args:
         sd: standard deviation, in units of y. It fixes the unit of the loss alone; deviance
             explained is then the share of variance explained.
+
+    Source: elementary.
     """
 
     sd: Positive = 1.0

@@ -34,6 +34,8 @@ class Joint(AbstractLikelihood):
 
     Raises:
         BadInput: for a joint likelihood inside, or no column left for units.
+
+    Source: elementary.
     """
 
     units: Annotated[AbstractLikelihood, plugin("likelihood")] = Gaussian()

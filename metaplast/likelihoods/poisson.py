@@ -25,6 +25,8 @@ class Poisson(AbstractLikelihood):
 
     Args:
         floor: the least m; it keeps the logarithm finite, and below it no gradient passes.
+
+    Source: elementary.
     """
 
     floor: Positive = 1e-6

@@ -27,6 +27,8 @@ class Clamped(AbstractNetwork):
 
     Raises:
         BadInput: unless the task brings the populations `input` and `recorded` (task.clamp=true).
+
+    Source: elementary.
     """
 
     connection: ConnectionField = Dense()

@@ -67,6 +67,7 @@ class Ei(AbstractNetwork):
 
     Defaults: the cells are those of Vogels et al. 2011 in units of threshold minus rest (10 mV) and
     of the leak (10 nS). The gains give 25 to 70 Hz under 40 inputs of about 20 Hz.
+    Source: after Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011.
     """
 
     n_e: Count = 80

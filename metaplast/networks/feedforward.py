@@ -40,6 +40,8 @@ class Feedforward(AbstractNetwork):
         gain: standard deviation of an initial weight times sqrt(fan-in).
         bounds: lower and upper bound of the weights.
         bias: whether a constant unit `one` has an edge to every layer.
+
+    Source: elementary.
     """
 
     hidden: tuple[Count, ...] = (40,)

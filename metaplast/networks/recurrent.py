@@ -59,6 +59,8 @@ class Recurrent(AbstractNetwork):
 
     Raises:
         BadInput: where `dale` leaves one of the two populations empty, or has no readout.
+
+    Source: elementary.
     """
 
     n_recurrent: Count = 40

@@ -77,11 +77,11 @@ class IntegrateAndFire(ThresholdNeuron):
     alpha: the share of V - v_rest that is left after dt.
 
     Args:
-        tau_m: seconds.
-        tau_syn: seconds.
-        v_rest: unit of V.
-        threshold: unit of V.
-        v_reset: unit of V.
+        tau_m: time constant of the membrane, in seconds.
+        tau_syn: time constant of the current, in seconds; 0: the drive is the current.
+        v_rest: V at rest, in units of V.
+        threshold: V at which a spike is sent, in units of V.
+        v_reset: V after a spike, in units of V.
         integration: `exact`: alpha = exp(-dt / tau_m), and for tau_syn > 0 the propagator of both
             equations; `euler`: alpha = 1 - dt / tau_m.
         soma_input: `steady_state`: zeta = 1 - alpha; `jump`: zeta = 1.

@@ -25,8 +25,8 @@ class UpstrokeNeuron(ThresholdNeuron):
     State: v [mV] and slow, each [n].
 
     Args:
-        v_peak: mV.
-        v_reset: mV.
+        v_peak: V at which a spike is sent, in mV.
+        v_reset: V after a spike, in mV.
         jump: growth of the slow variable at a spike, in its own unit.
         width: mV; the argument of the surrogate is x = (V - v_peak) / width.
         substeps: the number of equal parts into which a step of dt is cut.

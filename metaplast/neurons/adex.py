@@ -37,18 +37,18 @@ class Adex(UpstrokeNeuron):
     1 / mV. State: v (from E_L), slow: w (from 0) [n].
 
     Args:
-        v_peak: mV.
-        v_reset: mV.
+        v_peak: V at which a spike is sent, in mV.
+        v_reset: V after a spike, in mV.
         jump: b, in pA.
         width: mV (`UpstrokeNeuron`).
         substeps: parts of a step (`UpstrokeNeuron`).
         capacitance: C, in pF.
         g_leak: g_L, in nS.
         e_leak: E_L, in mV.
-        v_t: mV.
-        delta_t: mV.
-        tau_w: seconds.
-        a: nS.
+        v_t: V at which the exponential current sets in, in mV.
+        delta_t: sharpness of that, in mV.
+        tau_w: time constant of the adaptation, in seconds.
+        a: coupling of the adaptation to V, in nS.
 
     Raises:
         BadInput: where v_reset is not below v_peak.

@@ -33,7 +33,7 @@ class Alif(IntegrateAndFire):
     with spikes [n] always and adaptation [n].
 
     Args:
-        tau_a: seconds.
+        tau_a: time constant of the adaptation, in seconds.
         beta: units of V: the growth of the threshold by one spike under `sum`, by z = 1 throughout
             under `mean`.
         adaptation: `sum` or `mean`.

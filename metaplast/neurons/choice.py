@@ -17,7 +17,9 @@ from metaplast.spec import Positive, spec
 @register("neuron", "choice")
 @spec
 class Choice(AbstractNeuron):
-    """Exactly one unit of the population is active: P(i) = p_i = softmax(beta u)_i.
+    """Exactly one unit of the population is active, drawn by its drive.
+
+        P(i) = p_i = exp(beta u_i) / sum_j exp(beta u_j)
 
     u [n]: the drive of the soma.
     beta: inverse temperature, in 1 / unit of u.

@@ -37,10 +37,10 @@ class ConductanceLif(ThresholdNeuron):
     of each port with a tau. Refractoriness: neuron `refractory`.
 
     Args:
-        tau_m: seconds.
-        v_rest: units of V.
-        threshold: units of V.
-        v_reset: units of V.
+        tau_m: time constant of the membrane without a conductance, in seconds.
+        v_rest: V at rest, in units of V.
+        threshold: V at which a spike is sent, in units of V.
+        v_reset: V after a spike, in units of V.
         e_excitatory: reversal potential, units of V.
         e_inhibitory: reversal potential, units of V.
         tau_excitatory: seconds. 0: g is the drive. Otherwise g <- exp(-dt / tau) g + drive, so that

@@ -39,13 +39,13 @@ class Izhikevich(UpstrokeNeuron):
     later.
 
     Args:
-        v_peak: mV.
+        v_peak: v at which a spike is sent, in mV.
         v_reset: c, in mV.
         jump: d, in mV / ms.
         width: mV (`UpstrokeNeuron`).
         substeps: parts of a step, which make each integration finer (`UpstrokeNeuron`).
-        a: 1 / ms.
-        b: 1 / ms.
+        a: rate of the recovery, in 1 / ms.
+        b: coupling of the recovery to v, in 1 / ms.
         integration: `exact`: u relaxes for half a step towards b v. Then v moves by the closed form
             of its quadratic at that u and I. Then u relaxes again. No step, however long, carries v
             across a rest. Under I from -200 to 200, at dt of 0.1 to 1 ms, it fires as a fine

@@ -29,10 +29,11 @@ class Leaky(NeuronWrapper):
     inner neuron.
 
     Args:
-        tau: seconds.
+        tau: time constant of the soma, in seconds.
         neuron: the inner neuron.
 
     Limit: tau -> 0 gives the inner neuron itself.
+    Source: elementary.
     """
 
     tau: Positive = 20e-3

@@ -11,7 +11,15 @@ from metaplast.spec import spec
 @register("neuron", "linear")
 @spec
 class Linear(RateNeuron):
-    """The identity: f(u) = u, f'(u) = 1. Inputs and readouts are linear populations."""
+    """The identity. Inputs and readouts are linear populations.
+
+        f(u) = u
+        f'(u) = 1
+
+    u [n]: drive of the soma, in the unit of the activity.
+
+    Source: elementary.
+    """
 
     def activate(self, potential: Array) -> tuple[Array, Array]:
         return potential, jnp.ones_like(potential)

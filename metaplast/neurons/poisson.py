@@ -32,9 +32,10 @@ class Poisson(SpikingNeuron):
     log P(z) / d drive. State: drive [n], of the last step. A dead time: neuron `refractory`.
 
     Args:
-        scale: hertz per unit of the drive.
+        scale: the rate for a drive of 1, in hertz per unit of the drive.
 
     Limit: dt -> 0 is a Poisson process of rate r.
+    Source: elementary.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})

@@ -13,12 +13,16 @@ from metaplast.spec import spec
 @register("neuron", "recorded")
 @spec
 class Recorded(RateNeuron):
-    """A cell that shows its recorded activity: activity = drive of the soma.
+    """A cell that shows its recorded activity.
 
-    The drive is in the unit of the recording.
+        f(u) = u
+        f'(u) = 1
+
+    u [n]: drive of the soma, in the unit of the recording.
 
     Synapses that end at the port `tap` learn from this cell's activity, but the signals that they
     transmit do not change it. potential = activity, gain = 1.
+    Source: elementary.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma", "tap")

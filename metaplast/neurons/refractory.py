@@ -20,6 +20,13 @@ from metaplast.spec import NonNegative, plugin, spec
 class Refractory(NeuronWrapper):
     """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up.
 
+        r <- round(period / dt)               where z = 1
+        r <- max(0, r - 1)                    elsewhere
+        z = 0                                 where r > 0
+
+    z [n]: spikes, 0/1.
+    r [n]: steps to go (`remaining`), 0 at birth.
+
     Brian2 counts the step of the spike in: its refractory=r is the period r - dt. While the neuron
     is refractory, activity, gain and score are 0. The rest of the view comes from the inner neuron.
 
@@ -28,7 +35,7 @@ class Refractory(NeuronWrapper):
 
     Args:
         neuron: the inner neuron.
-        period: seconds.
+        period: the time without a spike after each one, in seconds.
         during: `hold`: the membrane potential stays where the reset left it, and is shown there;
             currents, conductances and adaptation go on (Brian2's `unless refractory` on v).
             `silent`: all dynamics go on. Spikes are left out, and neither reset nor adapt the
@@ -41,6 +48,7 @@ class Refractory(NeuronWrapper):
 
     Limits: a neuron of firing period T has the period T + `period` under `hold`. period < dt / 2
     gives the inner neuron.
+    Source: elementary.
     """
 
     neuron: Annotated[AbstractNeuron, plugin("neuron")] = Lif()

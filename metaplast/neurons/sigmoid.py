@@ -11,10 +11,17 @@ from metaplast.spec import Positive, spec
 @register("neuron", "sigmoid")
 @spec
 class Sigmoid(RateNeuron):
-    """A logistic unit: f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f).
+    """A logistic unit.
+
+        f(u) = 1 / (1 + exp(-beta u))
+        f'(u) = beta f(u) (1 - f(u))
+
+    u [n]: drive of the soma.
 
     Args:
         beta: the steepness, in 1 / unit of u; beta -> infinity gives a threshold at u = 0.
+
+    Source: elementary.
     """
 
     beta: Positive = 1.0

@@ -11,10 +11,17 @@ from metaplast.spec import Positive, spec
 @register("neuron", "softplus")
 @spec
 class Softplus(RateNeuron):
-    """A smooth rectifier: f(u) = log(1 + exp(beta u)) / beta, f'(u) = sigmoid(beta u).
+    """A smooth rectifier.
+
+        f(u) = 1 / beta log(1 + exp(beta u))
+        f'(u) = 1 / (1 + exp(-beta u))
+
+    u [n]: drive of the soma, in the unit of the activity.
 
     Args:
         beta: the sharpness, in 1 / unit of u; beta -> infinity gives the rectifier max(0, u).
+
+    Source: elementary.
     """
 
     beta: Positive = 10.0

@@ -18,6 +18,10 @@ from metaplast.spec import plugin, spec
 class Starting(NeuronWrapper):
     """The inner neuron with another first membrane potential, of each life and of each trial.
 
+        V(0) = potential
+
+    V [n]: membrane potential of the inner neuron.
+
     All else starts at rest (currents, adaptation; u = b V of `izhikevich`). The first step
     integrates from there: nothing fires before it. State, ports, signals and theta are those of the
     inner neuron.
@@ -35,6 +39,7 @@ class Starting(NeuronWrapper):
             `leaky`; sources).
 
     Limit: potential = the rest of the inner neuron is the inner neuron.
+    Source: elementary.
     """
 
     neuron: Annotated[AbstractNeuron, plugin("neuron")] = Lif()

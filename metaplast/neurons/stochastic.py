@@ -49,12 +49,12 @@ class Stochastic(SpikingNeuron):
         tau_m: seconds; 0: no memory, v = I.
         noise: `escape` or `sigmoid`.
         rate: hertz at the threshold; `sigmoid` does not read it.
-        threshold: unit of v.
-        width: unit of v.
+        threshold: v at which r is `rate`, or p is 1/2, in units of v.
+        width: of the rise of p around the threshold, in units of v.
         soma_input: `steady_state`: zeta = 1 - alpha, exact while I is constant; `jump`: zeta = 1.
         reset_mode: `none`; `value`: v <- v_reset where z = 1; `subtract`: v <- v - (threshold -
             v_reset) z.
-        v_reset: unit of v.
+        v_reset: v after a spike, in units of v.
 
     Limits: width -> 0 fires at the threshold; `escape` as dt -> 0 is a Poisson process, its score
     (z - r dt) / width.

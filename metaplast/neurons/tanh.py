@@ -11,7 +11,15 @@ from metaplast.spec import spec
 @register("neuron", "tanh")
 @spec
 class Tanh(RateNeuron):
-    """A hyperbolic tangent: f(u) = tanh(u), f'(u) = 1 - tanh(u)^2."""
+    """A hyperbolic tangent.
+
+        f(u) = tanh(u)
+        f'(u) = 1 - tanh(u)^2
+
+    u [n]: drive of the soma, dimensionless.
+
+    Source: elementary.
+    """
 
     def activate(self, potential: Array) -> tuple[Array, Array]:
         activity = jnp.tanh(potential)

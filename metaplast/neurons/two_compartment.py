@@ -42,14 +42,14 @@ class TwoCompartment(SpikingNeuron):
     rest with no teacher. State: u, dendrite (V_w) [n].
 
     Args:
-        tau_m: seconds.
+        tau_m: time constant of the soma at rest, in seconds.
         g_dendrite: g_d, in units of the leak.
         e_excitatory: reversal potential, in units of U.
         e_inhibitory: reversal potential, in units of U.
-        phi_max: hertz.
-        k: dimensionless.
-        steepness: 1 / unit of U.
-        threshold: units of U.
+        phi_max: the largest rate, in hertz.
+        k: factor of the exponential in phi, dimensionless.
+        steepness: of phi, in 1 / unit of U.
+        threshold: U at which phi is phi_max / (1 + k), in units of U.
         output: `spikes`: activity = z. `rate`: activity = P(z = 1) itself, and the score is 0.
 
     Limits: no teacher and constant V_w: U -> V*. Strong balanced nudging: U -> (g_e e_excitatory +

@@ -14,7 +14,14 @@ from metaplast.spec import spec
 class FinalLoss(AbstractObjective):
     """The weighted mean of the loss over the steps of the last phase.
 
+        loss = sum_t a_t l_t / n             over the steps t of the last phase
+        n = sum_t a_t                        over the same
+
+    l_t: the loss of step t, as the task scores it.
+    a_t: the weight of step t, as the task gives it.
+
     These are usually queries with plasticity off.
+    Source: elementary.
     """
 
     def loss(self, theta: Theta, lived: Lived) -> Array:

@@ -15,9 +15,14 @@ from metaplast.wiring import Wiring
 @register("objective", "final_weights")
 @spec
 class FinalWeights(AbstractObjective):
-    """The mean over measured synapses of (w - w_measured)^2 / (2 sd^2), at the end of a life.
+    """The distance of the weights at the end of a life from those that were measured.
 
-    It is -log P of w ~ N(w_measured, sd^2), up to a constant. It is for slices and cultures: spike
+        loss = mean_k (w_k - v_k)^2 / (2 sd^2)          over the measured synapses k
+
+    w_k: the weight of synapse k at the end.
+    v_k: the measured weight of synapse k.
+
+    It is -log P of w ~ N(v, sd^2), up to a constant. It is for slices and cultures: spike
     trains are known, weights are measured before and after. task.final holds {edge: weights}, NaN
     where a synapse was not measured. A life without any measurement has loss 0.
 
@@ -27,6 +32,8 @@ class FinalWeights(AbstractObjective):
     Raises:
         BadInput: (from `check`) for a measured edge that the network does not have, and (from
             `window`) always: only the end of a life counts.
+
+    Source: elementary.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"final_weights"})

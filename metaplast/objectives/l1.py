@@ -17,11 +17,17 @@ from metaplast.wiring import Wiring
 @register("objective", "l1")
 @spec
 class L1(AbstractObjective):
-    """objective + strength * sum |theta["rules"]|: every leaf of a rule is neutral at 0.
+    """An objective with a penalty on the rules: every leaf of a rule is neutral at 0.
+
+        loss = objective + strength sum_k |theta_k|
+
+    theta_k: a number of the thetas of all rules.
 
     Args:
         objective: the objective without the penalty.
         strength: the factor of the penalty.
+
+    Source: Tibshirani 1996.
     """
 
     objective: Annotated[AbstractObjective, plugin("objective")] = MeanLoss()

@@ -11,7 +11,16 @@ from metaplast.spec import spec
 @register("objective", "mean_loss")
 @spec
 class MeanLoss(AbstractObjective):
-    """sum_t weight_t loss_t / sum_t weight_t over all steps."""
+    """The weighted mean of the loss over all steps of a life.
+
+        loss = sum_t a_t l_t / n
+        n = sum_t a_t
+
+    l_t: the loss of step t, as the task scores it.
+    a_t: the weight of step t, as the task gives it.
+
+    Source: elementary.
+    """
 
     def loss(self, theta: Theta, lived: Lived) -> Array:
         return weighted_mean(lived.trace.score)

@@ -21,16 +21,21 @@ class ForgettingMean(base.StreamReference):
 
     At every step that shows class c:
 
-        sum_c <- keep sum_c + x
-        count_c <- keep count_c + 1
-        mean_c = sum_c / count_c
+        s_c <- keep s_c + x
+        n_c <- keep n_c + 1
+        m_c = s_c / n_c
 
+    s_c [n_in]: the sum of the inputs of class c.
+    n_c: the number of its examples, likewise with weights.
+    m_c [n_in]: its mean.
     x [n_in]: the input of the step.
 
     A step is answered before it is learned from. A class not seen yet is never answered.
 
     Args:
         keeps: the options for `keep`; the validation lives choose.
+
+    Source: elementary.
     """
 
     keeps: Annotated[tuple[Probability, ...], MinLen(1)] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

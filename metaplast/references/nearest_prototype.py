@@ -20,6 +20,7 @@ class NearestPrototype(base.AbstractReference):
     """The class whose mean over the shown examples lies nearest, in Euclidean distance.
 
     Nothing is chosen.
+    Source: elementary.
     """
 
     @property

@@ -274,7 +274,16 @@ def _known(name: str) -> Rule:
 
 def known(name: str) -> Rule:
     """A known rule by name. A space to search has the coefficients of its start."""
-    spec = _decode("rule", known_rule(name), f"rule {name}")
+    return at_start(name, _decode("rule", known_rule(name), f"rule {name}"))
+
+
+def at_start(name: str, spec: AbstractRule) -> Rule:
+    """A rule with a theta of 0, the neutral prior.
+
+    Args:
+        name: of the rule.
+        spec: its form.
+    """
     template = _templates(spec, TINY).theta
     theta = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
     _, reads = measured(spec, TINY)

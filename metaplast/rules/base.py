@@ -36,7 +36,7 @@ Mixes = Literal["", "neuron", "layer"]
 
 
 class AbstractRule(ABC):
-    """(theta, state, view) -> (state, delta_w).
+    """From the signals at a synapse to its change: (theta, state, view) -> (state, delta_w).
 
     spike_timing: whether the rule pairs spikes of the two neurons by their times. Such a rule sees
         each spike when it reaches the synapse, by the delays that the edge declares. Any other rule
@@ -200,6 +200,7 @@ class Wrapper(AbstractRule):
     Clock and state are those of the inner rule unless a concrete class says otherwise.
     theta: {rule: the inner theta, log_<name> [] of every name in `own`, 0 at the start}, or the
         inner theta alone where `own` is empty.
+    rule: the inner rule.
     still: whether nothing changes where the inner rule changes nothing.
     silent: whether the wrapper itself reads nothing of the view.
     """

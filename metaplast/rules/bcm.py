@@ -21,7 +21,7 @@ class Bcm(TermRule):
 
     x, y: pre- and postsynaptic activity.
     theta: the threshold [n_post], 0 at birth, which a new trial keeps.
-    rate: 1 / second.
+    rate: of the change of weight, in 1 / second.
     tau: seconds. It must be short against the time that the weights take.
     learn: whether log_rate [] and log_tau [] are in theta.
 

@@ -28,7 +28,7 @@ class Clopath(TermRule):
     z: presynaptic spikes.
     x: the trace of presynaptic spikes, over tau_x.
     u-, u+: u low-passed over tau_minus and tau_plus, from theta_minus at birth.
-    tau_x, tau_minus, tau_plus, tau_mean: seconds.
+    tau_x, tau_minus, tau_plus, tau_mean: time constants of x, u-, u+ and m, in seconds.
     a_ltd: in units of w per mV.
     a_ltp: in units of w per mV^2.
     theta_minus, theta_plus: in mV.

@@ -30,6 +30,10 @@ class Eprop(AbstractRule):
         ebar_ji <- kappa ebar_ji + e_ji
         f_j     <- exp(-dt / tau_rate) f_j + z_j / tau_rate     (post side, hertz)
 
+    rate: in units of w, at an L of 1.
+    tau_m, tau_a, tau_rate: time constants of the membrane, of the adaptation and of the firing rate
+        f, in seconds.
+    target_rate: the firing rate without a cost, in hertz.
     L: `learning_signal` of the post neuron.
     psi: its `gain`, 0 while refractory.
     z: spikes; the presynaptic ones are those that are transmitted.

@@ -58,7 +58,7 @@ class Mlp(KernelRule):
     nonlinearity: of the hidden layers. `leaky_relu` is h for h > 0, and 0.01 h otherwise.
     output: g. `linear` is the identity; `tanh` keeps one change within the rate.
     n_state: the number of states s on the synapse.
-    tau: seconds.
+    tau: time constant of the states, in seconds.
     rate: of the unit of one change, so that an output of 0.1 matters.
     scale: size of the weights of the last layer at the start.
     o, u: linear outputs, [] and [n_state].
@@ -70,6 +70,7 @@ class Mlp(KernelRule):
     without any input.
 
     Raises: BadInput for an unknown signal, or a product where one signal is meant.
+    Source: after Bengio, Bengio & Cloutier 1991, who learn the parameters of a local rule.
     """
 
     inputs: Annotated[tuple[str, ...], MinLen(1)] = ("pre", "post", "weight")

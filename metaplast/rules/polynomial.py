@@ -32,6 +32,8 @@ class Polynomial(TermList):
 
     Raises: BadInput for an unknown signal, or a number of initial values that differs from the
         number of terms.
+
+    Source: the expansion of Gerstner & Kistler 2002 in powers of both activities and the weight.
     """
 
     terms: Terms = ("post*pre", "post^2*weight")

@@ -27,7 +27,7 @@ class Stdp(BoundedRule):
     z: spikes at the synapse in this step (0/1: leave the transmission of the edge instant or
         delayed).
     x, y: traces of spikes [n_pre], [n_post].
-    tau_pre, tau_post: seconds.
+    tau_pre, tau_post: time constants of x and y, in seconds.
     potentiation, depression: in units of the weight where mu = 0.
     w_max: the upper bound of the edge.
     mu_potentiation, mu_depression: exponents of the distance to the bounds. mu > 0 wants a lower
@@ -52,6 +52,7 @@ class Stdp(BoundedRule):
     Limits of (mu_potentiation, mu_depression): (0, 0) is additive (Song, Miller & Abbott 2000).
     (0, 1) is van Rossum, Bi & Turrigiano 2000. (1, 1) is multiplicative (Rubin, Lee & Sompolinsky
     2001). In between is Guetig et al. 2003.
+    Source: Song, Miller & Abbott 2000; for the bounds, see the limits.
     """
 
     potentiation: NonNegative = 1e-2

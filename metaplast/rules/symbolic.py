@@ -34,7 +34,7 @@ class Symbolic(KernelRule):
     eligibility: an expression. Where it is given, every synapse keeps
         e <- exp(-dt/tau) e + (value of this expression), which `expression` reads as
         `eligibility`. Such a rule belongs on a task with a gate: e fades without any event.
-    tau: seconds.
+    tau: time constant of the eligibility, in seconds.
     size: with size > 0, the tree is data, `code` [3 size + 1] in theta: at most `size` operators
         over `inputs` and `n_constants` numbers. Outer loop genetic_programming searches it, all
         trees in one program. `settled` is the rule with the final tree as its expression.
@@ -47,6 +47,8 @@ class Symbolic(KernelRule):
 
     Raises: BadInput for an unknown signal, a signal that nothing keeps, inputs without size, or a
         size that is too small.
+
+    Source: after Jordan, Schmidt, Senn & Petrovici 2021, who evolve such expressions.
     """
 
     expression: str = "post*(pre - post*weight)"

@@ -70,7 +70,7 @@ class TraceTaylor(TermList):
         spikes (0/1), and these traces are signals too:
         pre_trace, pre_slow [n_pre];
         post_trace, post_slow [n_post].
-    tau_<trace>: seconds.
+    tau_<trace>: time constant of this trace, in seconds.
     pairing: `nearest` sets a trace to 1 at a spike.
     at_post_spike: the value of pre traces where both neurons fire in one step.
     at_pre_spike: the value of post traces where both neurons fire in one step. The defaults are
@@ -95,6 +95,7 @@ class TraceTaylor(TermList):
     (pre, pre*post_trace, post, post*pre_trace) is the family of Confavreux et al. 2020, with
     Vogels' rule at (-alpha, 1, 0, 1). post*pre_trace, post*post_slow*pre_trace ... are triplets
     (Pfister & Gerstner 2006).
+    Source: after Confavreux, Zenke, Agnes, Lillicrap & Vogels 2020.
     """
 
     traces: ClassVar[bool] = True

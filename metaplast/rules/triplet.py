@@ -16,21 +16,29 @@ from metaplast.spec import NonNegative, Positive, spec
 class Triplet(BoundedRule):
     """Each spike changes the weight by pairs and by triplets.
 
-        post spike: delta_w = + r1_i (a2_plus + a3_plus o2_j)
-        pre spike:  delta_w = - o1_j (a2_minus + a3_minus r2_i)
+        post spike: delta_w_ji = + (w_max - w_ji)^mu_potentiation r1_i (a2_plus + a3_plus o2_j)
+        pre spike:  delta_w_ji = - w_ji^mu_depression o1_j (a2_minus + a3_minus r2_i)
 
-    r1, r2: traces over tau_plus and tau_x on the pre side.
-    o1, o2: traces over tau_minus and tau_y on the post side. A trace decays exactly, then jumps by
-        1, or to 1 (pairing `nearest`). o2 and r2 are always those just before the spike itself
-        (equations 3 and 4 of the paper).
-    tau_plus, tau_x, tau_minus, tau_y: seconds.
-    a2_plus, a3_plus, a2_minus, a3_minus: in units of w, times (w_max - w)^mu_potentiation and
-        w^mu_depression.
-    mu_potentiation, mu_depression: 0 leaves the amplitudes as they are. mu > 0 wants the bounds 0
-        and w_max on the edge: beyond them a factor is negative, -|.|^mu.
-    at_post_spike, at_pre_spike: the r1, and the o1, that a spike sees where both neurons fire in
-        one step. The defaults are Brian2's order, pre pathway first: an isolated coincident pair
-        gives + a2_plus.
+        r1_i <- exp(-dt/tau_plus) r1_i + z_i
+        r2_i <- exp(-dt/tau_x) r2_i + z_i
+        o1_j <- exp(-dt/tau_minus) o1_j + z_j
+        o2_j <- exp(-dt/tau_y) o2_j + z_j
+
+    z: spikes at the synapse in this step (0/1).
+    r1, r2: fast and slow trace of presynaptic spikes [n_pre].
+    o1, o2: fast and slow trace of postsynaptic spikes [n_post]. o2 and r2 are always those just
+        before the spike itself (equations 3 and 4 of the paper).
+    tau_plus, tau_x, tau_minus, tau_y: time constants of r1, r2, o1 and o2, in seconds.
+    pairing: with `all_to_all`, a trace jumps by 1 at a spike; with `nearest`, to 1.
+    a2_plus, a2_minus: size of the change by a pair of spikes, in units of w where mu = 0.
+    a3_plus, a3_minus: size of the change by a triplet of spikes, in units of w where mu = 0.
+    w_max: the upper bound of the edge, in units of w.
+    mu_potentiation, mu_depression: exponents of the distance to the bounds; with 0, the amplitudes
+        are those above. mu > 0 wants the bounds 0 and w_max on the edge: beyond them a factor is
+        negative, -|.|^mu.
+    at_post_spike: the r1 that a postsynaptic spike sees where both neurons fire in one step.
+    at_pre_spike: the o1 that a presynaptic spike sees there. The defaults are Brian2's order, pre
+        pathway first: an isolated coincident pair gives + a2_plus.
     learn: whether theta holds log_<name> [] of every amplitude and time constant, 0 at the start: a
         value is spec exp(5 theta).
 

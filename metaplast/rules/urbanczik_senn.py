@@ -26,12 +26,16 @@ class UrbanczikSenn(AbstractRule):
         phi(V) = phi_max / (1 + k exp(steepness (threshold - V)))
         h(V) = phi'(V) / phi(V) = steepness (1 - phi(V) / phi_max)
 
+    phi_max: largest rate of the soma, in hertz.
+    k: factor in the rate of the soma, dimensionless.
+    steepness: of the rate of the soma, in 1 / unit of V.
+    threshold: of the rate of the soma, in units of V.
     S: spikes of the soma, z in a step of dt.
     V*: the dendrite's prediction of the soma's potential (`dendrite` of the post neuron,
         two_compartment), in its unit.
-    phi: hertz. phi_max, k, steepness and threshold have to be those of the neuron. In place of
-        phi dt stands 1 - exp(-phi dt), the probability of a spike in the step. So the mean change
-        is exactly 0 where the soma fires as V* says.
+    phi: the rate that a potential predicts, in hertz. phi_max, k, steepness and threshold have to
+        be those of the neuron. In place of phi dt stands 1 - exp(-phi dt), the probability of a
+        spike in the step. So the mean change is exactly 0 where the soma fires as V* says.
     rate: in units of w. (NEST's synapse has a factor 15 more, and its own scale of the PSP.)
     received: with `psp`, PSP_i is the signal that the edge transmits (transmission
         `dual_exponential`, as it reaches the dendrite). With `spikes`, the edge is instant, and

@@ -26,8 +26,8 @@ class Vogels(TermRule):
     w: an inhibitory magnitude.
     z: spikes of this step (0/1).
     x, y: traces of spikes [n_pre], [n_post].
-    tau: seconds.
-    target_rate: hertz.
+    tau: time constant of both traces, in seconds.
+    target_rate: the postsynaptic rate at which nothing changes on average, in hertz.
     rate: in units of the weight.
     at_post_spike, at_pre_spike: the trace of the other side that a spike sees where both neurons
         fire in one step. The defaults are Brian2's order, pre pathway first: an isolated coincident

@@ -59,7 +59,12 @@ def listed(room: str, sources: Sources) -> list[Listed]:
         expected = f"one of {', '.join([*plurals, EXPERIMENTS, SIGNALS, ZOO])}"
         raise BadInput(f"kind {room!r}", expected, "choose one")
     kind = kinds[room]
-    return [Listed(name, _headline(kind, name, sources)) for name in _names(kind, sources)]
+    of_code = registry.names(kind)
+    rows = []
+    for name in sorted({*of_code, *sources.names(kind)}):
+        words = _headline(kind, name) if name in of_code else sources.headline(kind, name)
+        rows.append(Listed(name, words))
+    return rows
 
 
 def _names(kind: str, sources: Sources) -> list[str]:
@@ -67,14 +72,12 @@ def _names(kind: str, sources: Sources) -> list[str]:
     return sorted({*registry.names(kind), *sources.names(kind)})
 
 
-def _headline(kind: str, name: str, sources: Sources) -> str:
+def _headline(kind: str, name: str) -> str:
     """The first line of the docstring of a plug-in, or the reason why it cannot be imported.
 
     A plug-in without a docstring has an empty line. The docstring of the module comes first where
     the module holds this plug-in alone.
     """
-    if name not in registry.names(kind):
-        return sources.headline(kind, name)
     try:
         cls = registry.find(kind, name)
     except Exception as error:

@@ -25,6 +25,12 @@ class _Steps(NamedTuple):
 class Delayed(AbstractTransmission):
     """The signal of `delay` seconds ago goes through the inner transmission.
 
+        s(t) = inner(z(t - delay))
+
+    z [n_pre]: presynaptic output.
+    s [n_pre]: the transmitted signal, 0 before the first arrival.
+    inner: the inner transmission.
+
     The delay is whole steps, rounded half up, at least one. A rule of spike times sees a
     presynaptic spike delay - dendrite after it was fired, a postsynaptic one `dendrite` after. The
     transmitted signal arrives after `delay`.
@@ -32,7 +38,7 @@ class Delayed(AbstractTransmission):
     State: a queue [n_steps, n_pre] of each part, oldest first; zeros before the first arrival.
 
     Args:
-        delay: seconds.
+        delay: the time from an output to its arrival, in seconds.
         transmission: the inner transmission.
         dendrite: seconds of the delay that lie behind the synapse, and so behind the inner
             transmission: from 0, all on the axon (Brian2's `delay`), to `delay`, all on the
@@ -40,6 +46,8 @@ class Delayed(AbstractTransmission):
 
     Raises:
         BadInput: where dendrite is longer than delay.
+
+    Source: elementary.
     """
 
     delay: Positive = 2e-3

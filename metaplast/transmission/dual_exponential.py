@@ -17,20 +17,22 @@ from metaplast.transmission.base import AbstractTransmission
 class DualExponential(AbstractTransmission):
     """A spike at time 0 transmits s(t) = c (exp(-t / tau_decay) - exp(-t / tau_rise)).
 
-        a <- exp(-dt / tau_rise) a + z, after s moved by s' = -s / tau_decay + a times a constant
+        ds/dt = -s / tau_decay + k a
+        da/dt = -a / tau_rise
+        a <- a + z                                  after s has moved over dt
 
     z [n_pre]: presynaptic output.
     a [n_pre]: first stage, from 0.
     s [n_pre]: the transmitted signal, from 0; it is 0 at the time of the spike itself.
-    c: a constant that makes the peak of s 1.
+    c, k: constants that make the peak of s 1; k in 1 / second.
 
     These are two linear stages, each with an exact step. Either of the two time constants may be
     the larger one. The peak comes at t* = ln(tau_decay / tau_rise) tau_decay tau_rise /
     (tau_decay - tau_rise), and is seen whole only where a step falls on it.
 
     Args:
-        tau_rise: seconds.
-        tau_decay: seconds.
+        tau_rise: time constant of the first stage, in seconds.
+        tau_decay: time constant of the second stage, in seconds.
 
     Limits: tau_rise -> 0: `exponential`, but for the 0 at the time of the spike. tau_rise =
     tau_decay: the alpha function (t / tau) exp(1 - t / tau).

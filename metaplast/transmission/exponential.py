@@ -22,7 +22,9 @@ class Exponential(AbstractTransmission):
     s [n_pre]: the transmitted signal, from 0.
 
     Args:
-        tau: seconds; tau -> 0 gives instant transmission.
+        tau: time constant of the decay, in seconds; tau -> 0 gives instant transmission.
+
+    Source: elementary.
     """
 
     tau: Positive = 5e-3

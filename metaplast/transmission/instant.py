@@ -13,7 +13,15 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "instant")
 @spec
 class Instant(AbstractTransmission):
-    """The output arrives unchanged in the same step."""
+    """The output arrives unchanged in the same step.
+
+        s = z
+
+    z [n_pre]: presynaptic output.
+    s [n_pre]: the transmitted signal.
+
+    Source: elementary.
+    """
 
     keeps_silence: ClassVar[bool] = True
 

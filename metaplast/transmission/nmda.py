@@ -30,9 +30,9 @@ class Nmda(AbstractTransmission):
     block) belongs to the postsynaptic side: there is none here.
 
     Args:
-        tau_rise: seconds.
-        tau_decay: seconds.
-        rate: hertz.
+        tau_rise: time constant of the transmitter, in seconds.
+        tau_decay: time constant of the closing of receptors, in seconds.
+        rate: of the opening of receptors at x = 1, in hertz.
 
     Limits: a train of mean rate r settles near s = c / (1 + c), c = tau_decay tau_rise rate r,
     which is r / 10 Hz by default. rate -> 0: linear in z, with the shape of `dual_exponential`.

@@ -39,8 +39,8 @@ class TsodyksMarkram(AbstractTransmission):
 
     Args:
         utilisation: U, in (0, 1].
-        tau_f: seconds.
-        tau_d: seconds.
+        tau_f: time constant of the recovery from facilitation, in seconds.
+        tau_d: time constant of the recovery from depression, in seconds.
 
     Limits: tau_f = 0: no facilitation, p = U. tau_d = 0: no depression, x = 1. Both: instant
     transmission.

@@ -56,7 +56,7 @@ def export(subject: Subject) -> Exported:
         "In every step of $\\Delta t$ seconds, the weight $w_{ji}$ from neuron $i$ to neuron $j$",
         "changes by $\\Delta w_{ji}$. A prime marks a value after the step.",
         r"\begin{align*}",
-        *_rows(equations),
+        *rows(equations),
         r"\end{align*}",
     ]
     lines += _births(equations)
@@ -65,16 +65,20 @@ def export(subject: Subject) -> Exported:
     return Exported("\n".join(lines) + "\n", "faithful", (REASON,))
 
 
-def _rows(equations: Program) -> list[str]:
-    """The rows of the equations."""
+def rows(equations: Program) -> list[str]:
+    """The rows of the equations, for an environment such as align*.
+
+    Args:
+        equations: of one step of a rule.
+    """
     primed = {value: state for state, value in equations.kept}
-    rows: list[str] = []
+    lines: list[str] = []
     for let in equations.lets:
         left = _prime(primed[let.name]) if let.name in primed else _symbol(let.name, primed)
-        rows += _row(left, let.value, primed)
-    rows += _row(r"\Delta w_{ji}", equations.change, primed)
-    rows[-1] = rows[-1].removesuffix(r" \\")
-    return rows
+        lines += _row(left, let.value, primed)
+    lines += _row(r"\Delta w_{ji}", equations.change, primed)
+    lines[-1] = lines[-1].removesuffix(r" \\")
+    return lines
 
 
 def _row(left: str, value: Expression, primed: dict[Expression, Name]) -> list[str]:
@@ -117,25 +121,25 @@ def _numbers(equations: Program) -> list[str]:
     """The table of the numbers, and matrices of numbers of synapses."""
     rows = []
     matrices = []
-    for constant in equations.constants:
-        left = _constant(constant.name)
-        if isinstance(constant.value, np.ndarray):
-            matrices += _matrix(constant)
+    for number in equations.constants:
+        left = constant(number.name)
+        if isinstance(number.value, np.ndarray):
+            matrices += _matrix(number)
         else:
-            note = escape(constant.note)
-            rows.append(rf"${left}$ & ${_number(float(constant.value))}$ & {note} \\")
+            note = escape(number.note)
+            rows.append(rf"${left}$ & ${_number(float(number.value))}$ & {note} \\")
     if rows:
         top = [r"\begin{longtable}{lll}", r"number & value & meaning \\ \hline"]
         rows = [*top, *rows, r"\end{longtable}"]
     return [*rows, *matrices]
 
 
-def _matrix(constant: Constant) -> list[str]:
+def _matrix(number: Constant) -> list[str]:
     """A matrix of numbers, one a synapse."""
-    values = np.asarray(constant.value)
+    values = np.asarray(number.value)
     if values.shape[1] > COLUMNS:
         raise Unsupported(f"{values.size} numbers of synapses are no equation")
-    lines = [rf"\[ {_constant(constant.name)} = \left(\begin{{array}}{{{'r' * values.shape[1]}}}"]
+    lines = [rf"\[ {constant(number.name)} = \left(\begin{{array}}{{{'r' * values.shape[1]}}}"]
     for row in values.tolist():
         lines.append(rf"{' & '.join(map(_number, row))} \\")
     return [*lines, r"\end{array}\right) \]"]
@@ -204,7 +208,7 @@ def _symbol(name: Name, primed: dict[Expression, Name]) -> str:
         return r"\Delta t"
     if name.kind == "constant":
         index = "_{ji}" if name.side == "synapse" else ""
-        return f"{_constant(name.name)}{index}"
+        return f"{constant(name.name)}{index}"
     if name.kind in ("signal", "spikes"):
         return _signal(name)
     index = _INDEX[name.side]
@@ -230,8 +234,12 @@ def _signal(name: Name) -> str:
     return symbol(name.name)
 
 
-def _constant(name: str) -> str:
-    """The symbol of a number: its first part is a letter or a word, the rest stands below."""
+def constant(name: str) -> str:
+    """The symbol of a number: its first part is a letter or a word, the rest stands below.
+
+    Args:
+        name: of the number, such as `tau_pre`.
+    """
     head, *below = _PARTS.split(name)
     shown = rf"\mathrm{{{escape(head)}}}" if len(head) > 1 else head
     if head in GREEK:

@@ -33,6 +33,8 @@ class Bound(StatelessWrapper):
     (van Rossum et al. 2000).
     Parts of opposite sign that meet in one step are bounded as their sum; `stdp` bounds each part
     by its own mu.
+    Source: van Rossum, Bi & Turrigiano 2000 for mu = 1; Guetig, Aharonov, Rotter & Sompolinsky 2003
+    for the exponent.
     """
 
     still: ClassVar[bool] = True

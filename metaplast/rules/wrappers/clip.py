@@ -26,6 +26,7 @@ class Clip(StatelessWrapper):
 
     State, theta, reach and clock are those of the inner rule.
     Limits: limit -> infinity is the inner rule.
+    Source: elementary.
     """
 
     still: ClassVar[bool] = True

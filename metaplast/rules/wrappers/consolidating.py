@@ -24,7 +24,8 @@ class Consolidating(Wrapper):
     d: the change of the inner rule.
     w0: the weight at birth.
     s: how far the slow part has moved, on the synapse, 0 at birth.
-    pull, follow: per step.
+    pull: the share of w - w0 - s that the weight loses, per step.
+    follow: the share of it that the slow part gains, per step.
     learn: whether log_pull [] and log_follow [] are in theta.
 
     Clock `trial`: both rates count steps. Reach `synapse` where the inner rule has it.

@@ -20,6 +20,7 @@ class Gate(StatelessWrapper):
 
         delta_w = m d
 
+    modulator: the name of the channel, as the task offers it.
     d: the change of the inner rule.
     m: the global channel `modulator` of this step.
 
@@ -27,6 +28,7 @@ class Gate(StatelessWrapper):
     of its own.
     Limits: m = 1 is the inner rule, m = 0 changes nothing. With an eligibility between change and
     modulator it is `three_factor`.
+    Source: elementary.
     """
 
     silent: ClassVar[bool] = False

@@ -20,8 +20,10 @@ from metaplast.spec import Count, Positive, plugin, spec
 class Heterosynaptic(StatelessWrapper):
     """A pull of all weights of an active neuron to their reference.
 
-        delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji)
+        delta_w_ji = d_ji - rate |y_j|^power (w_ji - w0_ji)
 
+    power: exponent of the activity.
+    towards: the reference w0, see there.
     d: the change of the inner rule.
     y: the postsynaptic activity.
     w0: the weight at birth (towards `birth`), or 0 (towards `zero`).

@@ -32,6 +32,7 @@ class Metaplastic(Wrapper):
 
     s grows after the change.
 
+    power: exponent by which the change falls.
     d: the change of the inner rule.
     s: a sum over the steps so far, 0 at birth, which a new trial keeps.
     by: the summand of s.

@@ -31,6 +31,7 @@ class Momentum(Wrapper):
     Limits: decay = 0 is the inner rule. Heavy-ball momentum (Polyak 1964) of step size eta is this
     rule with a step size of eta / (1 - decay) in the inner rule. An average keeps the size of g, so
     that one step size serves any decay.
+    Source: Polyak 1964.
     """
 
     still: ClassVar[bool] = True

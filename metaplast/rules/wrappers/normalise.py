@@ -22,6 +22,7 @@ class Normalise(StatelessWrapper):
         multiplicative: delta_w_ji = d_ji + strength w_ji (target / ||w_j|| - 1)
         subtractive:    delta_w_ji = d_ji + strength (target - sum_i w_ji) / n_j
 
+    form: which of the two acts.
     d: the change of the inner rule.
     w_j: the n_j synapses onto postsynaptic neuron j.
     target: in units of the weight.
@@ -34,6 +35,7 @@ class Normalise(StatelessWrapper):
     Limits: with inner Hebb, the multiplicative form finds the leading principal component, like
     Oja's rule. The subtractive form is stable only within the bounds of the edge (Miller & MacKay
     1994).
+    Source: Miller & MacKay 1994.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()

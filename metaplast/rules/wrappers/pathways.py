@@ -17,9 +17,11 @@ from metaplast.spec import plugin, spec
 class Pathways(Wrapper):
     """Two bounded changes a step, in Brian2's order.
 
-        w <- bounds(w + the change by presynaptic spikes)
-        w <- bounds(w + the change by postsynaptic spikes)
+        w <- bounds(w + d_pre)
+        w <- bounds(w + d_post)
 
+    bounds: clips to the bounds of the edge.
+    d_pre, d_post: the changes of the inner rule by presynaptic and by postsynaptic spikes.
     rule: a rule of terms, each of which needs a spike on one side, such as `stdp`, `triplet`,
         `vogels`.
 
@@ -32,6 +34,7 @@ class Pathways(Wrapper):
     Limits: one of the two changes alone, or both within the bounds and mu = 0, is the inner rule.
 
     Raises: BadInput for a rule that is not made of terms, or has a term that needs no spike.
+    Source: the order of the statements of Brian2 (Stimberg, Brette & Goodman 2019).
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Stdp()

@@ -21,12 +21,14 @@ class Scale(StatelessWrapper):
 
         delta_w = factor exp(5 log_factor) d
 
+    factor: of the change, dimensionless.
     d: the change of the inner rule.
     learn: whether log_factor [] is in theta. It is a step size for a rule without one, or one step
         size per edge where theta is not shared.
 
     State, reach and clock are those of the inner rule.
     Limits: factor = 1 without learning is the inner rule.
+    Source: elementary.
     """
 
     silent: ClassVar[bool] = True

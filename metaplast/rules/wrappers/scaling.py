@@ -23,6 +23,7 @@ class Scaling(Wrapper):
         delta_w_ji = d_ji + rate w_ji (target - a_j)
         a_j <- a_j + (y_j - a_j) / steps
 
+    steps: the number of steps that the mean goes over.
     d: the change of the inner rule.
     y: the postsynaptic activity.
     a: its running mean over about `steps` steps [n_post], `target` at birth, which a new trial

@@ -24,10 +24,14 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), learn="none")
 class Sliding(Wrapper):
     """The inner rule reads activity - b instead of the activity.
 
-        b <- b + (activity - b) / steps
+        delta_w_ji = d_ji(x_i - b_i, y_j - b_j)
+        b <- b + (a - b) / steps
 
+    d: the change of the inner rule at these activities.
+    x, y: pre- and postsynaptic activity.
+    a: the activity of a side that is taken; the b of the other side is 0.
     sides: whose activity is taken relative to its mean: `post` (y_j), `pre` (x_i) or `both`.
-    b: the running mean [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. It moves after
+    b: the running mean of a [n_post], [n_pre], 0 at birth, which a new trial keeps. It moves after
         the inner rule has read it.
     steps: the number of steps that the mean goes over.
     learn: whether log_steps [] is in theta.
@@ -38,6 +42,7 @@ class Sliding(Wrapper):
     average: with either side or both it is the covariance rule (Sejnowski 1977),
     delta_w = eta cov(x, y) on average.
     Limits: steps -> infinity is the inner rule.
+    Source: Sejnowski 1977.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = HEBB

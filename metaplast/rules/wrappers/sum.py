@@ -26,8 +26,11 @@ _LABEL = re.compile(r"[A-Za-z]\w{0,31}")
 @register("rule", "sum")
 @spec
 class Sum(AbstractRule):
-    """Several rules at one synapse: delta_w is the sum of their changes.
+    """Several rules at one synapse.
 
+        delta_w = sum_k d_k
+
+    d_k: the change of rule k.
     rules: {label: rule}.
 
     theta and state are those of the parts, under their labels. A part that draws has its own random
@@ -40,6 +43,8 @@ class Sum(AbstractRule):
 
     Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time`
         beside others.
+
+    Source: elementary.
     """
 
     rules: Annotated[

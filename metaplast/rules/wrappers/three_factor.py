@@ -24,6 +24,7 @@ class ThreeFactor(Wrapper):
         delta_w = rate m e
         e <- exp(-dt/tau) e + d
 
+    modulator: the name of the channel, as the task offers it.
     d: the change of the inner rule, which is never applied itself.
     e: the eligibility, on the synapse, which a new trial keeps. It is moved first.
     m: the global channel `modulator` of this step.
@@ -35,6 +36,7 @@ class ThreeFactor(Wrapper):
     theta: {rule: the inner theta, log_rate [], log_tau []}, both 0 at the start.
     Limits: tau -> 0 is m times the inner rule. m = 0 learns nothing but remembers. Inner stdp with
     m = reward is reward-modulated STDP (Izhikevich 2007; Fremaux & Gerstner 2016).
+    Source: Izhikevich 2007; Fremaux & Gerstner 2016.
     """
 
     still: ClassVar[bool] = True

@@ -8,7 +8,10 @@ from metaplast.spec import spec
 @register("logging", "none")
 @spec
 class None_(AbstractLogger):
-    """No logger beside the run folder. It starts no process and opens no connection."""
+    """No logger beside the run folder. It starts no process and opens no connection.
+
+    Source: elementary.
+    """
 
     @property
     def off(self) -> bool:

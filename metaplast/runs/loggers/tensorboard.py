@@ -16,6 +16,7 @@ class Tensorboard(AbstractLogger):
 
     `tensorboard --logdir RUN` shows them. `check` raises BadInput without the package tensorboardX:
     pip install 'metaplast[tensorboard]'.
+    Source: the package tensorboardX.
     """
 
     def check(self) -> None:

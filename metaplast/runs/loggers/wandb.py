@@ -24,6 +24,7 @@ class Wandb(AbstractLogger):
         `online` uses the account that wandb finds.
     project: as in wandb.
     entity: as in wandb.
+    Source: the package wandb.
     """
 
     mode: Literal["offline", "online"] = "offline"
