@@ -34,8 +34,8 @@ class TsodyksMarkram(AbstractTransmission):
     After long silence p x / U = 1: s arrives unchanged. For a spike, p is the u after its jump. A
     train of interval T settles at
 
-        p = U / (1 - (1 - U) exp(-T / tau_f))
-        x = (1 - exp(-T / tau_d)) / (1 - (1 - p) exp(-T / tau_d))
+        p = U / (1 - (1 - U) exp(-T / tau_f))                            in a long train
+        x = (1 - exp(-T / tau_d)) / (1 - (1 - p) exp(-T / tau_d))        in a long train
 
     Args:
         utilisation: U, in (0, 1].
