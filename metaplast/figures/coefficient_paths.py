@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from metaplast.figures.coefficients import ends
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import FAINT, PALETTE, hide, save, subplots
+from metaplast.figures.style import FAINT, PALETTE, count_in_wholes, hide, save, subplots
 from metaplast.registry import Plain
 from metaplast.results.numbers import json_tree
 
@@ -80,6 +80,7 @@ def draw(panels: Mapping[str, Sequence[Course]], label: str, path: Path) -> None
                     width = 1.4
                 axes.plot(steps, course[name], color=colours.get(name, FAINT), lw=width)
         axes.set_title(entry, fontsize=9)
+        count_in_wholes(axes)
         axes.set_xlabel("outer step", fontsize=8)
         axes.set_ylabel(label, fontsize=8)
         axes.grid(alpha=0.3)

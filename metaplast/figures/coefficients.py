@@ -48,8 +48,9 @@ def part(terms: Sequence[Numbers], constants: Sequence[Numbers], folder: Path) -
             learnt[entry] = values
     pictures: list[Figure] = []
     tables = []
-    if mean:
+    if (n > 1 and mean) or sum(map(len, mean.values())) > 1:
         pictures.append(_figure(mean, terms, folder))
+    if mean:
         tables.append(_table("Coefficients, before the rate", mean, n))
     if learnt:
         tables.append(_table("Learnt constants, as they act", learnt, n))

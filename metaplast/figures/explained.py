@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import OTHERS, OURS, save, subplots
-from metaplast.results.numbers import RoundedEstimate
+from metaplast.figures.style import INK, OTHERS, OURS, save, subplots
+from metaplast.results.numbers import RoundedEstimate, number
+
+LEAST = -0.25
+"""Where the axis is cut: how much worse than a null a row is does not matter much."""
 
 
 def draw(rows: Mapping[str, Mapping[str, RoundedEstimate]], path: Path, main: str, of: str) -> None:
     """Draw one panel per null: deviance explained on held-out values, with 95 % intervals.
+
+    The axis is cut at LEAST. An arrow stands where a mean or an interval lies further left.
 
     Args:
         rows: {row: {null: share of its deviance}}, of every fitted row and every other null.
@@ -29,10 +34,20 @@ def draw(rows: Mapping[str, Mapping[str, RoundedEstimate]], path: Path, main: st
             if share.mean is None:
                 continue
             colour = OURS if name == main else OTHERS
+            least = min(share.mean, *(end for end in share.ci95 if end is not None))
+            if least < LEAST:
+                axes.plot(LEAST, y, "<", color=colour, ms=6, clip_on=False)
+            if share.mean < LEAST:
+                beside = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
+                words = number(share.mean, ".2f")
+                axes.annotate(words, (LEAST, y), fontsize=8, color=INK, **beside)
+                continue
             if share.ci95.low is not None:
                 bounds = np.asarray(share.ci95, float)
                 axes.plot(bounds, [y, y], color=colour, lw=3, solid_capstyle="round")
             axes.plot(share.mean, y, "o", color=colour, ms=6)
+        if axes.get_xlim()[0] < LEAST:
+            axes.set_xlim(left=LEAST)
         axes.axvline(0.0, color="black", lw=0.8)
         axes.set_title(f"against {null}", fontsize=10)
         axes.grid(axis="x", alpha=0.3)

@@ -16,6 +16,7 @@ def draw(
     bounds: Mapping[str, Bounds],
     true: Mapping[str, float],
     path: Path,
+    unit: str = "change of weight per step and unit of the term",
 ) -> None:
     """Draw the numbers of the fitted rule with their 95 % intervals, at most 40 of them.
 
@@ -24,6 +25,7 @@ def draw(
         bounds: {number: its interval}; a number without an interval may be missing.
         true: {number: true value}; empty where the truth is unknown.
         path: of the picture.
+        unit: the words of the axis.
     """
     names = list(fitted)
     for name, value in true.items():
@@ -44,7 +46,7 @@ def draw(
             axes.plot(true.get(name, 0.0), y, "|", label=label, **style)
     axes.axvline(0.0, color="black", lw=0.8)
     axes.set_yticks(range(len(names)), list(reversed(names)))
-    axes.set_xlabel("change of weight per step and unit of the term")
+    axes.set_xlabel(unit)
     axes.grid(axis="x", alpha=0.3)
     if true:
         axes.legend(loc="best", frameon=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaplast.figures.style import OURS, PALETTE, save, subplots
+from metaplast.figures.style import FAINT, OURS, PALETTE, count_in_wholes, save, subplots
 
 
 def draw(
@@ -16,6 +16,8 @@ def draw(
     path: Path,
 ) -> None:
     """Draw one panel per named column of a session.
+
+    Choices are drawn as running means over a twentieth of the session: single ones hide each other.
 
     Args:
         recorded: values [n_steps, n_out].
@@ -35,10 +37,31 @@ def draw(
     for axes, (column, name) in zip(grid[:, 0], named.items(), strict=True):
         steps = np.flatnonzero(observed[:, column] > 0)
         points = recorded[steps, column]
-        axes.plot(steps, points, ".", color="#555555", ms=3.5, label="recorded")
+        width = 1
+        if are_choices(points):
+            width = max(1, len(steps) // 20)
+            axes.plot(steps, points, "|", color=FAINT, ms=5)
+            running = _running_mean(points, width)
+            axes.plot(steps, running, color="#555555", lw=1.3, label="recorded, running mean")
+        else:
+            axes.plot(steps, points, ".", color="#555555", ms=3.5, label="recorded")
         for (row, values), colour in zip(predicted.items(), (OURS, *PALETTE), strict=False):
-            axes.plot(steps, values[steps, column], lw=1.3, color=colour, label=row)
+            expected = _running_mean(values[steps, column], width)
+            axes.plot(steps, expected, lw=1.3, color=colour, label=row)
         axes.set_ylabel(name)
     grid[0, 0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+    count_in_wholes(grid[-1, 0])
     grid[-1, 0].set_xlabel("step of the first held-out session")
     save(figure, path)
+
+
+def are_choices(values: np.ndarray) -> bool:
+    """Whether recorded values are choices: 0 or 1, and both occur."""
+    return set(np.unique(values)) == {0.0, 1.0}
+
+
+def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean over `width` values around each, over fewer at the ends [n]."""
+    box = np.ones(width)
+    counts = np.convolve(np.ones(len(values)), box, mode="same")
+    return np.convolve(values, box, mode="same") / counts

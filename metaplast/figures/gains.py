@@ -6,15 +6,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from metaplast.figures import cut
 from metaplast.figures.section import Figure
 from metaplast.figures.style import FAINT, INK, OTHERS, OURS, save, subplots
 from metaplast.results.changed_world import better_by
 from metaplast.results.numbers import number, table_form
 from metaplast.results.summary import ReferenceRow, RowScore
 from metaplast.results.table import RowFacts, marked
-
-FAR = 6.0
-"""A gain of more than so many medians lies outside the picture; an arrow points to it."""
 
 
 def figure_of(
@@ -63,7 +61,7 @@ def draw(
         path: of the picture.
     """
     in_order = sorted(gains, key=lambda name: gains[name][0], reverse=True)
-    limit = _limit(gains)
+    limit = cut.reach(np.array([np.nanmax(np.abs(ends)) for ends in gains.values()]))
     figure, axes = subplots(figsize=(4.8, 0.34 * len(gains) + 1.0), layout="constrained")
     form = f"+{table_form([float(ends[0]) for ends in gains.values()])}"
     labels = []
@@ -89,13 +87,6 @@ def draw(
     figure.supxlabel(f"rule better than the row by, in {_words_of(metric)}", fontsize=10)
     axes.grid(axis="x", color=FAINT, alpha=0.6)
     save(figure, path)
-
-
-def _limit(gains: Mapping[str, np.ndarray]) -> float:
-    """The end of the axis: gains of more than FAR medians lie outside."""
-    sizes = np.array([np.nanmax(np.abs(ends)) for ends in gains.values()])
-    shown = sizes[sizes <= FAR * np.median(sizes)]
-    return 1.1 * float(shown.max(initial=0.0)) or 1.0
 
 
 def _share_left(gains: Mapping[str, np.ndarray]) -> float:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import PLASTIC, row_styles, save, subplots
+from metaplast.figures.style import PLASTIC, count_in_wholes, row_styles, save, subplots
 from metaplast.results.curves import Band
 from metaplast.results.numbers import json_list, number
 
@@ -99,7 +99,10 @@ def _figure(
     ours: Sequence[str],
 ) -> Figure:
     path = folder / f"curves_{metric}.svg"
-    draw(rows, phases, f"{metric} ({facts.smoothing})", path, ours)
+    label = metric
+    if facts.width > 1:
+        label = f"{metric}, moving mean"
+    draw(rows, phases, label, path, ours)
     last = ", ".join(f"{name} {number(band.mean[-1], '.3g')}" for name, band in rows.items())
     alt = f"{metric} at every step of a life for {', '.join(rows)}; last step: {last}"
     caption = (
@@ -140,6 +143,7 @@ def draw(
     if _wants_logarithm(bands):
         axes.set_yscale("log")
     axes.set_xlim(0.5, steps[-1] + 0.5)
+    count_in_wholes(axes)
     axes.set_xlabel("step in the life")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)

@@ -10,6 +10,9 @@ from metaplast.figures.style import OURS, hide, save, subplots
 from metaplast.results import coefficients
 from metaplast.results.numbers import number
 
+MANY = 12
+"""Numbers of a leaf whose distribution is drawn; the table shows the others."""
+
 
 def of_rules(shown: RulesShown) -> PagePart | None:
     """The leaves of the first rule file; None where every rule is a list of terms."""
@@ -22,8 +25,10 @@ def of_rules(shown: RulesShown) -> PagePart | None:
 
 def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
     """The number, the shape and the size of the numbers in every leaf."""
-    path = folder / "numbers.svg"
-    draw(leaves, path)
+    many = {}
+    for name, values in leaves.items():
+        if values.size >= MANY:
+            many[name] = values
     rows = []
     plain = {}
     described = []
@@ -46,11 +51,16 @@ def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
         }
     head = ("leaf", "shape", "numbers", "root mean square", "least", "largest")
     table = Table("Learned numbers by leaf", head, rows)
-    alt = f"Histogram of every leaf: {', '.join(described)}"
-    figure = Figure(path, alt, "Distribution of the learned numbers of each leaf.")
+    pictures = []
+    if many:
+        path = folder / "numbers.svg"
+        draw(many, path)
+        alt = f"Histogram of every leaf of {MANY} numbers or more. {', '.join(described)}"
+        caption = f"Distribution of the learned numbers of each leaf that has {MANY} or more."
+        pictures.append(Figure(path, alt, caption))
     total = sum(values.size for values in leaves.values())
     words = f"A rule that is no list of terms: {total} numbers in {len(leaves)} leaves."
-    section = Section("Learned numbers", [words], figures=[figure], tables=[table])
+    section = Section("Learned numbers", [words], figures=pictures, tables=[table])
     return PagePart(section, {"leaves": plain})
 
 

@@ -58,7 +58,10 @@ def _line(axes: Any, points: Sequence[CurvePoint], budget: str, colour: str, nam
     x = np.maximum(spent, 1e-9)
     moved = lives > 0
     axes.fill_between(x[moved], low[moved], high[moved], color=colour, alpha=0.15, lw=0)
-    axes.plot(x[moved], mean[moved], "o-", ms=3, color=colour, lw=1.6, label=name)
+    label = name
+    if not moved.any():
+        label = f"{name} (no step)"
+    axes.plot(x[moved], mean[moved], "o-", ms=3, color=colour, lw=1.6, label=label)
     broken = moved & np.isnan(mean)
     top = np.ones(broken.sum())
     axes.plot(x[broken], top, "x", color=colour, transform=axes.get_xaxis_transform())

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from metaplast.figures import cut
 from metaplast.figures.style import OTHERS, OURS, save, subplots
+from metaplast.results.numbers import number
 from metaplast.results.summary import RowScore
 
 
@@ -16,6 +18,9 @@ def draw(
     labels: Mapping[str, str] | None = None,
 ) -> None:
     """Draw each row's mean with its 95 % interval, in the order of the table; our rows in blue.
+
+    A row far from ours lies outside, so that the intervals of the others can be seen. An arrow
+    points to it, and its label says its mean.
 
     Args:
         row_scores: as `results.table.scores` gives them.
@@ -28,6 +33,7 @@ def draw(
     for score in row_scores:
         if score.mean is not None:
             finite.append(score)
+    low, high = _range(finite, ours)
     figure, axes = subplots(figsize=(7, 0.34 * len(finite) + 1.2), layout="constrained")
     ticks = []
     for y, score in enumerate(reversed(finite)):
@@ -38,12 +44,40 @@ def draw(
         face = "white"
         if label == score.name:
             face = colour
+        mean = float(score.mean or 0.0)
+        if not low <= mean <= high:
+            side = low if mean < low else high
+            arrow = "<" if mean < low else ">"
+            axes.plot(side, y, arrow, color=colour, ms=7, clip_on=False)
+            ticks.append(f"{label}  {number(mean, '.3g')}")
+            continue
         bounds = np.asarray(score.ci95, float)  # None becomes NaN, which is not drawn
         axes.plot(bounds, [y, y], color=colour, lw=3, solid_capstyle="round")
-        axes.plot(np.asarray(score.mean, float), y, "o", color=colour, ms=7, mfc=face)
+        axes.plot(mean, y, "o", color=colour, ms=7, mfc=face)
         ticks.append(str(label))
+    axes.set_xlim(low, high)
     axes.set_yticks(range(len(finite)), ticks)
     first = finite[0]
     axes.set_xlabel(f"{first.metric} on {first.n} held-out lives, mean and 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     save(figure, path)
+
+
+def _range(finite: Sequence[RowScore], ours: Sequence[str]) -> tuple[float, float]:
+    """The ends of the axis, around our first row, or the first row where ours has no mean."""
+    means = np.array([score.mean for score in finite], float)
+    names = [score.name for score in finite]
+    centre = means[0]
+    if ours[0] in names:
+        centre = means[names.index(ours[0])]
+    ends = np.array([score.ci95 for score in finite], float)
+    lowest = np.fmin(ends[:, 0], means)
+    highest = np.fmax(ends[:, 1], means)
+    sizes = np.fmax(np.abs(lowest - centre), np.abs(highest - centre))
+    others = [size for name, size in zip(names, sizes, strict=True) if name not in ours]
+    limit = cut.reach(np.array(others or sizes))
+    is_near = np.abs(means - centre) <= limit
+    low = float(lowest[is_near].min())
+    high = float(highest[is_near].max())
+    margin = 0.05 * (high - low) or 0.5 * abs(centre) or 1.0
+    return low - margin, high + margin

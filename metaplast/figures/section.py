@@ -1,6 +1,6 @@
 """A figure with its words: what a page is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,9 +79,11 @@ class RulesShown(NamedTuple):
     rules: {entry: rule} of the first file; an entry is a slot, or slot/edge.
     whose: a sentence that says whose rule is drawn, where there are several files.
     folder: the folder of the page's pictures.
+    above_zero: {entry: names of the signals that are never below 0}, where that is known.
     """
 
     files: Sequence[RuleFile]
     rules: Mapping[str, Rule]
     whose: str
     folder: Path
+    above_zero: Mapping[str, Collection[str]] = {}

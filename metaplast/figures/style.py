@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import LogFormatterSciNotation
+from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator
 
 OURS = "#1b6ca8"  # the searched rule
 OTHERS = "#9aa5b1"
@@ -141,6 +141,11 @@ def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str,
             "ls": DASHES[turn % len(DASHES)],
         }
     return styles
+
+
+def count_in_wholes(axes: Any) -> None:
+    """Set the ticks of a horizontal axis that counts steps at whole numbers."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def hide(axes: Iterable[Any]) -> None:

@@ -27,7 +27,7 @@ def of_rules(shown: RulesShown) -> PagePart:
     """The surfaces of every rule of the first file."""
     by_entry = {}
     for entry, rule in shown.rules.items():
-        by_entry[entry] = surfaces.surfaces(rule)
+        by_entry[entry] = surfaces.surfaces(rule, shown.above_zero.get(entry, ()))
     return part(by_entry, shown.whose, shown.folder)
 
 
@@ -40,19 +40,26 @@ def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) ->
         folder: of the picture.
     """
     drawn = {}
+    still = []
     for entry, each in by_entry.items():
-        if each:
-            drawn[entry] = list(each)
+        moving = []
+        for surface in each:
+            if np.any(surface.delta_w != 0.0):
+                moving.append(surface)
+            else:
+                still.append(f"No weight of {entry} changes over {surface.x} and {surface.y}.")
+        if moving:
+            drawn[entry] = moving
     if not drawn:
-        words = "The rule reads fewer than two signals: no surface."
-        return PagePart(Section(_TITLE, [words]), {})
+        words = still or ["The rule reads fewer than two signals: no surface."]
+        return PagePart(Section(_TITLE, words), {})
     path = folder / "surfaces.svg"
     draw(drawn, path)
     figure = Figure(path, _alt(drawn), _CAPTION)
     plain = {}
     for entry, of_entry in drawn.items():
         plain[entry] = [_plain(surface) for surface in of_entry]
-    return PagePart(Section(_TITLE, _words(drawn, whose), figures=[figure]), plain)
+    return PagePart(Section(_TITLE, [*_words(drawn, whose), *still], figures=[figure]), plain)
 
 
 def draw(drawn: Mapping[str, Sequence[Surface]], path: Path) -> None:

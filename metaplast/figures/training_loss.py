@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
-from metaplast.figures.style import row_styles, save, subplots
+from metaplast.figures.style import count_in_wholes, row_styles, save, subplots
 
 
 def draw(
@@ -36,7 +35,7 @@ def draw(
         if name in ours:
             width = 2.2
         axes.plot(steps, smooth, lw=width, label=name, **styles[name])
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count_in_wholes(axes)
     axes.set_xlabel("outer step")
     axes.set_ylabel(label)
     if all(min(values, default=1) > 0 for values in losses.values()):

@@ -1,6 +1,6 @@
 """The change of one synapse as a function of two signals, everything else held at stated values."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,7 +11,9 @@ from jax import Array
 
 from metaplast.connections.dense import Dense
 from metaplast.language.grammar import MIXING, SIGNALS, field_of
+from metaplast.life.lifetime import Lifetime
 from metaplast.locality.reads import blank_view
+from metaplast.neurons.base import AbstractNeuron, RateNeuron
 from metaplast.numerics.compiler import program
 from metaplast.reuse.load import Rule
 from metaplast.reuse.reference import floats
@@ -22,7 +24,7 @@ ONE = Dense(1, 1)
 N_GRID = 61
 """Values of each signal."""
 SPAN = 1.0
-"""The largest value of a signal; the smallest is -SPAN."""
+"""The largest value of a signal; the smallest is -SPAN, or 0 for a signal that is never below."""
 # The value of a signal that is no axis: moderate activity, a small positive weight, credit and
 # drives at rest.
 _HELD = {
@@ -68,11 +70,15 @@ class Surface(NamedTuple):
     dt: float
 
 
-def surfaces(rule: Rule) -> list[Surface]:
+def surfaces(rule: Rule, above_zero: Collection[str] = ()) -> list[Surface]:
     """One surface per postsynaptic signal that the rule reads, against presynaptic activity.
 
     At most two. A rule without such a signal is drawn over the weight, or over the first other
     signal that it reads. A rule that reads a single signal has no surface.
+
+    Args:
+        rule: the rule.
+        above_zero: names of signals that are never below 0, such as `pre` of a neuron that spikes.
     """
     read = sorted(_SHORT.get(field, field) for field in rule.reads - NO_SIGNALS)
     if len(read) < 2:
@@ -87,13 +93,52 @@ def surfaces(rule: Rule) -> list[Surface]:
             rest.append(name)
     of_pairs = []
     for y in seconds or rest[:1]:
-        of_pairs.append(_surface(rule, x, y))
+        of_pairs.append(_surface(rule, x, y, above_zero))
     return of_pairs
 
 
-def _surface(rule: Rule, x: str, y: str) -> Surface:
-    values = np.linspace(-SPAN, SPAN, N_GRID)
-    grid_x, grid_y = np.meshgrid(values, values)
+def never_below_zero(lifetime: Lifetime, edge: str, inputs_above_zero: bool = False) -> list[str]:
+    """The names of the activities at an edge, `pre` and `post`, that are never below 0.
+
+    These are spikes, and activities of rate neurons that are not below 0 at any usual drive. What
+    an input population shows is the task's, and not known here.
+
+    Args:
+        lifetime: in which the rule lives.
+        edge: the name of the edge.
+        inputs_above_zero: whether the task shows nothing below 0.
+    """
+    plastic, _ = lifetime.plastic()[edge]
+    neurons = {}
+    inputs = lifetime.task.shape().inputs
+    for population in lifetime.wiring().populations:
+        if population.name not in inputs:
+            neurons[population.name] = population.neuron
+    names = []
+    for side, population in (("pre", plastic.pre), ("post", plastic.post)):
+        is_above = population in inputs and inputs_above_zero
+        if population in neurons:
+            is_above = _is_above_zero(neurons[population])
+        if is_above:
+            names.append(side)
+    return names
+
+
+def _is_above_zero(neuron: AbstractNeuron) -> bool:
+    if neuron.spiking:
+        return True
+    if not isinstance(neuron, RateNeuron):
+        return False
+    activity, _ = neuron.activate(jnp.linspace(*neuron.drives, N_GRID))
+    return bool(activity.min() >= 0)
+
+
+def _surface(rule: Rule, x: str, y: str, above_zero: Collection[str]) -> Surface:
+    axes = []
+    for name in (x, y):
+        least = 0.0 if name in above_zero else -SPAN
+        axes.append(np.linspace(least, SPAN, N_GRID))
+    grid_x, grid_y = np.meshgrid(*axes)
     points = floats({_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)})
     held = {}
     for field in sorted(rule.reads - NO_SIGNALS):
@@ -112,8 +157,8 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     return Surface(
         x=x,
         y=y,
-        x_values=values,
-        y_values=values,
+        x_values=axes[0],
+        y_values=axes[1],
         delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
         held=held_by_name,
         stateful=has_state(rule.spec, theta),

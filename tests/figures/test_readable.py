@@ -1,0 +1,182 @@
+"""Figures show what they are about: axes are cut, nothing is empty, steps are whole."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metaplast import Lifetime
+from metaplast.figures import (
+    coefficient_paths,
+    coefficients,
+    cut,
+    explained,
+    fit_session,
+    leaves,
+    loop_curves,
+    scores,
+    surface_spread,
+    surfaces,
+)
+from metaplast.figures.style import kept
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.lif import Lif
+from metaplast.neurons.sigmoid import Sigmoid
+from metaplast.neurons.tanh import Tanh
+from metaplast.results.numbers import Bounds, RoundedEstimate
+from metaplast.results.summary import Difference, RowScore
+from metaplast.results.surfaces import never_below_zero
+from metaplast.results.surfaces import surfaces as surfaces_of
+from metaplast.reuse.load import load_rule
+from tests.results._loops import compared
+
+HERE = Path("unused.svg")
+
+
+def _drawn(draw: Any, *given: Any) -> Any:
+    with kept() as figures:
+        draw(*given, HERE)
+    return figures["unused"]
+
+
+def _score(name: str, mean: float, half: float) -> RowScore:
+    return RowScore(
+        name=name,
+        split="heldout",
+        metric="loss",
+        mean=mean,
+        ci95=Bounds(mean - half, mean + half),
+        n=8,
+        difference=Difference(None, Bounds(None, None)),
+    )
+
+
+def test_one_far_value_does_not_set_the_axis() -> None:
+    assert cut.reach(np.array([1.0, 2.0, 3.0, 100.0])) == pytest.approx(3.3)
+    assert cut.reach(np.array([0.5, 100.0])) == pytest.approx(0.55)
+    assert cut.reach(np.array([0.4, 0.5, 0.8])) == pytest.approx(0.88)
+    assert cut.reach(np.array([np.nan])) == 1.0
+    assert cut.reach(np.array([0.0])) == 1.0
+
+
+def test_a_tie_is_seen_beside_rows_that_are_far() -> None:
+    assert cut.reach(np.array([0.002, 0.4, 0.8])) == pytest.approx(0.0022)
+
+
+def test_a_row_far_away_is_an_arrow_and_the_intervals_of_others_are_seen() -> None:
+    rows = [_score("discovered", 1.0, 0.1), _score("a", 1.5, 0.1), _score("far", 900.0, 5.0)]
+    with kept() as figures:
+        scores.draw(rows, HERE, ["discovered"])
+    (axes,) = figures["unused"].axes
+    low, high = axes.get_xlim()
+    assert low < 0.9 and 1.6 < high < 2.0
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["far  900", "a", "discovered"]
+    assert [line.get_marker() for line in axes.lines].count(">") == 1
+
+
+def test_a_share_far_below_zero_is_cut() -> None:
+    good = RoundedEstimate(0.5, Bounds(0.4, 0.6), 5)
+    bad = RoundedEstimate(-30.0, Bounds(-90.0, 1.0), 5)
+    rows = {"discovered": {"mean": good}, "other": {"mean": bad}}
+    figure = _drawn(lambda rows, path: explained.draw(rows, path, "discovered", "values"), rows)
+    (axes,) = figure.axes
+    assert axes.get_xlim()[0] == explained.LEAST
+    assert [text.get_text() for text in axes.texts] == ["-30.00"]
+
+
+def test_choices_are_drawn_as_running_means() -> None:
+    rng = np.random.default_rng(0)
+    choices = rng.integers(0, 2, (200, 1)).astype(float)
+    expected = rng.random((200, 1))
+    given = (choices, np.ones_like(choices), {"discovered": expected}, {0: "choice 0"})
+    (axes,) = _drawn(fit_session.draw, *given).axes
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
+    assert np.ptp(lines["discovered"]) < 0.7 * np.ptp(expected)
+    middle = choices[95:105, 0].mean()
+    assert middle in [pytest.approx(value) for value in lines["recorded, running mean"][99:102]]
+    measured = (expected, np.ones_like(choices), {"discovered": expected}, {0: "unit 0"})
+    (axes,) = _drawn(fit_session.draw, *measured).axes
+    raw = {line.get_label(): line.get_ydata() for line in axes.lines}
+    np.testing.assert_array_equal(raw["discovered"], expected[:, 0])
+
+
+def test_running_means_are_means_of_what_is_there() -> None:
+    values = np.array([1.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(fit_session._running_mean(values, 3), [0.5, 1 / 3, 1 / 3, 0.5])
+
+
+def test_few_numbers_have_no_histogram(tmp_path: Path) -> None:
+    few = {"rate": np.ones(()), "w": np.zeros(4)}
+    assert leaves.part(few, tmp_path).section.figures == []
+    many = {**few, "deep": np.arange(20.0)}
+    with kept() as figures:
+        part = leaves.part(many, tmp_path)
+    assert len(part.section.figures) == 1
+    assert [axes.get_title() for axes in figures["numbers"].axes if axes.axison] == ["deep [20]"]
+    assert len(part.section.tables[0].rows) == 3
+
+
+def test_one_coefficient_is_a_table_and_no_map(tmp_path: Path) -> None:
+    part = coefficients.part([{"rule": {"post*pre": 0.5}}], [{"rule": {}}], tmp_path)
+    assert part.section.figures == [] and len(part.section.tables) == 1
+    two = coefficients.part([{"rule": {"post*pre": 0.5, "pre": 1.0}}], [{"rule": {}}], tmp_path)
+    assert len(two.section.figures) == 1
+
+
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_outer_steps_are_whole(n: int) -> None:
+    panels = {"rule": [{"post*pre": list(np.linspace(0, 1, n))}]}
+    (axes,) = _drawn(lambda panels, path: coefficient_paths.draw(panels, "c", path), panels).axes
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_a_map_of_nothing_is_words(tmp_path: Path) -> None:
+    (surface,) = surfaces_of(load_rule("oja"))
+    still = surface._replace(delta_w=np.zeros_like(surface.delta_w))
+    part = surfaces.part({"still": [still]}, "", tmp_path)
+    assert part.section.figures == ()
+    assert part.section.paragraphs == ["No weight of still changes over pre and post."]
+    both = surfaces.part({"rule": [surface], "still": [still]}, "", tmp_path)
+    assert both.section.paragraphs[-1] == "No weight of still changes over pre and post."
+    assert set(both.numbers) == {"rule"}
+
+
+def test_spikes_have_no_side_below_zero() -> None:
+    (surface,) = surfaces_of(load_rule("oja"), above_zero=("post",))
+    assert (surface.x_values[0], surface.y_values[0]) == (-1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "names"), [(Lif(), ["post"]), (Sigmoid(), ["post"]), (Tanh(), [])]
+)
+def test_activities_that_are_never_below_zero_are_known(neuron: Any, names: list[str]) -> None:
+    lifetime = Lifetime()
+    network = Feedforward(hidden=(3,), neuron=neuron)
+    lifetime = replace(lifetime, network=network)
+    edge = next(name for name in lifetime.plastic() if name.startswith("input"))
+    assert never_below_zero(lifetime, edge) == names
+    assert never_below_zero(lifetime, edge, inputs_above_zero=True) == ["pre", *names]
+
+
+def test_a_signal_that_makes_no_difference_is_no_axis() -> None:
+    x, y = np.linspace(0, 1, 5), np.linspace(-1, 1, 4)
+    change = np.tile(2 * x, (4, 1))
+    half = np.tile(0.1 * x, (4, 1))
+
+    def draw(grid: Any, change: np.ndarray, half: np.ndarray, path: Path) -> None:
+        surface_spread.draw(grid, change, half, ("pre", "post"), path)
+
+    (axes,) = _drawn(draw, (x, y), change, half).axes
+    assert axes.get_xlabel() == "pre"
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), 2 * x)
+    by_post = _drawn(draw, (x, y), np.tile(y[:, None], (1, 5)), np.zeros((4, 5)))
+    assert by_post.axes[0].get_xlabel() == "post"
+    assert len(_drawn(draw, (x, y), np.outer(y, x), half).axes) == 4  # two maps, two bars
+
+
+def test_a_loop_that_made_no_step_says_so() -> None:
+    figure = _drawn(loop_curves.draw, compared([1.0, 2.0], [3.0, 4.0], steps=(5, 0)))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["first", "second (no step)"]
