@@ -3,6 +3,7 @@
 An import of scikit-learn would cost every worker a second and 76 MB.
 """
 
+import hashlib
 import importlib.util
 import zipfile
 from functools import lru_cache
@@ -11,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from metaplast.registry import BadInput
+
+SEGMENTS = "segment.csv.zip"
 
 
 class Examples(NamedTuple):
@@ -34,10 +37,7 @@ def table(file: str, skip: int = 0) -> Examples:
         file: the name of the file.
         skip: the number of lines before the first row.
     """
-    folder = _folder("sklearn")
-    assert folder is not None, "scikit-learn is a dependency of metaplast"
-    path = f"{folder}/datasets/data/{file}"
-    values = np.loadtxt(path, delimiter=",", dtype=np.float32, skiprows=skip)
+    values = np.loadtxt(_path_of_table(file), delimiter=",", dtype=np.float32, skiprows=skip)
     return Examples(values[:, :-1], values[:, -1].astype(np.int32))
 
 
@@ -50,11 +50,10 @@ def image_segments() -> Examples:
 
     Raises: BadInput where river is not installed or brings no such file.
     """
-    path = f"{_folder('river')}/datasets/segment.csv.zip"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(_path_of_segments()) as archive:
             # The table inside has the name of the archive.
-            lines = archive.read("segment.csv.zip").decode().splitlines()[1:]
+            lines = archive.read(SEGMENTS).decode().splitlines()[1:]
     except (OSError, KeyError, zipfile.BadZipFile):
         raise BadInput(
             "the data set ImageSegments, which is not there",
@@ -64,6 +63,31 @@ def image_segments() -> Examples:
     *features, names = zip(*(line.split(",") for line in lines), strict=True)
     labels = np.unique(names, return_inverse=True)[1]
     return Examples(np.asarray(features, np.float32).T, labels.astype(np.int32))
+
+
+def files_of_table(file: str) -> dict[str, str]:
+    """{name: SHA-256} of a file of scikit-learn."""
+    return {file: _sha256(_path_of_table(file))}
+
+
+def files_of_segments() -> dict[str, str]:
+    """{name: SHA-256} of the file of `image_segments`, which must be there."""
+    return {SEGMENTS: _sha256(_path_of_segments())}
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _path_of_table(file: str) -> str:
+    folder = _folder("sklearn")
+    assert folder is not None, "scikit-learn is a dependency of metaplast"
+    return f"{folder}/datasets/data/{file}"
+
+
+def _path_of_segments() -> str:
+    return f"{_folder('river')}/datasets/{SEGMENTS}"
 
 
 def _folder(package: str) -> str | None:

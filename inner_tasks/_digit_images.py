@@ -8,6 +8,7 @@ from jax import Array
 
 from inner_tasks import _bundled
 
+FILE = "digits.csv.gz"
 N_CLASSES = 10
 SIDE = 8
 N_PIXELS = SIDE * SIDE
@@ -67,7 +68,12 @@ def affine(angle: Array, zoom: Array, shift: Array) -> Array:
     return (hat_y[:, :, None] * hat_x[:, None, :]).reshape(SIDE * SIDE, SIDE * SIDE)
 
 
+def files() -> dict[str, str]:
+    """{name: SHA-256} of the file of the images."""
+    return _bundled.files_of_table(FILE)
+
+
 def digits() -> _bundled.Examples:
     """The images as features [1797, 64] in [0, 1], and the digits as labels."""
-    table = _bundled.table("digits.csv.gz")
+    table = _bundled.table(FILE)
     return table._replace(features=table.features / np.float32(16.0))

@@ -38,6 +38,9 @@ class Categories(_groups.Grouped):
     def size(self) -> tuple[int, int]:
         return _digit_images.N_PIXELS, _digit_images.N_CLASSES
 
+    def files(self) -> dict[str, str]:
+        return _digit_images.files()
+
     def examples(self, split: Split) -> _groups.Examples:
         return _images(self.split_seed, split)
 

@@ -63,6 +63,9 @@ class Digits(_few_shot.FewShot):
         n_shown = self.shots * self.passes
         return _few_shot.shape(_digit_images.N_PIXELS, self.n_classes, n_shown, self.queries)
 
+    def files(self) -> dict[str, str]:
+        return _digit_images.files()
+
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         images = _images(self.split_seed, split)
         n_classes = self.n_classes

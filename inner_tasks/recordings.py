@@ -107,6 +107,11 @@ class Recordings(AbstractRecording):
     def version(self) -> tuple[int, ...]:
         return self._source().stamp
 
+    def files(self) -> dict[str, str]:
+        if not self.path:
+            return {}
+        return {self.path.rpartition("/")[2]: self.sha256 or fingerprint(self.path)}
+
     def watched(self) -> tuple[tuple[str, int], ...]:
         if not self.units:
             return ()

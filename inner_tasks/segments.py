@@ -43,6 +43,9 @@ class Segments(_groups.Grouped):
     def size(self) -> tuple[int, int]:
         return N_FEATURES, N_CLASSES
 
+    def files(self) -> dict[str, str]:
+        return _bundled.files_of_segments()
+
     def examples(self, split: Split) -> _groups.Examples:
         return _segments(self.split_seed, split)
 

@@ -75,6 +75,9 @@ class Tabular(_few_shot.FewShot):
             file.n_features, file.n_classes, self.shown, self.queries, per_class=False
         )
 
+    def files(self) -> dict[str, str]:
+        return _bundled.files_of_table(FILES[self.data].name)
+
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         features, labels = _part(self.data, self.split_seed, split)
         file = FILES[self.data]

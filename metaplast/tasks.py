@@ -37,6 +37,10 @@ class AbstractTaskFamily(ABC):
         """
         return None
 
+    def files(self) -> dict[str, str]:
+        """{name: SHA-256} of the files of data behind the tasks; {} where no file is read."""
+        return {}
+
     def halved(self) -> "AbstractTaskFamily | None":
         """The same tasks over the same seconds at half of dt: twice the steps.
 

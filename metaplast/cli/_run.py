@@ -1,5 +1,6 @@
 """Begin or resume a run, show its progress, and print its result."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,18 @@ def start(
         quiet: whether no progress is shown.
     """
     with progress.shown(quiet or as_json, kind.counted) as show:
-        run = lifecycle.start(kind, request, run_dir, Means(show, show.say, jobs, modules))
+        means = Means(show, show.say, jobs, modules, command=_command())
+        run = lifecycle.start(kind, request, run_dir, means)
     click.echo(kind.render(run, as_json))
     kind.demand_whole(run)
+
+
+def _command() -> str:
+    """The command of this process, as it was given; "" where none is known."""
+    words = click.get_current_context().obj
+    if words is None:
+        return ""
+    return shlex.join(["metaplast", *words])
 
 
 def resume(

@@ -52,13 +52,15 @@ def command(
     file, or zoo/NAME. A rule file needs
     a task for the parts that live lives: words of a config such as experiment=oja. The page says
     first what the rule does, how sure that is, and what to do next. It is one file. It replaces the
-    files of an earlier page in its folder. The paths of all files are printed.
+    files of an earlier page in its folder. The verdict is printed on stderr, but for --quiet, then
+    the paths of all files on stdout.
     """
     from metaplast.api import progress
     from metaplast.runs import start_up
 
     start_up.prepare(modules)
     from metaplast.registry import BadInput
+    from metaplast.report.rule import verdict_of
     from metaplast.runs import folder
     from metaplast.training.effort import Effort
     from metaplast.training.inspect_any import inspect
@@ -76,5 +78,7 @@ def command(
     naming = folder.naming_errors(out or Path(arguments[0]))
     with naming, progress.shown(quiet, progress.PARTS) as show:
         written = inspect(named, words, out, lives, how_much, show)
+    if not quiet:
+        click.echo(verdict_of(written[1]), err=True)
     for path in written:
         click.echo(path)

@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
             for word in words:
                 if word != "--debug":
                     command.append(word)
-            code = cli.main(command, prog_name="metaplast", standalone_mode=False)
+            code = cli.main(command, prog_name="metaplast", standalone_mode=False, obj=words)
     except Exception as error:
         # `report` raises an error anew that is none of this package.
         if debug:

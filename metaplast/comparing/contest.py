@@ -1,5 +1,6 @@
 """Several outer loops on one problem, each tuned, under equal budgets."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,10 +10,10 @@ from typing import NamedTuple
 import jax
 
 from metaplast import search_loop
+from metaplast.comparing import page
 from metaplast.comparing.budget import warm
 from metaplast.comparing.contestant import Contestant
-from metaplast.comparing.files import PICTURE, write_comparison
-from metaplast.figures import loop_curves
+from metaplast.comparing.files import write_comparison
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem import MetaProblem
 from metaplast.registry import BadInput
@@ -85,7 +86,7 @@ def entries(config: Config, only: Sequence[str]) -> dict[str, NamedLoop]:
 
 
 def contest(run: Path, config: Config, named: dict[str, NamedLoop], means: Means) -> None:
-    """Tune every loop, train it with every seed, write compare.json and its figure.
+    """Tune every loop, train it with every seed, write the page and compare.json.
 
     Finished trainings are kept. A training that was interrupted begins again.
 
@@ -95,6 +96,7 @@ def contest(run: Path, config: Config, named: dict[str, NamedLoop], means: Means
         named: the outer loops.
         means: shows how many trainings of a loop are done, and knows of signals.
     """
+    started = time.monotonic()
     jax.config.update("jax_enable_x64", config.precision == "float64")
     contestants: dict[str, Contestant] = {}
     for name, entry in named.items():
@@ -116,7 +118,7 @@ def contest(run: Path, config: Config, named: dict[str, NamedLoop], means: Means
         for contestant in contestants.values():
             contestant.judge(seed)
     comparison = _comparison(config, named, contestants)
-    loop_curves.draw(comparison, run / PICTURE)
+    page.write(run, comparison, time.monotonic() - started)
     write_comparison(run, comparison)
 
 

@@ -13,9 +13,6 @@ from metaplast.results.loop_comparison import (
     training_to_json,
 )
 from metaplast.runs import folder
-from metaplast.settings.names import FIGURES
-
-PICTURE = f"{FIGURES}/loops.png"
 
 
 def write_comparison(path: Path, comparison: LoopComparison) -> None:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import jax
 
 from metaplast.comparing.contest import NamedLoop, contest, contest_config, entries
-from metaplast.comparing.files import PICTURE, read_comparison
+from metaplast.comparing.files import read_comparison
+from metaplast.comparing.page import PICTURE, next_command
 from metaplast.registry import BadInput
-from metaplast.results import loops
+from metaplast.results import loop_verdict, loops
 from metaplast.results.loop_comparison import FILE, to_json
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
@@ -19,7 +20,7 @@ from metaplast.runs.job import Config, Job
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.spans import duration
 from metaplast.settings.compare import Compare
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, REPORT
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,9 @@ class Comparing(RunKind[ComparingPlan]):
         path = path or folder.fresh_path(f"compare-{config.experiment}", config.seed)
         return ComparingPlan(path, config, named)
 
+    def files(self, request: Request) -> dict[str, str]:
+        return contest_config(request.plain).task.files()
+
     def begin(self, plan: ComparingPlan, means: Means) -> None:
         compare = plan.config.compare
         if compare.cpu_s and jax.default_backend() != "cpu":
@@ -78,9 +82,11 @@ class Comparing(RunKind[ComparingPlan]):
         comparison = read_comparison(path)
         if as_json:
             return json.dumps(to_json(comparison))
-        files = [("json", path / FILE), ("figure", path / PICTURE)]
-        lines = [f"{name:8} {file}" for name, file in files]
-        return "\n\n".join([loops.render(comparison), "\n".join(lines)])
+        files = [("json", path / FILE), ("figure", path / PICTURE), ("report", path / REPORT)]
+        lines = [f"{name:8} {file}" for name, file in files if file.is_file()]
+        head = "\n".join(loop_verdict.verdict(comparison))
+        then = f"Next: {next_command(path, comparison)}"
+        return "\n\n".join([head, then, loops.render(comparison), "\n".join(lines)])
 
     def compare(self, paths: Sequence[Path], how: CompareOptions) -> str:
         return "\n\n".join(self.render(path) for path in paths)

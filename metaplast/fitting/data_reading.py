@@ -94,10 +94,18 @@ def paragraphs(reading: "DataReading") -> list[str]:
 def section(reading: "DataReading") -> Section:
     """The section of the page."""
     rows = []
+    whole = []
     for line in reading.description:
-        if not line.startswith(WARNING):
-            name, _, words = line.strip().partition(": ")
+        name, _, words = line.strip().partition(": ")
+        if line.startswith(WARNING):
+            continue
+        if words:
             rows.append((name, words))
-    table = Table("How every array was understood", ("what", "read as"), rows)
+        else:
+            whole.append(f"{name}.")
+    tables = []
+    if rows:
+        tables.append(Table("How every array was understood", ("what", "read as"), rows))
     nothing = ["Nothing was dropped, filled, sorted or read otherwise than it stands."]
-    return Section("How the data were read", reading.warnings or nothing, tables=[table])
+    paragraphs = [*whole, *(reading.warnings or nothing)]
+    return Section("How the data were read", paragraphs, tables=tables)

@@ -33,6 +33,9 @@ class Fitting(RunKind[FitPlan]):
         warn_of_minibatches(plan.job.main)
         return plan
 
+    def files(self, request: Request) -> dict[str, str]:
+        return parse(request.plain, check=False).main.task.files()
+
     def begin(self, plan: FitPlan, means: Means) -> None:
         data_reading.warn(plan.job)
 

@@ -10,6 +10,7 @@ from metaplast.figures import explained, fit_numbers, fit_session, spike_windows
 from metaplast.fitting import data_reading
 from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Data
+from metaplast.fitting.next_command import is_term, next_command
 from metaplast.fitting.predict import activity
 from metaplast.fitting.result import NO_PLASTICITY, FitResult
 from metaplast.fitting.row_problem import problem_of
@@ -31,7 +32,7 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.recording import AbstractRecording
 from metaplast.report.page import Figure, Page, Section, Table, html
 from metaplast.results.statistics import FEW
-from metaplast.runs import folder
+from metaplast.runs import folder, provenance
 from metaplast.runs.job import Job
 from metaplast.settings.names import DISCOVERED, REPORT
 
@@ -81,11 +82,7 @@ def write(fit: FinishedFit) -> None:
     """Write the figures, and report.html last."""
     fit.figures.mkdir(exist_ok=True)
     result = fit.result
-    facts = [
-        ("experiment", result.experiment),
-        ("seed", str(result.seed)),
-        ("time", f"{result.wall_s:.0f} s"),
-    ]
+    facts = [("experiment", result.experiment), ("seed", str(result.seed))]
     title = "Fit"
     if result.recover is not None:
         title = "Simulated and recovered"
@@ -97,7 +94,9 @@ def write(fit: FinishedFit) -> None:
         _sections(fit, explained_section._replace(figures=others)),
         verdict=result.verdict,
         key_figure=key_figure,
+        next_command=next_command(fit.run, result),
         kind="A fit to recordings",
+        provenance=provenance.facts(fit.run, result.wall_s),
     )
     folder.write_text(fit.run / REPORT, html(page))
 
@@ -107,13 +106,13 @@ def _sections(fit: FinishedFit, explained_section: Section) -> list[Section]:
     result = fit.result
     doubts = result.doubts or ["None was found by the checks of this page."]
     sections = [
+        Section("Reasons to doubt it", doubts),
         explained_section,
         _rule_section(fit),
         _window_section(fit) or _surface_section(fit),
         _session_section(fit),
         data_reading.section(result.reading),
         _path_section(result),
-        Section("Reasons to doubt it", doubts),
     ]
     if result.advice:
         advice = [change.words for change in result.advice]
@@ -158,7 +157,10 @@ def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
         of_part = f" of {part}"
     explained.draw(bars, path, DISCOVERED, part or "values")
     alt = f"Deviance explained{of_part}: " + "; ".join(texts)
-    caption = f"Mean over held-out subjects and 95 % interval ({SHARE_INTERVAL})."
+    caption = (
+        f"Mean over held-out subjects and 95 % interval ({SHARE_INTERVAL}). The axis is cut at "
+        f"{explained.LEAST:g}; an arrow stands for what lies further left."
+    )
     return Figure(path, alt, caption)
 
 
@@ -187,15 +189,24 @@ def _rule_section(fit: FinishedFit) -> Section:
         if number.true is not None:
             true[number.name] = number.true
     largest_first = dict(sorted(values.items(), key=lambda pair: -abs(pair[1])))
-    fit_numbers.draw(largest_first, result.number_bounds, true, path)
-    texts = [f"{name} {value:.3g}" for name, value in values.items()]
     caption = "Rate times coefficient of every term that is kept"
+    label = "change of weight per step and unit of the term"
+    if not all(map(is_term, values)):
+        caption = "Every learned number; time constants are in seconds"
+        label = "number, each in its own unit"
+    fit_numbers.draw(largest_first, result.number_bounds, true, path, label)
+    texts = [f"{name} {value:.3g}" for name, value in values.items()]
     caption += f"; bars: {interval_source(result)}." if result.number_bounds else "."
-    words = (
-        f"{row.starts.n} different starts, {row.starts.same} of them within 1 % of the best loss, "
-        f"numbers within {100 * row.starts.spread:.1f} % of the largest; "
-        f"at rest after {row.steps} outer steps: {row.stable}."
-    )
+    starts = "One start"
+    if row.starts.n > 1:
+        starts = (
+            f"{row.starts.n} different starts, {row.starts.same} of them within 1 % of the best "
+            f"loss, with numbers within {100 * row.starts.spread:.1f} % of the largest"
+        )
+    rest = "at rest"
+    if not row.stable:
+        rest = "still moving"
+    words = f"{starts}; {rest} after {row.steps} outer steps."
     return Section(
         "The rule",
         [words],
@@ -241,7 +252,9 @@ def _window_section(fit: FinishedFit) -> Section | None:
 
 def _surface_section(fit: FinishedFit) -> Section | None:
     """The change of weight over two signals, for a rule that reads two."""
-    surface = surface_of(fit.lifetime, fit.rows[DISCOVERED].theta, fit.certainty)
+    shown = np.asarray(fit.data.sessions["train"].stimulus)
+    theta = fit.rows[DISCOVERED].theta
+    surface = surface_of(fit.lifetime, theta, fit.certainty, bool(shown.min() >= 0))
     if surface is None:
         return None
     path = fit.figures / "surface.svg"
@@ -254,7 +267,7 @@ def _surface_section(fit: FinishedFit) -> Section | None:
     )
     caption = (
         f"Signals that are no axis are held: {surface.held}. "
-        "Right: how well the data fix each point."
+        "Right: how well the data fix each point. A signal that makes no difference is left out."
     )
     return Section("Change of weight over two signals", figures=[Figure(path, alt, caption)])
 
@@ -283,6 +296,11 @@ def _session_section(fit: FinishedFit) -> Section | None:
     n_steps = int(observed.any(1).sum())
     alt = f"Recorded and expected values of {', '.join(names.values())} over {n_steps} steps"
     caption = "Points: recorded. Lines: expected, having seen none of it."
+    if any(fit_session.are_choices(recorded[observed[:, at] > 0, at]) for at in names):
+        caption = (
+            "Points: recorded choices. Lines: running means over a twentieth of the session, "
+            "recorded (grey) and expected, having seen none of it."
+        )
     return Section("One session", figures=[Figure(path, alt, caption)])
 
 

@@ -14,7 +14,7 @@ from metaplast.language.grammar import reach
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.lives import take
 from metaplast.results.statistics import t_quantile
-from metaplast.results.surfaces import surfaces
+from metaplast.results.surfaces import never_below_zero, surfaces
 from metaplast.results.windows import by_pairs, gated, pairs
 from metaplast.reuse.load import Rule
 from metaplast.signals import Theta
@@ -74,13 +74,17 @@ class FittedWindow(NamedTuple):
     gated: tuple[str, ...]
 
 
-def surface_of(lifetime: Lifetime, theta: Theta, certainty: Certainty) -> Surface | None:
+def surface_of(
+    lifetime: Lifetime, theta: Theta, certainty: Certainty, inputs_above_zero: bool = False
+) -> Surface | None:
     """The first surface of the rule of the first slot (`results.surfaces`).
 
     None for a rule without a surface, or where the data leave a number open.
     """
-    surface = _surface(lifetime, theta)
-    half = half_width(theta, certainty, lambda theta: _surface(lifetime, theta).delta_w)
+    surface = _surface(lifetime, theta, inputs_above_zero)
+    half = half_width(
+        theta, certainty, lambda theta: _surface(lifetime, theta, inputs_above_zero).delta_w
+    )
     if surface is None or half is None:
         return None
     held = ", ".join(f"{name} = {value:g}" for name, value in surface.held.items())
@@ -139,7 +143,7 @@ def _moved(theta: Theta, move: Theta, sign: float) -> Theta:
     return jax.tree.map(lambda x, m: np.asarray(x + sign * m, np.asarray(x).dtype), theta, move)
 
 
-def _surface(lifetime: Lifetime, theta: Theta) -> Any:
+def _surface(lifetime: Lifetime, theta: Theta, inputs_above_zero: bool) -> Any:
     """The first surface of the rule on the first edge of the first slot, or None."""
     slot = lifetime.slots[0]
     slot_theta = theta["rules"][slot.name]
@@ -160,7 +164,7 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
         formula="",
         document={},
     )
-    return next(iter(surfaces(rule)), None)
+    return next(iter(surfaces(rule, never_below_zero(lifetime, edge, inputs_above_zero))), None)
 
 
 def spike_window(

@@ -96,7 +96,8 @@ def result_of(
     reasons = doubts(result)
     if data.source is not None and result.truth is None:
         reasons.append(OTHER_FORM)
-    return replace(result, doubts=reasons, verdict=verdict(result))
+    result = replace(result, doubts=reasons)
+    return replace(result, verdict=verdict(result))
 
 
 class Comparisons(NamedTuple):

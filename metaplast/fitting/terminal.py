@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from metaplast.fitting import data_reading
+from metaplast.fitting.next_command import next_command
 from metaplast.fitting.result import FILE, FitResult, read_result
 from metaplast.fitting.tables import (
     data_sentence,
@@ -19,7 +20,8 @@ from metaplast.settings.names import REPORT, RULE_FILE
 def render(run: Path) -> str:
     """The result of a finished fit as text, paragraph by paragraph."""
     fit = read_result(run)
-    paragraphs = ["\n".join(fit.verdict), data_sentence(fit), aligned(score_table(fit))]
+    paragraphs = ["\n".join(fit.verdict), f"  {next_command(run, fit)}"]
+    paragraphs += [data_sentence(fit), aligned(score_table(fit))]
     for part in parts_of(fit):
         paragraphs.append(f"Of {part} alone:\n{aligned(score_table(fit, part))}")
     paragraphs += [f"{name}: {null.note}" for name, null in fit.nulls.items()]

@@ -1,24 +1,33 @@
 """The verdict on a fit: a few sentences made from its numbers, the first of terminal and page."""
 
+from typing import NamedTuple
+
 from metaplast.fitting.doubts import SPREAD, without_scale
 from metaplast.fitting.result import FitResult, IntervalsResult, RowResult
 from metaplast.settings.names import DISCOVERED
 
 SHOWN = 3  # numbers named
+NEXT = "Next: "
+CHANGES = {
+    "constant": ("network.bias=true",),
+    "first_weights": ("genome=per_subject", "task.held.subjects=0"),
+}
+"""{change that the residuals ask for: the words of a config that make it}"""
 
 
 def verdict(fit: FitResult) -> list[str]:
     """The sentences of a verdict.
 
-    They are about the success against the nulls, a better family, the settled numbers, another
-    meaning of the data, and the next step.
+    They are about the success against the nulls, a better family, the settled numbers, the reasons
+    to doubt it, another meaning of the data, and the next step.
     """
     sentences = [
         success(fit),
         better_family(fit),
         settled_numbers(fit),
+        why_not(fit),
         read_as_meant(fit),
-        next_step(fit),
+        f"{NEXT}{next_step(fit).words}",
     ]
     return [sentence for sentence in sentences if sentence is not None]
 
@@ -176,6 +185,19 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
 
 
+def why_not(fit: FitResult) -> str:
+    """The first reason to doubt the fit, and how many more there are."""
+    if not fit.doubts:
+        return (
+            "Why not to believe it: no check found a reason; none can show that the network itself "
+            "is right."
+        )
+    more = ""
+    if len(fit.doubts) > 1:
+        more = f" ({len(fit.doubts) - 1} more below)"
+    return f"Why not to believe it: {fit.doubts[0]}{more}"
+
+
 def read_as_meant(fit: FitResult) -> str | None:
     """The verdict rests on a reading of the data that has warnings."""
     n = len(fit.reading.warnings)
@@ -200,30 +222,44 @@ def _away_from_zero(fit: FitResult) -> list[str]:
     return settled
 
 
-def next_step(fit: FitResult) -> str:
+class NextStep(NamedTuple):
+    """The most useful thing to do next.
+
+    words: the step in a sentence.
+    change: the words of a config that make it; none where no word does.
+    """
+
+    words: str
+    change: tuple[str, ...] = ()
+
+
+def next_step(fit: FitResult) -> NextStep:
     """The most useful thing to do next."""
     if fit.intervals is not None and fit.intervals.separated:
-        return (
-            "Next: record choices that differ where the rule now predicts each, or give the rule "
-            "fewer terms."
+        return NextStep(
+            "record choices that differ where the rule now predicts each, or give the rule fewer "
+            "terms."
         )
     if fit.intervals is not None and fit.intervals.open:
-        return "Next: hold or drop what is not settled, or record rows that depend on it."
+        return NextStep("hold or drop what is not settled, or record rows that depend on it.")
     if fit.advice:
-        return f"Next: {fit.advice[0].words}"
+        return NextStep(fit.advice[0].words, CHANGES.get(fit.advice[0].change, ()))
     if _interval_too_wide(fit.discovered):
-        return (
-            "Next: hold out more subjects (task.held.subjects), or record more: the interval is "
-            "too wide to tell."
+        return NextStep(
+            "hold out more subjects (task.held.subjects), or record more: the interval is too wide "
+            "to tell.",
+            ("task.held.subjects=0.5",),
         )
     if not fit.discovered.stable:
-        return "Next: raise outer.steps, for the numbers were still moving."
-    if fit.recover is None and fit.truth is None:
-        return (
-            "Next: simulate this rule on the same design (--recover) and see whether a fit gives "
-            "it back."
+        return NextStep(
+            "raise outer.steps, for the numbers were still moving.",
+            (f"outer.steps={2 * fit.discovered.steps}",),
         )
-    return "Next: fit your own recordings with the same words, without --recover."
+    if fit.recover is None and fit.truth is None:
+        return NextStep(
+            "simulate this rule on the same design (--recover) and see whether a fit gives it back."
+        )
+    return NextStep("fit your own recordings with the same words, without --recover.")
 
 
 def _interval_too_wide(row: RowResult) -> bool:

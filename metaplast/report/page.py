@@ -37,6 +37,7 @@ class Page(NamedTuple):
     next_command: the command that a reader should run next.
     key_figure: the picture beside the verdict.
     kind: what the page is about, in a word or two above the title.
+    provenance: (name, value) of the origin of the page's numbers, at the head.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Page(NamedTuple):
     next_command: str = ""
     key_figure: Figure | None = None
     kind: str = ""
+    provenance: Sequence[tuple[str, str]] = ()
 
 
 def html(page: Page) -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, RulesShown
 from metaplast.inspection.verdict import PageVerdict
+from metaplast.life.lifetime import Lifetime
 from metaplast.registry import BadInput, Plain
 from metaplast.report.page import Figure, Page, Section, Table, figures_of, html
 from metaplast.results.numbers import text
+from metaplast.results.surfaces import never_below_zero
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
 from metaplast.reuse.formula import formula
@@ -81,13 +83,17 @@ def inspect_rule(
 
 
 def rule_parts(
-    files: Sequence[RuleFile], paths: Sequence[Path], whose: str, pictures: Path
+    files: Sequence[RuleFile],
+    paths: Sequence[Path],
+    whose: str,
+    pictures: Path,
+    lifetime: Lifetime | None = None,
 ) -> dict[str, PagePart]:
     """The parts of a page that show rules: one per figure of `gallery.OF_RULES`.
 
     A figure that has nothing to show is left out. The arguments are those of `rules_shown`.
     """
-    shown = rules_shown(files, paths, whose, pictures)
+    shown = rules_shown(files, paths, whose, pictures, lifetime)
     parts = {}
     for name, figure in OF_RULES.items():
         part = figure(shown)
@@ -97,7 +103,11 @@ def rule_parts(
 
 
 def rules_shown(
-    files: Sequence[RuleFile], paths: Sequence[Path], whose: str, pictures: Path
+    files: Sequence[RuleFile],
+    paths: Sequence[Path],
+    whose: str,
+    pictures: Path,
+    lifetime: Lifetime | None = None,
 ) -> RulesShown:
     """The rules that a page is about.
 
@@ -106,11 +116,15 @@ def rules_shown(
         paths: of these files.
         whose: a sentence that says whose rule is drawn, where there are several files.
         pictures: the folder of the pictures.
+        lifetime: in which the rules were searched; None: not known.
     """
     rules = {}
+    above_zero = {}
     for entry, facts in entries(files[0].document).items():
         rules[entry] = load_rule(paths[0], edge=facts.edges[0])
-    return RulesShown(files, rules, whose, pictures)
+        if lifetime is not None:
+            above_zero[entry] = never_below_zero(lifetime, facts.edges[0])
+    return RulesShown(files, rules, whose, pictures, above_zero)
 
 
 def take_key_figure(parts: dict[str, PagePart], names: Sequence[str]) -> Figure | None:
@@ -144,6 +158,12 @@ def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
     folder.write_text(report, html(page))
     folder.write_json(data, {"schema": SCHEMA, "pictures": names, **numbers})
     return [report, data, *pictures]
+
+
+def verdict_of(data: Path) -> str:
+    """The verdict of a page and its next command as text, from its inspect.json."""
+    judged = PageVerdict(**folder.read_json(data)["verdict"])
+    return "\n".join([*judged.sentences, f"Next: {judged.next_command}"])
 
 
 def _stale(target: Path, data: Path, names: Sequence[str]) -> list[Path]:

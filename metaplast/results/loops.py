@@ -260,15 +260,16 @@ def render(comparison: LoopComparison) -> str:
     """
     parts = []
     for budget in comparison.best:
-        parts.append(_table(comparison, budget))
-    parts.append(_cost_table(comparison.entered))
+        parts.append(aligned(score_lines(comparison, budget)))
+    parts.append(aligned(cost_lines(comparison.entered)))
     for name, loop in comparison.refused.items():
         parts.append(f"{name} takes no part: {loop.refused}")
-    parts.append(_method(comparison))
+    parts.append(method(comparison))
     return "\n\n".join(parts)
 
 
-def _cost_table(entered: Mapping[str, EnteredLoop]) -> str:
+def cost_lines(entered: Mapping[str, EnteredLoop]) -> list[tuple[str, ...]]:
+    """The table of costs and of what went wrong: its head, and a line per loop."""
     head = ("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")
     lines: list[tuple[str, ...]] = [head]
     for name, loop in entered.items():
@@ -280,10 +281,10 @@ def _cost_table(entered: Mapping[str, EnteredLoop]) -> str:
                 notes.append(f"no step within the {UNITS[budget]}")
         cpu_s = f"{loop.cpu_s_per_1000_lives:.3g}"
         lines.append((name, cpu_s, str(loop.diverged), str(loop.skipped), ", ".join(notes)))
-    return aligned(lines)
+    return lines
 
 
-def _method(comparison: LoopComparison) -> str:
+def method(comparison: LoopComparison) -> str:
     """The way in which losses are judged and loops are tuned, in words."""
     n = comparison.settings.seeds
     tries = comparison.settings.tries
@@ -299,13 +300,14 @@ def _method(comparison: LoopComparison) -> str:
     return (
         f"Loss: the objective on the same {judged} held-out lives; {how}, paired, over {n} "
         f"training seeds, with 95 % intervals of Student's t{logarithms}. Every loop was tuned: "
-        f"{tries} settings under the same budgets on one other seed, chosen on validation lives; "
+        f"settings tried: {tries}, under the same budgets on one other seed, by validation lives; "
         "its luck is in no interval. The best is best on these very lives, which favours it. "
         "blown: held-out lives that were not finite."
     )
 
 
-def _table(comparison: LoopComparison, budget: str) -> str:
+def score_lines(comparison: LoopComparison, budget: str) -> list[tuple[str, ...]]:
+    """The table of scores after a budget, best first: its head, and a line per loop."""
     best = comparison.best[budget]
     form = "+.4g"
     if comparison.is_ratio:
@@ -341,7 +343,7 @@ def _table(comparison: LoopComparison, budget: str) -> str:
                 " ".join(setting),
             )
         )
-    return aligned(lines)
+    return lines
 
 
 def _sortable(mean: float | None) -> float:

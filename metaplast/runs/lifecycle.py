@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from metaplast.registry import BadInput
-from metaplast.runs import environment, folder, saver
+from metaplast.runs import environment, folder, provenance, saver
 from metaplast.runs.config import Plain, read_file, to_yaml
 from metaplast.runs.counted import Counted
 from metaplast.runs.files import reader_of
@@ -49,6 +49,7 @@ class Means:
     say: shows a line of text.
     jobs: rows at a time; None: two where there are two cores and memory for two, else one.
     modules: plug-ins that every worker process imports first.
+    command: the command of the run, as it was given; "" where there is none.
     lives_on: whether this process outlives the run, as that of a notebook does.
     stop: the signals of the run. `execute` gets those to which the run listens.
     """
@@ -57,6 +58,7 @@ class Means:
     say: Say = lambda line: None
     jobs: int | None = None
     modules: tuple[str, ...] = ()
+    command: str = ""
     lives_on: bool = False
     stop: Stop = field(default_factory=lambda: Stop(None))
 
@@ -119,6 +121,10 @@ class RunKind(ABC, Generic[Plan]):
         """The config for config.yaml."""
         return request.plain
 
+    def files(self, request: Request) -> dict[str, str]:
+        """{name: SHA-256} of the files of data that a checked request reads."""
+        return {}
+
     def begin(self, plan: Plan, means: Means) -> None:
         """Show the first lines of a new run. A resumed run does not show them."""
 
@@ -163,7 +169,7 @@ def start(kind: RunKind[Plan], request: Request, path: Path | None, means: Means
     """
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
-    with opened(kind, request, run), folder.logging_to(run):
+    with opened(kind, request, run, means.command), folder.logging_to(run):
         kind.begin(plan, means)
         _execute(kind, plan, means)
     return run
@@ -191,7 +197,7 @@ def resume(run: Path, means: Means) -> Path:
 
 
 @contextmanager
-def opened(kind: RunKind[Any], request: Request, run: Path) -> Iterator[None]:
+def opened(kind: RunKind[Any], request: Request, run: Path, command: str = "") -> Iterator[None]:
     """Hold the lock of a run folder, in which the files of the request stand.
 
     A new folder is made, and gets them. A folder that has them all stays as it is.
@@ -200,6 +206,7 @@ def opened(kind: RunKind[Any], request: Request, run: Path) -> Iterator[None]:
         kind: the kind of run.
         request: the config and the options.
         run: the folder of the run, or of one run of a group.
+        command: see `Means`.
 
     Raises: folder.Busy, OSError.
     """
@@ -211,6 +218,7 @@ def opened(kind: RunKind[Any], request: Request, run: Path) -> Iterator[None]:
             if kind.marker:
                 folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
             folder.write_text(run / CONFIG, text)
+            provenance.record(run, command, kind.files(request))
             folder.write_json(run / environment.FILE, environment.environment())
         yield
 

@@ -10,6 +10,7 @@ from metaplast.results.typed_json import Plain, check_schema, from_plain
 from metaplast.runs.folder import read_json, write_json
 from metaplast.runs.job import Run
 from metaplast.runs.same_setting import runs_by_setting
+from metaplast.settings.names import REPORT
 from metaplast.training import group, side_by_side, summary_text
 from metaplast.training.pool import pool
 from metaplast.training.train_row import Diverged
@@ -169,6 +170,8 @@ def render(path: Path) -> str:
     if finished:
         parts.append(side_by_side.compare(finished))
     parts.append("\n".join(lines))
+    if (path / REPORT).is_file():
+        parts.append(f"{'report':8} {path / REPORT}")
     return "\n\n".join(parts)
 
 

@@ -52,6 +52,10 @@ class Training(RunKind[TrainingPlan]):
         several, plain = group.split(request.plain)
         return plain if several.alone else request.plain
 
+    def files(self, request: Request) -> dict[str, str]:
+        _, plain = group.split(request.plain)
+        return parse(plain, check=False).main.task.files()
+
     def begin(self, plan: TrainingPlan, means: Means) -> None:
         data_reading.warn(plan.runs[0].job)
         means.say(f"{plan.folder}: {_size(plan)}")
@@ -64,7 +68,7 @@ class Training(RunKind[TrainingPlan]):
                 if run.folder != plan.folder:
                     # A run of a group has a folder as if it had run alone.
                     request = Request(run.job.plain)
-                    stack.enter_context(lifecycle.opened(self, request, run.folder))
+                    stack.enter_context(lifecycle.opened(self, request, run.folder, means.command))
             train_and_judge(plan.folder, plan.runs, workers, means)
 
     def finished(self, path: Path) -> bool:

@@ -3,13 +3,14 @@
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
+import numpy as np
 
 from metaplast.figures import (
     changed_worlds,
@@ -45,7 +46,7 @@ from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import RuleFile, read_rule
-from metaplast.runs import metrics
+from metaplast.runs import metrics, provenance
 from metaplast.runs.environment import recorded
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Job, parse
@@ -126,7 +127,8 @@ def inspect_runs(
             formulas.append(_formula(run.seed, run.rule))
     if rules:
         files = [run.path / RULE_FILE for run in runs]
-        of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures)
+        lifetime = runs[0].job.main.meta_problem().lifetime
+        of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures, lifetime)
         in_task = {"surfaces": of_rules.pop("surfaces")}
         if effort is not None:
             from metaplast.training.inspected import made  # 0.08 s; a training needs none
@@ -159,6 +161,7 @@ def inspect_runs(
         next_command=judged.next_command,
         key_figure=key_figure,
         kind="A searched rule",
+        provenance=_provenance(runs),
     )
     record: Plain = {
         "experiment": experiment,
@@ -223,7 +226,9 @@ def _drawn(runs: Sequence[FinishedRun], name: str, n_lives: int, target: Path) -
     elif name == "path":
         parts |= _path_part(runs, rules, pictures)
     elif name in OF_RULES:
-        shown = rules_shown(rules, [run.path / RULE_FILE for run in runs], "", pictures)
+        files = [run.path / RULE_FILE for run in runs]
+        lifetime = runs[0].job.main.meta_problem().lifetime
+        shown = rules_shown(rules, files, "", pictures, lifetime)
         parts[name] = OF_RULES[name](shown)
     else:
         from metaplast.training.inspected import PARTS
@@ -284,13 +289,6 @@ KEY_FIGURES = ("curves", "windows", "surfaces", "coefficients", "training")
 """Where no row is compared, the first of these parts that has a picture gives the key figure."""
 
 
-def _as_given(path: Path) -> str:
-    """The path of a run as its user gave it; only its name where that is a path of a machine."""
-    if path.is_absolute():
-        return path.name
-    return str(path)
-
-
 def _longer_life(job: Job) -> str:
     """The word of a config that makes a life learn twice as long; "" where there is none."""
     task = job.main.task
@@ -328,7 +326,7 @@ def _transfer(
 
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
     """The runs as a command names them."""
-    return [_as_given(run.path) for run in runs]
+    return [provenance.as_given(run.path) for run in runs]
 
 
 def _evidence(
@@ -403,8 +401,19 @@ def _read(path: Path) -> FinishedRun:
     return FinishedRun(path, parse(config, check=False), read_summary(path), rule)
 
 
+def _provenance(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
+    """The origin of the first run, and the runs beside it, at the head of the page."""
+    first = runs[0]
+    wall_s = sum(run.summary.wall_s for run in runs)
+    again = f"metaplast train --config {shlex.quote(f'{_names(runs)[0]}/config.yaml')}"
+    facts = provenance.facts(first.path, wall_s, again)
+    if len(runs) > 1:
+        facts.insert(0, ("runs", ", ".join(_names(runs))))
+    return facts
+
+
 def _facts(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
-    """(name, value) of the facts at the head of the page."""
+    """(name, value) of the facts at the end of the page."""
     first = runs[0]
     row = first.summary.rows[DISCOVERED]
     transport = ""
@@ -555,10 +564,29 @@ def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tic
             values = [steps[metric] for steps in runs_of_row]
             bands.setdefault(metric, {})[name] = curves.band(values, phases, half_width)
         tick("learning curves", index + 1, len(names))
+    same_as_loss = _same_as_loss(bands)
+    for metric in same_as_loss:
+        del bands[metric]
     facts = learning_curves.Facts(
         n_lives=n, n_runs=len(runs), width=2 * half_width + 1, blown=blown
     )
-    return learning_curves.part(bands, phases, facts, pictures, OURS)
+    part = learning_curves.part(bands, phases, facts, pictures, OURS)
+    if same_as_loss:
+        words = f"The loss of this task is its {', '.join(same_as_loss)}: one picture shows both."
+        paragraphs = [*part.section.paragraphs, words]
+        part = part._replace(section=part.section._replace(paragraphs=paragraphs))
+    return part
+
+
+def _same_as_loss(bands: Mapping[str, Mapping[str, curves.Band]]) -> list[str]:
+    """The metrics whose curves are those of the loss in every row."""
+    same = []
+    for metric, rows in bands.items():
+        if metric != "loss" and all(
+            np.array_equal(band, bands["loss"][name], equal_nan=True) for name, band in rows.items()
+        ):
+            same.append(metric)
+    return same
 
 
 def _has_curves(run: FinishedRun) -> bool:

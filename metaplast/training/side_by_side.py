@@ -62,7 +62,14 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     for name in (row, *against):
         if name not in first.means:
             raise BadInput(f"row {name!r}", f"one of {', '.join(first.means)}", "correct the name")
-    parts = ["\n".join(_legend(settings)), table.aligned(_means(settings))]
+    parts = []
+    if row == DISCOVERED:
+        found = []
+        for setting in settings:
+            judged = summary_text.judged(setting.runs, setting.pool)
+            found.append(f"{setting.key}: {judged.found}")
+        parts.append("\n".join(found))
+    parts += ["\n".join(_legend(settings)), table.aligned(_means(settings))]
     if against:
         parts.append(table.aligned(_gaps(settings, row, against)))
     for setting in settings:

@@ -1,14 +1,25 @@
 """The text of a finished run, or of several: the end of `metaplast train`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from metaplast.inspection import verdict
 from metaplast.life.units import FAULTS
 from metaplast.results import table
-from metaplast.results.summary import FILE, GapClosed, Row, RuleCard, RunSummary, TrainedRow
+from metaplast.results.summary import (
+    FILE,
+    GapClosed,
+    Row,
+    RowScore,
+    RuleCard,
+    RunSummary,
+    TrainedRow,
+)
+from metaplast.results.table import RowFacts
+from metaplast.runs.provenance import as_given
 from metaplast.settings.names import DISCOVERED, FIGURES, REPORT, RULE_FILE
 from metaplast.training import row_words
-from metaplast.training.pool import pool
+from metaplast.training.pool import Pool, pool
 from metaplast.training.summary import IDLE, read_summary
 
 CLIPPED = 0.05
@@ -19,7 +30,8 @@ def render(run: Path) -> str:
     """The text at the end of `metaplast train`."""
     summary = read_summary(run)
     facts = row_words.over_runs([summary])
-    parts = [table.render(summary.scores, facts, DISCOVERED)]
+    parts = _head(_judged([run], [summary], summary.scores, facts))
+    parts.append(table.render(summary.scores, facts, DISCOVERED))
     if summary.gap_closed is not None:
         parts.append(gap_words(summary.gap_closed))
     parts += row_words.lines([summary], facts)
@@ -42,7 +54,8 @@ def pooled(runs: Sequence[Path]) -> str:
     Raises: as `pool`.
     """
     together = pool(runs)
-    parts = [table.render(together.scores, together.facts, DISCOVERED)]
+    parts = _head(judged(runs, together))
+    parts.append(table.render(together.scores, together.facts, DISCOVERED))
     if together.gap is not None:
         parts.append(gap_words(together.gap))
     parts += together.words
@@ -59,6 +72,45 @@ def pooled(runs: Sequence[Path]) -> str:
         lines.append(f"{name.ljust(width)}  {each}")
     parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def judged(runs: Sequence[Path], together: Pool) -> verdict.PageVerdict:
+    """The verdict on finished runs of one setting, from their pool."""
+    summaries = [read_summary(run) for run in runs]
+    return _judged(runs, summaries, together.scores, together.facts, together.means)
+
+
+def _head(judged: verdict.PageVerdict) -> list[str]:
+    """The first paragraphs of a text: the verdict, and the next command."""
+    return ["\n".join(judged.sentences), f"Next: {judged.next_command}"]
+
+
+def _judged(
+    runs: Sequence[Path],
+    summaries: Sequence[RunSummary],
+    scores: Sequence[RowScore],
+    facts: Mapping[str, RowFacts],
+    means: Mapping[str, Sequence[float]] | None = None,
+) -> verdict.PageVerdict:
+    """The verdict of the page of these runs, without what `metaplast inspect` adds.
+
+    Args:
+        runs: their folders.
+        summaries: of the runs.
+        scores: of all rows over the runs.
+        facts: {row: facts}.
+        means: {row: its mean in each run}; None for one run.
+    """
+    evidence = verdict.Evidence(
+        runs=list(map(as_given, runs)),
+        searched=DISCOVERED,
+        scores=scores,
+        facts=facts,
+        seeds=[summary.seed for summary in summaries],
+        means=means or {},
+        outer_steps=summaries[0].outer_steps,
+    )
+    return verdict.verdict(evidence)
 
 
 def gap_words(gap: GapClosed) -> str:

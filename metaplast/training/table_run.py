@@ -12,6 +12,7 @@ from metaplast.runs.follower import followed
 from metaplast.runs.job import Run
 from metaplast.runs.lifecycle import Means
 from metaplast.runs.metrics import METRICS, count
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.runs.workers import Workers, work_through
 from metaplast.training import group_result
 from metaplast.training.announce import Announcer
@@ -72,7 +73,17 @@ class _TableRun:
                 inspect_runs([run.folder], None, n_lives=0)
             stop.check()
         if self.runs[0].folder != self.path:
+            self._write_group_page()
             group_result.conclude(self.path, self.runs, time.monotonic() - started)
+
+    def _write_group_page(self) -> None:
+        """Write one page on the finished runs of a group that differ in their seed alone."""
+        finished = []
+        for run in self.runs:
+            if not group_result.unfinished([run]):
+                finished.append(run.folder)
+        if len(finished) > 1 and len(runs_by_setting(finished)) == 1:
+            inspect_runs(finished, self.path, n_lives=0)
 
     def _steps_done(self, name: str) -> dict[Path, int]:
         """{folder of a row: outer steps so far}, with one folder for every run."""

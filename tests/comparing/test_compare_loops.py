@@ -1,5 +1,6 @@
 """Comparisons of outer loops under equal budgets: contestants, costs, tables and resumes."""
 
+import html
 import itertools
 import json
 import shutil
@@ -15,8 +16,11 @@ from metaplast.comparing import budget
 from metaplast.comparing.contestant import Contestant
 from metaplast.comparing.files import read_comparison
 from metaplast.comparing.kind import KIND
+from metaplast.comparing.page import next_command
 from metaplast.registry import BadInput
+from metaplast.results import loop_verdict
 from metaplast.results.loop_comparison import from_json, to_json
+from metaplast.runs import provenance
 from metaplast.runs.config import Plain, read_yaml
 from metaplast.runs.job import parse
 from metaplast.settings.compare import Compare
@@ -25,6 +29,7 @@ from outer_loops.es import Es
 from outer_loops.forward import Forward
 from outer_loops.random_search import RandomSearch
 from tests._runs import resume_run, start_comparison
+from tests.results._loops import compared
 
 PLAIN = read_yaml(
     """
@@ -149,7 +154,31 @@ def test_the_loop_that_moves_wins(finished):
     text = KIND.render(finished)
     assert "after 40 lives" in text
     assert "over steep" in text
-    assert (finished / "figures" / "loops.png").stat().st_size > 5000
+    assert (finished / "figures" / "loops.svg").stat().st_size > 5000
+
+
+def test_text_and_page_begin_with_the_verdict_and_the_next_command(finished):
+    found, then, *_ = KIND.render(finished).split("\n\n")
+    told = loop_verdict.verdict(read_comparison(finished))
+    assert found.splitlines() == told
+    assert told[0].startswith("steep has the lowest held-out loss after 40 lives")
+    assert then == ("Next: metaplast compare experiment=NAME --loops steep,lazy compare.seeds=4")
+    page = html.unescape((finished / "report.html").read_text())
+    places = [page.index(words) for words in (*told, then.removeprefix("Next: "))]
+    places += [page.index(words) for words in ("<dt>begun</dt>", "<figure>", "<h2>Reasons")]
+    assert places == sorted(places)
+    assert f"report   {finished / 'report.html'}" in KIND.render(finished)
+
+
+def test_a_next_comparison_takes_the_level_loops_or_a_larger_budget(tmp_path):
+    command = "metaplast compare experiment=oja --loops a,b compare.seeds=2 --run-dir x"
+    provenance.record(tmp_path, command, {})
+    level = compared([1.0, 2.0, 3.0], [1.4, 1.9, 3.3])
+    begun = "metaplast compare experiment=oja --loops"
+    assert next_command(tmp_path, level) == f"{begun} first,second compare.seeds=6"
+    idle = compared([1.0, 2.0], [3.0, 4.0], steps=(5, 0))
+    more = f"{begun} a,b compare.seeds=2 compare.lives=160"
+    assert next_command(tmp_path, idle) == more
 
 
 def test_compare_json_reads_back_and_prints_as_it_stands(finished):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.fitting.data_reading import paragraphs, reading_of, warn
+from metaplast.fitting.data_reading import paragraphs, reading_of, section, warn
 from metaplast.fitting.request import request_of
 from metaplast.fitting.result import DataReading
 from metaplast.registry import BadInput, find
@@ -196,3 +196,12 @@ def test_recorded_weights_that_a_fit_does_not_begin_at_are_named(tmp_path):
     (line,) = _lines(_warnings(path, "genome=direct"), "not used")
     words = "weights.input_to_output: not used, as genome=direct finds the first weights"
     assert line.startswith(words)
+
+
+def test_a_description_of_the_whole_is_no_row_of_a_table():
+    told = section(DataReading(["24 sessions of 24 subjects"], []))
+    assert told.tables == []
+    assert told.paragraphs[0] == "24 sessions of 24 subjects."
+    arrays = section(DataReading(["2 sessions", "  array 'choice': 0 or 1"], ["a doubt"]))
+    assert arrays.tables[0].rows == [("array 'choice'", "0 or 1")]
+    assert arrays.paragraphs == ["2 sessions.", "a doubt"]

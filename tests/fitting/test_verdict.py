@@ -1,13 +1,16 @@
 """The words of a verdict."""
 
+import shlex
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from metaplast.fitting.next_command import next_command
 from metaplast.fitting.result import DataReading, FitResult, FitScore, IntervalsResult, ModelAdvice
 from metaplast.fitting.verdict import verdict
 from metaplast.results.numbers import Bounds
+from metaplast.runs import provenance
 from tests.fitting._results import (
     SCORES,
     bootstrap_result,
@@ -133,3 +136,39 @@ def test_a_share_of_nothing_is_no_divergence(rule: float | None, null: float | N
 
 def test_an_interval_that_is_too_wide_asks_for_more_subjects():
     assert "task.held.subjects" in verdict(_fit(-0.1, 0.3))[-1]
+
+
+def test_a_verdict_says_why_not_to_believe_it():
+    fit = _fit(0.1, 0.3)
+    assert verdict(fit)[2].startswith("Why not to believe it: no check found a reason;")
+    doubted = replace(fit, doubts=["It was still moving.", "It is one animal."])
+    line = "Why not to believe it: It was still moving. (1 more below)"
+    assert verdict(doubted)[2] == line
+
+
+def test_the_next_command_is_that_of_the_fit_with_the_step_of_the_verdict(tmp_path):
+    given = "metaplast fit a.npz outer.steps=20 --run-dir old --quiet --recover rule=oja"
+    provenance.record(tmp_path, given, {})
+    begun = "metaplast fit a.npz outer.steps=20"
+    moving = _fit(0.1, 0.3, stable=False)
+    assert next_command(tmp_path, moving) == f"{begun} outer.steps=100"
+    wide = f"{begun} task.held.subjects=0.5"
+    assert next_command(tmp_path, _fit(-0.1, 0.3)) == wide
+    found = _fit(0.1, 0.3)
+    recover = next_command(tmp_path, found)
+    assert shlex.split(recover) == [
+        *begun.split(),
+        *("--recover", "rule=polynomial"),
+        *("--recover", "rule.terms=[pre,post]"),
+        *("--recover", "rule.initial=[1.0,-0.2]"),
+        *("--recover", "rule.rate=1.0"),
+        *("--recover", "rule.learn=none"),
+    ]
+    assert next_command(tmp_path, replace(found, recover={"rule": {}})) == begun
+    own = "metaplast fit DATA.npz a.npz outer.steps=20"
+    assert next_command(tmp_path, replace(found, truth=[])) == own
+
+
+def test_a_rule_that_is_no_list_of_terms_is_shown(tmp_path):
+    timed = _fit(0.1, 0.3, numbers={"tau_pre": 0.02})
+    assert next_command(tmp_path, timed) == f"metaplast show {tmp_path.name}/rule.safetensors"

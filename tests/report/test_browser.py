@@ -142,3 +142,15 @@ def test_print_opens_the_folds_on_white_paper(browser: Browser, page: Path) -> N
     assert box(browser, "details")["height"] > closed + 80
     assert browser.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.ask("getComputedStyle(document.querySelector('nav')).display") == "none"
+
+
+def test_a_wide_key_figure_is_not_shrunk_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    figure, axes = subplots(figsize=(11, 3), layout="constrained")
+    axes.plot([0.0, 1.0])
+    save(figure, tmp_path / "wide.svg")
+    key = Figure(tmp_path / "wide.svg", "wide", "wide")
+    path = tmp_path / "report.html"
+    path.write_text(html(Page("wide", [], [], ["Found."], "metaplast", key)), encoding="utf-8")
+    browser.show(path, *PHONE)
+    assert browser.ask(WIDTH) == PHONE[0]
+    assert box(browser, ".head figure svg")["width"] > 1.3 * PHONE[0]

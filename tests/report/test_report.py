@@ -296,7 +296,10 @@ def test_a_rule_file_on_the_command_line(runs: list[Path], tmp_path: Path, monke
     with pytest.raises(SystemExit) as ended:
         main(["inspect", str(file)])
     assert ended.value.code == 0
-    written = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr()
+    written = [Path(line) for line in said.out.splitlines()]
+    told = json.loads(written[1].read_text())["verdict"]
+    assert f"{told['sure']}\n{told['limits']}\nNext: {told['next_command']}\n" in said.err
     assert written[0] == tmp_path / "mine_inspect" / "report.html" and all(
         path.is_file() for path in written
     )

@@ -83,6 +83,9 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(
     assert "<script" not in page
     for title in ("What is explained", "The rule", "Which terms", "Reasons to doubt it"):
         assert title in page
+    head, _, rest = page.partition("<section")
+    assert "choices.npz, SHA-256 " in head and f"metaplast fit {data.name}" in head
+    assert rest.index("Reasons to doubt it") < rest.index("What is explained")
     assert here("show", "whole/rule.safetensors", cwd=tmp_path)[0] == 0
 
     program = [str(Path(sys.executable).with_name("metaplast")), *words, "--run-dir", "cut"]

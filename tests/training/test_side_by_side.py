@@ -71,7 +71,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_settings_stand_side_by_side(runs):
-    legend, means, gaps, apart = compare(runs).split("\n\n")
+    found, legend, means, gaps, apart = compare(runs).split("\n\n")
+    assert [line[:33] for line in found.splitlines()] == [
+        "A: Nothing is shown: no tuned bas",
+        "B: Nothing is shown: no tuned bas",
+    ]
     assert legend.splitlines() == [
         "A  the setting of the first run; 2 runs",
         "B  task.shots=5; 1 runs",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,14 +10,14 @@ from scipy import stats
 
 from metaplast import search_loop
 from metaplast.results.summary import Verdict
-from metaplast.runs import row_files
+from metaplast.runs import provenance, row_files
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import parse
 from metaplast.runs.metrics import MetricsFile
 from metaplast.training import judge as verdict
 from metaplast.training import page as report
-from metaplast.training import summary, summary_text
+from metaplast.training import summary, summary_text, table_run
 from metaplast.training.side_by_side import compare
 from tests.report.test_report import check_page
 
@@ -179,7 +180,9 @@ def test_a_row_that_failed_in_one_of_two_runs_is_not_named_as_the_best(tmp_path:
     )
     other = json.loads((runs[1] / "config.yaml").read_text())
     (runs[1] / "config.yaml").write_text(json.dumps({**other, "dt": 0.002}))
-    gaps = compare(runs).split("\n\n")[2].splitlines()
+    found, *_ = compare(runs).split("\n\n")
+    assert [line[:2] for line in found.splitlines()] == ["A:", "B:"]
+    gaps = compare(runs).split("\n\n")[3].splitlines()
     assert "best" in gaps[0] and "backprop_with_terms" in gaps[2] and "not named" not in gaps[2]
     assert "not named: backprop_with_terms (not trained)" in gaps[3]
 
@@ -232,3 +235,58 @@ def test_lives_that_are_not_finite_are_no_success():
     mine = theirs._replace(validation=np.where(np.arange(9) == 4, np.nan, 0.9))
     found = verdict._verdict("x", config, "accuracy", mine, {"y": theirs})
     assert (found.state, found.difference, found.interval) == ("not trained", None, None)
+
+
+def test_text_and_page_begin_with_the_same_verdict_and_next_command(tmp_path: Path):
+    bad = {**SOUND, "backprop_with_terms": 0.264}
+    folder = forge(tmp_path / "run", bad, bad)
+    found, then, *_ = summary_text.render(folder).split("\n\n")
+    assert "backprop_with_terms (symmetric feedback, not trained)" in found
+    text = page(folder)
+    told = json.loads((folder / "inspect.json").read_text())["verdict"]
+    assert then == f"Next: {told['next_command']}"
+    for sentence in found.splitlines():
+        assert text.index(sentence) < text.index("Scores on held-out lives")
+    assert [sentence in told.values() for sentence in found.splitlines()].count(True) >= 3
+
+
+def test_the_origin_of_a_run_stands_at_the_head_of_its_page(tmp_path: Path):
+    folder = forge(tmp_path / "run", SOUND, SOUND)
+    provenance.record(folder, "metaplast train --run-dir run", {"a.npz": "0" * 64})
+    text = page(folder)
+    head = text[: text.index("Scores on held-out lives")]
+    for words in ("metaplast train --run-dir run", "a.npz, SHA-256 0000", "begun", "took"):
+        assert words in head
+    assert "run/config.yaml" in head
+
+
+def test_a_group_has_one_page_over_its_seeds(tmp_path: Path, monkeypatch):
+    runs = [forge(tmp_path / f"seed-{seed}", SOUND, SOUND, seed=seed) for seed in (0, 1)]
+    group = _group(tmp_path, runs)
+    table_run._TableRun._write_group_page(group)
+    text = check_page((tmp_path / "report.html").read_text()).text
+    assert "2 seeds" in text and "seed-0" in text and "seed-1" in text
+    other = forge(tmp_path / "other", SOUND, SOUND, seed=2)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    table_run._TableRun._write_group_page(_group(alone, [other]))
+    assert not (alone / "report.html").exists()
+
+
+def _group(path: Path, folders: list[Path]):
+    """What a group of runs knows of its folders."""
+    return SimpleNamespace(path=path, runs=[SimpleNamespace(folder=each) for each in folders])
+
+
+def test_a_metric_that_is_the_loss_has_no_picture_of_its_own(tmp_path: Path):
+    folder = forge(tmp_path / "run", SOUND, SOUND)
+    job = parse(json.loads((folder / "config.yaml").read_text()), check=False)
+    n = sum(length for length, _ in job.main.task.shape().phases)
+    for name, _ in job.rows:
+        ones = np.ones((64, n))
+        steps = {"loss": ones, "mse": ones, "accuracy": 0 * ones, "weight": ones}
+        row_files.save_arrays(row_folder(folder, name) / row_files.STEPS, steps)
+    text = page(folder)
+    assert "The loss of this task is its mse: one picture shows both." in text
+    names = sorted(path.name for path in (folder / "figures").glob("curves_*"))
+    assert names == ["curves_accuracy.svg", "curves_loss.svg"]

@@ -1,0 +1,77 @@
+"""The command to run after a fit."""
+
+import json
+import shlex
+from pathlib import Path
+
+from metaplast.fitting.result import FitResult
+from metaplast.fitting.verdict import next_step
+from metaplast.language.grammar import parse
+from metaplast.registry import BadInput
+from metaplast.runs import provenance
+from metaplast.settings.names import RULE_FILE
+
+OWN_DATA = "DATA.npz"
+"""Where a reader's own recordings go."""
+
+
+def next_command(run: Path, fit: FitResult) -> str:
+    """The command of the step that the verdict names.
+
+    A step that asks for other recordings has the command that shows what the present ones can tell:
+    a fit to data of a known rule on the same design. A rule whose numbers are no terms cannot be
+    given as words; then the command shows it.
+
+    Args:
+        run: the folder of the fit.
+        fit: its result.
+    """
+    words = _words(run, fit)
+    step = next_step(fit)
+    if not set(step.change) <= set(words):
+        return shlex.join([*words, *step.change])
+    if fit.recover is not None:
+        return shlex.join(words)
+    if fit.truth is not None:
+        return shlex.join([*words[:2], OWN_DATA, *words[2:]])
+    truth = _truth(fit)
+    if truth is None:
+        return shlex.join(["metaplast", "show", f"{provenance.as_given(run)}/{RULE_FILE}"])
+    for word in truth:
+        words += ["--recover", word]
+    return shlex.join(words)
+
+
+def _words(run: Path, fit: FitResult) -> list[str]:
+    """The command of the fit without its folder and its truth; made anew where it is unknown."""
+    origin = provenance.read(run)
+    if origin is None or not origin.command:
+        return ["metaplast", "fit", f"experiment={fit.experiment or 'NAME'}"]
+    return provenance.without(provenance.words_again(origin.command), "--recover")
+
+
+def is_term(name: str) -> bool:
+    """Whether a number of a rule is the coefficient of one term."""
+    try:
+        return len(parse(name)) == 1
+    except BadInput:
+        return False
+
+
+def _truth(fit: FitResult) -> list[str] | None:
+    """The fitted rule as words of `--recover`; None where its numbers are not all terms."""
+    values = {}
+    for name, value in fit.discovered.numbers.items():
+        if value is None or not is_term(name):
+            return None
+        values[name] = value
+    if not values:
+        return None
+    initial = [float(f"{value:.4g}") for value in values.values()]
+    return [
+        "rule=polynomial",
+        f"rule.terms=[{','.join(values)}]",
+        f"rule.initial={json.dumps(initial, separators=(',', ':'))}",
+        "rule.rate=1.0",
+        "rule.learn=none",
+    ]
