@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.gallery import figures, page, words
-from benchmarks.gallery.finished import finished
+from benchmarks.gallery.finished import Finished, finished
 from benchmarks.reproduce import ROOT, published
 from metaplast.figures.style import save
+from metaplast.registry import BadInput
 
 OUT = ROOT / "docs" / "gallery"
 
@@ -29,6 +30,7 @@ def write(runs: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
         only: the experiments that are drawn; empty: all.
 
     Returns: the experiments whose pages were written.
+    Raises: BadInput for a run without a row that its words name.
     """
     gallery = words.read()
     out.mkdir(parents=True, exist_ok=True)
@@ -37,6 +39,7 @@ def write(runs: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
         run = finished(runs / name) if name in only or not only else None
         if run is None:
             continue
+        _check(run, entry)
         save(figures.draw(run, entry), out / f"{name}.svg")
         known = published().get(name, {})
         verb = "train" if run.fit is None else "fit"
@@ -46,6 +49,14 @@ def write(runs: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
     drawn = {name for name in gallery.experiments if (out / f"{name}.md").is_file()}
     (out / "index.md").write_text(page.index(gallery, drawn), encoding="utf-8")
     return written
+
+
+def _check(run: Finished, entry: words.Entry) -> None:
+    """Whether a run has every row that its words name. Raises: BadInput where one is missing."""
+    missing = sorted(set(entry.rows) - run.rows)
+    if missing:
+        what = f"{run.folder} without the rows {', '.join(missing)}"
+        raise BadInput(what, "a run of the experiment as it ships", "run it again")
 
 
 def main() -> None:

@@ -59,6 +59,13 @@ class Finished(NamedTuple):
         return {score.name: score for score in self.training.scores}
 
     @property
+    def rows(self) -> set[str]:
+        """The names of its rows, references included."""
+        if self.fit is not None:
+            return set(self.fit.rows)
+        return set(self.scores)
+
+    @property
     def phases(self) -> tuple[tuple[int, bool], ...]:
         """(steps, whether plasticity is on) of a life."""
         return self.job.main.task.shape().phases

@@ -3,6 +3,7 @@
 from benchmarks.gallery.facts import facts_of
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry, Gallery
+from metaplast.settings.names import DISCOVERED
 
 INDEX = """# Gallery
 
@@ -21,6 +22,8 @@ which `FOLDER/oja` is a run of `experiment=oja`:
 python -m benchmarks.gallery --runs FOLDER
 ```
 """
+OF_CURVES = ("learning", "trajectory")
+"""The kinds of figures that show the lives whose steps a run stored."""
 ALONE = "These have no figure yet:"
 
 
@@ -48,7 +51,7 @@ def page(name: str, entry: Entry, run: Finished, verb: str, seeds: int) -> str:
         ("Not shown", entry.missing),
     ):
         lines.append(f"**{head}.** {filled(text)}")
-    lines.append(_facts_of_run(run, name, seeds))
+    lines.append(_facts_of_run(run, name, entry, seeds))
     if entry.more:
         lines.append(f"More: {entry.more}.")
     lines.append(f"```text\nmetaplast {verb} experiment={name} --run-dir runs/{name}\n```")
@@ -56,9 +59,15 @@ def page(name: str, entry: Entry, run: Finished, verb: str, seeds: int) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def _facts_of_run(run: Finished, name: str, seeds: int) -> str:
-    """The seed of the figure, and where more seeds are."""
-    words = f"The figure is one run, seed {run.job.main.seed}."
+def _facts_of_run(run: Finished, name: str, entry: Entry, seeds: int) -> str:
+    """The seed of the figure, the lives of its curves, and where more seeds are."""
+    words = f"The figure is one run, seed {run.job.main.seed}; brackets hold 95 % intervals."
+    if entry.kind in OF_CURVES:
+        n_lives = len(run.steps(DISCOVERED)["loss"].values)
+        words += (
+            f" Its curves are means over the first {n_lives} held-out lives; bands are 95 % "
+            f"intervals at each step."
+        )
     if seeds > 1:
         return f"{words} [Results of {seeds} seeds](../results.md#{name})."
     if seeds == 1:

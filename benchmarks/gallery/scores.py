@@ -29,6 +29,7 @@ def draw(run: Finished, entry: Entry) -> Picture:
     if entry.options.get("log"):
         axes.set_xscale("log")
     axes.set_xlabel(f"{entry.metric}, {named[0].n} held-out lives")
+    axes.set_ylim(-0.6, len(named) - 0.4)
     for line in axes.lines:
         line.set_linewidth(1.3 * line.get_linewidth())
         line.set_markersize(1.4 * line.get_markersize())

@@ -73,6 +73,6 @@ def _draw_way(run: Finished, axes: Any) -> None:
 def _middle(run: Finished, tasks: Any) -> int:
     """The life of middle loss of the searched row, among those with both actuators reversed."""
     losses = read_arrays(run.folder / LIVES)["loss"][:N_LIVES]
-    both_reversed = np.flatnonzero((tasks.signs < 0).all(axis=1))
+    both_reversed = np.flatnonzero((tasks.signs[: len(losses)] < 0).all(axis=1))
     in_order = both_reversed[np.argsort(losses[both_reversed])]
     return int(in_order[len(in_order) // 2])

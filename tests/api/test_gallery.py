@@ -9,11 +9,14 @@ import pytest
 import metaplast as mp
 from benchmarks.gallery import figures, slide, words
 from benchmarks.gallery.__main__ import write
-from benchmarks.gallery.finished import finished
+from benchmarks.gallery.finished import Finished, finished
 from metaplast.figures.style import save
+from metaplast.results.numbers import Bounds
+from metaplast.results.summary import Difference
 
 SIZES = re.compile(r"font(?:-size)?: (\d+\.?\d*)px")
 WORDS = re.compile(r"<text[^>]*>([^<]*)</text>")
+KINDS = ["paths", "coefficients", "learning", "scores", "expression", "gains", "descent"]
 OPTIONS = {"x": "step", "y": "error", "metric": "loss", "left": "loss", "right": "gradient"}
 
 
@@ -51,16 +54,28 @@ def test_pages_of_other_experiments_stay_and_the_index_has_all(runs: Path, tmp_p
         assert is_card or f"- `{name}`:" in index
 
 
-@pytest.mark.parametrize("kind", ["paths", "coefficients", "learning", "scores", "descent"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_can_be_read_from_afar(runs: Path, tmp_path: Path, kind: str) -> None:
     entry = words.read().experiments["oja"]
+    rows = {**entry.rows, "hebb": "Hebb's rule"}
+    shown = ("hebb",) if kind == "gains" else ("discovered",)
     options = {**entry.options, **OPTIONS}
+    entry = replace(entry, kind=kind, rows=rows, show=shown, options=options)
     run = finished(runs / "oja")
     assert run is not None
     file = tmp_path / "figure.svg"
-    save(figures.draw(run, replace(entry, kind=kind, options=options)), file)
+    save(figures.draw(_with_a_rival(run), entry), file)
     svg = file.read_text()
     sizes = [float(size) for size in SIZES.findall(svg)]
     assert sizes and min(sizes) >= slide.LETTERS
     shown = WORDS.findall(svg)
     assert shown and not [text for text in shown if "_" in text or "*" in text]
+
+
+def _with_a_rival(run: Finished) -> Finished:
+    """The same run, in which another row is worse by a tenth."""
+    summary = run.training
+    (score,) = summary.scores
+    worse = replace(score, name="hebb", difference=Difference(0.1, Bounds(0.05, 0.15)))
+    rows = {**summary.rows, "hebb": summary.rows["discovered"]}
+    return run._replace(summary=replace(summary, rows=rows, scores=[score, worse]))
