@@ -146,8 +146,8 @@ def test_the_rates_of_cells_are_spikes_a_second() -> None:
     )
     entry = GALLERY.experiments["inhibition"]
     (axes,) = rates.draw(run, entry).axes
-    middles = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(np.ravel(middles), np.full(len(entry.shown), 20.0), rtol=1e-9)
+    middles = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(np.concatenate(middles), np.full(len(entry.shown), 20.0), rtol=1e-9)
 
 
 def test_the_way_of_a_point_mass_is_target_minus_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,5 +165,5 @@ def test_the_way_of_a_point_mass_is_target_minus_input(monkeypatch: pytest.Monke
     monkeypatch.setattr(trajectory, "bands_of", lambda *_: {})
     left = trajectory.draw(run, GALLERY.experiments["pointmass"]).axes[0]
     first, _, second, *_ = left.lines
-    np.testing.assert_allclose(np.transpose(first.get_data()), place[:5])
-    np.testing.assert_allclose(np.transpose(second.get_data()), place[4:])
+    np.testing.assert_allclose(np.asarray(first.get_xydata()), place[:5])
+    np.testing.assert_allclose(np.asarray(second.get_xydata()), place[4:])

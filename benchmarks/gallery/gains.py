@@ -9,7 +9,7 @@ from benchmarks.gallery import slide
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry
 from metaplast.figures import gains
-from metaplast.figures.style import INK, OTHERS, Picture
+from metaplast.figures.style import INK, OTHERS, OURS, Picture
 from metaplast.results.changed_world import better_by
 from metaplast.results.table import RowFacts
 
@@ -39,11 +39,13 @@ def draw(run: Finished, entry: Entry) -> Picture:
     words = f"gain of the searched rule over each row ({entry.metric})"
     figure.supxlabel(words, fontsize=slide.LETTERS)
     tuned = Line2D([], [], color=INK, marker="o", lw=2.5, label="tuned by the same search")
-    other = Line2D([], [], color=OTHERS, marker="o", mfc="white", lw=2.5, label="not tuned by it")
+    other = Line2D([], [], color=OTHERS, marker="o", mfc="white", lw=2.5, label="not tuned")
+    ours = Line2D([], [], color=OURS, lw=2, label="searched rule")
     figure.legend(
-        handles=[tuned, other],
+        handles=[ours, tuned, other],
         loc="outside upper center",
-        ncols=2,
+        ncols=3,
+        columnspacing=1.2,
         fontsize=slide.LETTERS,
         frameon=False,
     )
