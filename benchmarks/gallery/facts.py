@@ -2,8 +2,8 @@
 
 Of every run: `config` and its parts `task`, `network`, `outer`.
 Of a training: `n` held-out lives, `score[ROW]`, `than[ROW]`, the claim of `claim`, `term[TERM]`.
-Of a fit: `heldout`, `explained[NULL]`, `than[ROW]`, `number[NAME]`, and `doubts`, how many reasons
-against it the fit names.
+Of a fit: `heldout`, `explained[NULL]`, `than[ROW]`, `number[NAME]`, and `doubts`, the count of
+reasons against it that the fit names.
 """
 
 import math
@@ -128,8 +128,14 @@ def _of_fit(run: Finished, entry: Entry) -> dict[str, Any]:
         "explained": explained,
         "than": than,
         "number": _numbers(run),
-        "doubts": len(fit.doubts),
+        "doubts": _reasons(len(fit.doubts)),
     }
+
+
+def _reasons(n: int) -> str:
+    if n == 1:
+        return "1 reason"
+    return f"{n} reasons"
 
 
 def _share(share: RoundedEstimate) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from metaplast.api.carrying import precision_kept
 from metaplast.api.opening import open as open_run
 from metaplast.fitting.result import FitResult, read_result
 from metaplast.results import curves
@@ -81,7 +82,12 @@ class Finished(NamedTuple):
             row: the name of the row.
             n: number of lives.
         """
+        with precision_kept():
+            return self._lived(row, n)
+
+    def _lived(self, row: str, n: int) -> "Lived":
         config = self.job.row(row)
+        jax.config.update("jax_enable_x64", config.precision == "float64")
         problem = config.meta_problem()
         theta = theta_of(row_folder(self.folder, row), problem)
         lifetime = replace(problem.lifetime, record=("activity",))
