@@ -56,7 +56,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "reference/",
     ),
     "Results": ("results.md", "studies/"),
-    "Gallery": ("gallery/",),
+    "Gallery": ("gallery/index.md", "gallery/"),
     "Notebooks": ("notebooks/",),
     "Project": (
         "project/readme.md",

@@ -1,0 +1,43 @@
+"""The kinds of figures, by name."""
+
+from collections.abc import Callable
+
+from benchmarks.gallery import (
+    coefficients,
+    descent,
+    explained,
+    expression,
+    gains,
+    learning,
+    numbers,
+    paths,
+    rates,
+    scores,
+    slide,
+    trajectory,
+    window,
+)
+from benchmarks.gallery.finished import Finished
+from benchmarks.gallery.words import Entry
+from metaplast.figures.style import Picture
+
+KINDS: dict[str, Callable[[Finished, Entry], Picture]] = {
+    "coefficients": coefficients.draw,
+    "descent": descent.draw,
+    "explained": explained.draw,
+    "expression": expression.draw,
+    "gains": gains.draw,
+    "learning": learning.draw,
+    "numbers": numbers.draw,
+    "paths": paths.draw,
+    "rates": rates.draw,
+    "scores": scores.draw,
+    "trajectory": trajectory.draw,
+    "window": window.draw,
+}
+
+
+def draw(run: Finished, entry: Entry) -> Picture:
+    """The figure of a run, of the kind that its words name."""
+    with slide.letters():
+        return KINDS[entry.kind](run, entry)

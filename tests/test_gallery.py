@@ -1,0 +1,169 @@
+"""The words of the gallery: every experiment, every row of a figure, no number typed by hand."""
+
+import re
+from functools import lru_cache
+from string import Formatter
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.gallery import facts, figures, rates, terms, trajectory, words
+from benchmarks.gallery.finished import Lived
+from benchmarks.reproduce import ROOT, shipped
+from metaplast.results.numbers import Bounds
+from metaplast.runs.config import Sources
+from metaplast.runs.job import parse
+from metaplast.settings.names import DISCOVERED
+
+GALLERY = words.read()
+EXPERIMENTS = sorted(GALLERY.experiments)
+TEXTS = ("title", "line", "question", "method", "result", "control", "missing", "metric")
+OF_ROWS = {"score", "than"}
+"""Facts of one row each."""
+FACTS = ("n", "score", "than", "term", "heldout", "explained", "number", "doubts")
+LINK = re.compile(r"\]\(([^)#]+)")
+
+
+def _texts(name: str) -> list[str]:
+    entry = GALLERY.experiments[name]
+    return [getattr(entry, field) for field in TEXTS] + list(entry.rows.values())
+
+
+@lru_cache
+def _config(name: str) -> dict[str, Any]:
+    return shipped(name)
+
+
+def _rows(name: str) -> set[str]:
+    """The rows of an experiment, as its config has them."""
+    plain = _config(name)
+    references = plain.get("evaluation", {}).get("references", {})
+    return {DISCOVERED, *plain.get("rows", {}), *references}
+
+
+def test_every_shipped_experiment_has_words() -> None:
+    assert sorted(Sources().names("experiment")) == EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_no_number_is_typed_by_hand(name: str) -> None:
+    for text in _texts(name):
+        typed = "".join(literal for literal, *_ in Formatter().parse(text))
+        assert not re.search(r"\d", typed), text
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_row_of_a_figure_has_words_and_is_a_row(name: str) -> None:
+    entry = GALLERY.experiments[name]
+    rows = _rows(name)
+    assert set(entry.rows) <= rows
+    assert set(entry.shown) <= set(entry.rows)
+    for row in entry.rows.values():
+        assert "_" not in row
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_text_names_rows_that_have_words(name: str) -> None:
+    entry = GALLERY.experiments[name]
+    rows = _rows(name)
+    for text in _texts(name):
+        for _, field, *_ in Formatter().parse(text):
+            fact, _, row = (field or "").rstrip("]").partition("[")
+            if fact in OF_ROWS:
+                assert row in rows, text
+            if fact == "than":
+                assert row in entry.rows, text
+
+
+class _Anything:
+    """Every fact of a run that is not in its config."""
+
+    def __getitem__(self, key: str) -> str:
+        return key
+
+    def __format__(self, form: str) -> str:
+        return "measured"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_text_can_be_filled_from_the_shipped_config(name: str) -> None:
+    entry = GALLERY.experiments[name]
+    known = facts.parts_of(parse(_config(name), check=False).main)
+    measured = dict.fromkeys(FACTS, _Anything())
+    for text in _texts(name):
+        assert "{" not in entry.filled({**measured, **known}, text)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_kind_group_and_links_exist(name: str) -> None:
+    entry = GALLERY.experiments[name]
+    assert entry.kind in figures.KINDS
+    assert entry.group in GALLERY.groups
+    for text in (entry.more, entry.control, entry.missing):
+        for link in LINK.findall(text):
+            page = (ROOT / "docs" / "gallery" / link).resolve()
+            assert page.is_file() and page.parent.name != "gallery", link
+
+
+def test_every_kind_has_an_experiment() -> None:
+    assert {entry.kind for entry in GALLERY.experiments.values()} == set(figures.KINDS)
+
+
+@pytest.mark.parametrize(
+    "gain, low, high, said",
+    [
+        (0.366, 0.357, 0.375, "better than *X* by 0.366 (0.357 to 0.375)"),
+        (-0.0073, -0.0104, -0.0046, "worse than *X* by 0.0073 (0.0046 to 0.0104)"),
+        (-0.0007, -0.0021, 0.0007, "not told apart from *X* (gain -0.00070, -0.00210 to 0.00070)"),
+        (None, None, None, "not compared with *X*, of which lives are not finite"),
+    ],
+)
+def test_a_claim_follows_the_interval(gain: Any, low: Any, high: Any, said: str) -> None:
+    assert facts.claim(gain, Bounds(low, high), "X") == said
+
+
+def test_terms_and_formulas_are_written_as_mathematics() -> None:
+    assert (
+        terms.in_words("post^2*weight") == "post\N{SUPERSCRIPT TWO} \N{MULTIPLICATION SIGN} weight"
+    )
+    written = terms.formula("delta_w = 0.1 * (pre*modulator.reward - 1)")
+    times = "\N{MULTIPLICATION SIGN}"
+    assert written == (
+        f"\N{GREEK CAPITAL LETTER DELTA}w = 0.1 {times} (pre {times} reward \N{MINUS SIGN} 1)"
+    )
+
+
+def test_the_rates_of_cells_are_spikes_a_second() -> None:
+    spikes = np.zeros((3, 400, 5))  # lives, steps of a millisecond, cells
+    spikes[:, ::50] = 1.0
+    main = SimpleNamespace(meta_problem=lambda: SimpleNamespace(lifetime=SimpleNamespace(dt=1e-3)))
+    run: Any = SimpleNamespace(
+        task=SimpleNamespace(window=200, target=10.0),
+        job=SimpleNamespace(main=main),
+        lived=lambda row, n: Lived(None, {"e": spikes}),
+    )
+    entry = GALLERY.experiments["inhibition"]
+    (axes,) = rates.draw(run, entry).axes
+    middles = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(np.concatenate(middles), np.full(len(entry.shown), 20.0), rtol=1e-9)
+
+
+def test_the_way_of_a_point_mass_is_target_minus_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = np.linspace([0.0, 0.0], [0.5, -0.5], 8)
+    targets = np.array([[[1.0, 0.0], [0.0, 1.0]]])
+    seen = np.zeros((1, 8, 4))
+    seen[0, :, :2] = np.repeat(targets[0], 4, axis=0) - place
+    tasks = SimpleNamespace(targets=targets, signs=-np.ones((1, 2)))
+    run: Any = SimpleNamespace(
+        folder=ROOT,
+        task=SimpleNamespace(trial_steps=4, n_trials=2),
+        lived=lambda row, n: Lived(tasks, {"input": seen}),
+    )
+    monkeypatch.setattr(trajectory, "read_arrays", lambda file: {"loss": np.ones(1)})
+    monkeypatch.setattr(trajectory, "bands_of", lambda *_: {})
+    left = trajectory.draw(run, GALLERY.experiments["pointmass"]).axes[0]
+    first, _, second, *_ = left.lines
+    np.testing.assert_allclose(np.asarray(first.get_xydata()), place[:5])
+    np.testing.assert_allclose(np.asarray(second.get_xydata()), place[4:])
