@@ -52,12 +52,12 @@ def write(script: Path) -> None:
     """Execute a notebook, and write its page and its pictures."""
     from nbconvert import MarkdownExporter
 
+    notebook = executed(script)
+    exporter = MarkdownExporter(exclude_input_prompt=True)
+    where = {"output_files_dir": script.stem}
+    text, resources = exporter.from_notebook_node(notebook, resources=where)
     pictures = PAGES / script.stem
     shutil.rmtree(pictures, ignore_errors=True)
-    exporter = MarkdownExporter(exclude_input_prompt=True)
-    text, resources = exporter.from_notebook_node(
-        executed(script), resources={"output_files_dir": script.stem}
-    )
     pictures.mkdir(parents=True, exist_ok=True)
     for name, content in resources["outputs"].items():
         (PAGES / name).write_bytes(content)
@@ -70,6 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
     wanted = parser.parse_args().names or names
+    unknown = sorted(set(wanted) - set(names))
+    if unknown:
+        parser.error(f"{unknown[0]}: not one of {', '.join(names)}")
     for script in SCRIPTS:
         if script.stem in wanted:
             write(script)

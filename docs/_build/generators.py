@@ -1,7 +1,6 @@
 """The pages that are made at build time."""
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from docs._build.links import PROJECT, ROOT
 
@@ -27,8 +26,6 @@ def pages() -> dict[str, str]:
     for path, address in PROJECT.items():
         made[address] = (ROOT / path).read_text()
     for name in GENERATORS:
-        if not find_spec(f"docs._build.{name}"):
-            continue
         module = import_module(f"docs._build.{name}")
         made.update(module.pages())
         if hasattr(module, "figures"):

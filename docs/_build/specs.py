@@ -5,7 +5,6 @@ import inspect
 import types
 import typing
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import annotated_types
@@ -98,7 +97,7 @@ def _collection(inside: tuple[Any, ...], parts_at: str) -> str:
 
 def _kind(kind: str, parts_at: str) -> str:
     """A kind of plug-in, with a link to its page where there is one."""
-    if parts_at and find_spec("docs._build.plugins"):
+    if parts_at:
         return f"[{kind}]({parts_at}{registry.KINDS[kind].plural}/index.md)"
     return kind
 

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from metaplast.api.carrying import precision_kept
+from metaplast.api.checks import FEWEST, whole
 from metaplast.api.run import Run
 from metaplast.api.words import words_of
 from metaplast.diagnosis import diagnose as diagnosis
-from metaplast.registry import BadInput, Plain
+from metaplast.registry import Plain
 from metaplast.reuse import html
 from metaplast.runs.config import Sources
-
-FEWEST_LIVES = 2
 
 
 class Diagnosed:
@@ -60,13 +59,12 @@ def diagnose(
     Raises: BadInput for words that do not compose, an unfinished run, or a problem without a
         number to search.
     """
-    if not isinstance(lives, int) or lives < FEWEST_LIVES:
-        raise BadInput(f"lives={lives!r}", f"at least {FEWEST_LIVES}", "give more lives")
+    lives = whole("lives", lives, FEWEST)
+    run = None
     if isinstance(experiment, Run):
-        said = [str(experiment.folder), *words_of(None, words)]
-    else:
-        said = words_of(experiment, words)
+        run = experiment.alone()
+        experiment = None
     sources = Sources(None if config_dir is None else Path(config_dir))
     with precision_kept():
-        report = diagnosis.diagnose(said, sources, lives)
+        report = diagnosis.diagnose(words_of(experiment, words), sources, lives, run)
     return Diagnosed(diagnosis.plain(report), diagnosis.render(report))

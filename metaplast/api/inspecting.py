@@ -2,24 +2,26 @@
 
 import json
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from metaplast.api.carrying import progress
+from metaplast.api.checks import FEWEST, name_of, whole
 from metaplast.api.progress import PARTS
 from metaplast.api.words import words_of
 from metaplast.inspection.verdict import PageVerdict
 from metaplast.registry import BadInput, Plain
 from metaplast.results.typed_json import from_plain
 from metaplast.reuse import html
+from metaplast.reuse.shelf import is_shelved
+from metaplast.reuse.text import printable
 from metaplast.runs import folder
 from metaplast.training import effort as inspection_effort
 from metaplast.training import inspect_any
 
 Effort = Literal["quick", "usual", "thorough"]
 """The time that an inspection may take."""
-FEWEST_LIVES = 2
 
 
 class Inspection:
@@ -49,9 +51,8 @@ class Inspection:
         return self.numbers[part]
 
     def __repr__(self) -> str:
-        return "\n".join(
-            [*self.verdict.sentences, f"Next: {self.verdict.next_command}", str(self.page)]
-        )
+        words = [*self.verdict.sentences, f"Next: {self.verdict.next_command}", str(self.page)]
+        return "\n".join(map(printable, words))
 
     def _repr_html_(self) -> str:
         lines = [html.line(sentence) for sentence in self.verdict.sentences]
@@ -85,10 +86,10 @@ def inspect(
 
     Raises: BadInput for a bad rule file, and for words that do not compose.
     """
-    name = fspath(rule)
-    if Path(name).is_dir():
+    name = name_of(rule)
+    if not is_shelved(name) and Path(name).is_dir():
         raise BadInput(f"{name}, a folder", "a rule file", f"mp.open({name!r}).inspect()")
-    return inspected([name], words_of(experiment, words), effort, FEWEST_LIVES, out, quiet)
+    return inspected([name], words_of(experiment, words), effort, FEWEST, out, quiet)
 
 
 def inspected(
@@ -114,8 +115,7 @@ def inspected(
     known = get_args(Effort)
     if effort not in known:
         raise BadInput(f"effort={effort!r}", f"one of {', '.join(known)}", "choose one")
-    if not isinstance(lives, int) or lives < FEWEST_LIVES:
-        raise BadInput(f"lives={lives!r}", f"at least {FEWEST_LIVES}", "give more lives")
+    lives = whole("lives", lives, FEWEST)
     target = None if out is None else Path(out)
     how_much = inspection_effort.Effort[effort.upper()]
     naming = folder.naming_errors(target or Path(named[0]))

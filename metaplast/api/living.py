@@ -139,6 +139,10 @@ def live(
     parts = {"task": "teacher_student" if task is None else task, "outer": "bptt", **words}
     if network is not None:
         parts["network"] = network
+    if edges is not None and rule is None:
+        raise BadInput(f"edges={edges!r} without a rule", "a rule for them", "leave it out")
+    if edges is not None and "rules" in words:
+        raise BadInput(f"edges={edges!r} beside rules", "one of the two", "leave one out")
     if rule is not None and edges is not None:
         parts["rules"] = {ON_EDGES: {"edges": edges, "rule": rule}}
     elif rule is not None:

@@ -1,5 +1,7 @@
 """The pictures in the folder of a run, which a notebook shows."""
 
+import base64
+from html import escape
 from pathlib import Path
 
 from metaplast.settings.names import FIGURES
@@ -25,8 +27,10 @@ class SavedPicture:
     def __repr__(self) -> str:
         return f"Picture {self.path}"
 
-    def _repr_svg_(self) -> str:
-        return self.path.read_text(encoding="utf-8")
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.path.read_bytes()).decode()
+        # As an image, a picture of a folder that came from elsewhere runs no script.
+        return f'<img alt="{escape(self.path.stem)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def pictures_of(folder: Path) -> dict[str, SavedPicture]:

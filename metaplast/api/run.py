@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from metaplast.api import carrying
+from metaplast.api.checks import whole
 from metaplast.api.inspecting import Effort, Inspection, inspected
 from metaplast.api.pictures import SavedPicture, pictures_of
 from metaplast.api.plots import Plots
@@ -190,9 +191,7 @@ class Run:
 
         Raises: BadInput as `theta` does, and for an unknown row.
         """
-        self._demand_training()
-        if len(self.runs) > 1:
-            raise BadInput(f"{self.folder}: {len(self.runs)} runs", "one run", "take run.runs[0]")
+        self.alone()
         job = read_job(self.folder)
         known = [name for name, _ in job.rows]
         if row not in known:
@@ -261,14 +260,23 @@ class Run:
         Raises: BadInput for an unfinished run, words that do not compose, or numbers that do not
             fit the changed network.
         """
-        if not isinstance(lives, int) or lives < 1:
-            raise BadInput(f"lives={lives!r}", "at least 1", "give more lives")
+        lives = whole("lives", lives, 1)
         paths = self._members()
         with carrying.undisturbed():
             lived = judged(paths, words_of(None, words), lives, tuple(rows))
             keep_all(lived)
         found = scores_of_lives(lived)
         return Scores(scores_of(found.scores, found.facts))
+
+    def alone(self) -> Path:
+        """The folder of a finished training that is no group.
+
+        Raises: BadInput for an unfinished run, a group, or a fit.
+        """
+        self._demand_training()
+        if len(self.runs) > 1:
+            raise BadInput(f"{self.folder}: {len(self.runs)} runs", "one run", "take run.runs[0]")
+        return self.folder
 
     def _members(self) -> list[Path]:
         """The folders of the finished runs. Raises: BadInput for an unfinished run, or a fit."""

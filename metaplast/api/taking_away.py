@@ -1,8 +1,9 @@
 """Take a rule away from Python: as a file of another program, or as its model card."""
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
+from metaplast.api.checks import name_of
 from metaplast.api.run import Run
 from metaplast.reuse.card_of import card_of
 from metaplast.reuse.export.exported import Exported, check_target, demand_text
@@ -53,4 +54,4 @@ def card(rule: str | PathLike[str] | Run) -> str:
 def _name(rule: str | PathLike[str] | Run) -> str:
     if isinstance(rule, Run):
         return str(rule.rule_file)
-    return fspath(rule)
+    return name_of(rule)

@@ -1,11 +1,13 @@
 """A rule in many worlds, from Python."""
 
+import sys
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from metaplast.api.carrying import stopped_by_hand, undisturbed
+from metaplast.api.checks import name_of, whole
 from metaplast.api.run import Run
 from metaplast.api.words import words_of
 from metaplast.figures import grid as grid_figure
@@ -93,14 +95,22 @@ def transfer(
     """
     if isinstance(factors, str) or isinstance(rows, str):
         raise BadInput("a text", "a list of factors, and one of rows", "put it into brackets")
-    name = fspath(rule.folder) if isinstance(rule, Run) else fspath(rule)
+    name = str(rule.alone()) if isinstance(rule, Run) else name_of(rule)
+    lives = whole("lives", lives, 1)
+    if budget is not None:
+        budget = whole("budget", budget, 1)
     folder = None if out is None else Path(out)
     said = tuple(words_of(experiment, words))
     request = GridRequest(name, said, tuple(factors), tuple(rows), budget, lives, folder)
-    show = _silent if quiet else print
+    show = _silent if quiet else _say
     with stopped_by_hand(), undisturbed():
-        return Transfer(*make_grid(request, show))
+        return Transfer(*make_grid(request, show, lives_on=True))
 
 
 def _silent(line: str) -> None:
     """Show nothing."""
+
+
+def _say(line: str) -> None:
+    """Show a line beside the output, as the command line does."""
+    print(line, file=sys.stderr)

@@ -61,18 +61,23 @@ class Report(NamedTuple):
     costs: Costs
 
 
-def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
+def diagnose(
+    words: Sequence[str], sources: Sources, n_lives: int, run: Path | None = None
+) -> Report:
     """Diagnose a config, or a finished run at its first and at its final theta.
 
     Args:
         words: config words. A run folder may be among them: the words then change its config.
         sources: the folders of config files.
         n_lives: lives of every measurement.
+        run: the folder of a finished run; None: the one among the words, if there is one.
 
     Raises: BadInput for words that do not compose, a run that is not finished, and a theta without
         numbers.
     """
-    run, config_words = _run_folder(words)
+    config_words = list(words)
+    if run is None:
+        run, config_words = _run_folder(words)
     base = None
     if run:
         base = run / CONFIG

@@ -20,6 +20,7 @@ from metaplast.reuse.document import entries
 from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
+from metaplast.reuse.text import printable
 from metaplast.runs import folder
 from metaplast.settings.names import DISCOVERED, FIGURES, REPORT
 
@@ -45,7 +46,10 @@ def folder_of(path: Path, out: Path | None) -> Path:
 
 
 def inspect_rule(
-    path: Path, out: Path | None, in_task: Mapping[str, PagePart] | None = None
+    path: Path,
+    out: Path | None,
+    in_task: Mapping[str, PagePart] | None = None,
+    name: str | None = None,
 ) -> list[Path]:
     """Write the page of a rule file: card, formula, coefficients and surfaces.
 
@@ -53,6 +57,7 @@ def inspect_rule(
         path: of the rule file.
         out: see `folder_of`.
         in_task: {name in inspect.json: part} of the rule in a task; none without a task.
+        name: the name of the rule in a command; None: the name of its file.
 
     Returns: the paths of the files written.
     Raises: BadInput for a bad rule file.
@@ -64,10 +69,11 @@ def inspect_rule(
     parts = {**(in_task or {}), **rule_parts([file], [path], "", pictures)}
     key_figure = take_key_figure(parts, KEY_FIGURES)
     sections = [part.section for part in parts.values()]
-    judged = _verdict(file, path)
+    name = name or path.name
+    judged = _verdict(file, path, name)
     limits = Section("What this page does not show", LIMITS)
     if not in_task:
-        limits = limits._replace(paragraphs=[*LIMITS, _task_to_give(path, file)])
+        limits = limits._replace(paragraphs=[*LIMITS, _task_to_give(name, file)])
     facts = [("file", path.name), *_card(file)]
     page = Page(
         f"Rule {path.name}",
@@ -194,33 +200,39 @@ def _stale(target: Path, data: Path, names: Sequence[str]) -> list[Path]:
     return stale
 
 
-def _task_to_give(path: Path, file: RuleFile) -> str:
+def _task_to_give(name: str, file: RuleFile) -> str:
     """The command that shows the rule in its task."""
     experiment = file.document["provenance"].get("experiment")
     if not isinstance(experiment, str) or not _NAME.fullmatch(experiment):
         experiment = "NAME"
     return (
         f"Nothing was lived: give the task of the rule, `metaplast inspect "
-        f"{shlex.quote(path.name)} experiment={experiment}`."
+        f"{shlex.quote(name)} experiment={experiment}`."
     )
 
 
-def _verdict(file: RuleFile, path: Path) -> PageVerdict:
-    """The words of the file on its rule, and their limits."""
+def _verdict(file: RuleFile, path: Path, name: str) -> PageVerdict:
+    """The words of the file on its rule, and their limits.
+
+    Args:
+        file: the rule file.
+        path: of the file.
+        name: see `inspect_rule`.
+    """
     document = file.document
     searched = None
     others = []
     for score in document["scores"]:
-        if score["name"] == DISCOVERED:
+        if score.get("name") == DISCOVERED:
             searched = score
         else:
-            others.append(score["name"])
+            others.append(printable(text(score.get("name"))))
     found = "Nothing is judged: the file holds no score of its rule."
     if searched is not None:
         found = (
-            f"Nothing is judged anew: the file says that its rule had {searched['metric']} "
-            f"{text(searched['mean'])}, 95 % interval {text(searched['ci95'])}, on "
-            f"{searched['n']} held-out lives."
+            f"Nothing is judged anew: the file says that its rule had "
+            f"{_said(searched, 'metric')} {_said(searched, 'mean')}, 95 % interval "
+            f"{_said(searched, 'ci95')}, on {_said(searched, 'n')} held-out lives."
         )
     sure = "How sure: one rule file; it holds no lives, so no difference to a baseline is known"
     if others:
@@ -236,15 +248,23 @@ def _verdict(file: RuleFile, path: Path) -> PageVerdict:
         among_equals="",
         sure=f"{sure}.",
         limits=limits,
-        next_command=_next(file, path),
+        next_command=_next(path, name),
     )
 
 
-def _next(file: RuleFile, path: Path) -> str:
-    """The command that judges the rule in a task: that of its run, or the main job's."""
+def _said(score: Plain, fact: str) -> str:
+    """A fact of a score as the file has it, safe to print."""
+    return printable(text(score.get(fact)))
+
+
+def _next(path: Path, name: str) -> str:
+    """The command that inspects the run of a rule file, or shows a rule without one."""
     if path.with_name("summary.json").is_file():
-        return f"metaplast inspect {shlex.quote(path.absolute().parent.name)}"
-    return f"metaplast show {shlex.quote(path.name)}"
+        run = Path(name).parent
+        if run == Path():
+            run = Path(path.absolute().parent.name)
+        return f"metaplast inspect {shlex.quote(str(run))}"
+    return f"metaplast show {shlex.quote(name)}"
 
 
 def _rule_section(file: RuleFile) -> Section:

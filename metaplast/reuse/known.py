@@ -39,6 +39,8 @@ def known_rule(name: str) -> dict[str, Any]:
     known = known_rules()
     if name not in known:
         fix = nearest(name, known, "or give the path of a rule.safetensors")
+        if name in shelf.names():
+            fix = f"the zoo has it: {shelf.PREFIX}{name}"
         raise BadInput(f"rule {quote(name)}", f"one of {', '.join(known)}", fix)
     content = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
     plain = OmegaConf.to_container(OmegaConf.create(content))

@@ -199,7 +199,7 @@ def _in_blocks(theta: Theta, h: Array, squash: Callable[[Array], Array]) -> Arra
     shape = h.shape[1:]
     n_synapses = math.prod(shape)
     n_blocks = -(-n_synapses // BLOCK)
-    if n_blocks == 1 or jax.default_backend() != "cpu":
+    if n_blocks <= 1 or jax.default_backend() != "cpu":
         return _matrices(theta, h, squash)
     size = -(-n_synapses // n_blocks)
     padding = ((0, 0), (0, n_blocks * size - n_synapses))

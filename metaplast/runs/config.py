@@ -236,16 +236,19 @@ def _expand_parts(parts: Plain, sources: Sources) -> Plain:
         for key, value in part.items():
             if key == "rules" and isinstance(value, dict):
                 fields[key] = _expand_parts(value, sources)
-            elif _is_in_a_file(key, value, sources):
+            elif isinstance(value, str) and _is_in_a_file(key, value, sources):
                 fields[key] = _choice(key, value, sources)
+            elif isinstance(value, dict) and _is_in_a_file(key, value.get("name"), sources):
+                chosen = _choice(key, value["name"], sources)
+                fields[key] = merge(chosen, {**value, "name": chosen["name"]})
     return expanded
 
 
-def _is_in_a_file(key: str, value: Any, sources: Sources) -> bool:
-    """Whether a value is the name of a file of a group, and of no plug-in."""
-    if key not in GROUPS[1:] or not isinstance(value, str):
+def _is_in_a_file(key: str, name: Any, sources: Sources) -> bool:
+    """Whether a name is one of a file of a group, and of no plug-in."""
+    if key not in GROUPS[1:] or not isinstance(name, str):
         return False
-    return value in sources.names(key) and value not in registry.names(key)
+    return name in sources.names(key) and name not in registry.names(key)
 
 
 def _split(word: str) -> tuple[str, str]:

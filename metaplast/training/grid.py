@@ -108,12 +108,13 @@ class Subject(NamedTuple):
     gain: float | None = None
 
 
-def make_grid(request: GridRequest, say: Say) -> tuple[Path, Grid]:
+def make_grid(request: GridRequest, say: Say, lives_on: bool = False) -> tuple[Path, Grid]:
     """Live the cells of a grid that are not done, and write grid.json and grid.svg.
 
     Args:
         request: the request.
         say: shows a line of text.
+        lives_on: whether the process outlives the grid, as that of a notebook does.
 
     The grid holds every cell of the folder: those of earlier requests too.
 
@@ -130,7 +131,8 @@ def make_grid(request: GridRequest, say: Say) -> tuple[Path, Grid]:
         folder.write_json(path / ABOUT, asdict(subject.about))
         levels = _levels(planned)
         grid = Grid(about=subject.about, cells=[])
-        with stoppable(None, saver.SAVER.save) as stop:
+        saver.SAVER.renew()
+        with stoppable(None, saver.SAVER.save, lives_on=lives_on) as stop:
             for index, (factor, level) in enumerate(levels, 1):
                 place = f"{index} of {len(levels)}: {factor} {level.label}"
                 one = _cell(path, subject, factor, level, partial(say, place), stop.check)
@@ -296,7 +298,8 @@ def check_about(path: Path, about: About) -> None:
         return
     old = from_plain(About, folder.read_json(path), str(path))
     for name, value in asdict(about).items():
-        if value != getattr(old, name):
+        # One rule has several names, such as those of its path; the checksum tells it.
+        if name != "rule" and value != getattr(old, name):
             raise BadInput(
                 f"{path.parent} holds a grid of another {name}: {getattr(old, name)}",
                 f"{name} {value}",

@@ -46,7 +46,10 @@ def inspect(
     if len(paths) == 1 and paths[0].is_file():
         target = folder_of(paths[0], out)
         parts = of_rule_file(paths[0], words, effort, target, tick)
-        return inspect_rule(paths[0], target, parts)
+        name = named[0]
+        if Path(name).is_absolute():
+            name = paths[0].name  # a page that is sent on tells no folder of this machine
+        return inspect_rule(paths[0], target, parts, name)
     if words:
         raise BadInput(
             " ".join(words), "a rule file before words", "judge runs with `metaplast eval`"

@@ -66,6 +66,12 @@ def test_a_rule_may_live_on_some_edges_alone(run: mp.Run) -> None:
     for edge, weights in life.weights.items():
         moved = not np.allclose(weights[-1], life.weights_at_birth[edge])
         assert moved == edge.startswith("input_to")
+    named = mp.live(network, {"name": "oja", "rate": 1e-12}, TASK, edges="input_to_*", seed=3)
+    assert np.allclose(named.weights[edge], named.weights_at_birth[edge], atol=1e-9)
+    with pytest.raises(BadInput, match="without a rule"):
+        mp.live(network, None, TASK, edges="input_to_*")
+    with pytest.raises(BadInput, match="beside rules"):
+        mp.live(network, "oja", TASK, edges="input_to_*", rules={})
     network = run.config["network"]
     everywhere = mp.live(network, run.rule, run.config["task"], genome="given")
     (edge,) = everywhere.weights

@@ -1,5 +1,6 @@
 """A run in Python: the files of the command line, and everything that is read from them."""
 
+import base64
 import json
 import re
 import sys
@@ -113,7 +114,9 @@ def test_findings_are_those_of_the_page(run: mp.Run, tmp_path: Path) -> None:
     assert found.verdict.found == record["verdict"]["found"]
     assert found.verdict.found in repr(found)
     picture = run.pictures["curves_loss"]
-    assert picture._repr_svg_() == Path(picture).read_text() and "<svg" in picture._repr_svg_()
+    shown = picture._repr_html_()
+    assert base64.b64decode(shown.partition("base64,")[2].partition('"')[0]).startswith(b"<?xml")
+    assert shown.startswith("<img") and Path(picture).is_file()
     assert "<p>" in found._repr_html_() and "<script" not in found._repr_html_()
 
 
@@ -124,9 +127,9 @@ def test_a_rule_file_is_inspected_without_a_run(
     found = mp.inspect("zoo/oja", quiet=True)
     assert found.page == Path("oja_inspect/report.html") and found.page.is_file()
     assert "Nothing is judged" in found.verdict.found
-    assert found.verdict.sentences == [
-        text for text in found["verdict"].values() if text in found.verdict.sentences
-    ]
+    assert found.verdict.next_command == "metaplast show zoo/oja"
+    page = found.page.read_text()
+    assert all(html.line(text)[3:-4] in page for text in found.verdict.sentences)
     with pytest.raises(BadInput, match=r"a rule file - mp\.open"):
         mp.inspect(run.folder)
     with pytest.raises(BadInput, match="effort='slow'"):
@@ -163,6 +166,13 @@ def test_an_export_and_a_card_are_those_of_the_command_line(
         mp.export("zoo/readout", "lava")
     with pytest.raises(BadInput, match="target 'brain2'"):
         mp.export("oja", "brain2")
+    with pytest.raises(BadInput, match="the zoo has it: zoo/stdp"):
+        mp.export("stdp", "lava")
+    for take in (mp.card, mp.inspect, lambda rule: mp.export(rule, "python")):
+        with pytest.raises(BadInput, match="a run, the path of a rule file, or a name"):
+            take(run.rule)
+        with pytest.raises(BadInput, match="oja"):
+            take(Path("oja"))  # a path, and not the known rule
 
 
 def test_compare_pools_and_draws(run: mp.Run) -> None:

@@ -81,6 +81,10 @@ def test_a_rule_of_a_file_may_stand_in_a_row_and_in_a_slot() -> None:
     assert plain["rows"]["known"] == {"rule": hebb}
     assert plain["rules"]["part"]["rule"] == compose(["rule=oja"], Sources())["rule"]
     assert plain["rows"]["other"]["rules"]["part"]["rule"] == "stdp"  # a plug-in, with defaults
+    words = ["experiment=oja", "rows.known.rule=hebb", "rows.known.rule.rate=0.3"]
+    assert compose(words, Sources())["rows"]["known"]["rule"] == {**hebb, "rate": 0.3}
+    words = ["experiment=oja", "rows.known.rule={name: hebb, rate: 0.3}"]
+    assert compose(words, Sources())["rows"]["known"]["rule"] == {**hebb, "rate": 0.3}
     unknown = compose(["experiment=oja", "rows.known.rule=heb"], Sources())
     with pytest.raises(BadInput, match="rule 'heb'"):
         parse(unknown)

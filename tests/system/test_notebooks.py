@@ -32,15 +32,23 @@ def test_a_notebook_runs_in_a_small_form(script: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_page_has_the_cells_of_its_notebook_and_their_outputs(script: Path) -> None:
     text = (PAGES / f"{script.stem}.md").read_text(encoding="utf-8")
-    place = 0
+    end = 0
     kinds = []
+    n_outputs = 0
+    again = f"run `python -m benchmarks.notebooks {script.stem}`"
     for cell in notebook_of(script).cells:
-        place = text.find(cell.source.strip(), place)
-        assert place >= 0, f"{cell.source}\nrun `python -m benchmarks.notebooks {script.stem}`"
+        source = cell.source.strip()
+        start = text.find(source, end)
+        assert start >= 0, f"{source}\n{again}"
+        between = text[end:start].replace("```python", "").replace("```", "").strip()
+        assert not between or kinds[-1] == "code", f"{between}\n{again}"
+        n_outputs += bool(between)
+        end = start + len(source)
         kinds.append(cell.cell_type)
+    n_outputs += bool(text[end:].replace("```", "").strip())
     assert kinds[0] == "markdown" and kinds.count("code") >= 3
     assert text.startswith("# ")
-    assert text.count("\n    ") >= 2 or "![" in text
+    assert n_outputs >= 2, again
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
         assert (PAGES / picture).is_file()
 

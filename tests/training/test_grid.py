@@ -1,11 +1,13 @@
 """A grid of a tiny run: the rule lives as in its run, and in a deeper network, beside baselines."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import metaplast as mp
+from metaplast.api import transferring
 from metaplast.registry import BadInput
 from metaplast.results.grid import render
 from metaplast.runs.config import read_yaml
@@ -70,3 +72,22 @@ def test_the_rule_lives_as_in_its_run_and_baselines_are_tuned_in_every_cell(run)
     assert again._repr_html_().startswith("<pre>")
     with pytest.raises(BadInput, match="a list of factors"):
         mp.transfer(mp.open(run), factors="width")
+
+
+def test_a_grid_of_a_notebook_is_stopped_by_hand_and_goes_on(run, tmp_path, monkeypatch):
+    lines = []
+
+    def stop(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(transferring, "_say", stop)
+    asked = {"factors": ["task.shots=3"], "budget": 1, "lives": 4, "out": tmp_path / "grid"}
+    with pytest.raises(KeyboardInterrupt, match="go on with the same call"):
+        mp.transfer(mp.open(run), **asked)
+    assert len(list((tmp_path / "grid" / CELLS).glob("*/cell.json"))) == 1
+    again = mp.transfer(mp.open(run), **asked)
+    assert len(again.cells) == 2
+    logs = sorted((tmp_path / "grid" / CELLS).glob("*/rows/tuned/metrics.jsonl"))
+    assert [len(log.read_text().splitlines()) for log in logs] == [1, 1]
