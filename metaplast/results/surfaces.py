@@ -129,8 +129,15 @@ def _is_above_zero(neuron: AbstractNeuron) -> bool:
         return True
     if not isinstance(neuron, RateNeuron):
         return False
-    activity, _ = neuron.activate(jnp.linspace(*neuron.drives, N_GRID))
-    return bool(activity.min() >= 0)
+    drives = np.linspace(*neuron.drives, N_GRID, dtype=np.float32)
+    return bool(np.asarray(_activity(neuron, drives)).min() >= 0)
+
+
+@program("neuron", small=True)
+def _activity(neuron: RateNeuron, drives: Any) -> Array:
+    """The activity of a unit without state at its drives [n]."""
+    activity, _ = neuron.activate(drives)
+    return activity
 
 
 def _surface(rule: Rule, x: str, y: str, above_zero: Collection[str]) -> Surface:
