@@ -13,7 +13,9 @@ import re
 import shutil
 from pathlib import Path
 
-from metaplast.results.grid import Grid, grid_from_json, lines
+from metaplast.results.grid import Grid, grid_from_json
+from metaplast.results.numbers import interval, number
+from metaplast.results.summary import Bounds, RowScore
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.grid import FIGURE, RESULT
 
@@ -22,7 +24,8 @@ KEPT = ROOT / "benchmarks" / "grids"
 PAGE = ROOT / "docs" / "studies" / "transfer.md"
 IMAGES = ROOT / "docs" / "img"
 TABLE = re.compile(r"<!-- grid (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
-HEAD = ("world", "score", "over birth", "rule better by", "against", "the rule")
+FORM = ".3f"
+GAIN = "+.3f"
 
 
 def names() -> list[str]:
@@ -37,18 +40,39 @@ def grid(name: str) -> Grid:
 
 
 def table(name: str) -> str:
-    """The worlds of a grid as a Markdown table, without refused ones."""
-    rows = [HEAD, ("---",) * len(HEAD)]
-    for world, score, _, against, gain, gain_interval, birth, _, how in lines(
-        grid(name), DISCOVERED
-    )[1:]:
-        if how == "refused":
+    """The worlds of a grid as a Markdown table, without refused ones.
+
+    A column for every baseline has the paired gain of the rule over it, above 0 where the rule is
+    better.
+    """
+    of_rule = grid(name)
+    baselines = of_rule.about.rows
+    head = ["world", "score", "over birth"]
+    for row in baselines:
+        head.append(f"over `{row}`")
+    rows = [[*head, "the rule"], ["---"] * (len(head) + 1)]
+    for one in of_rule.cells:
+        if one.cell is None or one.health is None:
             continue
-        shown = "-"
-        if gain != "-":
-            shown = f"{gain} {gain_interval}"
-        rows.append((world, score, birth, shown, f"`{against}`", how))
+        scores = {score.name: score for score in one.cell.scores}
+        rule = scores[DISCOVERED]
+        cells = [one.world, f"{number(rule.mean, FORM)} {interval(rule.ci95, FORM)}"]
+        cells.append(number(one.health.over_birth.mean, GAIN))
+        for row in baselines:
+            cells.append(_gain(scores[row], one.cell.metric))
+        rows.append([*cells, one.how])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _gain(score: RowScore, metric: str) -> str:
+    """The gain of the rule over a row, with its interval; in a loss, less is better."""
+    gap = score.difference
+    if gap is None or gap.mean is None or gap.ci95.low is None or gap.ci95.high is None:
+        return "-"
+    mean, low, high = gap.mean, gap.ci95.low, gap.ci95.high
+    if metric != "loss":
+        mean, low, high = -mean, -high, -low
+    return f"{number(mean, GAIN)} {interval(Bounds(low, high), GAIN)}"
 
 
 def written(page: str) -> str:
