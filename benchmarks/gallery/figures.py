@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import jax
+
 from benchmarks.gallery import (
     coefficients,
     descent,
@@ -19,6 +21,7 @@ from benchmarks.gallery import (
 )
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry
+from metaplast.api.carrying import precision_kept
 from metaplast.figures.style import Picture
 
 KINDS: dict[str, Callable[[Finished, Entry], Picture]] = {
@@ -38,6 +41,7 @@ KINDS: dict[str, Callable[[Finished, Entry], Picture]] = {
 
 
 def draw(run: Finished, entry: Entry) -> Picture:
-    """The figure of a run, of the kind that its words name."""
-    with slide.letters():
+    """The figure of a run, of the kind that its words name, drawn in the precision of the run."""
+    with precision_kept(), slide.letters():
+        jax.config.update("jax_enable_x64", run.job.main.precision == "float64")
         return KINDS[entry.kind](run, entry)
