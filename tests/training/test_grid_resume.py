@@ -121,7 +121,6 @@ def test_further_factors_join_a_grid(tmp_path, monkeypatch):
     ("changes", "what"),
     [
         ({"budget": 2}, "budget: 1 - expected budget 2"),
-        ({"rule": "zoo/delta"}, "rule: zoo/some"),
         ({"rows": ["tuned", "weak"]}, "rows"),
         ({"sha256": "1"}, "sha256"),
         ({"base": "1"}, "base"),
@@ -142,6 +141,7 @@ def test_a_folder_holds_one_setting(tmp_path, changes, what):
     check_about(file, about)
     file.write_text(json.dumps(asdict(about)))
     check_about(file, about)
+    check_about(file, replace(about, rule="./some"))  # the same rule by another name of its file
     with pytest.raises(BadInput, match=f"a grid of another {what}"):
         check_about(file, replace(about, **changes))
 
