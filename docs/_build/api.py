@@ -77,7 +77,8 @@ def _path(name: str) -> str:
 
 def _of_names(page: str) -> str:
     """The page of some public names."""
-    text = f"# {HOMES[page][0]}\n\nEach name is an attribute of `metaplast` (`import metaplast as mp`).\n"
+    words = "Each name is an attribute of `metaplast` (`import metaplast as mp`)."
+    text = f"# {HOMES[page][0]}\n\n{words}\n"
     for name in _names(page):
         options = f"    options:\n      heading: mp.{name}\n      toc_label: mp.{name}\n"
         text += f"\n::: {_path(name)}\n{options}"

@@ -35,7 +35,20 @@ def pages() -> dict[str, str]:
     lines = [INTRO, *fields_table(Config, parts_at="plugins/", defaults=NEW)]
     for name, spec in inner_specs(Config):
         prefix = f"{name}.NAME." if name in NAMED else f"{name}."
-        lines += ["", f"## {name}", "", as_prose(spec.__doc__ or ""), "", *fields_table(spec, prefix)]
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            as_prose(spec.__doc__ or ""),
+            "",
+            *fields_table(spec, prefix),
+        ]
     keys = ", ".join(f"`{key}`" for key in ROW_KEYS)
-    lines += ["", ROWS.format(keys=keys), as_prose(RunGroup.__doc__ or ""), "", *fields_table(RunGroup)]
+    lines += [
+        "",
+        ROWS.format(keys=keys),
+        as_prose(RunGroup.__doc__ or ""),
+        "",
+        *fields_table(RunGroup),
+    ]
     return {PAGE: "\n".join(lines) + "\n"}

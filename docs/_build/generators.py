@@ -15,8 +15,8 @@ GENERATORS = (
 )
 """Modules of this folder.
 
-Each has `pages()`, which gives {address: Markdown}. A module with pictures has `figures()` too, which
-gives {address: SVG}.
+Each has `pages()`, which gives {address: Markdown}. A module with pictures has `figures()` too,
+which gives {address: SVG}.
 """
 
 

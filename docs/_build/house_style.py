@@ -9,7 +9,7 @@ import griffe
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from docs._build.docstrings import as_markdown  # noqa: E402
+from docs._build.docstrings import as_markdown
 
 DATA = {"spec", "pytree", "dataclass"}
 """Decorators of classes whose annotations are the fields of their instances."""
@@ -31,7 +31,11 @@ def _fields(cls: griffe.Class) -> dict[str, str]:
         return {}
     fields = {}
     for name, member in cls.members.items():
-        if isinstance(member, griffe.Attribute) and member.annotation and "property" not in member.labels:
+        if (
+            isinstance(member, griffe.Attribute)
+            and member.annotation
+            and "property" not in member.labels
+        ):
             default = "" if member.value is None else f" = {member.value}"
             if "field(" in default:
                 default = ""  # a call that makes it tells a reader nothing
@@ -42,7 +46,8 @@ def _fields(cls: griffe.Class) -> dict[str, str]:
 def _type(annotation: str) -> str:
     """An annotation without the checks that `Annotated` adds."""
     tree = ast.parse(annotation, mode="eval").body
-    if isinstance(tree, ast.Subscript) and isinstance(tree.slice, ast.Tuple):
-        if ast.unparse(tree.value) == "Annotated":
-            return ast.unparse(tree.slice.elts[0])
+    if not isinstance(tree, ast.Subscript) or not isinstance(tree.slice, ast.Tuple):
+        return annotation
+    if ast.unparse(tree.value) == "Annotated":
+        return ast.unparse(tree.slice.elts[0])
     return annotation

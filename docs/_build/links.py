@@ -119,7 +119,11 @@ def _source(path: str) -> dict[str, str]:
     if file.is_file():
         language = LANGUAGES.get(file.suffix, "text")
         # Four backticks, because a text may hold three.
-        return {_page_of(path): f"{UNSEARCHED}# {path}\n\n````{language}\n{file.read_text().rstrip()}\n````\n"}
+        return {
+            _page_of(
+                path
+            ): f"{UNSEARCHED}# {path}\n\n````{language}\n{file.read_text().rstrip()}\n````\n"
+        }
     pages = {}
     lines = []
     for entry in sorted(file.iterdir()):

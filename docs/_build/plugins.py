@@ -4,7 +4,8 @@ All of it comes from the code: the registry, the specs, the docstrings, the prog
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from docs._build import plugins_facts as facts
 from docs._build import plugins_figures as figures_of
 from docs._build.plugins_docstring import Docstring, read
 from docs._build.plugins_fields import Field, differing, fields, flow, yaml
-from docs._build.plugins_latex import Unreadable, equation, name as symbol_of
+from docs._build.plugins_latex import Unreadable, equation
+from docs._build.plugins_latex import name as symbol_of
 from docs._build.plugins_prose import prose, symbol, table, unit, without_shape, without_unit
 from metaplast import registry
 from metaplast.language.grammar import SIGNALS, field_of
@@ -227,7 +229,7 @@ def _equations(said: Docstring, cls: type[Any], made: Any, is_data: bool) -> lis
             return [*lines, "## Equations", "", *_displayed(own), *_left_out(made), *step]
         own_lines = ["## Equations", "", *_displayed(own)]
         if step:
-            own_lines += ["??? note \"One step, as it is computed\"", ""]
+            own_lines += ['??? note "One step, as it is computed"', ""]
             own_lines += [f"    {line}" if line else "" for line in step]
             own_lines.append("")
         return [*lines, *own_lines]
@@ -413,7 +415,7 @@ def _shared(cls: type[Any], kind: str) -> list[str]:
     """What a class shares with others: the docstrings of its bases that have fields."""
     lines = []
     for base in cls.__mro__[1:-1]:
-        own = base.__dict__.get("__annotations__", {})
+        own = inspect.get_annotations(base)
         if not base.__dict__.get("__doc__") or not own or registry.BASES.get(base.__name__):
             continue
         if not base.__dict__.get("__dataclass_fields__"):

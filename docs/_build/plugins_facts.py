@@ -1,4 +1,4 @@
-"""What the code of a plug-in says about it, beside its docstring: state, learned numbers, signals."""
+"""The facts of a plug-in that its code gives: state, learned numbers, signals."""
 
 import re
 from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import re
 import types
 import typing
@@ -63,7 +64,7 @@ def _own_first(cls: type[Any]) -> list[dataclasses.Field[Any]]:
     everything = {field.name: field for field in dataclasses.fields(cls)}
     ordered: dict[str, dataclasses.Field[Any]] = {}
     for each in cls.__mro__:
-        for name in each.__dict__.get("__annotations__", {}):
+        for name in inspect.get_annotations(each):
             if name in everything:
                 ordered.setdefault(name, everything[name])
     return list(ordered.values())

@@ -15,7 +15,27 @@ import re
 from typing import NamedTuple
 
 GREEK = frozenset(
-    "alpha beta gamma delta zeta eta theta kappa lambda mu nu pi rho sigma tau phi chi psi omega".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "zeta",
+        "eta",
+        "theta",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "pi",
+        "rho",
+        "sigma",
+        "tau",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+    ]
 )
 _SPECIAL = {
     "delta_w": r"\Delta w",
@@ -37,12 +57,30 @@ _OPERATORS = {
     "min": r"\min",
 }
 PRIME = "\\text{\N{PRIME}}"
-"""A prime as a letter of its own: raised as an index, it is too small without a font for formulas."""
+"""A prime as a letter of its own: as an index it is too small without a font for formulas."""
 _CALLED = {"N": r"\mathcal{N}", "E": r"\mathbb{E}"}
 _INDEX = re.compile(r"[ijklmncrst]|[ijks]{2,3}|\{.*\}")
 _TALL = (r"\frac", r"\sum", r"\sqrt", r"\max_", r"\min_", r"\left")
 _PROSE = frozenset(
-    "the of over by on in at under with where times this that these whole told after".split()
+    [
+        "the",
+        "of",
+        "over",
+        "by",
+        "on",
+        "in",
+        "at",
+        "under",
+        "with",
+        "where",
+        "times",
+        "this",
+        "that",
+        "these",
+        "whole",
+        "told",
+        "after",
+    ]
 )
 """Words that stand in sentences and in no equation."""
 _MARKS = {"+": "+", "-": "-", "*": r"\ast"}
@@ -361,9 +399,9 @@ class _Reader:
         if token.text == "exp" and not _has_spaced_slash(self.tokens[start : self.place]):
             return _Piece(rf"e^{{{inner}}}")
         shown = _CALLED.get(token.text, shown)
-        if re.fullmatch(r"[a-z]{2,}", token.text) and token.text not in _OPERATORS:
-            if token.text not in GREEK:
-                shown = rf"\operatorname{{{token.text}}}"
+        is_word = re.fullmatch(r"[a-z]{2,}", token.text) is not None
+        if is_word and token.text not in _OPERATORS and token.text not in GREEK:
+            shown = rf"\operatorname{{{token.text}}}"
         return _Piece(shown + _bracketed(opening, inner, closing))
 
 

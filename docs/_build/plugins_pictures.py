@@ -101,7 +101,9 @@ def rule(made: Any) -> Picture | None:
     axes.set_xlabel("potential of the postsynaptic neuron, mV")
     axes.set_ylabel("change of weight in 1 s")
     alt = f"change of weight from {change.min():.3g} to {change.max():.3g}"
-    caption = "The change of weight by 25 presynaptic spikes a second, for 1 s, while the potential "
+    caption = (
+        "The change of weight by 25 presynaptic spikes a second, for 1 s, while the potential "
+    )
     return Picture(figure, alt, caption + "of the postsynaptic neuron is held and does not spike.")
 
 
@@ -156,7 +158,7 @@ def _spiking(made: Any, driven: Driven) -> Picture:
     right.set_xlabel(driven.words)
     right.set_ylabel("firing rate, Hz")
     words = f"Left: a step of {driven.step:g} ({driven.words}) from 50 to 250 ms (shaded), "
-    words += f"with dt = 1 ms. Right: the mean rate over 1 s under constant drives at port "
+    words += "with dt = 1 ms. Right: the mean rate over 1 s under constant drives at port "
     words += f"`{driven.port}`. Other ports get 0; all fields are at their defaults."
     return Picture(figure, f"response to a step, and rates up to {rates.max():.0f} Hz", words)
 
@@ -212,7 +214,9 @@ def transmission(made: Any) -> Picture | None:
     axes.set_xlabel("time, ms")
     axes.set_ylabel("transmitted signal")
     axes.legend(frameon=False, fontsize=8, loc="center right")
-    words = "The signal of ten spikes at 50 Hz and of one spike 180 ms after the last (dt = 0.1 ms)."
+    words = (
+        "The signal of ten spikes at 50 Hz and of one spike 180 ms after the last (dt = 0.1 ms)."
+    )
     return Picture(figure, f"a signal of up to {signal.max():.3g}", words)
 
 
@@ -343,7 +347,9 @@ def task(made: Any) -> Picture | None:
         colours = (OURS, TRUE, *PALETTE)
         for channel, colour in zip(channels, colours, strict=False):
             values = told["modulators"][channel]
-            below.step(np.arange(n_steps), values, where="post", color=colour, lw=1.1, label=channel)
+            below.step(
+                np.arange(n_steps), values, where="post", color=colour, lw=1.1, label=channel
+            )
         below.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     elif target.shape[1] == 1:
         below.step(np.arange(n_steps), target[:, 0], where="post", color=OURS, lw=1.1)

@@ -20,4 +20,9 @@ def pages() -> dict[str, str]:
     for name, field, meaning in lines():
         unit = of_field(field.removeprefix("view."))[1]
         rows.append([f"`{name}`", f"`{field}`", literal(meaning), literal(unit)])
-    return {PAGE: INTRO + "\n" + "\n".join(table(("in a term", "in Python", "meaning", "unit"), rows)) + "\n"}
+    return {
+        PAGE: INTRO
+        + "\n"
+        + "\n".join(table(("in a term", "in Python", "meaning", "unit"), rows))
+        + "\n"
+    }
