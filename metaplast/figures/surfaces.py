@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section
 from metaplast.figures.style import ON_MAP, hide, save, subplots
@@ -19,8 +20,17 @@ _ASKED = (
 )
 _CAPTION = (
     "Red: the weight grows; blue: it shrinks; black line: no change. "
-    "Each map has its own colour scale."
+    "The darkest red and blue are the largest change of each map."
 )
+_COLOURS = "RdBu_r"
+_MAP = 3.3
+"""Inches: the width of a map, and the margins."""
+_LINE = 2.8
+_LEFT = 0.6
+_RIGHT = 0.85
+_BOTTOM = 0.5
+_TITLE_SPACE = 0.45
+_GAP = 0.95
 
 
 def of_rules(shown: RulesShown) -> PagePart:
@@ -65,38 +75,59 @@ def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) ->
 def draw(drawn: Mapping[str, Sequence[Surface]], path: Path) -> None:
     """Draw heat maps of delta_w, one line per slot or edge; a black line shows where it is 0.
 
-    Every map has its own colour scale.
+    Every map has its own colour scale, and its largest change stands in its title. All maps share
+    one bar, and the margins are fixed: a bar for each map and a computed layout take three times
+    as long.
     """
     n_columns = max(len(each) for each in drawn.values())
-    figure, grid = subplots(
-        len(drawn),
-        n_columns,
-        figsize=(4.3 * n_columns, 3.5 * len(drawn)),
-        layout="constrained",
-        squeeze=False,
+    width = _MAP * n_columns + _LEFT + _RIGHT
+    height = _LINE * len(drawn) + _BOTTOM
+    figure, grid = subplots(len(drawn), n_columns, figsize=(width, height), squeeze=False)
+    figure.subplots_adjust(
+        left=_LEFT / width,
+        right=1 - _RIGHT / width,
+        bottom=_BOTTOM / height,
+        top=1 - _TITLE_SPACE / height,
+        hspace=_GAP / (_LINE - _GAP),
+        wspace=0.22,
     )
     for line, (entry, each) in zip(grid, drawn.items(), strict=True):
         for axes, surface in zip(line, each, strict=False):
-            _map(figure, axes, surface, entry)
+            _map(axes, surface, entry)
         hide(list(line)[len(each) :])
+    _bar(figure, width, height)
     save(figure, path)
 
 
-def _map(figure: Any, axes: Any, surface: Surface, title: str) -> None:
+def _map(axes: Any, surface: Surface, title: str) -> None:
     delta_w = surface.delta_w
+    x = surface.x_values
+    y = surface.y_values
     finite = delta_w[np.isfinite(delta_w)]
     limit = float(np.abs(finite).max(initial=0.0)) or 1.0
-    grid = (surface.x_values, surface.y_values, delta_w)
-    image = axes.pcolormesh(*grid, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
+    half_x = (x[1] - x[0]) / 2
+    half_y = (y[1] - y[0]) / 2
+    edges = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
+    axes.imshow(
+        delta_w / limit, cmap=_COLOURS, vmin=-1, vmax=1, origin="lower", aspect="auto", extent=edges
+    )
     if delta_w.min() < 0 < delta_w.max():
-        axes.contour(*grid, levels=[0.0], colors=ON_MAP, linewidths=1)
-    axes.set_xlabel(surface.x, fontsize=9)
-    axes.set_ylabel(surface.y, fontsize=9)
-    axes.set_title(title, fontsize=9)
-    ticks = ScalarFormatter()
-    ticks.set_powerlimits((-2, 3))
-    bar = figure.colorbar(image, ax=axes, format=ticks)
-    bar.set_label("change of weight per step", fontsize=8)
+        axes.contour(x, y, delta_w, levels=[0.0], colors=ON_MAP, linewidths=1)
+    axes.set_xlabel(surface.x, fontsize=9, labelpad=1)
+    axes.set_ylabel(surface.y, fontsize=9, labelpad=1)
+    axes.set_title(f"{title}\nlargest change {number(limit)} per step", fontsize=9)
+
+
+def _bar(figure: Any, width: float, height: float) -> None:
+    """One bar for all maps, beside the first: the change as a share of the largest of its map."""
+    tall = _LINE - _GAP
+    low = height - _TITLE_SPACE - tall
+    space = figure.add_axes(
+        (1 - 0.7 / width, low / height, 0.12 / width, tall / height), label="bar"
+    )
+    colours = ScalarMappable(Normalize(-1, 1), _COLOURS)
+    bar = figure.colorbar(colours, cax=space, ticks=[-1, 0, 1])
+    bar.ax.set_yticklabels(["shrinks", "0", "grows"], fontsize=8)
 
 
 def _words(drawn: Mapping[str, Sequence[Surface]], whose: str) -> list[str]:

@@ -337,7 +337,7 @@ def drifts(subject: Subject, followed: Mapping[str, Visited]) -> dict[str, Drift
         theta, _ = for_one_synapse(spec, theta_of(subject.theta, slot, edge))
         points = {name: np.tile(values, N_WEIGHTS) for name, values in visits.items()}
         points["weight"] = np.repeat(grid, len(chosen))
-        changes = deltas(spec, subject.problem.lifetime.dt, theta, floats(points), {})
+        changes = deltas(spec, subject.problem.lifetime.dt, theta, floats(points))
         mean = np.asarray(changes, np.float64).reshape(N_WEIGHTS, -1).mean(axis=1)
         slopes = np.gradient(mean, grid)
         at_visits = np.interp(visits["weight"], grid, slopes)

@@ -15,7 +15,6 @@ also makes points that no life visits, and an effect may exceed 1.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from metaplast.inspection.visited import Visited
@@ -121,9 +120,10 @@ def landscape(rule: Rule, visits: Sequence[Visited], seed: int = 0) -> Landscape
         if level is not None:
             fixed[third] = level
         grid_x, grid_y = np.meshgrid(x_values, y_values)
-        on_grid = floats({x: grid_x.reshape(-1), y: grid_y.reshape(-1)})
-        arrays = {field: jax.device_put(value) for field, value in fixed.items()}
-        delta = deltas(rule.spec, dt, theta, on_grid, arrays)
+        on_grid = {x: grid_x.reshape(-1), y: grid_y.reshape(-1)}
+        for field, value in fixed.items():
+            on_grid[field] = np.full(N_GRID**2, value)
+        delta = deltas(rule.spec, dt, theta, floats(on_grid))
         on_map = np.asarray(delta, np.float64).reshape(N_GRID, N_GRID)
         cells = _cells(everywhere[x][near], everywhere[y][near], x_values, y_values)
         panels.append(Panel(level, on_map, cells, int(near.sum())))
@@ -190,12 +190,12 @@ def _effects(
 ) -> dict[str, float]:
     """{field: effect}, the largest first."""
     generator = np.random.default_rng((seed, 1))
-    base = np.asarray(deltas(rule.spec, dt, theta, floats(dict(points)), {}), np.float64)
+    base = np.asarray(deltas(rule.spec, dt, theta, floats(dict(points))), np.float64)
     variance = float(np.var(base))
     effects = {}
     for field, values in points.items():
         moved = {**points, field: generator.permutation(values)}
-        other = np.asarray(deltas(rule.spec, dt, theta, floats(moved), {}), np.float64)
+        other = np.asarray(deltas(rule.spec, dt, theta, floats(moved)), np.float64)
         effects[field] = 0.0
         if variance > 0:
             effects[field] = float(np.mean((base - other) ** 2) / (2 * variance))

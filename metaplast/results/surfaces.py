@@ -146,21 +146,17 @@ def _surface(rule: Rule, x: str, y: str, above_zero: Collection[str]) -> Surface
         least = 0.0 if name in above_zero else -SPAN
         axes.append(np.linspace(least, SPAN, N_GRID))
     grid_x, grid_y = np.meshgrid(*axes)
-    points = floats({_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)})
-    held = {}
+    points = {_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)}
+    held_by_name = {}
     for field in sorted(rule.reads - NO_SIGNALS):
         if field not in points:
-            held[field] = held_at(field)
+            points[field] = np.full(N_GRID**2, held_at(field))
+            held_by_name[short_name(field)] = held_at(field)
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
     dt = 1e-3
     if rule.dt is not None:
         dt = rule.dt
-    held_arrays = {}
-    held_by_name = {}
-    for field, value in held.items():
-        held_arrays[field] = jax.device_put(value)
-        held_by_name[short_name(field)] = value
-    delta = deltas(rule.spec, dt, theta, points, held_arrays)
+    delta = deltas(rule.spec, dt, theta, floats(points))
     return Surface(
         x=x,
         y=y,
@@ -197,21 +193,20 @@ def deltas(
     dt: float,
     theta: Theta,
     points: Mapping[str, Array],
-    held: Mapping[str, Array],
 ) -> Array:
     """The change of one synapse by one step from the state at birth, at several points [n].
+
+    One program serves every choice of axes, because a signal that is held has values too.
 
     Args:
         spec: the form of the rule.
         dt: seconds of the step.
         theta: its numbers, for a connection of one synapse.
         points: {field of the view: its value at every point [n]}.
-        held: {field of the view: its value at all points []}.
     """
     state = spec.init_state(theta, ONE)
 
-    def one(point: Mapping[str, Array]) -> Array:
-        signals = {**held, **point}
+    def one(signals: Mapping[str, Array]) -> Array:
         modulators = {}
         for name, value in signals.items():
             if name.startswith("modulators."):

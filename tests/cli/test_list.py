@@ -1,12 +1,12 @@
 """`metaplast list`: kinds, names and signals, also of plug-ins outside this package."""
 
-import importlib.metadata
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from metaplast import registry
 from metaplast.language.grammar import SIGNALS, TRACES, field_of
 from metaplast.registry import KINDS
 from metaplast.reuse.known import known_rules
@@ -125,11 +125,8 @@ def test_an_entry_point_that_cannot_be_imported_does_not_hide_the_others(
         raise RuntimeError("no such library\nand more")
 
     point = SimpleNamespace(name="broken_rule", load=load)
-    monkeypatch.setattr(
-        importlib.metadata,
-        "entry_points",
-        lambda group: [point] if group == "metaplast.rules" else [],
-    )
+    points = {"rule": {"broken_rule": point}}
+    monkeypatch.setattr(registry, "_entry_points", lambda kind: points.get(kind, {}))
     code, out, _ = here("list", "rules", cwd=tmp_path)
     assert code == 0
     assert "cannot be imported: RuntimeError: no such library" in " ".join(out.split())
