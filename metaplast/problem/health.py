@@ -19,12 +19,15 @@ def is_finite(life: Life) -> Array:
     """
     leaves = jax.tree.leaves((life.synapses, life.network, life.rules))
     floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
+    # One list of all numbers: a reduction of each leaf is compiled on its own.
+    return jnp.all(jnp.concatenate([jnp.isfinite(x).reshape(-1) for x in floats]))
 
 
 def survived(score: Score) -> Array:
     """The share [] of the steps before the first one whose loss is not finite."""
-    return jnp.mean(jnp.cumprod(jnp.isfinite(score.loss)).astype(score.loss.dtype))
+    n_steps = len(score.loss)
+    ends = jnp.where(jnp.isfinite(score.loss), n_steps, jnp.arange(n_steps))
+    return jnp.min(ends, initial=n_steps).astype(score.loss.dtype) / n_steps
 
 
 def of_steps(score: Score) -> Metrics:
@@ -41,13 +44,14 @@ def at_bound(lifetime: Lifetime, life: Life) -> Array:
     It is 0 where nothing is plastic.
     """
     wiring = lifetime.wiring()
-    n_hit = jnp.zeros(())
-    n_synapses = jnp.zeros(())
+    hits = [jnp.zeros(1)]
+    real = [jnp.zeros(1)]
     for name, (edge, _) in lifetime.plastic().items():
         low, high = wiring.bounds(edge)
         synapses = life.synapses[name]
         hit = (synapses.weight <= low) | (synapses.weight >= high)
         is_real = jnp.broadcast_to(synapses.mask, hit.shape)
-        n_hit = n_hit + jnp.sum(jnp.where(hit, is_real, 0.0))
-        n_synapses = n_synapses + jnp.sum(is_real)
-    return n_hit / jnp.maximum(n_synapses, 1.0)
+        hits.append(jnp.where(hit, is_real, 0.0).reshape(-1))
+        real.append(is_real.reshape(-1))
+    n_synapses = jnp.sum(jnp.concatenate(real))
+    return jnp.sum(jnp.concatenate(hits)) / jnp.maximum(n_synapses, 1.0)
