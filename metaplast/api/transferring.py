@@ -13,10 +13,11 @@ from metaplast.api.words import words_of
 from metaplast.figures import grid as grid_figure
 from metaplast.figures.style import Picture, kept
 from metaplast.registry import BadInput
-from metaplast.results.grid import Grid, GridCell, render
+from metaplast.results.grid import Grid, GridCell
 from metaplast.reuse import html
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.grid import GridRequest, make_grid
+from metaplast.training.grid_text import grid_text
 
 
 class Transfer:
@@ -43,8 +44,8 @@ class Transfer:
 
     @property
     def text(self) -> str:
-        """The table that `metaplast eval --grid` prints."""
-        return render(self._grid, DISCOVERED)
+        """The text that `metaplast eval --grid` prints: the verdict and the table."""
+        return grid_text(self._grid)
 
     def plot(self) -> Picture:
         """The worlds as a heat map, one line for every factor."""

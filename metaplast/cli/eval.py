@@ -66,7 +66,8 @@ def command(
     """Judge finished runs under a changed task or network.
 
     A.B=VALUE is a change of the config. Every row keeps its trained numbers: nothing is tuned
-    again. The run keeps the scores of a changed world, and `metaplast inspect` shows them.
+    again. The text begins with a verdict and the next command. The run keeps the scores of a
+    changed world, and `metaplast inspect` shows them.
 
     With --grid, give one run or one rule file: the rule stays as it is, and the baselines are tuned
     anew in every world. A rule file needs words of a config, such as experiment=readout.
@@ -77,7 +78,7 @@ def command(
 
     start_up.prepare(modules)
     from metaplast.registry import BadInput
-    from metaplast.training.transfer import judged, keep_all, table_of
+    from metaplast.training.transfer import judged, keep_all, text_of
 
     runs = []
     words = []
@@ -94,9 +95,9 @@ def command(
         return
     if factors or budget is not None or out is not None:
         raise BadInput("--factor, --budget or --out", "--grid beside them", "add --grid")
-    found = judged(runs, words, lives, rows)
-    click.echo(table_of(found))
-    for line in keep_all(found):
+    judgement = judged(runs, words, lives, rows)
+    click.echo(text_of(judgement))
+    for line in keep_all(judgement):
         click.echo(line, err=True)
 
 
@@ -109,12 +110,11 @@ def _grid(
     lives: int,
     out: Path | None,
 ) -> None:
-    """Make a grid, and print its table and its files."""
-    from metaplast.results.grid import render
-    from metaplast.settings.names import DISCOVERED
+    """Make a grid, and print its verdict, its table and its files."""
     from metaplast.training.grid import FIGURE, RESULT, GridRequest, make_grid
+    from metaplast.training.grid_text import grid_text
 
     request = GridRequest(rule, words, factors, rows, budget, lives, out)
     path, made = make_grid(request, lambda line: click.echo(line, err=True))
-    click.echo(render(made, DISCOVERED))
+    click.echo(grid_text(made))
     click.echo(f"\n{path / RESULT}\n{path / FIGURE}")

@@ -7,6 +7,7 @@ import numpy as np
 
 from metaplast.figures.section import Figure, Folded, PagePart, Section, Table
 from metaplast.figures.style import FAINT, INK, OURS, save, subplots
+from metaplast.inspection.worlds_in_words import counted, name_of, own_score, sentence
 from metaplast.results import table
 from metaplast.results.changed_world import Cell, cell_to_json
 from metaplast.results.numbers import interval, number, table_form
@@ -43,7 +44,7 @@ def part(
             "next page shows the result here."
         )
         return PagePart(Section(TITLE, [words]), numbers)
-    words = [_words(world, facts, searched) for world in worlds]
+    words = [sentence(world, facts, searched) for world in worlds]
     words.append(
         "Every row keeps the numbers of its training. The best tuned baseline is the row with the "
         "best mean among those that learned numbers, in each world anew. Differences are paired on "
@@ -55,12 +56,13 @@ def part(
     for world in worlds:
         head, *rows = table.cells(world.scores, facts, searched)
         whole = Table(_caption(world), head, rows)
-        folded.append(Folded(f"All rows in {_name(world)}", tables=[whole]))
+        folded.append(Folded(f"All rows in {name_of(world)}", tables=[whole]))
     section = Section(
         TITLE,
         words,
         figures=_figures(in_all, folder),
         tables=[Table("The rule and the best tuned baseline of each world", _HEAD, summary)],
+        summary=counted(f"In changed worlds ({len(worlds)}) the rule", worlds, searched),
         folded=folded,
     )
     return PagePart(section, numbers)
@@ -81,7 +83,7 @@ def draw(worlds: Sequence[Cell], path: Path) -> None:
         colour = OURS if world.changes else INK
         axes.plot(ends, [y, y], color=colour, lw=2.5, solid_capstyle="round")
         axes.plot(np.asarray(world.better_by.mean, float), y, "o", color=colour, ms=6)
-        labels.append(f"{_short(_name(world))}\nagainst {world.baseline}")
+        labels.append(f"{_short(name_of(world))}\nagainst {world.baseline}")
     axes.axvline(0.0, color=FAINT, lw=1.5)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.tick_params(axis="y", length=0)
@@ -105,7 +107,7 @@ def _figures(worlds: Sequence[Cell], folder: Path) -> list[Figure]:
     values = []
     for world in drawn:
         assert world.better_by is not None
-        values.append(f"{_name(world)} {number(world.better_by.mean, '+.3g')}")
+        values.append(f"{name_of(world)} {number(world.better_by.mean, '+.3g')}")
     alt = f"How much better the rule is than the best tuned baseline: {', '.join(values)}"
     caption = (
         "Paired on the same held-out lives, with 95 % intervals. Right of 0 the rule is better."
@@ -115,11 +117,6 @@ def _figures(worlds: Sequence[Cell], folder: Path) -> list[Figure]:
     return [Figure(path, alt, caption)]
 
 
-def _name(world: Cell) -> str:
-    """The changes of a world in words."""
-    return " ".join(world.changes) or "as trained"
-
-
 def _short(words: str) -> str:
     """The words, cut where they are long."""
     if len(words) <= LONG:
@@ -127,46 +124,9 @@ def _short(words: str) -> str:
     return f"{words[: LONG - 3]}..."
 
 
-def _words(world: Cell, facts: Mapping[str, RowFacts], searched: str) -> str:
-    """The standing of the rule in one changed world."""
-    ours = next(score for score in world.scores if score.name == searched)
-    if ours.mean is None:
-        return (
-            f"{_name(world)}: {ours.not_finite} of the rule's {ours.n} held-out lives are not "
-            "finite, so it has no score there."
-        )
-    form = table_form([ours.mean])
-    has = (
-        f"{_name(world)}: the rule has {world.metric} {number(ours.mean, form)} "
-        f"{interval(ours.ci95, form)}"
-    )
-    if world.baseline is None:
-        return f"{has} (n {world.n}); no tuned baseline has a score there."
-    return f"{has}; it is {standing(world, facts)}."
-
-
-def standing(world: Cell, facts: Mapping[str, RowFacts]) -> str:
-    """The rule against the best tuned baseline of a world that has one, in words with numbers."""
-    assert world.baseline is not None and world.better_by is not None
-    mean = world.better_by.mean
-    ends = world.better_by.ci95
-    low, high = ends
-    name = table.marked(world.baseline, facts.get(world.baseline))
-    rival = f"the best tuned baseline there, {name}"
-    form = table_form([mean, low, high])
-    if low is not None and low > 0:
-        by = f"{number(mean, form)} {interval(ends, form)}"
-        return f"better than {rival}, by {by} (n {world.n})"
-    if mean is not None and low is not None and high is not None and high < 0:
-        by = f"{number(-mean, form)} {interval((-high, -low), form)}"
-        return f"worse than {rival}, by {by} (n {world.n})"
-    by = f"{number(mean, f'+{form}')} {interval(ends, f'+{form}')}"
-    return f"not told apart from {rival}: difference {by} (n {world.n})"
-
-
 def _summary(world: Cell, facts: Mapping[str, RowFacts], searched: str) -> tuple[str, ...]:
     """A world as a line of the table."""
-    ours = next(score for score in world.scores if score.name == searched)
+    ours = own_score(world, searched)
     form = table_form([score.mean for score in world.scores])
     baseline = "-"
     by = ("-", "-")
@@ -175,7 +135,7 @@ def _summary(world: Cell, facts: Mapping[str, RowFacts], searched: str) -> tuple
         ends = world.better_by.ci95
         by = (number(world.better_by.mean, f"+{form}"), interval(ends, f"+{form}"))
     own = (number(ours.mean, form), interval(ours.ci95, form))
-    return (_name(world), world.metric, *own, baseline, *by, str(world.n))
+    return (name_of(world), world.metric, *own, baseline, *by, str(world.n))
 
 
 def _caption(world: Cell) -> str:
@@ -186,4 +146,4 @@ def _caption(world: Cell) -> str:
     if len(world.seeds) > 1:
         kind = f"t intervals over {len(world.seeds)} splits"
         noun = "seeds"
-    return f"{_name(world)}: held-out lives of {noun} {seeds}; 95 % {kind}"
+    return f"{name_of(world)}: held-out lives of {noun} {seeds}; 95 % {kind}"

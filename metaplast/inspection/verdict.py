@@ -5,21 +5,23 @@ second says how sure that is. The third says what it does not do, and which cont
 A sentence that has no number behind it says that the number is missing.
 """
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from metaplast.inspection import worlds_in_words
+from metaplast.inspection.gain import Gain, closest, gain_over
 from metaplast.results.changed_world import Cell, better_by
-from metaplast.results.numbers import interval, number, table_form
-from metaplast.results.summary import Difference, Row, RowScore, TrainedRow
+from metaplast.results.numbers import interval, number
+from metaplast.results.summary import Row, RowScore, TrainedRow
 from metaplast.results.table import RowFacts
 
 Standing = Literal["above", "level", "below", "alone", "failed"]
 """Of the rule against every tuned baseline: better than each, not told apart from one, worse than
 one, without one in the table, or without a score that counts."""
 
+NONE_FAILED = "No baseline's search failed."
 _REACHES = ("-", "synapse", "neuron", "layer")
 _HEBB = (
     "rows={hebb_tuned: {rule: {name: polynomial, terms: [post*pre], initial: [1], learn: rate}}}"
@@ -105,30 +107,6 @@ class PageVerdict:
         return [sentence for sentence in sentences if sentence]
 
 
-@dataclass(frozen=True)
-class _Gain:
-    """How much better the searched row is than another: positive is better, in any metric.
-
-    name: of the other row.
-    mean: paired difference.
-    low, high: its 95 % interval; NaN where unknown.
-    """
-
-    name: str
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def standing(self) -> Standing:
-        """Above where the interval is above 0, below where it is below, else level."""
-        if self.low > 0:
-            return "above"
-        if self.high < 0:
-            return "below"
-        return "level"
-
-
 def verdict(evidence: Evidence) -> PageVerdict:
     """The verdict, and the command to run next.
 
@@ -169,12 +147,12 @@ def _score(evidence: Evidence) -> RowScore:
     return next(score for score in evidence.scores if score.name == evidence.searched)
 
 
-def _gains(evidence: Evidence) -> dict[str, _Gain]:
+def _gains(evidence: Evidence) -> dict[str, Gain]:
     """{row: gain over it} of every other row with a finite difference."""
     gains = {}
     for score in evidence.scores:
         if score.name != evidence.searched and score.difference.mean is not None:
-            gains[score.name] = _gain_of(score.name, better_by(score))
+            gains[score.name] = gain_over(score.name, better_by(score))
     return gains
 
 
@@ -188,20 +166,20 @@ def _tuned(evidence: Evidence) -> list[str]:
     return names
 
 
-def _standing(evidence: Evidence, tuned: Mapping[str, _Gain]) -> Standing:
+def _standing(evidence: Evidence, tuned: Mapping[str, Gain]) -> Standing:
     """The standing against the tuned baselines, each of which counts."""
     if _score(evidence).mean is None or evidence.facts[evidence.searched].failed:
         return "failed"
     if not tuned:
         return "alone"
-    standings = [gain.standing for gain in tuned.values()]
+    standings = [gain.relation for gain in tuned.values()]
     for standing in ("below", "level"):
         if standing in standings:
             return standing
     return "above"
 
 
-def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) -> str:
+def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> str:
     """What the rule does beyond the best tuned baseline, or that it does not."""
     score = _score(evidence)
     where = f"In {score.metric} on {score.n} held-out lives the rule"
@@ -211,7 +189,8 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) -
             "not finite, so it has no score."
         )
     if standing == "failed":
-        return f"Nothing was found: the search of the rule failed ({_failure(evidence)})."
+        reason = failure(evidence.facts[evidence.searched])
+        return f"Nothing was found: the search of the rule failed ({reason})."
     if standing == "alone":
         has = f"{number(score.mean)}, 95 % interval {interval(score.ci95)}"
         return (
@@ -219,21 +198,21 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) -
             f"{has}; to what that is due is not known."
         )
     if standing == "above":
-        best = _closest(tuned)
+        best = closest(tuned)
         return (
             f"{where} is better than the best tuned baseline, {_named(evidence, best.name)}, by "
-            f"{_amount(best, ', 95 % interval')}."
+            f"{best.amount(', 95 % interval')}."
         )
-    rival = _closest({name: gain for name, gain in tuned.items() if gain.standing == standing})
+    rival = closest({name: gain for name, gain in tuned.items() if gain.relation == standing})
     name = _named(evidence, rival.name)
     if standing == "level":
-        by = _amount(rival, ", 95 % interval")
+        by = rival.amount(", 95 % interval")
         return f"{where} is not told apart from a tuned baseline, {name}: difference {by}."
-    by = _amount(_turned(rival), ", 95 % interval")
+    by = rival.turned.amount(", 95 % interval")
     return f"{where} is worse than a tuned baseline, {name}, by {by}."
 
 
-def _among_equals(evidence: Evidence, tuned: Mapping[str, _Gain]) -> str:
+def _among_equals(evidence: Evidence, tuned: Mapping[str, Gain]) -> str:
     """The standing among rows with the rule's own feedback, where other rows have another."""
     rule = _row(evidence)
     equals = {}
@@ -242,40 +221,30 @@ def _among_equals(evidence: Evidence, tuned: Mapping[str, _Gain]) -> str:
             equals[name] = gain
     if not equals or len(equals) == len(tuned):
         return ""
-    best = _closest(equals)
+    best = closest(equals)
     relation = {
-        "above": f"better than the best, {best.name}, by {_amount(best)}",
-        "level": f"not told apart from the best, {best.name}: difference {_amount(best)}",
-        "below": f"worse than the best, {best.name}, by {_amount(_turned(best))}",
+        "above": f"better than the best, {best.name}, by {best.amount()}",
+        "level": f"not told apart from the best, {best.name}: difference {best.amount()}",
+        "below": f"worse than the best, {best.name}, by {best.turned.amount()}",
     }
     feedback = f"{rule.feedback} feedback"
     if rule.feedback == "none":
         feedback = "no feedback"
-    return f"Among rows that read no more ({feedback}), it is {relation[best.standing]}."
+    return f"Among rows that read no more ({feedback}), it is {relation[best.relation]}."
 
 
-def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) -> str:
+def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> str:
     """How sure the first sentence is: splits, failed rows, identifiability."""
-    n = len(evidence.seeds)
-    words = [f"How sure: {n} seeds; the interval is Student's t over {n} splits."]
-    if n == 1:
-        words = [
-            f"How sure: one seed ({evidence.seeds[0]}); the interval covers lives of one split, "
-            "and another seed may give another rule."
-        ]
-    elif tuned:
-        words.append(_in_how_many(evidence, _closest(tuned).name))
-    failed = []
-    for name, facts in evidence.facts.items():
-        if facts.failed and name != evidence.searched:
-            failed.append(_named(evidence, name))
+    words = [splits_in_words(evidence.seeds)]
+    if len(evidence.seeds) > 1 and tuned:
+        words.append(_in_how_many(evidence, closest(tuned).name))
+    failed = [
+        _named(evidence, name) for name in failed_baselines(evidence.facts, evidence.searched)
+    ]
     if failed:
-        words.append(
-            f"A search failed: {', '.join(failed)}; to be better than a row that was not well "
-            "tuned shows little."
-        )
+        words.append(failed_in_words(failed))
     elif tuned:
-        words.append("No baseline's search failed.")
+        words.append(NONE_FAILED)
     unknown = [name for name in _tuned(evidence) if name not in tuned]
     if unknown:
         words.append(
@@ -285,6 +254,34 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, _Gain]) ->
         words.append("Half of dt changes the rule's scores: dt is too long.")
     words.append(evidence.identifiability or "Which of its terms the task pins down is not known.")
     return " ".join(words)
+
+
+def splits_in_words(seeds: Sequence[int]) -> str:
+    """How sure an interval over runs of these seeds is."""
+    n = len(seeds)
+    if n == 1:
+        return (
+            f"How sure: one seed ({seeds[0]}); the interval covers lives of one split, and another "
+            "seed may give another rule."
+        )
+    return f"How sure: {n} seeds; the interval is Student's t over {n} splits."
+
+
+def failed_baselines(facts: Mapping[str, RowFacts], searched: str) -> list[str]:
+    """The rows beside the searched one whose search failed."""
+    return [name for name, of_row in facts.items() if of_row.failed and name != searched]
+
+
+def failed_in_words(rows: Sequence[str]) -> str:
+    """The rows whose search failed, and what follows.
+
+    Args:
+        rows: at least one, each with its failure.
+    """
+    return (
+        f"A search failed: {', '.join(rows)}; to be better than a row that was not well tuned "
+        "shows little."
+    )
 
 
 def _in_how_many(evidence: Evidence, name: str) -> str:
@@ -298,7 +295,7 @@ def _in_how_many(evidence: Evidence, name: str) -> str:
     return f"Its mean is better than that of {name} in {wins} of {len(pairs)} splits."
 
 
-def _controls(evidence: Evidence, rule: TrainedRow, tuned: Mapping[str, _Gain]) -> dict[str, _Gain]:
+def _controls(evidence: Evidence, rule: TrainedRow, tuned: Mapping[str, Gain]) -> dict[str, Gain]:
     """{row: gain} of the rows that may explain the score with less.
 
     These are the named controls, the tuned rows whose family the rule contains, and tuned rows with
@@ -317,16 +314,16 @@ def _controls(evidence: Evidence, rule: TrainedRow, tuned: Mapping[str, _Gain]) 
 def _limits(
     evidence: Evidence,
     rule: TrainedRow,
-    gains: Mapping[str, _Gain],
-    controls: Mapping[str, _Gain],
+    gains: Mapping[str, Gain],
+    controls: Mapping[str, Gain],
 ) -> str:
     """What the rule does not do: controls, references, reach, horizons, widths, other worlds."""
     words = [_control_words(evidence, rule, controls)]
     ahead = []
     for name, gain in gains.items():
         is_reference = not isinstance(evidence.facts[name].row, TrainedRow)
-        if is_reference and gain.standing == "below":
-            ahead.append(f"{name} by {_amount(_turned(gain))}")
+        if is_reference and gain.relation == "below":
+            ahead.append(f"{name} by {gain.turned.amount()}")
     if ahead:
         words.append(f"References outside its kind are better: {', '.join(ahead)}.")
     feedback = ""
@@ -344,7 +341,12 @@ def _limits(
     words += evidence.elsewhere
     if not evidence.elsewhere:
         untried.append("other widths")
-    words += _world_words(evidence)
+    if evidence.worlds:
+        words.append(
+            worlds_in_words.counted(
+                f"In changed worlds ({len(evidence.worlds)}) it", evidence.worlds, evidence.searched
+            )
+        )
     if not _has_other_task(evidence):
         untried.append("other tasks")
     if untried:
@@ -352,7 +354,7 @@ def _limits(
     return f"What it does not do: {' '.join(words)}"
 
 
-def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, _Gain]) -> str:
+def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, Gain]) -> str:
     """Which control explains the score, by name."""
     if not controls:
         return (
@@ -362,19 +364,19 @@ def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, 
     explaining = []
     for name, gain in controls.items():
         learned = f"{name} (learned numbers: {evidence.facts[name].row.learned})"
-        if gain.standing == "level":
-            explaining.append(f"{learned} is not told apart from it, difference {_amount(gain)}")
-        if gain.standing == "below":
-            explaining.append(f"{learned} is better by {_amount(_turned(gain))}")
+        if gain.relation == "level":
+            explaining.append(f"{learned} is not told apart from it, difference {gain.amount()}")
+        if gain.relation == "below":
+            explaining.append(f"{learned} is better by {gain.turned.amount()}")
     if explaining:
         return (
             f"a control explains the score of its {rule.learned} learned numbers: "
             f"{'; '.join(explaining)}."
         )
-    best = _closest(controls)
+    best = closest(controls)
     return (
         f"no simpler row of the table explains its score; the best of them, {best.name}, is worse "
-        f"by {_amount(best)}."
+        f"by {best.amount()}."
     )
 
 
@@ -393,50 +395,6 @@ def _horizon_words(evidence: Evidence) -> str:
     return f"In validation lives of another length it has {metric} {'; '.join(each)} (n {n})."
 
 
-def _world_words(evidence: Evidence) -> list[str]:
-    """In how many changed worlds the rule keeps up with the best tuned baseline, and the worst."""
-    gains = {}
-    n_failed = 0
-    for world in evidence.worlds:
-        name = " ".join(world.changes)
-        ours = next(score for score in world.scores if score.name == evidence.searched)
-        if ours.mean is None:
-            n_failed += 1
-        elif world.better_by is not None and world.baseline is not None:
-            gains[name] = _gain_of(world.baseline, world.better_by)
-    if not gains and not n_failed:
-        return []
-    standings = [gain.standing for gain in gains.values()]
-    counts = {
-        "better than the best tuned baseline": standings.count("above"),
-        "level with it": standings.count("level"),
-        "worse": standings.count("below"),
-        "without a score": n_failed,
-    }
-    each = [f"{words} in {count}" for words, count in counts.items() if count]
-    words = f"In changed worlds ({len(gains) + n_failed}) it is {', '.join(each)}"
-    if not gains:
-        return [f"{words}."]
-    world, gain = min(gains.items(), key=lambda item: item[1].mean)
-    by = f"better by {_amount(gain)}"
-    if gain.mean < 0:
-        by = f"worse by {_amount(_turned(gain))}"
-    return [f"{words}; at worst in {world}: {by} than {gain.name}."]
-
-
-def _gain_of(name: str, difference: Difference) -> _Gain:
-    """The gain over a row, of a difference that is positive where the rule is better."""
-    mean = _or_nan(difference.mean)
-    low, high = difference.ci95
-    return _Gain(name, mean, _or_nan(low), _or_nan(high))
-
-
-def _or_nan(value: float | None) -> float:
-    if value is None:
-        return math.nan
-    return value
-
-
 def _has_other_task(evidence: Evidence) -> bool:
     """Whether a changed world has another task family than the search."""
     for world in evidence.worlds:
@@ -446,17 +404,16 @@ def _has_other_task(evidence: Evidence) -> bool:
     return False
 
 
-def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, _Gain]) -> str:
+def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, Gain]) -> str:
     """The command that would change the verdict most."""
     folders = shlex.join(evidence.runs)
-    train = f"metaplast train --config {shlex.quote(f'{evidence.runs[0]}/config.yaml')}"
     any_failed = any(facts.failed for facts in evidence.facts.values())
     if standing == "failed" or any_failed:
-        return f"{train} outer.steps={2 * evidence.outer_steps}"
+        return with_more_steps(evidence.runs[0], evidence.outer_steps)
     if standing == "alone" or not controls:
-        return f"{train} {shlex.quote(_HEBB)}"
+        return with_a_baseline(evidence.runs[0])
     if len(evidence.seeds) == 1:
-        return f"{train} seed={evidence.seeds[0] + 1} seeds=4"
+        return with_more_seeds(evidence.runs[0], evidence.seeds[0])
     if not evidence.identifiability:
         return f"metaplast inspect --thorough {folders}"
     if evidence.other_world and not evidence.worlds:
@@ -464,9 +421,33 @@ def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, _Gain])
     return f"metaplast compare {folders}"
 
 
-def _failure(evidence: Evidence) -> str:
-    """The failure of the rule's own search."""
-    verdict_of_row = evidence.facts[evidence.searched].verdict
+def _train_again(run: str) -> str:
+    """The command that trains the rows of a run anew.
+
+    Args:
+        run: its folder, as a command names it.
+    """
+    return f"metaplast train --config {shlex.quote(f'{run}/config.yaml')}"
+
+
+def with_more_steps(run: str, outer_steps: int) -> str:
+    """The same with twice the outer steps."""
+    return f"{_train_again(run)} outer.steps={2 * outer_steps}"
+
+
+def with_more_seeds(run: str, seed: int) -> str:
+    """The same with the four seeds behind its own."""
+    return f"{_train_again(run)} seed={seed + 1} seeds=4"
+
+
+def with_a_baseline(run: str) -> str:
+    """The same with Hebb's rule beside them, whose step size is tuned."""
+    return f"{_train_again(run)} {shlex.quote(_HEBB)}"
+
+
+def failure(facts: RowFacts) -> str:
+    """The failure of a search in words."""
+    verdict_of_row = facts.verdict
     if verdict_of_row is None:
         return "not trained"
     other = verdict_of_row.against or "another row"
@@ -486,23 +467,6 @@ def _named(evidence: Evidence, name: str) -> str:
     if remarks:
         return f"{name} ({', '.join(remarks)})"
     return name
-
-
-def _closest(gains: Mapping[str, _Gain]) -> _Gain:
-    """The smallest gain: the best of the other rows."""
-    return min(gains.values(), key=lambda gain: gain.mean)
-
-
-def _turned(gain: _Gain) -> _Gain:
-    return _Gain(gain.name, -gain.mean, -gain.high, -gain.low)
-
-
-def _amount(gain: _Gain, words: str = "") -> str:
-    """`0.0259 [0.0232, 0.0288]`, with words between the two."""
-    form = table_form([gain.mean, gain.low, gain.high])
-    if math.isnan(gain.low):
-        return f"{number(gain.mean, form)} (no interval)"
-    return f"{number(gain.mean, form)}{words} {interval([gain.low, gain.high], form)}"
 
 
 def _reads_no_more(row: Row, rule: TrainedRow) -> bool:

@@ -191,16 +191,16 @@ def held_against_the_first(cells: Sequence[GridCell]) -> list[GridCell]:
 
 
 def render(grid: Grid, searched: str) -> str:
-    """The grid as text: the setting, the table, counts, and a line for every note.
+    """The grid as text: the setting, the table, and a line for every note.
 
     Args:
         grid: the grid.
         searched: the name of the searched row in the cells.
     """
-    found = [f"{how} in {n}" for how, n in counts(grid.cells).items()]
-    summary = f"Of {len(grid.cells)} worlds: {', '.join(found)}."
     parts = [head(grid.about), table.aligned(lines(grid, searched))]
-    parts.append("\n".join([summary, *remarks(grid)]))
+    notes = remarks(grid)
+    if notes:
+        parts.append("\n".join(notes))
     return "\n\n".join(parts)
 
 
@@ -325,3 +325,9 @@ def counts(cells: Sequence[GridCell]) -> dict[str, int]:
     for one in cells:
         found[one.how] = found.get(one.how, 0) + 1
     return found
+
+
+def counts_in_words(cells: Sequence[GridCell]) -> str:
+    """How the rule does, and in how many worlds."""
+    each = [f"{how} in {n}" for how, n in counts(cells).items()]
+    return f"Of {len(cells)} worlds: {', '.join(each)}."

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from metaplast.inspection.world_verdict import world_verdict
 from metaplast.registry import BadInput
 from metaplast.results import evaluate, table
 from metaplast.results.changed_world import Lived, cell
@@ -17,6 +18,7 @@ from metaplast.results.table import RowFacts
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
+from metaplast.runs.provenance import as_given
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.signals import Theta
@@ -33,12 +35,14 @@ class Judged(NamedTuple):
     lived: the lives of each run.
     facts: {row: facts} of all runs.
     is_changed: whether the words change the config.
+    outer_steps: of every trained row.
     """
 
     runs: list[Path]
     lived: list[Lived]
     facts: dict[str, RowFacts]
     is_changed: bool
+    outer_steps: int
 
 
 class Transferred(NamedTuple):
@@ -55,8 +59,8 @@ class Transferred(NamedTuple):
 
 
 def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:
-    """The table of finished runs under a changed config, as text. See `judged`."""
-    return table_of(judged(runs, words, n, only))
+    """The text on finished runs under a changed config. See `judged`."""
+    return text_of(judged(runs, words, n, only))
 
 
 def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> Judged:
@@ -99,7 +103,7 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     facts = {**trained.facts, DISCOVERED: discovered}
     before = compose((), Sources(), runs[0] / CONFIG)
     is_changed = compose(words, Sources(), runs[0] / CONFIG) != before
-    return Judged(list(runs), lived, facts, is_changed)
+    return Judged(list(runs), lived, facts, is_changed, read_summary(runs[0]).outer_steps)
 
 
 def _check_split(words: Sequence[str]) -> None:
@@ -124,10 +128,19 @@ def scores_of(judged: Judged) -> Transferred:
     return Transferred(head, scores, judged.facts)
 
 
-def table_of(judged: Judged) -> str:
-    """The table of judged runs, as text."""
-    found = scores_of(judged)
-    return f"{found.words}\n\n{table.render(found.scores, found.facts, DISCOVERED)}"
+def text_of(judged: Judged) -> str:
+    """The text of judged runs: the verdict, the next command, and the table."""
+    judgement = scores_of(judged)
+    verdict = world_verdict(
+        cell(judged.lived, judged.facts, DISCOVERED),
+        judged.facts,
+        DISCOVERED,
+        list(map(as_given, judged.runs)),
+        judged.outer_steps,
+        judged.is_changed,
+    )
+    rows = table.render(judgement.scores, judgement.facts, DISCOVERED)
+    return f"{verdict.text}\n\n{judgement.words}\n\n{rows}"
 
 
 def keep_all(judged: Judged) -> list[str]:

@@ -18,7 +18,7 @@ from metaplast.results.changed_world import (
 from metaplast.results.summary import ReferenceRow, TrainedRow
 from metaplast.results.table import RowFacts
 from metaplast.training.kept_transfer import FOLDER, cells, keep, kept
-from metaplast.training.transfer import Judged, keep_all, table_of
+from metaplast.training.transfer import Judged, keep_all, text_of
 
 FACTS = {
     "discovered": RowFacts(TrainedRow(reach="synapse", feedback="none", reads=[], learned=44)),
@@ -117,7 +117,7 @@ def test_rows_of_other_lives_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_costs_a_line_and_not_the_table(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_text("in the way")
-    judged = Judged([tmp_path], [lived()], FACTS, is_changed=True)
+    judged = Judged([tmp_path], [lived()], FACTS, is_changed=True, outer_steps=3)
     (line,) = keep_all(judged)
     assert line.startswith("not kept for metaplast inspect: ") and FOLDER in line
-    assert "in: a=1" in table_of(judged)
+    assert "in: a=1" in text_of(judged)

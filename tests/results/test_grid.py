@@ -22,6 +22,7 @@ from metaplast.results.grid import (
 )
 from metaplast.results.summary import TrainedRow
 from metaplast.results.table import RowFacts
+from metaplast.training.grid_text import grid_text
 
 N = 40
 LEARNED = np.linspace(0.8, 0.9, N)
@@ -124,7 +125,8 @@ def test_the_table_says_the_best_baseline_and_the_paired_difference():
         "the rule": "learns",
     }
     assert second[-1] == "refused"
-    text = render(grid, "discovered")
+    text = grid_text(grid)
+    assert render(grid, "discovered") in text
     assert "in 50 outer steps; the rule had 200" in text
     assert "width 9: refused: too wide." in text
     assert "Of 2 worlds: learns in 1, refused in 1." in text

@@ -9,10 +9,10 @@ import pytest
 import metaplast as mp
 from metaplast.api import transferring
 from metaplast.registry import BadInput
-from metaplast.results.grid import render
 from metaplast.runs.config import read_yaml
 from metaplast.runs.row_files import LIVES, read_arrays
 from metaplast.training.grid import CELLS, GridRequest, make_grid
+from metaplast.training.grid_text import grid_text
 from tests._runs import start_run
 
 pytestmark = pytest.mark.system  # a whole run, then several more programs
@@ -68,7 +68,7 @@ def test_the_rule_lives_as_in_its_run_and_baselines_are_tuned_in_every_cell(run)
 
     again = mp.transfer(mp.open(run), factors=asked, budget=1, lives=20, quiet=True)
     assert again.folder == path and again.cells == made.cells
-    assert again.text == render(made, "discovered") and len(again.plot().axes) == 2
+    assert again.text == grid_text(made) and len(again.plot().axes) == 2
     assert again._repr_html_().startswith("<pre>")
     with pytest.raises(BadInput, match="a list of factors"):
         mp.transfer(mp.open(run), factors="width")

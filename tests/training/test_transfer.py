@@ -46,7 +46,12 @@ def test_the_same_setting_gives_the_scores_of_the_run(finished):
     text = transfer([finished], [], 6)
     assert metric == "accuracy"
     assert f"discovered  {np.mean(stored['discovered'][0]):.3f} " in text
-    assert text.splitlines()[0].endswith("the setting they were trained in")
+    head, _, rest = text.partition("\n\nNext: ")
+    found, sure, doubts = head.splitlines()
+    assert found.startswith("as trained: the rule has accuracy ")
+    assert sure.startswith("How sure: one seed (0)")
+    assert doubts.startswith("Why not to believe it: ")
+    assert "every row as it was trained, in: the setting they were trained in" in rest
 
 
 def test_a_run_keeps_the_scores_of_a_changed_world(finished):
