@@ -14,6 +14,7 @@ from metaplast.settings.names import REPORT
 from metaplast.training import group, side_by_side, summary_text
 from metaplast.training.pool import pool
 from metaplast.training.train_row import Diverged
+from metaplast.training.variants import variants_of
 
 SCHEMA = "metaplast.group/1"
 RESULT = "group.json"
@@ -167,6 +168,9 @@ def render(path: Path) -> str:
     ]
     lines += map(str, finished)
     parts = []
+    variants = variants_of(path)
+    if variants is not None:
+        parts.append(variants.verdict.text)
     if finished:
         parts.append(side_by_side.compare(finished))
     parts.append("\n".join(lines))

@@ -1,24 +1,18 @@
 """The page of `metaplast inspect` on finished runs: report.html, figures/ and inspect.json."""
 
-import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
-
-import jax
-import numpy as np
+from typing import TYPE_CHECKING
 
 from metaplast.figures import (
     changed_worlds,
     coefficient_paths,
     gains,
-    learning_curves,
     scores,
-    training_loss,
 )
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart
@@ -29,12 +23,11 @@ from metaplast.objectives.l1 import L1
 from metaplast.registry import BadInput, Plain, nearest
 from metaplast.report.page import Figure, Folded, Page, Section, Table
 from metaplast.report.rule import rule_parts, rules_shown, take_key_figure, write
-from metaplast.results import coefficients, curves, evaluate, table
+from metaplast.results import coefficients, table
 from metaplast.results.changed_world import Cell, cell_of_scores
 from metaplast.results.numbers import text
 from metaplast.results.summary import (
     ReferenceRow,
-    RunSummary,
     TrainedRow,
     gap_to_json,
     halving_to_json,
@@ -42,23 +35,22 @@ from metaplast.results.summary import (
     verdict_to_json,
 )
 from metaplast.results.table import RowFacts
-from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
-from metaplast.reuse.rule_file import RuleFile, read_rule
+from metaplast.reuse.rule_file import RuleFile
 from metaplast.runs import metrics, provenance
 from metaplast.runs.environment import recorded
 from metaplast.runs.folder import row_folder
-from metaplast.runs.job import Job, parse
+from metaplast.runs.job import Job
 from metaplast.runs.metrics import METRICS
-from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
-from metaplast.runs.same_setting import config_of_finished
+from metaplast.runs.row_files import N_CURVES
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
+from metaplast.training.course import RowOfRun, curves_part, training_part
 from metaplast.training.effort import PLAN, Effort, Findings, Tick, without
+from metaplast.training.finished_run import FinishedRun, read_finished
 from metaplast.training.kept_transfer import cells
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
-from metaplast.training.summary import read_summary
 from metaplast.training.summary_text import gap_words
 
 if TYPE_CHECKING:
@@ -66,26 +58,6 @@ if TYPE_CHECKING:
 
 OURS = (DISCOVERED, "discovered_synapse")
 """Rows that figures draw in the colour of the searched rule."""
-
-
-class FinishedRun(NamedTuple):
-    """A finished run.
-
-    path: folder of the run
-    job: rows of the run
-    summary: of the run
-    rule: the rule file; None where nothing was plastic
-    """
-
-    path: Path
-    job: Job
-    summary: RunSummary
-    rule: RuleFile | None
-
-    @property
-    def seed(self) -> int:
-        """The seed of the run."""
-        return self.summary.seed
 
 
 def inspect_runs(
@@ -110,14 +82,14 @@ def inspect_runs(
     """
     runs = []
     for path in paths:
-        runs.append(_read(path))
+        runs.append(read_finished(path))
     pool = pool_of(list(paths))
     target = out or default_out(runs)
     pictures = target / FIGURES
     pictures.mkdir(parents=True, exist_ok=True)
     parts: dict[str, PagePart] = {"scores": _scores(runs, pool, pictures)}
-    parts["curves"] = _curves(runs, n_lives, pictures, tick)
-    parts["training"] = _training(runs, pictures)
+    parts["curves"] = curves_part(_course(runs), n_lives, pictures, tick, OURS)
+    parts["training"] = training_part(_course(runs), pictures, OURS)
     findings = Findings()
     rules = []
     formulas = []
@@ -191,7 +163,7 @@ def figures_of(paths: Sequence[Path], name: str, n_lives: int = 0) -> dict[str, 
         raise BadInput(f"figure {name!r}", f"one of {', '.join(FIGURES_OF)}", fix)
     runs = []
     for path in paths:
-        runs.append(_read(path))
+        runs.append(read_finished(path))
     with TemporaryDirectory() as folder, kept() as figures:
         words = _drawn(runs, name, n_lives, Path(folder))
     if not figures:
@@ -218,9 +190,9 @@ def _drawn(runs: Sequence[FinishedRun], name: str, n_lives: int, target: Path) -
     if name == "scores":
         parts[name] = _scores(runs, pool, pictures)
     elif name == "curves":
-        parts[name] = _curves(runs, n_lives, pictures, lambda *_: None)
+        parts[name] = curves_part(_course(runs), n_lives, pictures, lambda *_: None, OURS)
     elif name == "training":
-        parts[name] = _training(runs, pictures)
+        parts[name] = training_part(_course(runs), pictures, OURS)
     elif not rules:
         return "nothing was plastic, so there is no rule"
     elif name == "path":
@@ -392,15 +364,6 @@ def _seeds(runs: Sequence[FinishedRun]) -> list[str]:
     return [str(run.seed) for run in runs]
 
 
-def _read(path: Path) -> FinishedRun:
-    config = config_of_finished(path)
-    file = path / RULE_FILE
-    rule = None
-    if file.is_file():
-        rule = whole(read_rule(file))
-    return FinishedRun(path, parse(config, check=False), read_summary(path), rule)
-
-
 def _provenance(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
     """The origin of the first run, and the runs beside it, at the head of the page."""
     first = runs[0]
@@ -538,101 +501,12 @@ def _note(facts: RowFacts) -> str:
     return "; ".join(words)
 
 
-def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tick) -> PagePart:
-    """The learning curves within a life; n_lives: see `inspect_runs`."""
-    if not n_lives and not all(map(_has_curves, runs)):
-        words = (
-            f"Not stored by the run: its lives have more than {evaluate.LONGEST} steps, or it is "
-            f"older than these files. `metaplast inspect RUN_DIR` adds the curves to this page."
-        )
-        return PagePart(Section("Learning within a life", [words]), {})
-    n_lives = n_lives or N_CURVES
-    n = min(n_lives, runs[0].job.main.evaluation.heldout)
-    phases = runs[0].job.main.task.shape().phases
-    half_width = curves.half_width(sum(length for length, _ in phases))
-    names = [name for name, _ in runs[0].job.rows]
-    bands: dict[str, dict[str, curves.Band]] = {}
-    blown = {}
-    for index, name in enumerate(names):
-        runs_of_row = []
-        blown[name] = 0
-        for run in runs:
-            steps = _per_step(run, name, n)
-            runs_of_row.append(steps)
-            blown[name] += curves.n_blown(steps["loss"])
-        for metric in sorted(runs_of_row[0]):
-            values = [steps[metric] for steps in runs_of_row]
-            bands.setdefault(metric, {})[name] = curves.band(values, phases, half_width)
-        tick("learning curves", index + 1, len(names))
-    same_as_loss = _same_as_loss(bands)
-    for metric in same_as_loss:
-        del bands[metric]
-    facts = learning_curves.Facts(
-        n_lives=n, n_runs=len(runs), width=2 * half_width + 1, blown=blown
-    )
-    part = learning_curves.part(bands, phases, facts, pictures, OURS)
-    if same_as_loss:
-        words = f"The loss of this task is its {', '.join(same_as_loss)}: one picture shows both."
-        paragraphs = [*part.section.paragraphs, words]
-        part = part._replace(section=part.section._replace(paragraphs=paragraphs))
-    return part
-
-
-def _same_as_loss(bands: Mapping[str, Mapping[str, curves.Band]]) -> list[str]:
-    """The metrics whose curves are those of the loss in every row."""
-    same = []
-    for metric, rows in bands.items():
-        if metric != "loss" and all(
-            np.array_equal(band, bands["loss"][name], equal_nan=True) for name, band in rows.items()
-        ):
-            same.append(metric)
-    return same
-
-
-def _has_curves(run: FinishedRun) -> bool:
-    """Whether every row of a run stored the score of every step."""
-    return all((row_folder(run.path, name) / STEPS).is_file() for name, _ in run.job.rows)
-
-
-def _per_step(run: FinishedRun, name: str, n: int) -> dict[str, curves.Steps]:
-    """{metric: values at every step} of n held-out lives of a row.
-
-    They are those that the run stored, where it stored so many. Else the lives are lived anew.
-    """
-    folder = row_folder(run.path, name)
-    if (folder / STEPS).is_file():
-        stored = read_arrays(folder / STEPS)
-        if len(stored["loss"]) >= n:
-            return curves.counted({metric: values[:n] for metric, values in stored.items()})
-    config = run.job.row(name)
-    jax.config.update("jax_enable_x64", config.precision == "float64")
-    problem = config.meta_problem()
-    theta = theta_of(folder, problem)
-    return curves.per_step(problem, theta, config.seed, n)
-
-
-def _training(runs: Sequence[FinishedRun], pictures: Path) -> PagePart:
-    """The loss over meta-training of every row of the first run."""
-    losses = {}
+def _course(runs: Sequence[FinishedRun]) -> dict[str, list[RowOfRun]]:
+    """{row: the row in every run} of the rows that have a course."""
+    rows = {}
     for name, _ in runs[0].job.rows:
-        losses[name] = []
-        for loss in metrics.values(row_folder(runs[0].path, name) / METRICS, "loss"):
-            if math.isfinite(loss):
-                losses[name].append(loss)
-    if not any(losses.values()):
-        return PagePart(Section("Meta-training", ["Nothing was trained."]), {})
-    path = pictures / "training.svg"
-    training_loss.draw(losses, path, OURS)
-    last = []
-    for name, values in losses.items():
-        if values:
-            last.append(f"{name} {values[-1]:.3g}")
-    alt = "Loss on training lives over outer steps; at the end: " + ", ".join(last)
-    caption = "Loss on training lives, running median over a twentieth of the run."
-    if len(runs) > 1:
-        caption += f" Seed {runs[0].seed} alone."
-    section = Section("Meta-training", figures=[Figure(path, alt, caption)])
-    return PagePart(section, {"loss": losses})
+        rows[name] = [RowOfRun(run, name) for run in runs]
+    return rows
 
 
 def _path_part(

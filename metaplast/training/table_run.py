@@ -20,6 +20,8 @@ from metaplast.training.page import inspect_runs
 from metaplast.training.reference_row import judge_reference
 from metaplast.training.summary import summarise
 from metaplast.training.train_row import train_row
+from metaplast.training.variants import variants_of
+from metaplast.training.variants_page import write_variants
 
 
 def train_and_judge(path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:
@@ -73,11 +75,16 @@ class _TableRun:
                 inspect_runs([run.folder], None, n_lives=0)
             stop.check()
         if self.runs[0].folder != self.path:
-            self._write_group_page()
-            group_result.conclude(self.path, self.runs, time.monotonic() - started)
+            wall_s = time.monotonic() - started
+            self._write_group_page(wall_s)
+            group_result.conclude(self.path, self.runs, wall_s)
 
-    def _write_group_page(self) -> None:
-        """Write one page on the finished runs of a group that differ in their seed alone."""
+    def _write_group_page(self, wall_s: float) -> None:
+        """Write one page on the finished runs: of several seeds, or of several variants."""
+        variants = variants_of(self.path)
+        if variants is not None:
+            write_variants(self.path, variants, wall_s)
+            return
         finished = []
         for run in self.runs:
             if not group_result.unfinished([run]):

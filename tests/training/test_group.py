@@ -81,6 +81,15 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
     assert "3 runs by one compiled program" in said
     assert [entry["diverged"] for entry in told["runs"]] == [False, False, True]
     assert [entry["runs"] for entry in told["settings"]] == [[names[0]], [names[1]]]
+    data = json.loads((folder / "inspect.json").read_text())
+    assert [row["name"] for row in data["variants"]["table"]] == (
+        ["learning_rate=0.01", "learning_rate=0.03"]
+    )
+    assert set(data["training"]["loss"]) == {"learning_rate=0.01", "learning_rate=0.03"}
+    assert said.startswith(data["verdict"]["found"]) and "Next: metaplast train" in said
+    assert f"Without scores, so left out: {names[2]}." in data["verdict"]["doubts"]
+    page = (folder / "report.html").read_text()
+    assert data["verdict"]["found"] in page and "Variants of one search" in page
     before = {
         path: path.read_bytes()
         for path in folder.rglob("*")

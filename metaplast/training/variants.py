@@ -1,0 +1,95 @@
+"""The variants of a group of runs (`vary`): their scores together, and the verdict on them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from metaplast.inspection.variants_verdict import variants_verdict
+from metaplast.inspection.verdict import PageVerdict
+from metaplast.inspection.world_verdict import ShortVerdict
+from metaplast.results import table
+from metaplast.results.summary import FILE, RowScore
+from metaplast.results.table import RowFacts
+from metaplast.runs.config import read_file
+from metaplast.settings.names import CONFIG, DISCOVERED
+from metaplast.training import group, summary_text
+from metaplast.training.pool import Pool, pool
+from metaplast.training.summary import lives
+
+
+class Variants(NamedTuple):
+    """The finished variants of a group.
+
+    runs: {label: the folders of its runs}, of the same seeds in every variant.
+    pools: {label: its rows over these runs}.
+    scores: of the searched row of every variant, with differences to the best one.
+    best: the label of the best variant.
+    facts: {label: facts of its searched row}.
+    seeds: of each variant.
+    judged: {label: the verdict on it alone, against its own baselines}.
+    verdict: on all of them.
+    """
+
+    runs: dict[str, list[Path]]
+    pools: dict[str, Pool]
+    scores: list[RowScore]
+    best: str
+    facts: dict[str, RowFacts]
+    seeds: list[int]
+    judged: dict[str, PageVerdict]
+    verdict: ShortVerdict
+
+
+def variants_of(path: Path) -> Variants | None:
+    """The finished variants of a group; None where fewer than two share a seed.
+
+    Args:
+        path: the folder of the group.
+    """
+    several, _ = group.split(read_file(path / CONFIG))
+    by_variant: dict[str, dict[int, Path]] = {}
+    lost = []
+    runs = group.members(path)
+    for index, run in enumerate(runs):
+        setting = several.settings()[index // several.seeds]
+        label = ", ".join(f"{name}={value:g}" for name, value in setting.items())
+        if (run.folder / FILE).is_file():
+            by_variant.setdefault(label, {})[run.job.main.seed] = run.folder
+        else:
+            lost.append(run.folder.name)
+    if len(by_variant) < 2:
+        return None
+    seeds = sorted(set.intersection(*map(set, by_variant.values())))
+    if not seeds:
+        return None
+    folders = {}
+    for label, of_seeds in by_variant.items():
+        folders[label] = [of_seeds[seed] for seed in seeds]
+    return _judged(folders, seeds, lost)
+
+
+def _judged(folders: dict[str, list[Path]], seeds: list[int], lost: Sequence[str]) -> Variants:
+    pools = {}
+    judged = {}
+    facts = {}
+    values = {}
+    means = {}
+    metric = ""
+    for label, of_variant in folders.items():
+        pools[label] = pool(of_variant)
+        judged[label] = summary_text.judged(of_variant, pools[label])
+        facts[label] = pools[label].facts[DISCOVERED]
+        of_lives = lives(of_variant, [DISCOVERED])
+        metric = of_lives.metric
+        values[label] = of_lives.rows[DISCOVERED]
+        mean = float(np.mean([np.mean(each) for each in values[label]]))
+        if np.isfinite(mean):
+            means[label] = mean
+    best = next(iter(folders))
+    if means:
+        best = table.best(means, metric)
+    scores = table.scores(values, metric, best)
+    verdict = variants_verdict(scores, best, facts, seeds, lost, judged[best])
+    return Variants(folders, pools, scores, best, facts, seeds, judged, verdict)
