@@ -51,34 +51,50 @@ def read(run: Path) -> Provenance | None:
 def facts(run: Path, wall_s: float | None, again: str = "") -> list[tuple[str, str]]:
     """(name, value) of the origin of a run, for the head of a page.
 
+    A record that is there and cannot be read is named as damaged, and the facts that it held are
+    left out.
+
     Args:
         run: the folder of the run.
         wall_s: seconds that it took; None: not known.
         again: a command that makes the run from its config; "" where there is none.
     """
     origin = read(run)
-    config = f"{as_given(run)}/{CONFIG}"
-    command = NOT_RECORDED
-    if again:
-        command = f"{again} (made from {CONFIG})"
-    if origin is not None and origin.command:
-        command = shown_command(origin.command)
-    begun = NOT_RECORDED
-    if origin is not None:
-        begun = f"{origin.begun} UTC"
-    took = NOT_RECORDED
-    if wall_s is not None:
-        took = f"{wall_s:.0f} s"
     versions: dict[str, Any] = environment.recorded(run)
-    version = str(versions.get("metaplast", NOT_RECORDED))
-    return [
-        ("config", config),
-        ("command", command),
-        ("metaplast", version),
-        ("data", _data_words(origin)),
-        ("begun", begun),
-        ("took", took),
-    ]
+    damaged = []
+    facts = [("config", f"{as_given(run)}/{CONFIG}")]
+    if origin is None and (run / FILE).exists():
+        damaged.append(f"{FILE} (the command, the data and the beginning of the run)")
+        if again:
+            facts.append(("command", _made_again(again)))
+    else:
+        facts += [
+            ("command", _command_words(origin, again)),
+            ("data", _data_words(origin)),
+            ("begun", NOT_RECORDED if origin is None else f"{origin.begun} UTC"),
+        ]
+    if not versions and (run / environment.FILE).exists():
+        damaged.append(f"{environment.FILE} (the versions)")
+    else:
+        facts.append(("metaplast", str(versions.get("metaplast", NOT_RECORDED))))
+    facts.append(("took", NOT_RECORDED if wall_s is None else f"{wall_s:.0f} s"))
+    if damaged:
+        facts.insert(0, ("damaged", f"{' and '.join(damaged)} cannot be read"))
+    return facts
+
+
+def _made_again(again: str) -> str:
+    """A command that is not on record."""
+    return f"{again} (made from {CONFIG})"
+
+
+def _command_words(origin: Provenance | None, again: str) -> str:
+    """The recorded command, else one that makes the run from its config."""
+    if origin is not None and origin.command:
+        return shown_command(origin.command)
+    if again:
+        return _made_again(again)
+    return NOT_RECORDED
 
 
 def _data_words(origin: Provenance | None) -> str:

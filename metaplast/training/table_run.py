@@ -81,16 +81,18 @@ class _TableRun:
 
     def _write_group_page(self, wall_s: float) -> None:
         """Write one page on the finished runs: of several seeds, or of several variants."""
-        variants = variants_of(self.path)
-        if variants is not None:
-            write_variants(self.path, variants, wall_s)
-            return
         finished = []
         for run in self.runs:
             if not group_result.unfinished([run]):
                 finished.append(run.folder)
-        if len(finished) > 1 and len(runs_by_setting(finished)) == 1:
+        if len(finished) < 2:
+            return
+        if len(runs_by_setting(finished)) == 1:
             inspect_runs(finished, self.path, n_lives=0)
+            return
+        variants = variants_of(self.path)
+        if variants is not None:
+            write_variants(self.path, variants, wall_s)
 
     def _steps_done(self, name: str) -> dict[Path, int]:
         """{folder of a row: outer steps so far}, with one folder for every run."""

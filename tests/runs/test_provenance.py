@@ -41,9 +41,27 @@ def test_the_origin_is_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"command": 1}', '{"data": [], "begun": ""}'])
-def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
+def test_a_damaged_record_is_named_and_hides_nothing_else(tmp_path: Path, text: str) -> None:
     (tmp_path / provenance.FILE).write_text(text)
     assert provenance.read(tmp_path) is None
+    facts = dict(provenance.facts(tmp_path, 61.4, "metaplast train --config run/config.yaml"))
+    assert facts == {
+        "damaged": "provenance.json (the command, the data and the beginning of the run) cannot "
+        "be read",
+        "config": f"{tmp_path.name}/config.yaml",
+        "command": "metaplast train --config run/config.yaml (made from config.yaml)",
+        "metaplast": provenance.NOT_RECORDED,
+        "took": "61 s",
+    }
+
+
+def test_damaged_versions_are_named(tmp_path: Path) -> None:
+    provenance.record(tmp_path, "metaplast train seed=1", {})
+    (tmp_path / "environment.json").write_text("{")
+    facts = dict(provenance.facts(tmp_path, 61.4))
+    assert facts["damaged"] == "environment.json (the versions) cannot be read"
+    assert facts["command"] == "metaplast train seed=1"
+    assert "metaplast" not in facts
 
 
 def test_a_run_without_a_record_says_so_and_how_it_is_made_again(tmp_path: Path) -> None:

@@ -260,16 +260,25 @@ def test_the_origin_of_a_run_stands_at_the_head_of_its_page(tmp_path: Path):
     assert "run/config.yaml" in head
 
 
+def test_a_damaged_origin_is_named_at_the_head_and_the_page_is_made(tmp_path: Path):
+    folder = forge(tmp_path / "run", SOUND, SOUND)
+    (folder / provenance.FILE).write_text('{"command": "metaplast tr')
+    text = page(folder)
+    head = text[: text.index("Scores on held-out lives")]
+    assert "damaged" in head and "provenance.json (the command, the data and the begin" in head
+    assert "metaplast train --config run/config.yaml (made from config.yaml)" in head
+
+
 def test_a_group_has_one_page_over_its_seeds(tmp_path: Path, monkeypatch):
     runs = [forge(tmp_path / f"seed-{seed}", SOUND, SOUND, seed=seed) for seed in (0, 1)]
     group = _group(tmp_path, runs)
-    table_run._TableRun._write_group_page(group)
+    table_run._TableRun._write_group_page(group, 1.0)
     text = check_page((tmp_path / "report.html").read_text()).text
     assert "2 seeds" in text and "seed-0" in text and "seed-1" in text
     other = forge(tmp_path / "other", SOUND, SOUND, seed=2)
     alone = tmp_path / "alone"
     alone.mkdir()
-    table_run._TableRun._write_group_page(_group(alone, [other]))
+    table_run._TableRun._write_group_page(_group(alone, [other]), 1.0)
     assert not (alone / "report.html").exists()
 
 
