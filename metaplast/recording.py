@@ -36,9 +36,9 @@ class Session:
         held out
     gate [n_steps]: whether plasticity is on
     reset [n_steps]: whether a new trial begins after this step
-    modulators {channel: [n_steps]}: recorded modulators
-    weights {edge: its layout}: the first weights, where they are known
-    final {edge: its layout}: the last weights, where they are known; NaN where they are not
+    modulators: {channel: recorded modulator [n_steps]}
+    weights: {edge: its first weights, in its layout}, where they are known
+    final: {edge: its last weights, in its layout}, where they are known; NaN where they are not
     subject []: the subject, as a number; -1 for a subject that training does not see
     share []: the factor of the session's mean loss with which every recorded value of a split
         counts alike

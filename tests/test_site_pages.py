@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import click
 from annotated_types import Gt, Le
 
-from docs._build import commands, config, docstrings, errors, formulas, links, navigation, specs
+from docs._build import commands, config, docstrings, errors, formulas, links, navigation
 from metaplast.cli.main import cli
-from metaplast.spec import spec
+from metaplast.spec import Positive, mapping, spec
 
 TEXTS = {
     "index.md": "# Home",
@@ -117,18 +117,24 @@ class Fields:
     share: a share.
     form: a form.
     names: some names.
+    values: some values.
+    curve: some pairs.
     """
 
     share: Annotated[float, Gt(0), Le(1)] = 0.5
     form: Literal["round", "flat"] | None = None
     names: tuple[str, ...] = ("a",)
+    values: Annotated[tuple[tuple[str, tuple[Positive, ...]], ...], mapping] = ()
+    curve: Annotated[tuple[tuple[int, int], ...], mapping] = ()
 
 
 def test_a_field_has_its_type_bounds_default_and_words() -> None:
-    assert specs.fields_table(Fields, "part.")[2:] == [
-        "| `part.share` | number, &gt;&nbsp;0, ≤&nbsp;1 | `0.5` | a share. |",
+    assert config.fields_table(Fields, "part.")[2:] == [
+        "| `part.share` | number, > 0, ≤ 1 | `0.5` | a share. |",
         "| `part.form` | `round` or `flat` or null | `null` | a form. |",
-        "| `part.names` | list of text | `['a']` | some names. |",
+        "| `part.names` | list of text | `[a]` | some names. |",
+        "| `part.values` | mapping of names to list of number, each > 0 | `{}` | some values. |",
+        "| `part.curve` | mapping of whole number to whole number | `{}` | some pairs. |",
     ]
 
 

@@ -1,7 +1,10 @@
 """The reference of the config: every field of every section, from the specs that check it."""
 
-from docs._build.docstrings import as_prose
-from docs._build.specs import fields_table, inner_specs
+from typing import Any
+
+from docs._build.docstrings import as_prose, literal
+from docs._build.specs import SECTION, Types, fields, inner_specs
+from docs._build.tables import table
 from metaplast.runs.config import NEW
 from metaplast.runs.job import ROW_KEYS, Config
 from metaplast.training.group import RunGroup
@@ -32,7 +35,7 @@ this row starts. `rows.NAME=null` drops a row of the experiment.
 
 def pages() -> dict[str, str]:
     """{address: Markdown} of the page of the config."""
-    lines = [INTRO, *fields_table(Config, parts_at="plugins/", defaults=NEW)]
+    lines = [INTRO, *fields_table(Config, defaults=NEW)]
     for name, spec in inner_specs(Config):
         prefix = f"{name}.NAME." if name in NAMED else f"{name}."
         lines += [
@@ -52,3 +55,24 @@ def pages() -> dict[str, str]:
         *fields_table(RunGroup),
     ]
     return {PAGE: "\n".join(lines) + "\n"}
+
+
+def fields_table(cls: Any, prefix: str = "", defaults: dict[str, Any] | None = None) -> list[str]:
+    """The table of the fields of a spec.
+
+    Args:
+        cls: the class of the spec.
+        prefix: the words before the name of a field, such as `problem.`.
+        defaults: defaults that differ from those of the class.
+    """
+    rows = []
+    for field in fields(cls, Types("plugins/", has_sections=True)):
+        words = ", ".join(filter(None, (field.type, field.bounds)))
+        default = f"`{field.default}`" if field.default else "none: give one"
+        if field.type == SECTION:
+            words = f"[{SECTION}](#{field.name})"
+            default = "see there"
+        if defaults and field.name in defaults:
+            default = f"`{defaults[field.name]}`"
+        rows.append([f"`{prefix}{field.name}`", words, default, literal(field.meaning)])
+    return table(("field", "type", "default", "meaning"), rows)

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from docs._build.docstrings import literal, summary
 from docs._build.links import ROOT
@@ -84,8 +84,8 @@ def _messages() -> str:
             for line in _lines(path):
                 by_room.setdefault(_room(path), {})[line] = None
     lines = [LINES]
-    for room, found in by_room.items():
-        cells = [[literal(part) for part in line] for line in found]
+    for room, refusals in by_room.items():
+        cells = [[literal(part) for part in line] for line in refusals]
         lines += [f"## {room}", "", *table(("what", "expected", "fix"), cells), ""]
     return "\n".join(lines)
 
@@ -98,18 +98,31 @@ def _room(path: Path) -> str:
 
 def _lines(path: Path) -> Iterator[Line]:
     """The lines of the errors that a file makes."""
-    tree = ast.parse(path.read_text())
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef):
-            continue
-        known = _texts(function)
-        for node in ast.walk(function):
-            if not isinstance(node, ast.Call) or ast.unparse(node.func) != "BadInput":
-                continue
-            if len(node.args) == 3:
-                line = Line(*(_text(part, known) for part in node.args))
-                if any(part.strip(f"{GAP} :") for part in line[:2]):
-                    yield line
+    source = path.read_text()
+    if "BadInput(" not in source:
+        return
+    functions = []
+    calls = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            functions.append(node)
+        elif _is_refusal(node):
+            calls.append(node)
+    for function in functions:
+        last = function.end_lineno or function.lineno
+        within = [call for call in calls if function.lineno <= call.lineno <= last]
+        texts = _texts(function) if within else {}
+        for call in within:
+            line = Line(*(_text(part, texts) for part in call.args))
+            if any(part.strip(f"{GAP} :") for part in line[:2]):
+                yield line
+
+
+def _is_refusal(node: ast.AST) -> TypeGuard[ast.Call]:
+    """Whether a node of a program makes an error with all three parts."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return False
+    return node.func.id == "BadInput" and len(node.args) == 3
 
 
 def _texts(function: ast.FunctionDef) -> dict[str, str]:
@@ -124,20 +137,20 @@ def _texts(function: ast.FunctionDef) -> dict[str, str]:
     return texts
 
 
-def _text(node: ast.expr, known: dict[str, str]) -> str:
+def _text(node: ast.expr, texts: dict[str, str]) -> str:
     """The text of an expression, with a gap for every value that only a run knows."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.Name):
-        return known.get(node.id, GAP)
+        return texts.get(node.id, GAP)
     if isinstance(node, ast.BinOp):
-        return _text(node.left, known) + _text(node.right, known)
+        return _text(node.left, texts) + _text(node.right, texts)
     if isinstance(node, ast.IfExp):
-        both = [_text(node.body, known), _text(node.orelse, known)]
+        both = [_text(node.body, texts), _text(node.orelse, texts)]
         return ", or: ".join(text for text in both if text != GAP) or GAP
     if isinstance(node, ast.JoinedStr):
         pieces = []
         for part in node.values:
-            pieces.append(_text(part, known) if isinstance(part, ast.Constant) else GAP)
+            pieces.append(_text(part, texts) if isinstance(part, ast.Constant) else GAP)
         return "".join(pieces)
     return GAP

@@ -12,10 +12,10 @@ BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTA
 
 def as_mathml(page: str) -> str:
     """The HTML of a page with its formulas, which are TeX, as MathML."""
-    page = INLINE.sub(lambda found: convert(html.unescape(found[1])), page)
+    page = INLINE.sub(lambda match: convert(html.unescape(match[1])), page)
     return BLOCK.sub(_block, page)
 
 
-def _block(found: re.Match[str]) -> str:
-    formula = convert(html.unescape(found[1]).strip(), display="block")
+def _block(match: re.Match[str]) -> str:
+    formula = convert(html.unescape(match[1]).strip(), display="block")
     return f'<div class="formula">{formula}</div>'

@@ -28,8 +28,8 @@ TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
 def title(text: str) -> str:
     """The first heading of a page."""
-    found = TITLE.search(text)
-    return found[1].strip() if found else ""
+    match = TITLE.search(text)
+    return match[1].strip() if match else ""
 
 
 def lead(text: str) -> str:
@@ -41,7 +41,7 @@ def lead(text: str) -> str:
         return ""
     sentence = re.split(r"(?<=[.?!]) ", paragraph)[0].removesuffix(":")
     sentence = re.sub(rf" \({LINK.pattern}\)", "", sentence)
-    return LINK.sub(lambda found: found["text"], sentence)
+    return LINK.sub(lambda match: match["text"], sentence)
 
 
 def sources(texts: dict[str, str]) -> dict[str, str]:
@@ -52,8 +52,8 @@ def sources(texts: dict[str, str]) -> dict[str, str]:
     """
     pages: dict[str, str] = {}
     for address, text in texts.items():
-        for found in LINK.finditer(text):
-            path = _in_repository(found["path"], address)
+        for match in LINK.finditer(text):
+            path = _in_repository(match["path"], address)
             if path and not path.startswith("docs/") and path not in PROJECT:
                 pages.update(_source(path))
     return pages
@@ -70,19 +70,19 @@ def within_site(text: str, address: str, texts: dict[str, str]) -> str:
         texts: {address of a page: its Markdown}.
     """
 
-    def rewritten(found: re.Match[str]) -> str:
-        path = _in_repository(found["path"], address)
+    def rewritten(match: re.Match[str]) -> str:
+        path = _in_repository(match["path"], address)
         if not path:
-            return found[0]
+            return match[0]
         target = _page_of(path)
         if target.endswith(".md") and target not in texts:
-            return found[0]
-        before = found["before"]
-        words = found["text"].strip("`")
+            return match[0]
+        before = match["before"]
+        words = match["text"].strip("`")
         if target in texts and words.endswith(".md") and " " not in words:
             before = f"[{title(texts[target])}]("
         relative = posixpath.relpath(target, posixpath.dirname(address) or ".")
-        return f"{before}{relative}{found['anchor'] or ''})"
+        return f"{before}{relative}{match['anchor'] or ''})"
 
     return LINK.sub(rewritten, text)
 

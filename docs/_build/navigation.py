@@ -161,8 +161,8 @@ def _ordered(addresses: list[str], texts: dict[str, str]) -> list[str]:
 
     def place(address: str) -> tuple[int, int, str]:
         is_index = posixpath.basename(address) == "index.md"
-        known = order.index(address) if address in order else len(order)
-        return (0 if is_index else 1, known, title(texts[address]).lower())
+        place = order.index(address) if address in order else len(order)
+        return (0 if is_index else 1, place, title(texts[address]).lower())
 
     return sorted(addresses, key=place)
 
@@ -179,6 +179,6 @@ def _order() -> list[str]:
 
 def _words(folder: str, texts: dict[str, str]) -> str:
     """The name of a folder in the menu: the title of its index, or its own name."""
-    own = title(texts.get(f"{folder}/index.md", ""))
-    name = own or posixpath.basename(folder).replace("_", " ").capitalize()
+    heading = title(texts.get(f"{folder}/index.md", ""))
+    name = heading or posixpath.basename(folder).replace("_", " ").capitalize()
     return FOLDERS.get(folder, name)

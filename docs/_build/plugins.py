@@ -14,10 +14,12 @@ import numpy as np
 from docs._build import plugins_facts as facts
 from docs._build import plugins_figures as figures_of
 from docs._build.plugins_docstring import Docstring, read
-from docs._build.plugins_fields import Field, differing, fields, flow, yaml
 from docs._build.plugins_latex import Unreadable, equation
 from docs._build.plugins_latex import name as symbol_of
-from docs._build.plugins_prose import prose, symbol, table, unit, without_shape, without_unit
+from docs._build.plugins_prose import prose, symbol, unit, without_shape, without_unit
+from docs._build.specs import Field, fields
+from docs._build.tables import table
+from docs._build.values import differing, flow, yaml
 from metaplast import registry
 from metaplast.language.grammar import SIGNALS, field_of
 from metaplast.registry import KINDS
@@ -153,28 +155,30 @@ def page(plugin: Named, shown: Sequence[figures_of.Figure] = ()) -> str:
     """
     made = facts.instance(plugin.kind, plugin.name)
     cls = type(made)
-    said = read(cls.__doc__ or "")
+    docstring = read(cls.__doc__ or "")
     is_data = facts.is_data(plugin.kind, plugin.name)
     lines = [f"# {plugin.name}", ""]
     if is_data:
         lines += [*_of_data(plugin, made), ""]
     else:
-        lines += [prose(said.claim, plugin.kind), ""]
-    lines += _equations(said, cls, made, is_data)
+        lines += [prose(docstring.claim, plugin.kind), ""]
+    lines += _equations(docstring, cls, made, is_data)
     if not (is_data and _is_told_by_terms(made)):
-        lines += _symbols(said, cls)
+        lines += _symbols(docstring, cls)
     if shown:
         lines += ["## Pictures", ""]
     for index, figure in enumerate(shown):
         lines += [f"![{figure.alt}]({_file_of(plugin, index)})", "", prose(figure.caption), ""]
-    lines += _fields(cls, made, said, is_data)
+    lines += _fields(cls, made, docstring, is_data)
     if isinstance(made, AbstractRule):
         lines += _locality(made)
-    lines += _arrays(made, said)
-    lines += _limits(said, plugin.kind)
-    lines += _notes(said, plugin.kind, "Rule `" + registry.name_of(cls) + "`" if is_data else "")
+    lines += _arrays(made, docstring)
+    lines += _limits(docstring, plugin.kind)
+    lines += _notes(
+        docstring, plugin.kind, "Rule `" + registry.name_of(cls) + "`" if is_data else ""
+    )
     lines += _shared(cls, plugin.kind)
-    lines += _source(plugin, said, is_data)
+    lines += _source(plugin, docstring, is_data)
     lines += _use(plugin, made, is_data)
     lines += _experiments(plugin, made, is_data)
     return "\n".join(lines).rstrip() + "\n"
@@ -205,36 +209,36 @@ def _is_told_by_terms(made: Any) -> bool:
     return "terms" in encode(made) or "rule" in encode(made)
 
 
-def equations(said: Docstring, cls: type[Any]) -> list[str]:
+def equations(docstring: Docstring, cls: type[Any]) -> list[str]:
     """The LaTeX of the equations of a docstring, or of the nearest base that has any.
 
     Args:
-        said: the docstring of the class.
+        docstring: the docstring of the class.
         cls: the class of the plug-in.
     """
-    for each in (said, *(read(base.__doc__ or "") for base in cls.__mro__[1:-1])):
+    for each in (docstring, *(read(base.__doc__ or "") for base in cls.__mro__[1:-1])):
         if each.equations:
             return [equation(one.text, one.condition) for one in each.equations]
     return []
 
 
-def _equations(said: Docstring, cls: type[Any], made: Any, is_data: bool) -> list[str]:
-    own = equations(said, cls)
+def _equations(docstring: Docstring, cls: type[Any], made: Any, is_data: bool) -> list[str]:
+    formulas = equations(docstring, cls)
     lines = []
-    if said.graph:
-        lines += ["## Graph", "", "```text", *said.graph, "```", ""]
+    if docstring.graph:
+        lines += ["## Graph", "", "```text", *docstring.graph, "```", ""]
     if isinstance(made, AbstractRule) and (is_data or registry.kind_of(cls) == "rule"):
         step = _step(made)
         if is_data and _is_told_by_terms(made):
-            return [*lines, "## Equations", "", *_displayed(own), *_left_out(made), *step]
-        own_lines = ["## Equations", "", *_displayed(own)]
+            return [*lines, "## Equations", "", *_displayed(formulas), *_left_out(made), *step]
+        shown = ["## Equations", "", *_displayed(formulas)]
         if step:
-            own_lines += ['??? note "One step, as it is computed"', ""]
-            own_lines += [f"    {line}" if line else "" for line in step]
-            own_lines.append("")
-        return [*lines, *own_lines]
-    if own:
-        lines += ["## Equations", "", *_displayed(own)]
+            shown += ['??? note "One step, as it is computed"', ""]
+            shown += [f"    {line}" if line else "" for line in step]
+            shown.append("")
+        return [*lines, *shown]
+    if formulas:
+        lines += ["## Equations", "", *_displayed(formulas)]
     return lines
 
 
@@ -272,33 +276,33 @@ def _step(made: AbstractRule) -> list[str]:
         numbers.append([f"${latex.constant(number.name)}$", f"{float(number.value):.6g}", term])
     lines = [words, "", *_displayed(rows)]
     if numbers:
-        lines += table(("Number", "Value", "Term"), numbers)
+        lines += [*table(("Number", "Value", "Term"), numbers), ""]
     return lines
 
 
-def _symbols(said: Docstring, cls: type[Any]) -> list[str]:
-    known = {field.name for field in dataclasses.fields(cls)}
+def _symbols(docstring: Docstring, cls: type[Any]) -> list[str]:
+    field_names = {field.name for field in dataclasses.fields(cls)}
     rows = []
-    for definition in said.definitions:
-        own = [name for name in definition.names if name not in known and "<" not in name]
-        if own:
+    for definition in docstring.definitions:
+        names = [name for name in definition.names if name not in field_names and "<" not in name]
+        if names:
             meaning = without_shape(without_unit(definition.text), definition.shape)
-            shown = ", ".join(map(symbol, own))
+            shown = ", ".join(map(symbol, names))
             shape = f"`{definition.shape}`" if definition.shape else ""
             rows.append([shown, prose(meaning, ""), shape, unit(definition.text)])
     if not rows:
         return []
-    return ["## Symbols", "", *table(("Symbol", "Meaning", "Shape", "Unit"), rows)]
+    return ["## Symbols", "", *table(("Symbol", "Meaning", "Shape", "Unit"), rows), ""]
 
 
-def _fields(cls: type[Any], made: Any, said: Docstring, is_data: bool) -> list[str]:
-    text = " ".join(one.text for one in said.equations)
+def _fields(cls: type[Any], made: Any, docstring: Docstring, is_data: bool) -> list[str]:
+    text = " ".join(one.text for one in docstring.equations)
     rows = []
     for field in fields(cls):
         value = f"`{field.default}`"
         if is_data:
-            own = differing(getattr(made, field.name))
-            value = _value(own, field)
+            content = differing(getattr(made, field.name))
+            value = _value(content, field)
         rows.append(
             [
                 f"`{field.name}`{_symbol_of(field, text)}",
@@ -313,12 +317,12 @@ def _fields(cls: type[Any], made: Any, said: Docstring, is_data: bool) -> list[s
         return ["## Fields", "", "It has no fields.", ""]
     last = "Value" if is_data else "Default"
     heads = ("Field", "Meaning", "Unit", "Type", "Bounds", last)
-    return ["## Fields", "", *table(heads, rows)]
+    return ["## Fields", "", *table(heads, rows), ""]
 
 
-def _value(own: Any, field: Field) -> str:
+def _value(content: Any, field: Field) -> str:
     """The value of a field in a file of the group `rule`; in bold where it is no default."""
-    shown = flow(own)
+    shown = flow(content)
     return f"`{shown}`" if shown == field.default else f"**`{shown}`**"
 
 
@@ -346,7 +350,7 @@ def _locality(made: AbstractRule) -> list[str]:
     lines = ["## Signals", "", f"{words}.", ""]
     if not rows:
         return [*lines, "As it stands it reads no signal.", ""]
-    return [*lines, *table(("Field of the view", "Symbol", "Meaning", "Unit"), rows)]
+    return [*lines, *table(("Field of the view", "Symbol", "Meaning", "Unit"), rows), ""]
 
 
 def _symbol_of_signal(field: str) -> str:
@@ -359,36 +363,36 @@ def _symbol_of_signal(field: str) -> str:
     return ""
 
 
-def _arrays(made: Any, said: Docstring) -> list[str]:
+def _arrays(made: Any, docstring: Docstring) -> list[str]:
     """State and theta."""
     state = facts.state(made)
     lines = ["## State", ""]
-    if state is None and "State" not in said.labelled:
+    if state is None and "State" not in docstring.labelled:
         lines = []
-    if "State" in said.labelled:
-        lines += [prose(said.labelled["State"]), ""]
+    if "State" in docstring.labelled:
+        lines += [prose(docstring.labelled["State"]), ""]
     if state:
         rows = [[f"`{leaf.name}`", f"`{leaf.shape}`", leaf.place] for leaf in state]
-        lines += table(("Array", "Shape", "Side"), rows)
+        lines += [*table(("Array", "Shape", "Side"), rows), ""]
     elif state is not None:
         lines += ["None: it has no memory.", ""]
     theta = facts.theta(made)
-    if theta or "theta" in said.labelled:
+    if theta or "theta" in docstring.labelled:
         lines += ["## Learned numbers", ""]
-        if "theta" in said.labelled:
-            lines += [prose(said.labelled["theta"]), ""]
+        if "theta" in docstring.labelled:
+            lines += [prose(docstring.labelled["theta"]), ""]
         if theta:
             rows = [[f"`{leaf.name}`", f"`{leaf.shape}`"] for leaf in theta]
-            lines += table(("Leaf of theta", "Shape"), rows)
+            lines += [*table(("Leaf of theta", "Shape"), rows), ""]
     return lines
 
 
-def _limits(said: Docstring, kind: str) -> list[str]:
+def _limits(docstring: Docstring, kind: str) -> list[str]:
     lines = []
     for label in ("Limits", "Limit", "Fixed point"):
-        if label in said.labelled:
+        if label in docstring.labelled:
             heading = "Fixed point" if label == "Fixed point" else "Limits"
-            lines += [f"## {heading}", "", prose(_sentence(said.labelled[label]), kind), ""]
+            lines += [f"## {heading}", "", prose(_sentence(docstring.labelled[label]), kind), ""]
     return lines
 
 
@@ -398,16 +402,16 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] if first.isalpha() and len(first) > 1 else text
 
 
-def _notes(said: Docstring, kind: str, title: str) -> list[str]:
+def _notes(docstring: Docstring, kind: str, title: str) -> list[str]:
     """All other paragraphs."""
     lines = []
-    for label, text in said.labelled.items():
+    for label, text in docstring.labelled.items():
         if label not in _SHOWN_APART and label != "theta":
             lines += [f"**{label}:** {prose(text, kind)}", ""]
-    for note in said.notes:
+    for note in docstring.notes:
         lines += [prose(note, kind), ""]
-    if "Raises" in said.labelled:
-        lines += [f"**Refused:** {prose(said.labelled['Raises'], kind)}", ""]
+    if "Raises" in docstring.labelled:
+        lines += [f"**Refused:** {prose(docstring.labelled['Raises'], kind)}", ""]
     return [f"## {title or 'Notes'}", "", *lines] if lines else []
 
 
@@ -415,19 +419,19 @@ def _shared(cls: type[Any], kind: str) -> list[str]:
     """What a class shares with others: the docstrings of its bases that have fields."""
     lines = []
     for base in cls.__mro__[1:-1]:
-        own = inspect.get_annotations(base)
-        if not base.__dict__.get("__doc__") or not own or registry.BASES.get(base.__name__):
+        annotations = inspect.get_annotations(base)
+        if not base.__dict__.get("__doc__") or not annotations or registry.BASES.get(base.__name__):
             continue
         if not base.__dict__.get("__dataclass_fields__"):
             continue
-        said = read(str(base.__doc__))
+        docstring = read(str(base.__doc__))
         lines += [f"## Shared by plug-ins of class `{base.__name__}`", ""]
-        lines += [prose(said.claim, kind), ""]
-        if said.equations and read(cls.__doc__ or "").equations:
-            lines += _displayed([equation(one.text, one.condition) for one in said.equations])
-        for label, text in said.labelled.items():
+        lines += [prose(docstring.claim, kind), ""]
+        if docstring.equations and read(cls.__doc__ or "").equations:
+            lines += _displayed([equation(one.text, one.condition) for one in docstring.equations])
+        for label, text in docstring.labelled.items():
             lines += [f"**{label}:** {prose(text, kind)}", ""]
-        for note in said.notes:
+        for note in docstring.notes:
             lines += [prose(note, kind), ""]
     return lines
 
@@ -439,17 +443,17 @@ def source(plugin: Named) -> str:
         plugin: its name.
     """
     if facts.is_data(plugin.kind, plugin.name):
-        told = [line for line in _head(plugin) if line.startswith("Source:")]
-        return told[0].removeprefix("Source:").strip() if told else ""
-    said = read(registry.find(plugin.kind, plugin.name).__doc__ or "")
-    return said.labelled.get("Source", said.labelled.get("Sources", ""))
+        lines = [line for line in _head(plugin) if line.startswith("Source:")]
+        return lines[0].removeprefix("Source:").strip() if lines else ""
+    docstring = read(registry.find(plugin.kind, plugin.name).__doc__ or "")
+    return docstring.labelled.get("Source", docstring.labelled.get("Sources", ""))
 
 
-def _source(plugin: Named, said: Docstring, is_data: bool) -> list[str]:
-    told = source(plugin)
-    if is_data and not told:
-        told = said.labelled.get("Source", "")
-    return ["## Source", "", prose(_sentence(told), plugin.kind), ""]
+def _source(plugin: Named, docstring: Docstring, is_data: bool) -> list[str]:
+    text = source(plugin)
+    if is_data and not text:
+        text = docstring.labelled.get("Source", "")
+    return ["## Source", "", prose(_sentence(text), plugin.kind), ""]
 
 
 def in_config(plugin: Named) -> Any:
@@ -494,8 +498,8 @@ def _use(plugin: Named, made: Any, is_data: bool) -> list[str]:
         lines += [f"On the command line: `{word}`. In a file:", ""]
     plain = in_config(plugin)
     if plugin.kind == "reference":
-        own = {name: value for name, value in plain.items() if name != "name"}
-        plain = {"evaluation": {"references": {plugin.name: own}}}
+        numbers = {name: value for name, value in plain.items() if name != "name"}
+        plain = {"evaluation": {"references": {plugin.name: numbers}}}
     else:
         for key in reversed(KEYS.get(plugin.kind, (plugin.kind,))):
             plain = {key: plain}
@@ -520,7 +524,7 @@ def _overview() -> str:
     for kind, room in KINDS.items():
         shown = ", ".join(f"[{each.name}]({room.plural}/{each.name}.md)" for each in listed(kind))
         rows.append([f"[{TITLES[kind]}]({room.plural}/index.md)", shown])
-    return "\n".join([*lines, *table(("Kind", "Names"), rows)])
+    return "\n".join([*lines, *table(("Kind", "Names"), rows), ""])
 
 
 def _index(kind: str, everything: tuple[Named, ...]) -> str:
@@ -536,7 +540,7 @@ def _index(kind: str, everything: tuple[Named, ...]) -> str:
     for each in everything:
         cells = [f"[`{each.name}`]({each.name}.md)", prose(each.words)]
         rows.append([*cells, *columns(facts.instance(kind, each.name))])
-    return "\n".join([*lines, *table(("Name", "Claim", *heads), rows)])
+    return "\n".join([*lines, *table(("Name", "Claim", *heads), rows), ""])
 
 
 def _columns(kind: str) -> tuple[tuple[str, ...], Any]:

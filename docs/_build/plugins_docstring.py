@@ -3,20 +3,16 @@
 The convention is in CONTRIBUTING.md, under "The docstring of a plug-in".
 """
 
-import inspect
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-INDENT = "    "
-_NAME = r"(?:\|\|\w+\|\||[A-Za-z][\w'<>.]*(?:\^-?\d|[+\-*^])?(?:\([^()]*\)|\[\w*\])?)"
-_SHAPE = r"(?: \[[^\]]*\](?: or \[[^\]]*\])*)"
-_QUOTED = rf"`?{_NAME}`?{_SHAPE}?"
-_HEAD = re.compile(rf"^({_QUOTED}(?:, {_QUOTED})*)( ~ [^:]+)?:(?: |$)")
-_LABEL = re.compile(r"^(?:((?:[A-Z][a-z]{2,})(?: [a-z]+){0,4}|theta):(?: |$)|(Clock|Fixed point) )")
-_LISTS = ("Args", "Attributes")
+from docs._build.docstrings import Part, names_of, parts
+
 _CONDITION = re.compile(r"(?<![: ]) {3,}(?!=|<-| )")
 _BRACKETS = re.compile(r"\[[^\]]*\]")
+_LISTS = ("", "Args", "Attributes")
+"""Labels of the lists of symbols and fields."""
 
 
 class Definition(NamedTuple):
@@ -68,49 +64,44 @@ def read(text: str) -> Docstring:
     Args:
         text: the docstring as it stands in the source.
     """
-    blocks = _blocks(inspect.cleandoc(text))
-    claim = " ".join(blocks[0]) if blocks else ""
+    first, *rest = parts(text) or [Part()]
     equations: list[Equation] = []
     graph: list[str] = []
     definitions: list[Definition] = []
     labelled: dict[str, str] = {}
     notes: list[str] = []
-    symbols = ""
-    for block in blocks[1:]:
-        if all(line.startswith(INDENT) for line in block):
-            if _is_graph(block):
-                graph += [line.strip() for line in block]
-            else:
-                equations += _equations(block)
-                symbols = " ".join(equation.text for equation in equations)
-            continue
-        for item in _items(block):
-            _sort(item, symbols, definitions, labelled, notes)
+    for part in rest:
+        if part.is_code:
+            for block in part.text.split("\n\n"):
+                lines = block.splitlines()
+                if _is_graph(lines):
+                    graph += [line.strip() for line in lines]
+                else:
+                    equations += _equations(lines)
+        elif part.label in _LISTS and part.items:
+            for head, words in part.items:
+                if head == "theta" and not _names_theta(equations):
+                    labelled[head] = words
+                else:
+                    definitions.append(_definition(head, words))
+        elif part.label:
+            _add(labelled, part)
+        else:
+            notes.append(part.text)
     return Docstring(
-        claim, tuple(equations), tuple(graph), tuple(definitions), labelled, tuple(notes)
+        first.text, tuple(equations), tuple(graph), tuple(definitions), labelled, tuple(notes)
     )
 
 
-def _blocks(text: str) -> list[list[str]]:
-    """The lines between blank lines."""
-    blocks: list[list[str]] = [[]]
-    for line in text.splitlines():
-        if line.strip():
-            blocks[-1].append(line)
-        elif blocks[-1]:
-            blocks.append([])
-    return [block for block in blocks if block]
+def _is_graph(lines: list[str]) -> bool:
+    return any(" -> " in line for line in lines) and not any("=" in line for line in lines)
 
 
-def _is_graph(block: list[str]) -> bool:
-    return any(" -> " in line for line in block) and not any("=" in line for line in block)
-
-
-def _equations(block: list[str]) -> Iterator[Equation]:
+def _equations(lines: list[str]) -> Iterator[Equation]:
     """The equations of a block. A line that is indented further goes on with the one before."""
     whole: list[str] = []
-    for line in block:
-        if line.startswith(INDENT + " ") and whole:
+    for line in lines:
+        if line.startswith(" ") and whole:
             whole[-1] += " " + line.strip()
         else:
             whole.append(line.strip())
@@ -119,71 +110,28 @@ def _equations(block: list[str]) -> Iterator[Equation]:
         yield Equation(re.sub(r" +", " ", text), re.sub(r" +", " ", condition))
 
 
-def _items(block: list[str]) -> Iterator[list[str]]:
-    """Definitions, labelled paragraphs and plain paragraphs of a block, each as its lines."""
-    item: list[str] = []
-    for line in block:
-        if item and _begins(line, item):
-            yield item
-            item = []
-        item.append(line)
-    if item:
-        yield item
+def _names_theta(equations: list[Equation]) -> bool:
+    """Whether theta is a symbol of the equations, and not the name of the learned numbers."""
+    symbols = " ".join(equation.text for equation in equations)
+    return re.search(r"\btheta(?!\w)|\btheta_[a-z]{1,2}\b", symbols) is not None
 
 
-def _begins(line: str, item: list[str]) -> bool:
-    """Whether a line begins a new item. A line of a wrapped sentence never does."""
-    if line.startswith(INDENT):
-        return False
-    is_definition = bool(_HEAD.match(item[0])) and not _LABEL.match(item[0])
-    if is_definition:
-        return True
-    return item[-1].endswith(".") and bool(_HEAD.match(line) or _LABEL.match(line))
+def _add(labelled: dict[str, str], part: Part) -> None:
+    """Add a labelled paragraph, or the lines of the list under a label as one."""
+    text = part.text or " ".join(f"{head}: {words}" for head, words in part.items)
+    if part.label in labelled:
+        text = f"{labelled[part.label]} {text}"
+    labelled[part.label] = text
 
 
-def _sort(
-    item: list[str],
-    symbols: str,
-    definitions: list[Definition],
-    labelled: dict[str, str],
-    notes: list[str],
-) -> None:
-    """Put an item where it belongs."""
-    label = _LABEL.match(item[0])
-    if label and label[1] == "theta" and re.search(r"\btheta(?!\w)|\btheta_[a-z]{1,2}\b", symbols):
-        label = None
-    if label and label[1] in _LISTS:
-        for inner in _dedented(item[1:]):
-            _sort(inner, symbols, definitions, labelled, notes)
-        return
-    text = " ".join(line.strip() for line in item)
-    if label:
-        name = label[1] or label[2]
-        rest = text[label.end() :].strip()
-        labelled[name] = f"{labelled[name]} {rest}" if name in labelled else rest
-        return
-    head = _HEAD.match(item[0])
-    if head is None:
-        notes.append(text)
-        return
-    definitions.append(_definition(head, text[head.end() :].strip()))
-
-
-def _dedented(lines: list[str]) -> Iterator[list[str]]:
-    """The definitions under a header such as `Args:`."""
-    yield from _items([line.removeprefix(INDENT) for line in lines])
-
-
-def _definition(head: re.Match[str], text: str) -> Definition:
-    shapes = _BRACKETS.findall(re.sub(r"\w\[\w*\]", "", head[1]))
-    bare = re.sub(_SHAPE, "", head[1])
-    names = tuple(name.strip(" `") for name in bare.split(","))
+def _definition(head: str, text: str) -> Definition:
+    written, _, drawn = head.partition(" ~ ")
+    shapes = _BRACKETS.findall(re.sub(r"\w\[\w*\]", "", written))
     if not shapes:
         shapes = [shape for shape in _BRACKETS.findall(text) if _is_shape(shape)]
-    drawn = head[2] or ""
     if drawn:
-        text = f"{drawn.strip()}: {text}"
-    return Definition(names, ", ".join(dict.fromkeys(shapes)), text)
+        text = f"~ {drawn}: {text}"
+    return Definition(names_of(head), ", ".join(dict.fromkeys(shapes)), text)
 
 
 def _is_shape(text: str) -> bool:

@@ -141,14 +141,14 @@ def primed(latex_of_step: str) -> str:
 def experiments() -> dict[str, frozenset[Any]]:
     """{experiment: the plug-ins of all its rows}, each plug-in as an instance."""
     sources = Sources()
-    found = {}
+    by_experiment = {}
     for name in sources.names("experiment"):
         try:
             parsed = job.parse(compose([f"experiment={name}"], sources), check=False)
         except BadInput:
             continue  # its data come with a package that is not installed here
-        found[name] = frozenset(_inside(parsed.rows))
-    return found
+        by_experiment[name] = frozenset(_inside(parsed.rows))
+    return by_experiment
 
 
 def _inside(value: Any) -> Iterator[Any]:

@@ -333,7 +333,7 @@ def task(made: Any) -> Picture | None:
     else:
         channels = []
     n_steps = min(shape.n_steps, 200)
-    stimulus, told = _life(made, shape.n_seen, n_steps)
+    stimulus, signals = _life(made, shape.n_seen, n_steps)
     figure, (top, below) = subplots(
         2, 1, figsize=(7.5, 4.2), layout="constrained", sharex=True, height_ratios=(3, 2)
     )
@@ -341,12 +341,12 @@ def task(made: Any) -> Picture | None:
     figure.colorbar(image, ax=top, label="stimulus")
     top.set_ylabel("input")
     below.set_xlabel("step of the life")
-    target = told["target"]
+    target = signals["target"]
     if channels:
         below.set_ylabel("modulator")
         colours = (OURS, TRUE, *PALETTE)
         for channel, colour in zip(channels, colours, strict=False):
-            values = told["modulators"][channel]
+            values = signals["modulators"][channel]
             below.step(
                 np.arange(n_steps), values, where="post", color=colour, lw=1.1, label=channel
             )
@@ -385,14 +385,14 @@ def _life(made: Any, n_seen: int, n_steps: int) -> tuple[np.ndarray, Any]:
         def step(state: Any, key: Any) -> Any:
             shown = made.stimulus(task, state, key, DT)
             state, outcome = made.step(task, state, output(key), key, DT)
-            told = {"target": outcome.feedback.target, "modulators": outcome.feedback.modulators}
-            return state, (jnp.concatenate(list(shown.values())), told)
+            signals = {"target": outcome.feedback.target, "modulators": outcome.feedback.modulators}
+            return state, (jnp.concatenate(list(shown.values())), signals)
 
         keys = jax.random.split(key, n_steps)
         return jax.lax.scan(step, made.begin(task, key, DT), keys)[1]
 
-    stimulus, told = jax.jit(live)(key)
-    return np.asarray(stimulus), jax.tree.map(np.asarray, told)
+    stimulus, signals = jax.jit(live)(key)
+    return np.asarray(stimulus), jax.tree.map(np.asarray, signals)
 
 
 def _image(axes: Any, values: np.ndarray) -> Any:

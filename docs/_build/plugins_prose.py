@@ -1,13 +1,12 @@
-"""Prose, tables and links of the pages of plug-ins, as Markdown."""
+"""Prose and links of the pages of plug-ins, as Markdown."""
 
 import re
-from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from docs._build.docstrings import literal
 from docs._build.plugins_latex import Unreadable, expression, name
 from metaplast.registry import KINDS, names
 
-_CODE = re.compile(r"(`[^`]+`)")
 _UNIT = (
     r"(?:seconds|hertz per unit of the drive|hertz|mV\^2|mV / ms|mV|pA|pF|nS|1 / second|1 / ms"
     r"|1 / unit of \w+|1 / mV|radians per unit of x|radians|dimensionless|units of w per mV\^2"
@@ -25,13 +24,7 @@ def prose(text: str, kind: str = "") -> str:
         text: the words.
         kind: the kind of plug-in on whose page they stand; names of plug-ins become links.
     """
-    pieces = _CODE.split(text)
-    for index, piece in enumerate(pieces):
-        if index % 2:
-            pieces[index] = _linked(piece, kind)
-        else:
-            pieces[index] = re.sub(r"([\\*_\[\]$|])", r"\\\1", piece).replace("<", "&lt;")
-    return "".join(pieces)
+    return literal(text, lambda code: _linked(code, kind))
 
 
 def _linked(code: str, kind: str) -> str:
@@ -51,16 +44,16 @@ def _names(kind: str) -> frozenset[str]:
 
 def unit(text: str) -> str:
     """The unit that a meaning names; empty where it names none."""
-    found = _UNIT_FIRST.match(text) or _UNIT_INSIDE.search(text)
-    return found[1] if found else ""
+    match = _UNIT_FIRST.match(text) or _UNIT_INSIDE.search(text)
+    return match[1] if match else ""
 
 
 def without_unit(text: str) -> str:
     """A meaning without a unit that stands first."""
-    found = _UNIT_FIRST.match(text)
-    if found is None:
+    match = _UNIT_FIRST.match(text)
+    if match is None:
         return text
-    return text[found.end() :].lstrip(".,;: ")
+    return text[match.end() :].lstrip(".,;: ")
 
 
 def without_shape(text: str, shape: str) -> str:
@@ -77,22 +70,3 @@ def symbol(text: str) -> str:
         return f"${expression(text) if '(' in text or '[' in text or '|' in text else name(text)}$"
     except Unreadable:
         return f"`{text}`"
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table. Columns that are empty in all rows are left out.
-
-    Args:
-        heads: the words above the columns.
-        rows: the cells of every row, in Markdown.
-    """
-    cells = [list(row) for row in rows]
-    used = [place for place in range(len(heads)) if any(row[place] for row in cells)]
-    lines = [_line(heads[place] for place in used), _line("---" for _ in used)]
-    for row in cells:
-        lines.append(_line(row[place] for place in used))
-    return [*lines, ""]
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

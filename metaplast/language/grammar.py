@@ -138,9 +138,10 @@ def read(name: str, view: Any) -> Any:
 def reach(fields: Iterable[str]) -> str:
     """The widest reach among the fields that a rule reads.
 
-    `synapse`: nothing beyond the two neurons of the synapse. `neuron`: also sums over the synapses
-    of one neuron. `layer`: also activity that is carried back through the forward weights, and sums
-    over a whole population.
+    `synapse`: nothing beyond the two neurons of the synapse.
+    `neuron`: also sums over the synapses of one neuron.
+    `layer`: also activity that is carried back through the forward weights, and sums over a whole
+        population.
 
     Args:
         fields: fields of the view, such as `post.weight_sum`.

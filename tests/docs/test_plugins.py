@@ -11,8 +11,8 @@ from latex2mathml.converter import convert
 from docs._build import plugins, plugins_facts, plugins_figures
 from docs._build.plugins import Named, listed, page
 from docs._build.plugins_docstring import read
-from docs._build.plugins_fields import fields
 from docs._build.plugins_prose import without_unit
+from docs._build.specs import fields
 from metaplast import registry
 from metaplast.language.grammar import REACHES
 from metaplast.spec import Positive, decode, spec
@@ -20,7 +20,12 @@ from metaplast.spec import Positive, decode, spec
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$]+)\$")
 WITH_EQUATIONS = ("rule", "neuron", "transmission", "feedback", "objective", "likelihood")
 """Kinds whose plug-ins compute something that an equation says."""
-KINDS = tuple(registry.KINDS)
+
+
+@pytest.fixture(scope="module", params=tuple(registry.KINDS))
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of plug-in. All tests of a kind follow on each other, and load its room once."""
+    return request.param
 
 
 def _classes(kind: str) -> list[Named]:
@@ -32,7 +37,6 @@ def _class(plugin: Named) -> type:
     return registry.find(plugin.kind, plugin.name)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_plugin_of_the_list_has_a_claim(kind: str) -> None:
     assert listed(kind)
     silent = [each.name for each in listed(kind) if not each.words]
@@ -40,12 +44,10 @@ def test_every_plugin_of_the_list_has_a_claim(kind: str) -> None:
     assert not silent
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_plugin_names_its_source_or_says_that_it_has_none(kind: str) -> None:
     assert not [each.name for each in listed(kind) if not plugins.source(each)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_field_has_a_meaning_beside_its_unit(kind: str) -> None:
     silent = []
     for each in _classes(kind):
@@ -64,7 +66,6 @@ def test_every_plugin_that_computes_something_has_an_equation(kind: str) -> None
     assert not silent
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_formula_of_the_docstrings_becomes_mathml(kind: str) -> None:
     for each in _classes(kind):
         cls = _class(each)
@@ -117,14 +118,12 @@ def test_the_page_of_a_rule_tells_its_numbers_its_reach_and_its_state(
     assert "[`triplet`](triplet.md)" in text
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_what_a_page_puts_into_a_config_is_the_plugin(kind: str) -> None:
     for each in listed(kind):
         plain = plugins.in_config(each)
         assert decode(kind, plain) == plugins_facts.instance(kind, each.name), each.name
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_the_program_of_a_page_makes_the_plugin(kind: str) -> None:
     for each in _classes(kind):
         imports, _, call = plugins.in_python(each).partition("\n\n")
