@@ -104,9 +104,9 @@ class Es(AbstractOuterLoop):
         BadInput: an unknown strategy, or a theta with nothing to learn or with other numbers than
             floats.
 
-    Sources: SNES: Wierstra et al. 2014; CMA_ES: Hansen & Ostermeier 2001; Sep_CMA_ES: Ros & Hansen
-    2008; Open_ES: Salimans et al. 2017; PGPE: Sehnke et al. 2010; SimpleGA: Such et al. 2017; IPOP:
-    Auger & Hansen 2005.
+    Sources: SNES: Schaul, Glasmachers & Schmidhuber 2011, in the form of Wierstra et al. 2014;
+    CMA_ES: Hansen & Ostermeier 2001; Sep_CMA_ES: Ros & Hansen 2008; Open_ES: Salimans et al. 2017;
+    PGPE: Sehnke et al. 2010; SimpleGA: Such et al. 2017; IPOP: Auger & Hansen 2005.
     """
 
     steps: Count = 200

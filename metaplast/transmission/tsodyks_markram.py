@@ -44,7 +44,7 @@ class TsodyksMarkram(AbstractTransmission):
 
     Limits: tau_f = 0: no facilitation, p = U. tau_d = 0: no depression, x = 1. Both: instant
     transmission.
-    Defaults: the depressing synapse of Tsodyks & Markram 1997.
+    Defaults: the excitatory synapse of Tsodyks, Uziel & Markram 2000, as in NEST.
     Source: Tsodyks, Pawelzik & Markram 1998.
     """
 

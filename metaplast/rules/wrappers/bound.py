@@ -30,10 +30,10 @@ class Bound(StatelessWrapper):
 
     Beyond a bound, the factor is 0 in that direction. State and theta are those of the inner rule.
     Limits: mu = 0 leaves the inner rule to the hard bounds of the edge. mu = 1 is multiplicative
-    (van Rossum et al. 2000).
+    (Rubin, Lee & Sompolinsky 2001).
     Parts of opposite sign that meet in one step are bounded as their sum; `stdp` bounds each part
     by its own mu.
-    Source: van Rossum, Bi & Turrigiano 2000 for mu = 1; Guetig, Aharonov, Rotter & Sompolinsky 2003
+    Source: Rubin, Lee & Sompolinsky 2001 for mu = 1; Guetig, Aharonov, Rotter & Sompolinsky 2003
     for the exponent.
     """
 
