@@ -17,7 +17,8 @@ from metaplast.results.grid import Grid, grid_from_json
 from metaplast.results.numbers import interval, number
 from metaplast.results.summary import Bounds, RowScore
 from metaplast.settings.names import DISCOVERED
-from metaplast.training.grid import FIGURE, RESULT
+from metaplast.training.grid import RESULT
+from metaplast.training.grid_page import FIGURE
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "benchmarks" / "grids"

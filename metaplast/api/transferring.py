@@ -24,7 +24,7 @@ class Transfer:
     """A rule in many worlds, each beside baselines that were tuned there.
 
     cells: the worlds. The first is the one from which the grid starts.
-    folder: the folder with grid.json and grid.svg.
+    folder: the folder with grid.json, grid.svg and report.html.
     """
 
     def __init__(self, folder: Path, grid: Grid) -> None:

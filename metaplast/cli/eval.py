@@ -111,10 +111,12 @@ def _grid(
     out: Path | None,
 ) -> None:
     """Make a grid, and print its verdict, its table and its files."""
-    from metaplast.training.grid import FIGURE, RESULT, GridRequest, make_grid
+    from metaplast.settings.names import REPORT
+    from metaplast.training.grid import RESULT, GridRequest, make_grid
+    from metaplast.training.grid_page import FIGURE
     from metaplast.training.grid_text import grid_text
 
     request = GridRequest(rule, words, factors, rows, budget, lives, out)
     path, made = make_grid(request, lambda line: click.echo(line, err=True))
     click.echo(grid_text(made))
-    click.echo(f"\n{path / RESULT}\n{path / FIGURE}")
+    click.echo(f"\n{path / RESULT}\n{path / FIGURE}\n{path / REPORT}")

@@ -47,7 +47,8 @@ def draw(grid: Grid, searched: str, path: Path) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label(f"better than the best tuned baseline by ({_metric(grid)})", fontsize=8)
+    words = f"better than\nthe best tuned\nbaseline by ({_metric(grid)})"
+    bar.set_label(words, fontsize=8)
     save(figure, path)
 
 

@@ -51,13 +51,6 @@ class Gain:
             return f"{number(self.mean, form)} (no interval)"
         return f"{number(self.mean, form)}{words} {interval([self.low, self.high], form)}"
 
-    @property
-    def by(self) -> str:
-        """`better by 0.02 [0.01, 0.03]`, or `worse by` as much, by the sign of the mean."""
-        if self.mean < 0:
-            return f"worse by {self.turned.amount()}"
-        return f"better by {self.amount()}"
-
 
 def gain_over(name: str, difference: Difference) -> Gain:
     """The gain over a row.

@@ -75,7 +75,12 @@ def counted(subject: str, worlds: Sequence[Cell], searched: str) -> str:
     if not gains:
         return f"{words}."
     world, worst = min(gains.items(), key=lambda item: item[1].mean)
-    return f"{words}; at worst in {world}: {worst.by} than {worst.name}."
+    against = {
+        "above": f"better by {worst.amount()} than {worst.name}",
+        "below": f"worse by {worst.turned.amount()} than {worst.name}",
+        "level": f"level with {worst.name}, difference {worst.amount()}",
+    }
+    return f"{words}; at worst in {world}: {against[worst.relation]}."
 
 
 def _standing(world: Cell, facts: Mapping[str, RowFacts]) -> str:

@@ -12,7 +12,7 @@ from metaplast.figures.style import IN_THE_DARK
 from metaplast.registry import BadInput
 
 _ELEMENTS = {
-    *("svg", "g", "defs", "clipPath", "use"),
+    *("svg", "g", "defs", "clipPath", "pattern", "use"),
     *("path", "rect", "circle", "ellipse", "line", "polyline", "polygon"),
     *("text", "tspan", "image"),
 }
@@ -20,7 +20,7 @@ _ATTRIBUTES = {
     *("id", "href", "style", "transform", "viewBox", "preserveAspectRatio"),
     *("x", "y", "width", "height", "x1", "y1", "x2", "y2", "dx", "dy"),
     *("r", "rx", "ry", "cx", "cy", "d", "points"),
-    *("clip-path", "clip-rule", "fill-rule", "fill", "stroke"),
+    *("clip-path", "clip-rule", "fill-rule", "fill", "stroke", "patternUnits"),
 }
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _FONT_FAMILY = re.compile(r"font-family:[^;]*;?\s*")

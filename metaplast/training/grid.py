@@ -19,7 +19,6 @@ import jax
 import numpy as np
 
 from metaplast import search_loop
-from metaplast.figures import grid as grid_figure
 from metaplast.registry import BadInput
 from metaplast.results import evaluate, table
 from metaplast.results.changed_world import cell_of_scores
@@ -51,6 +50,7 @@ from metaplast.settings.names import CONFIG, DISCOVERED, RULE_FILE
 from metaplast.signals import Theta
 from metaplast.training.carried import Carried, carried
 from metaplast.training.factors import Factor, Level, factors
+from metaplast.training.grid_page import write_grid_page
 from metaplast.training.judge import judge
 from metaplast.training.row_record import RowRecord, to_json
 from metaplast.training.summary import lives, trained_row
@@ -58,7 +58,6 @@ from metaplast.training.train_row import Diverged, train_row
 
 ABOUT = "about.json"
 RESULT = "grid.json"
-FIGURE = "grid.svg"
 CELLS = "cells"
 CELL = "cell.json"
 BASE = Factor("start", (Level("as given"),))
@@ -109,7 +108,7 @@ class Subject(NamedTuple):
 
 
 def make_grid(request: GridRequest, say: Say, lives_on: bool = False) -> tuple[Path, Grid]:
-    """Live the cells of a grid that are not done, and write grid.json and grid.svg.
+    """Live the cells of a grid that are not done, and write grid.json, grid.svg and report.html.
 
     Args:
         request: the request.
@@ -140,7 +139,7 @@ def make_grid(request: GridRequest, say: Say, lives_on: bool = False) -> tuple[P
                     subject = subject._replace(gain=one.health.over_birth.mean)
                 grid = Grid(about=subject.about, cells=_cells(path, levels))
                 folder.write_json(path / RESULT, grid_to_json(grid))
-        grid_figure.draw(grid, DISCOVERED, path / FIGURE)
+        write_grid_page(path, grid)
     return path, grid
 
 

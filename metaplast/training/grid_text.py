@@ -9,6 +9,5 @@ from metaplast.settings.names import DISCOVERED
 
 def grid_text(grid: Grid) -> str:
     """The verdict, the next command, and the table."""
-    is_run = Path(grid.about.rule).is_dir()
-    verdict = grid_verdict(grid, DISCOVERED, is_run)
+    verdict = grid_verdict(grid, DISCOVERED, is_run=Path(grid.about.rule).is_dir())
     return f"{verdict.text}\n\n{render(grid, DISCOVERED)}"

@@ -244,6 +244,8 @@ def test_changed_worlds_are_counted_and_the_worst_is_named() -> None:
         "worse in 1; at worst in task.noise=1: worse by 0.200 [0.190, 0.210] than hebb."
         in one.limits
     )
+    level = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), worlds=worlds[:2]))
+    assert "at worst in task.shots=5: level with hebb, difference 0.001 [" in level.limits
     assert "other tasks" in one.limits  # a changed setting is no other family of tasks
     lost = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), worlds=[world("task=odours", None)]))
     assert "In changed worlds (1) it is without a score in 1." in lost.limits

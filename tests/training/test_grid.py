@@ -14,6 +14,7 @@ from metaplast.runs.row_files import LIVES, read_arrays
 from metaplast.training.grid import CELLS, GridRequest, make_grid
 from metaplast.training.grid_text import grid_text
 from tests._runs import start_run
+from tests.report.test_report import check_page
 
 pytestmark = pytest.mark.system  # a whole run, then several more programs
 
@@ -65,6 +66,11 @@ def test_the_rule_lives_as_in_its_run_and_baselines_are_tuned_in_every_cell(run)
         assert one.cell.better_by.mean == pytest.approx(mine.mean - other.mean, abs=1e-5)
     assert refused.how == "refused" and refused.cell is None
     assert "a divisor of n_classes=2" in refused.refused
+
+    page = check_page((path / "report.html").read_text()).text
+    found = grid_text(made).splitlines()[0]
+    assert page.index(found) < page.index("Next") < page.index("rule better by")
+    assert "refused" in page and str(run.parent) not in page
 
     again = mp.transfer(mp.open(run), factors=asked, budget=1, lives=20, quiet=True)
     assert again.folder == path and again.cells == made.cells
