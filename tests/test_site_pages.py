@@ -117,7 +117,7 @@ class Fields:
     share: a share.
     form: a form.
     names: some names.
-    values: some values.
+    values: values.
     curve: some pairs.
     """
 
@@ -130,10 +130,10 @@ class Fields:
 
 def test_a_field_has_its_type_bounds_default_and_words() -> None:
     assert config.fields_table(Fields, "part.")[2:] == [
-        "| `part.share` | number, > 0, ≤ 1 | `0.5` | a share. |",
+        "| `part.share` | number, >&nbsp;0, ≤&nbsp;1 | `0.5` | a share. |",
         "| `part.form` | `round` or `flat` or null | `null` | a form. |",
         "| `part.names` | list of text | `[a]` | some names. |",
-        "| `part.values` | mapping of names to list of number, each > 0 | `{}` | some values. |",
+        "| `part.values` | mapping of names to list of number, each >&nbsp;0 | `{}` | values. |",
         "| `part.curve` | mapping of whole number to whole number | `{}` | some pairs. |",
     ]
 

@@ -214,18 +214,18 @@ def _mapping(pair: tuple[Any, ...], shown: Types) -> tuple[str, str]:
 
 
 def _bounds(marks: list[Any]) -> str:
-    """The bounds in signs."""
+    """The bounds in signs, as Markdown without breaks of lines."""
     low = ""
     high = ""
     for mark in marks:
         if isinstance(mark, Ge):
-            low = f"≥ {mark.ge:,}"
+            low = f"≥&nbsp;{mark.ge:,}"
         elif isinstance(mark, Gt):
-            low = f"> {mark.gt:,}"
+            low = f">&nbsp;{mark.gt:,}"
         elif isinstance(mark, Lt):
-            high = f"< {mark.lt:,}"
+            high = f"&lt;&nbsp;{mark.lt:,}"
         elif isinstance(mark, Le) and mark.le != LARGEST:
-            high = f"≤ {mark.le:,}"
+            high = f"≤&nbsp;{mark.le:,}"
         elif isinstance(mark, MinLen):
             low = f"at least {mark.min_length} item"
     return ", ".join(filter(None, (low, high)))
