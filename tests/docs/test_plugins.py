@@ -166,7 +166,7 @@ def test_the_reach_on_a_page_is_the_measured_one() -> None:
         ("transmission", "exponential", ("time, ms", "transmitted signal")),
         ("neuron", "tanh", ("drive u", "activity, slope")),
         ("likelihood", "poisson", ("activity a of the model", "loss, nats")),
-        ("rule", "hebb", ("pre", "post", "change of weight per step")),
+        ("rule", "hebb", ("pre", "post", "shrinks", "grows")),
     ],
 )
 def test_a_picture_names_its_axes(kind: str, name: str, words: tuple[str, ...]) -> None:
