@@ -9,12 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.gallery import facts, figures, rates, terms, trajectory, words
+from benchmarks.gallery import (
+    ends,
+    facts,
+    figures,
+    intervals,
+    rates,
+    slide,
+    terms,
+    trajectory,
+    words,
+)
 from benchmarks.gallery.finished import Lived
-from benchmarks.reproduce import ROOT, shipped
+from benchmarks.gallery.tables import job_of, table_of
+from benchmarks.reproduce import ROOT, published, shipped
+from metaplast.figures.style import subplots
 from metaplast.results.numbers import Bounds
 from metaplast.runs.config import Sources
-from metaplast.runs.job import parse
 from metaplast.settings.names import DISCOVERED
 
 GALLERY = words.read()
@@ -22,7 +33,13 @@ EXPERIMENTS = sorted(GALLERY.experiments)
 TEXTS = ("title", "line", "question", "method", "result", "control", "missing", "metric")
 OF_ROWS = {"score", "than"}
 """Facts of one row each."""
-FACTS = ("n", "score", "than", "term", "heldout", "explained", "number", "doubts")
+FACTS = ("n", "chosen", "score", "than", "term", "heldout", "explained", "number", "doubts")
+PAGES = ROOT / "docs" / "gallery"
+FIGURES = sorted(PAGES.glob("*.svg"))
+SEVERAL_SEEDS = [name for name, known in published().items() if len(known["seeds"]) > 1]
+SIZES = re.compile(r"font(?:-size)?: (\d+\.?\d*)px")
+WORDS = re.compile(r"<text[^>]*>([^<]*)</text>")
+LARGEST = 120_000  # bytes of a figure
 LINK = re.compile(r"\]\(([^)#]+)")
 
 
@@ -90,7 +107,7 @@ class _Anything:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_text_can_be_filled_from_the_shipped_config(name: str) -> None:
     entry = GALLERY.experiments[name]
-    known = facts.parts_of(parse(_config(name), check=False).main)
+    known = facts.parts_of(job_of(name).main)
     measured = dict.fromkeys(FACTS, _Anything())
     for text in _texts(name):
         assert "{" not in entry.filled({**measured, **known}, text)
@@ -105,6 +122,38 @@ def test_kind_group_and_links_exist(name: str) -> None:
         for link in LINK.findall(text):
             page = (ROOT / "docs" / "gallery" / link).resolve()
             assert page.is_file() and page.parent.name != "gallery", link
+
+
+@pytest.mark.parametrize("file", FIGURES, ids=lambda file: file.stem)
+def test_a_shipped_figure_is_small_and_legible_and_in_words(file: Any) -> None:
+    svg = file.read_text()
+    assert len(svg) < LARGEST
+    assert min(float(size) for size in SIZES.findall(svg)) >= slide.LETTERS
+    for text in WORDS.findall(svg):
+        assert not re.search(r"[_*^]|e-\d", text), text
+
+
+def test_every_page_has_its_figure_and_stands_in_the_index() -> None:
+    index = (PAGES / "index.md").read_text()
+    for name in EXPERIMENTS:
+        has_page = (PAGES / f"{name}.md").is_file()
+        assert has_page == (PAGES / f"{name}.svg").is_file()
+        assert f"]({name}.md)" in index if has_page else f"- `{name}`:" in index
+
+
+@pytest.mark.parametrize("name", SEVERAL_SEEDS)
+def test_numbers_over_several_seeds_are_those_of_the_published_table(name: str) -> None:
+    page = PAGES / f"{name}.md"
+    table = table_of(name)
+    assert table is not None and table.n_seeds == len(published()[name]["seeds"])
+    if not page.is_file():
+        pytest.skip("no page yet")
+    entry = GALLERY.experiments[name]
+    known = facts.facts_of(table, entry)
+    text = page.read_text()
+    assert f"over {table.n_seeds} seeds" in text
+    for written in (entry.result, entry.control, entry.missing):
+        assert entry.filled(known, written) in text
 
 
 def test_every_kind_has_an_experiment() -> None:
@@ -133,6 +182,52 @@ def test_terms_and_formulas_are_written_as_mathematics() -> None:
     assert written == (
         f"\N{GREEK CAPITAL LETTER DELTA}w = 0.1 {times} (pre {times} reward \N{MINUS SIGN} 1)"
     )
+
+
+def test_a_formula_of_two_equations_has_a_line_for_each() -> None:
+    written = terms.formula("delta_w = eligibility; eligibility <- exp(-dt/0.1) eligibility + pre")
+    assert written == (
+        "\N{GREEK CAPITAL LETTER DELTA}w = eligibility\n"
+        "eligibility \N{LEFTWARDS ARROW} exp(\N{MINUS SIGN}dt/0.1) eligibility + pre"
+    )
+
+
+@pytest.mark.parametrize(
+    "value, written",
+    [
+        (-0.25, "\N{MINUS SIGN}0.25"),
+        (1.66e-15, "1.66\N{MULTIPLICATION SIGN}10\N{SUPERSCRIPT MINUS}\u00b9\u2075"),
+        (2e-7, "2\N{MULTIPLICATION SIGN}10\N{SUPERSCRIPT MINUS}\u2077"),
+    ],
+)
+def test_a_number_of_a_figure_has_no_exponent_of_programs(value: float, written: str) -> None:
+    assert terms.number(value, ".3g") == written
+
+
+def test_words_at_the_ends_of_curves_do_not_overlap() -> None:
+    _, axes = subplots()
+    last = {"low": 0.1, "twin": 0.101, "other twin": 0.1011, "high": 0.99}
+    lines = [axes.plot([0, 1], [0.5, y], label=name)[0] for name, y in last.items()]
+    axes.set_ylim(0.0, 1.0)
+    ends.label(axes, lines)
+    heights = {text.get_text(): text.xyann[1] for text in axes.texts}
+    in_order = [heights[name] for name in last]
+    assert min(np.diff(in_order)) >= ends.APART - 1e-9
+    assert heights["high"] == pytest.approx(0.99)
+    assert np.mean(in_order[:3]) == pytest.approx(np.mean([0.1, 0.101, 0.1011]))
+
+
+def test_a_line_that_leaves_the_axis_has_an_arrow_and_its_number() -> None:
+    _, axes = subplots()
+    lines = [
+        intervals.Estimate("inside", 0.5, Bounds(0.4, 0.6), True),
+        intervals.Estimate("outside", -3.0, Bounds(-5.0, 2.0), False),
+    ]
+    intervals.draw(axes, lines, ".2f", (-1.0, 1.0))
+    markers = [(line.get_marker(), *line.get_xydata()[0]) for line in axes.lines]
+    assert {each for each in markers if each[0] in ("<", ">")} == {("<", -1, 0), (">", 1, 0)}
+    assert [each for each in markers if each[0] == "o"] == [("o", 0.5, 1)]
+    assert [text.get_text() for text in axes.texts] == ["\N{MINUS SIGN}3.00", "0.50"]
 
 
 def test_the_rates_of_cells_are_spikes_a_second() -> None:

@@ -5,7 +5,8 @@
 
 FOLDER/<experiment> is a finished run of `metaplast train experiment=<experiment>`, or a fit. It
 writes docs/gallery/<experiment>.svg, docs/gallery/<experiment>.md and docs/gallery/index.md. The
-pages of experiments without a finished run stay as they are.
+pages of experiments without a finished run stay as they are, except for figures that the published
+table alone can fill. Where benchmarks/results has several seeds, the numbers are of all of them.
 """
 
 import argparse
@@ -14,11 +15,14 @@ from pathlib import Path
 
 from benchmarks.gallery import figures, page, words
 from benchmarks.gallery.finished import Finished, finished
+from benchmarks.gallery.tables import table_of
 from benchmarks.reproduce import ROOT, published
 from metaplast.figures.style import save
 from metaplast.registry import BadInput
 
 OUT = ROOT / "docs" / "gallery"
+OF_TABLES = ("gains", "scores", "expression")
+"""The kinds of figures that the published table of an experiment can fill."""
 
 
 def write(runs: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
@@ -36,14 +40,21 @@ def write(runs: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, entry in gallery.experiments.items():
-        run = finished(runs / name) if name in only or not only else None
+        if only and name not in only:
+            continue
+        run = finished(runs / name)
+        table = table_of(name)
+        if table is not None and entry.kind in OF_TABLES and (run is None or table.n_seeds > 1):
+            run = table
         if run is None:
             continue
-        _check(run, entry)
+        numbers = table if table is not None and table.n_seeds > 1 else run
+        _check(run, set(entry.shown))
+        _check(numbers, set(entry.rows))
         save(figures.draw(run, entry), out / f"{name}.svg")
-        known = published().get(name, {})
         verb = "train" if run.fit is None else "fit"
-        text = page.page(name, entry, run, verb, len(known.get("seeds", ())))
+        is_published = name in published()
+        text = page.page(name, entry, run, numbers, verb, is_published)
         (out / f"{name}.md").write_text(text, encoding="utf-8")
         written.append(name)
     drawn = {name for name in gallery.experiments if (out / f"{name}.md").is_file()}
@@ -51,9 +62,9 @@ def write(runs: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
     return written
 
 
-def _check(run: Finished, entry: words.Entry) -> None:
+def _check(run: Finished, named: set[str]) -> None:
     """Whether a run has every row that its words name. Raises: BadInput where one is missing."""
-    missing = sorted(set(entry.rows) - run.rows)
+    missing = sorted(named - run.rows)
     if missing:
         what = f"{run.folder} without the rows {', '.join(missing)}"
         raise BadInput(what, "a run of the experiment as it ships", "run it again")

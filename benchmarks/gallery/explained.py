@@ -3,40 +3,34 @@
 Option `nulls`: {name of the null: its words}, those that are drawn, one panel each.
 """
 
-from pathlib import Path
+import numpy as np
 
-from benchmarks.gallery import slide
+from benchmarks.gallery import intervals, slide
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry
-from metaplast.figures import explained
-from metaplast.figures.style import Picture
+from metaplast.figures.style import INK, Picture
 from metaplast.settings.names import DISCOVERED
+
+CUT = (-1.0, 1.0)
+"""The most that can be explained, and as much lost."""
 
 
 def draw(run: Finished, entry: Entry) -> Picture:
     """One panel for every null, one line for every family."""
     fit = run.fitted
     nulls = entry.options["nulls"]
-    shares = {}
-    for row in entry.shown:
-        of_row = fit.rows[row].explained
-        shares[entry.rows[row]] = {words: of_row[null] for null, words in nulls.items()}
-
-    def into(path: Path) -> None:
-        explained.draw(shares, path, entry.rows[DISCOVERED], fit.data.heldout_by)
-
-    figure = slide.redrawn(into)
-    for axes in figure.axes:
-        axes.set_ylim(-0.6, len(shares) - 0.4)
-        for line in axes.lines:
-            line.set_linewidth(1.5 * line.get_linewidth())
-            line.set_markersize(1.8 * line.get_markersize())
-    figure.supxlabel(
-        f"share of deviance explained, {_count(run)} held-out {fit.data.heldout_by}",
-        fontsize=slide.LETTERS,
-    )
+    figure, grid = slide.panels(len(nulls), sharey=True)
+    panels = np.atleast_1d(grid)
+    for axes, (null, words) in zip(panels, nulls.items(), strict=True):
+        lines = []
+        for row in entry.shown:
+            share = fit.rows[row].explained[null]
+            is_ours = row == DISCOVERED
+            lines.append(intervals.Estimate(entry.rows[row], share.mean, share.ci95, is_ours))
+        intervals.draw(axes, lines, ".2f", CUT)
+        axes.axvline(0.0, color=INK, lw=1.2, zorder=0)
+        axes.set_title(f"against {words}")
+    count = next(iter(fit.discovered.explained.values())).n
+    words = f"share of deviance explained, {count} held-out {fit.data.heldout_by}"
+    figure.supxlabel(words, fontsize=slide.LETTERS)
     return figure
-
-
-def _count(run: Finished) -> int:
-    return next(iter(run.fitted.discovered.explained.values())).n

@@ -16,6 +16,7 @@ def draw(run: Finished, entry: Entry) -> Picture:
     figure = scores.draw(run, entry)
     rule = run.training.rule
     if rule is not None:
-        words = textwrap.fill(terms.formula(rule.formula), WIDTH)
+        lines = terms.formula(rule.formula).splitlines()
+        words = "\n".join(textwrap.fill(line, WIDTH) for line in lines)
         figure.suptitle(words, color=OURS, fontsize=LARGE)
     return figure

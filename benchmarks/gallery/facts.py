@@ -1,7 +1,8 @@
 """The numbers of a run as words: what a text of benchmarks/gallery.yaml may name.
 
 Of every run: `config` and its parts `task`, `network`, `outer`.
-Of a training: `n` held-out lives, `score[ROW]`, `than[ROW]`, the claim of `claim`, `term[TERM]`.
+Of a training: `n` held-out lives, `score[ROW]`, `than[ROW]`, the claim of `claim`, `term[TERM]`,
+and `chosen`, the outer step whose theta validation lives chose.
 Of a fit: `heldout`, `explained[NULL]`, `than[ROW]`, `number[NAME]`, and `doubts`, the count of
 reasons against it that the fit names.
 """
@@ -96,6 +97,9 @@ def _of_training(run: Finished, entry: Entry) -> dict[str, Any]:
         "score": score,
         "than": than,
     }
+    of_search = run.training.trained_rows[DISCOVERED].search
+    if of_search is not None:
+        facts["chosen"] = of_search.chosen_step
     rule = run.training.rule
     if rule is not None:
         facts["term"] = _terms(rule.terms)

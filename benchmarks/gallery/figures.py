@@ -5,7 +5,6 @@ from collections.abc import Callable
 import jax
 
 from benchmarks.gallery import (
-    coefficients,
     descent,
     explained,
     expression,
@@ -25,7 +24,6 @@ from metaplast.api.carrying import precision_kept
 from metaplast.figures.style import Picture
 
 KINDS: dict[str, Callable[[Finished, Entry], Picture]] = {
-    "coefficients": coefficients.draw,
     "descent": descent.draw,
     "explained": explained.draw,
     "expression": expression.draw,

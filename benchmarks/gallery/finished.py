@@ -28,12 +28,14 @@ class Finished(NamedTuple):
     job: the configs of its rows.
     summary: of a training, else None.
     fit: the result of a fit, else None.
+    n_seeds: how many runs its scores are means of.
     """
 
     folder: Path
     job: Job
     summary: RunSummary | None = None
     fit: FitResult | None = None
+    n_seeds: int = 1
 
     @property
     def training(self) -> RunSummary:

@@ -1,11 +1,12 @@
 """Paired gains: how much better the rule is than other rows, each with its 95 % interval."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
 
-from benchmarks.gallery import slide
+from benchmarks.gallery import slide, terms
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry
 from metaplast.figures import gains
@@ -33,18 +34,24 @@ def draw(run: Finished, entry: Entry) -> Picture:
     (axes,) = figure.axes
     left = min(float(np.nanmin(values)) for values in ends.values())
     axes.set_xlim(left=max(axes.get_xlim()[0], min(-0.02 * axes.get_xlim()[1], 1.15 * left)))
-    labels = [tick.get_text() for tick in axes.get_yticklabels()]
-    signed = [label.replace("  -", "\N{EM SPACE}\N{MINUS SIGN}") for label in labels]
-    axes.set_yticks(axes.get_yticks(), [label.replace("  ", "\N{EM SPACE}") for label in signed])
+    labels = []
+    for tick in axes.get_yticklabels():
+        row, gain = tick.get_text().rsplit(maxsplit=1)
+        labels.append(f"{row}\N{EM SPACE}{terms.number(float(gain), '+.3f')}")
+    axes.set_yticks(axes.get_yticks(), labels)
     words = f"gain of the searched rule over each row ({entry.metric})"
     figure.supxlabel(words, fontsize=slide.LETTERS)
-    tuned = Line2D([], [], color=INK, marker="o", lw=2.5, label="tuned by the same search")
-    other = Line2D([], [], color=OTHERS, marker="o", mfc="white", lw=2.5, label="not tuned")
-    ours = Line2D([], [], color=OURS, lw=2, label="searched rule")
+    handles = [Line2D([], [], color=OURS, lw=2, label="searched rule")]
+    tuned: dict[str, Any] = {"color": INK, "label": "tuned by the same search"}
+    other: dict[str, Any] = {"color": OTHERS, "mfc": "white", "label": "not tuned"}
+    colours = {line.get_color() for line in axes.lines}
+    for style in (tuned, other):
+        if style["color"] in colours:
+            handles.append(Line2D([], [], marker="o", lw=2.5, **style))
     figure.legend(
-        handles=[ours, tuned, other],
+        handles=handles,
         loc="outside upper center",
-        ncols=3,
+        ncols=len(handles),
         columnspacing=1.2,
         fontsize=slide.LETTERS,
         frameon=False,

@@ -7,9 +7,9 @@ from metaplast.settings.names import DISCOVERED
 
 INDEX = """# Gallery
 
-Every experiment that ships, with one figure and ten lines. A picture leads to its page. Figures and
-numbers come from finished run folders, one seed each. [Results](../results.md) has the tables, and
-for some experiments several seeds.
+Every experiment that ships, with one figure and ten lines. A picture leads to its page. Curves are
+of one finished run. Where an experiment is published with several seeds, its numbers are of all of
+them. [Results](../results.md) has the tables.
 
 ```bash
 metaplast configs
@@ -24,20 +24,23 @@ python -m benchmarks.gallery --runs FOLDER
 """
 OF_CURVES = ("learning", "trajectory")
 """The kinds of figures that show the lives whose steps a run stored."""
-ALONE = "These have no figure yet:"
+ALONE = "No finished run of these was at hand; [Results](../results.md) has their tables:"
 
 
-def page(name: str, entry: Entry, run: Finished, verb: str, seeds: int) -> str:
+def page(
+    name: str, entry: Entry, run: Finished, numbers: Finished, verb: str, is_published: bool
+) -> str:
     """The page of an experiment.
 
     Args:
         name: of the experiment.
         entry: its words.
-        run: the run of its figure.
+        run: of the figure.
+        numbers: of the text: the same run, or the published table of several seeds.
         verb: `train` or `fit`.
-        seeds: of the results in docs/results.md; 0 where the experiment is not there.
+        is_published: whether docs/results.md has its table.
     """
-    facts = facts_of(run, entry)
+    facts = facts_of(numbers, entry)
 
     def filled(text: str) -> str:
         return entry.filled(facts, text)
@@ -51,7 +54,7 @@ def page(name: str, entry: Entry, run: Finished, verb: str, seeds: int) -> str:
         ("Not shown", entry.missing),
     ):
         lines.append(f"**{head}.** {filled(text)}")
-    lines.append(_facts_of_run(run, name, entry, seeds))
+    lines.append(_of_which_seeds(run, numbers, name, entry, is_published))
     if entry.more:
         lines.append(f"More: {entry.more}.")
     lines.append(f"```text\nmetaplast {verb} experiment={name} --run-dir runs/{name}\n```")
@@ -59,20 +62,31 @@ def page(name: str, entry: Entry, run: Finished, verb: str, seeds: int) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def _facts_of_run(run: Finished, name: str, entry: Entry, seeds: int) -> str:
-    """The seed of the figure, the lives of its curves, and where more seeds are."""
-    words = f"The figure is one run, seed {run.job.main.seed}; brackets hold 95 % intervals."
+def _of_which_seeds(
+    run: Finished, numbers: Finished, name: str, entry: Entry, is_published: bool
+) -> str:
+    """The seeds of the figure and of the numbers, the lives of curves, and where the table is."""
+    table = f"../results.md#{name}"
+    n = numbers.n_seeds
+    if run.n_seeds > 1:
+        return (
+            f"Figure and numbers are means over {n} seeds; bars and brackets hold 95 % t intervals "
+            f"over them. [Table of all seeds]({table})."
+        )
+    sentences = [f"The figure is one run, seed {run.job.main.seed}."]
     if entry.kind in OF_CURVES:
         n_lives = len(run.steps(DISCOVERED)["loss"].values)
-        words += (
-            f" Its curves are means over the first {n_lives} held-out lives; bands are 95 % "
-            f"intervals at each step."
-        )
-    if seeds > 1:
-        return f"{words} [Results of {seeds} seeds](../results.md#{name})."
-    if seeds == 1:
-        return f"{words} [Table](../results.md#{name})."
-    return words
+        sentences.append(f"Its curves are means over the first {n_lives} held-out lives.")
+        sentences.append("Bands are 95 % intervals at each step.")
+    if n > 1:
+        sentences.append(f"The numbers are means over {n} seeds.")
+        sentences.append("Brackets hold 95 % t intervals over them.")
+        sentences.append(f"[Table of all seeds]({table}).")
+        return " ".join(sentences)
+    sentences.append("Brackets hold 95 % intervals.")
+    if is_published:
+        sentences.append(f"[Table]({table}).")
+    return " ".join(sentences)
 
 
 def index(gallery: Gallery, drawn: set[str]) -> str:

@@ -1,12 +1,8 @@
 """Scores: the mean of every row on held-out lives with its 95 % interval."""
 
-from dataclasses import replace
-from pathlib import Path
-
-from benchmarks.gallery import slide
+from benchmarks.gallery import intervals, slide
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry
-from metaplast.figures import scores
 from metaplast.figures.style import Picture
 from metaplast.settings.names import DISCOVERED
 
@@ -16,21 +12,17 @@ def draw(run: Finished, entry: Entry) -> Picture:
 
     Option `log`: a logarithmic axis.
     """
-    named = []
+    lines = []
     for row in entry.shown:
-        named.append(replace(run.scores[row], name=entry.rows[row]))
-    named.sort(key=lambda score: score.mean, reverse=named[0].metric == "accuracy")
-
-    def into(path: Path) -> None:
-        scores.draw(named, path, [entry.rows[DISCOVERED]])
-
-    figure = slide.redrawn(into)
-    (axes,) = figure.axes
+        score = run.scores[row]
+        is_ours = row == DISCOVERED
+        lines.append(intervals.Estimate(entry.rows[row], score.mean, score.ci95, is_ours))
+    of_ours = run.scores[DISCOVERED]
+    lines.sort(key=lambda line: line.mean or 0.0, reverse=of_ours.metric == "accuracy")
+    figure, axes = slide.panels()
     if entry.options.get("log"):
         axes.set_xscale("log")
-    axes.set_xlabel(f"{entry.metric}, {named[0].n} held-out lives")
-    axes.set_ylim(-0.6, len(named) - 0.4)
-    for line in axes.lines:
-        line.set_linewidth(1.3 * line.get_linewidth())
-        line.set_markersize(1.4 * line.get_markersize())
+    intervals.draw(axes, lines, "#.3g")
+    axes.margins(x=0.14)
+    axes.set_xlabel(f"{entry.metric}, {of_ours.n} held-out lives")
     return figure

@@ -11,7 +11,7 @@ from benchmarks.gallery import slide
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.learning import bands_of
 from benchmarks.gallery.words import Entry
-from metaplast.figures.style import INK, OURS, Picture, row_styles
+from metaplast.figures.style import DASHES, INK, OURS, Picture, row_styles
 from metaplast.runs.row_files import LIVES, read_arrays
 from metaplast.settings.names import DISCOVERED
 
@@ -24,11 +24,13 @@ def draw(run: Finished, entry: Entry) -> Picture:
     _draw_way(run, left)
     bands = bands_of(run, entry, "distance")
     styles = row_styles(bands, [entry.rows[DISCOVERED]])
-    for words, band in bands.items():
+    for index, (words, band) in enumerate(bands.items()):
+        over = index % 2  # dashed and on top, so that equal rows are both seen
         steps = np.arange(1, len(band.mean) + 1)
         colour = styles[words]["color"]
         right.fill_between(steps, band.low, band.high, color=colour, alpha=0.25, lw=0)
-        right.plot(steps, band.mean, color=colour, lw=2.5, label=words)
+        style = {"color": colour, "lw": 2.5, "ls": DASHES[over], "zorder": 2 + over}
+        right.plot(steps, band.mean, label=words, **style)
     steps_of_trial = run.task.trial_steps
     for trial in range(1, run.task.n_trials):
         right.axvline(trial * steps_of_trial, color=INK, lw=1, ls=":")
@@ -40,7 +42,7 @@ def draw(run: Finished, entry: Entry) -> Picture:
         loc="outside lower center",
         ncols=len(bands),
         frameon=False,
-        handlelength=1.2,
+        handlelength=1.8,
         columnspacing=1.2,
     )
     return figure

@@ -30,13 +30,15 @@ def draw(run: Finished, entry: Entry) -> Picture:
     }
 
     def into(path: Path) -> None:
-        in_ms = {name: (1e3 * dt * lags, changes) for name, changes in curves.items()}
-        spike_windows.draw(in_ms, None, path)
+        in_thousandths = {}
+        for name, changes in curves.items():
+            in_thousandths[name] = (1e3 * dt * lags, 1e3 * np.asarray(changes))
+        spike_windows.draw(in_thousandths, None, path)
 
     figure = slide.redrawn(into)
     (axes,) = figure.axes
     axes.set_xlabel("postsynaptic minus presynaptic spike time (ms)")
-    axes.set_ylabel("change of weight by one pair")
+    axes.set_ylabel("weight change by a pair (thousandths)")
     for line, width in zip(axes.lines, (5.0, 2.5), strict=False):
         line.set_linewidth(width)
     axes.legend(frameon=False, fontsize=slide.LETTERS)

@@ -46,8 +46,9 @@ def draw(rows: Mapping[str, Mapping[str, RoundedEstimate]], path: Path, main: st
                 bounds = np.asarray(share.ci95, float)
                 axes.plot(bounds, [y, y], color=colour, lw=3, solid_capstyle="round")
             axes.plot(share.mean, y, "o", color=colour, ms=6)
-        if axes.get_xlim()[0] < LEAST:
-            axes.set_xlim(left=LEAST)
+        left, right = axes.get_xlim()
+        if left < LEAST:
+            axes.set_xlim(LEAST, max(right, -LEAST))
         axes.axvline(0.0, color="black", lw=0.8)
         axes.set_title(f"against {null}", fontsize=10)
         axes.grid(axis="x", alpha=0.3)

@@ -12,6 +12,8 @@ from metaplast.results.curves import Band
 from metaplast.results.numbers import json_list, number
 
 Phases = Sequence[tuple[int, bool]]  # (steps, whether plasticity is on) of every phase
+MOST = 200
+"""Points of a curve; a picture of every step of a long life would be large."""
 _JUMP = (
     " A jump where a phase ends may come from the order of the stimuli: in a stream that shows "
     "every class equally often, what comes next differs from what came last."
@@ -126,6 +128,7 @@ def draw(
     """
     figure, axes = subplots(figsize=(8.2, 4.4), layout="constrained")
     steps = np.arange(1, sum(length for length, _ in phases) + 1)
+    drawn = _drawn(phases)
     _shade(axes, phases)
     styles = row_styles(bands, ours)
     for name in sorted(bands, key=lambda name: name in ours):  # our rows lie on top
@@ -137,9 +140,11 @@ def draw(
         width = 1.3
         if name in ours:
             width = 2.4
-        axes.fill_between(steps, band.low, band.high, color=colour, alpha=alpha, lw=0)
+        low, high = band.low[drawn], band.high[drawn]
+        axes.fill_between(steps[drawn], low, high, color=colour, alpha=alpha, lw=0)
         style = styles[name]
-        axes.plot(steps, band.mean, lw=width, label=name, color=colour, ls=style["ls"])
+        mean = band.mean[drawn]
+        axes.plot(steps[drawn], mean, lw=width, label=name, color=colour, ls=style["ls"])
     if _wants_logarithm(bands):
         axes.set_yscale("log")
     axes.set_xlim(0.5, steps[-1] + 0.5)
@@ -149,6 +154,14 @@ def draw(
     axes.grid(alpha=0.3)
     _legend(figure, axes, bands)
     save(figure, path)
+
+
+def _drawn(phases: Phases) -> np.ndarray:
+    """The steps that have a point, from 0 on: evenly spaced, and both ends of every phase."""
+    n_steps = sum(length for length, _ in phases)
+    even = np.linspace(0, n_steps - 1, min(n_steps, MOST)).round().astype(int)
+    starts = np.cumsum([0, *(length for length, _ in phases)])
+    return np.union1d(even, np.concatenate([starts[:-1], starts[1:] - 1]))
 
 
 def _wants_logarithm(bands: Mapping[str, Band]) -> bool:

@@ -145,7 +145,8 @@ def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str,
 
 def count_in_wholes(axes: Any) -> None:
     """Set the ticks of a horizontal axis that counts steps at whole numbers."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    round_steps = (1, 2, 5, 10)
+    axes.xaxis.set_major_locator(MaxNLocator(steps=round_steps, integer=True, min_n_ticks=1))
 
 
 def hide(axes: Iterable[Any]) -> None:
