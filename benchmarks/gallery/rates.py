@@ -28,7 +28,7 @@ def draw(run: Finished, entry: Entry) -> Picture:
         axes.plot([lower, upper], [y, y], color=colour, lw=12, solid_capstyle="butt")
         axes.plot(middle, y, "o", color="white", mec=colour, mew=2, ms=9)
         labels.append(entry.rows[row])
-    axes.axvline(task.target, color=INK, ls="--", lw=1.5)
+    axes.axvline(task.target, color=INK, ls="--", lw=1.5, zorder=1)
     top = (task.target, len(labels) - 0.5)
     axes.annotate("target", top, (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(labels)), labels)

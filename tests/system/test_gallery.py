@@ -23,7 +23,7 @@ def test_a_fit_has_a_page_and_every_figure_of_fits(tmp_path: Path) -> None:
     before = jax.config.read("jax_enable_x64")
     jax.config.update("jax_enable_x64", True)  # as another run in this process may leave it
     try:
-        assert write(tmp_path, out) == [folder.name]
+        assert write(tmp_path, out, [folder.name]) == [folder.name]
     finally:
         jax.config.update("jax_enable_x64", before)
     text = (out / "spike_pairing.md").read_text()
