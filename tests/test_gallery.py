@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from benchmarks.gallery import (
     trajectory,
     words,
 )
+from benchmarks.gallery.__main__ import write
 from benchmarks.gallery.finished import Lived
 from benchmarks.gallery.tables import job_of, table_of
 from benchmarks.reproduce import ROOT, published, shipped
@@ -154,6 +156,12 @@ def test_numbers_over_several_seeds_are_those_of_the_published_table(name: str) 
     assert f"over {table.n_seeds} seeds" in text
     for written in (entry.result, entry.control, entry.missing):
         assert entry.filled(known, written) in text
+
+
+def test_gains_over_several_seeds_need_no_run(tmp_path: Path) -> None:
+    assert write(tmp_path / "no runs", tmp_path, ["readout", "oja"]) == ["readout"]
+    assert "Figure and numbers are means over" in (tmp_path / "readout.md").read_text()
+    assert (tmp_path / "readout.svg").read_bytes() == (PAGES / "readout.svg").read_bytes()
 
 
 def test_every_kind_has_an_experiment() -> None:

@@ -8,7 +8,7 @@ from metaplast.figures.style import INK, OTHERS, OURS
 from metaplast.results.numbers import Bounds
 
 WIDTH = 4.0
-MARK = 10.0
+MARK = 7.0
 ABOVE = 10.0  # points from the mark to its number
 
 
@@ -65,7 +65,7 @@ def draw(
             bbox={"fc": "white", "ec": "none", "pad": 1.0},
         )
     axes.set_yticks(range(len(lowest_first)), [each.words for each in lowest_first])
-    axes.tick_params(axis="y", length=0, pad=2 * MARK / 3)
+    axes.tick_params(axis="y", length=0, pad=MARK)
     axes.set_ylim(-0.6, len(lowest_first) - 0.3)
     axes.grid(axis="x", alpha=0.3)
     if cut is not None:
