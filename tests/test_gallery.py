@@ -145,14 +145,11 @@ def test_every_page_has_its_figure_and_stands_in_the_index() -> None:
 
 @pytest.mark.parametrize("name", SEVERAL_SEEDS)
 def test_numbers_over_several_seeds_are_those_of_the_published_table(name: str) -> None:
-    page = PAGES / f"{name}.md"
     table = table_of(name)
     assert table is not None and table.n_seeds == len(published()[name]["seeds"])
-    if not page.is_file():
-        pytest.skip("no page yet")
     entry = GALLERY.experiments[name]
     known = facts.facts_of(table, entry)
-    text = page.read_text()
+    text = (PAGES / f"{name}.md").read_text()
     assert f"over {table.n_seeds} seeds" in text
     for written in (entry.result, entry.control, entry.missing):
         assert entry.filled(known, written) in text
@@ -161,7 +158,8 @@ def test_numbers_over_several_seeds_are_those_of_the_published_table(name: str) 
 def test_gains_over_several_seeds_need_no_run(tmp_path: Path) -> None:
     assert write(tmp_path / "no runs", tmp_path, ["readout", "oja"]) == ["readout"]
     assert "Figure and numbers are means over" in (tmp_path / "readout.md").read_text()
-    assert (tmp_path / "readout.svg").read_bytes() == (PAGES / "readout.svg").read_bytes()
+    shown = set(WORDS.findall((tmp_path / "readout.svg").read_text()))
+    assert shown == set(WORDS.findall((PAGES / "readout.svg").read_text()))
 
 
 def test_every_kind_has_an_experiment() -> None:
