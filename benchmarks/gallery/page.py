@@ -24,7 +24,6 @@ python -m benchmarks.gallery --runs FOLDER
 """
 OF_CURVES = ("learning", "trajectory")
 """The kinds of figures that show the lives whose steps a run stored."""
-ALONE = "No finished run of these was at hand; [Results](../results.md) has their tables:"
 
 
 def page(
@@ -99,19 +98,11 @@ def index(gallery: Gallery, drawn: set[str]) -> str:
     parts = [INDEX]
     for group in gallery.groups:
         parts.append(f"## {group}\n")
-        names = [name for name, entry in gallery.experiments.items() if entry.group == group]
-        shown = [name for name in names if name in drawn]
-        if shown:
-            parts.append('<div class="grid cards" markdown>\n')
-            for name in shown:
-                parts.append(_card(name, gallery.experiments[name]))
-            parts.append("</div>\n")
-        others = [name for name in names if name not in drawn]
-        if others:
-            parts.append(f"{ALONE}\n")
-            for name in others:
-                parts.append(f"- `{name}`: {gallery.experiments[name].line}")
-            parts.append("")
+        parts.append('<div class="grid cards" markdown>\n')
+        for name, entry in gallery.experiments.items():
+            if entry.group == group and name in drawn:
+                parts.append(_card(name, entry))
+        parts.append("</div>\n")
     return "\n".join(parts)
 
 
