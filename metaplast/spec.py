@@ -164,7 +164,7 @@ def named(decode_value: Callable[[Any], Any]) -> Any:
         except pydantic.ValidationError as error:
             raise explain(error, name) from None
         except BadInput as error:
-            raise BadInput(f"{name}: {error.what}", error.expected, error.fix) from None
+            raise error.within(f"{name}: ") from None
 
     def read(value: Any) -> Any:
         pairs = value

@@ -423,8 +423,7 @@ def _config(plain: Plain, where: str) -> Config:
     except pydantic.ValidationError as error:
         raise explain(error, where) from None
     except BadInput as error:
-        what = f"{where}: {error.what}" if where else error.what
-        raise BadInput(what, error.expected, error.fix) from None
+        raise error.within(f"{where}: " if where else "") from None
 
 
 def _check(config: Config, where: str) -> None:
@@ -436,4 +435,4 @@ def _check(config: Config, where: str) -> None:
     except pydantic.ValidationError as error:
         raise explain(error, where.rstrip(": ")) from None
     except BadInput as error:
-        raise BadInput(f"{where}{error.what}", error.expected, error.fix) from None
+        raise error.within(where) from None
