@@ -8,7 +8,9 @@ about ten minutes of two cores.
 """
 
 import argparse
+import base64
 import os
+import re
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +26,8 @@ ENVIRONMENT = {
     "CHOICES": str(ROOT / "docs" / "guides" / "fit" / "choices.csv"),
 }
 """Variables under which a notebook runs."""
+INLINE = re.compile(r'<img alt="([\w-]+)" src="data:image/svg\+xml;base64,([\w+/=]+)">')
+"""A picture of a run as a notebook shows it."""
 
 
 def notebook_of(script: Path) -> Any:
@@ -61,7 +65,24 @@ def write(script: Path) -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     for name, content in resources["outputs"].items():
         (PAGES / name).write_bytes(content)
+    text = with_files(text, script.stem)
     (PAGES / f"{script.stem}.md").write_text(text, encoding="utf-8")
+
+
+def with_files(text: str, folder: str) -> str:
+    """The page whose inline pictures lie in files of a folder, because some sites show no others.
+
+    Args:
+        text: of the page.
+        folder: of its pictures, below the folder of pages.
+    """
+
+    def saved(found: re.Match[str]) -> str:
+        name = f"{folder}/{found[1]}.svg"
+        (PAGES / name).write_bytes(base64.b64decode(found[2]))
+        return f"![{found[1]}]({name})"
+
+    return INLINE.sub(saved, text)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metaplast.registry import BadInput
+from metaplast.registry import NotInstalled
 
 SEGMENTS = "segment.csv.zip"
 
@@ -48,14 +48,14 @@ def image_segments() -> Examples:
     Each row is a region of 3 x 3 pixels of an outdoor image. Labels are numbered by the alphabet.
     Source: Statlog (Image Segmentation), UCI.
 
-    Raises: BadInput where river is not installed or brings no such file.
+    Raises: NotInstalled where river is not installed or brings no such file.
     """
     try:
         with zipfile.ZipFile(_path_of_segments()) as archive:
             # The table inside has the name of the archive.
             lines = archive.read(SEGMENTS).decode().splitlines()[1:]
     except (OSError, KeyError, zipfile.BadZipFile):
-        raise BadInput(
+        raise NotInstalled(
             "the data set ImageSegments, which is not there",
             "the package river, which brings it",
             'pip install "metaplast[data]"',

@@ -48,7 +48,7 @@ from inner_tasks._nwb_trials import (
     rewards,
     trials,
 )
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, NotInstalled
 
 LONGEST = 1.5  # steps: the longest that a row lasts, where the next one is late
 
@@ -90,7 +90,8 @@ def read(
         options: the values that stand for the choices 0, 1 ..., as for `_coding.coded`; None
             where choices are not read.
         notes: takes a note for every column, and the warnings.
-    Raises: BadInput for a file that pynwb cannot read, or that lacks a wanted part.
+    Raises: BadInput for a file that pynwb cannot read, or that lacks a wanted part; NotInstalled
+        without pynwb.
     """
     stamp(path)
     try:
@@ -98,7 +99,7 @@ def read(
     except ImportError:
         expected = "the package pynwb, which reads .nwb files"
         fix = 'pip install "metaplast[nwb]"'
-        raise BadInput(f"recordings {path!r}", expected, fix) from None
+        raise NotInstalled(f"recordings {path!r}", expected, fix) from None
     try:
         open_file: Any = NWBHDF5IO  # its signature is hidden from type checkers
         with open_file(path, "r", load_namespaces=True) as io:

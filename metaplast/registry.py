@@ -101,6 +101,14 @@ class BadInput(ValueError):
         # It is pickled on its way out of a worker process.
         return type(self), (self.what, self.expected, self.fix)
 
+    def within(self, where: str) -> "BadInput":
+        """The same error with the place of the input before it."""
+        return type(self)(f"{where}{self.what}", self.expected, self.fix)
+
+
+class NotInstalled(BadInput):
+    """What an input needs is right, but its package is not on this machine."""
+
 
 def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
     """The fix of a `BadInput` for an unknown name: a question after the nearest known name.

@@ -7,6 +7,7 @@ from jax import Array
 
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.coordinates import Coordinate, Space, check, decode, encode
+from metaplast.problem.held import Held, HeldProblem, filled, without
 from metaplast.problem.lives import Batch
 from metaplast.problem.protocol import Problem
 from metaplast.problem.searched import SearchedProblem
@@ -24,16 +25,17 @@ __all__ = [
 ]
 
 
-def within(outer: AbstractOuterLoop, space: Space) -> AbstractOuterLoop:
+def within(outer: AbstractOuterLoop, space: Space, held: Held = ()) -> AbstractOuterLoop:
     """The outer loop, searching in the coordinates of `space`.
 
-    Where the space is empty this is `outer` itself.
+    Where the space is empty and nothing is held, this is `outer` itself.
 
     Args:
         outer: the outer loop.
         space: the coordinates of theta.
+        held: leaves of theta that the search does not move.
     """
-    return SearchedOuterLoop(outer, space) if space else outer
+    return SearchedOuterLoop(outer, space, held) if space or held else outer
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class SearchedOuterLoop(AbstractOuterLoop):
 
     outer: the inner loop; it does not know the space
     space: the coordinates
+    held: leaves of theta that have no coordinate, because the search does not move them
 
     The state holds coordinates. The arguments `theta` and the results of `theta` are true thetas,
     inside all bounds. The metrics of theta's own size (`mean_norm`, `std`, `grad_norm`) are sizes
@@ -50,6 +53,7 @@ class SearchedOuterLoop(AbstractOuterLoop):
 
     outer: AbstractOuterLoop
     space: Space
+    held: Held = ()
 
     @property
     def n_steps(self) -> int:
@@ -59,17 +63,18 @@ class SearchedOuterLoop(AbstractOuterLoop):
         return self.outer.hyper()
 
     def check(self, problem: Problem, key: Key) -> None:
-        check(self.space, problem.init(key))
+        check(self.space, without(self.held, problem.init(key)))
         self.outer.check(self._searched(problem), key)
 
     def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> Any:
-        return self.outer.init(self._searched(problem), encode(self.space, theta), key, hyper)
+        free = encode(self.space, without(self.held, theta))
+        return self.outer.init(self._searched(problem), free, key, hyper)
 
     def step(self, problem: Problem, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
         return self.outer.step(self._searched(problem), state, batch, key)
 
     def theta(self, state: Any) -> Theta:
-        return decode(self.space, self.outer.theta(state))
+        return filled(self.held, decode(self.space, self.outer.theta(state)))
 
     def regrown(self, state: Any, key: Key) -> Any:
         return self.outer.regrown(state, key)
@@ -81,4 +86,6 @@ class SearchedOuterLoop(AbstractOuterLoop):
         return self.outer.forms(state)
 
     def _searched(self, problem: Problem) -> SearchedProblem:
+        if self.held:
+            problem = HeldProblem(problem, self.held)
         return SearchedProblem(problem, self.space)

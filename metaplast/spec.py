@@ -145,6 +145,13 @@ def _as_mapping(value: Any, cls: type[Any]) -> Mapping[str, Any]:
     return value
 
 
+def text(value: Any) -> str:
+    """The value, which must be text. Raises: BadInput."""
+    if not isinstance(value, str):
+        raise BadInput(f"{value!r}", "text", "write it in quotes")
+    return value
+
+
 mapping = BeforeValidator(_pairs)
 Options = Annotated[tuple[tuple[str, bool | int | float | str], ...], mapping]
 
@@ -164,7 +171,7 @@ def named(decode_value: Callable[[Any], Any]) -> Any:
         except pydantic.ValidationError as error:
             raise explain(error, name) from None
         except BadInput as error:
-            raise BadInput(f"{name}: {error.what}", error.expected, error.fix) from None
+            raise error.within(f"{name}: ") from None
 
     def read(value: Any) -> Any:
         pairs = value

@@ -10,7 +10,7 @@ from docs._build.docstrings import literal, summary
 from docs._build.links import ROOT
 from docs._build.tables import table
 from metaplast.cli import main
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, NotInstalled
 from metaplast.runs.checkpoint import NoCheckpoint
 from metaplast.runs.folder import Busy
 from metaplast.runs.stopping import Interrupted
@@ -20,6 +20,8 @@ from metaplast.training.train_row import Diverged
 CODES_PAGE = "reference/errors.md"
 LINES_PAGE = "reference/error_messages.md"
 PACKAGES = ("metaplast", "inner_tasks", "outer_loops")
+INPUTS = (BadInput.__name__, NotInstalled.__name__)
+"""Errors of an input, whose lines are listed."""
 ERRORS = (WorkerLost, BadInput, Busy, NoCheckpoint, Diverged, Interrupted)
 CODES = """# Exit codes and errors
 
@@ -99,7 +101,7 @@ def _room(path: Path) -> str:
 def _lines(path: Path) -> Iterator[Line]:
     """The lines of the errors that a file makes."""
     source = path.read_text()
-    if "BadInput(" not in source:
+    if not any(f"{name}(" in source for name in INPUTS):
         return
     functions = []
     calls = []
@@ -122,7 +124,7 @@ def _is_refusal(node: ast.AST) -> TypeGuard[ast.Call]:
     """Whether a node of a program makes an error with all three parts."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return False
-    return node.func.id == "BadInput" and len(node.args) == 3
+    return node.func.id in INPUTS and len(node.args) == 3
 
 
 def _texts(function: ast.FunctionDef) -> dict[str, str]:

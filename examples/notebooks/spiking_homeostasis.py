@@ -47,23 +47,28 @@ plastic = life(VOGELS)
 
 
 # %%
-def rate(lived, window=0.2):
+def rate(lived, window):
     """The mean rate of the excitatory cells in hertz, in windows of some seconds."""
     n = round(window / lived.dt)
     spikes = lived.spikes["e"].mean(axis=1)
     return spikes[: len(spikes) // n * n].reshape(-1, n).mean(axis=1) / lived.dt
 
 
+def plot_rates(axes, lives, window=0.2):
+    """Plot the rates of {label: life}, and the target."""
+    for label, lived in lives.items():
+        values = rate(lived, window)
+        axes.plot(window * (np.arange(len(values)) + 0.5), values, label=label)
+    axes.axhline(TARGET, ls=":", color="black", label="target")
+    axes.set(xlabel="time (s)", ylabel="mean rate (Hz)")
+    axes.legend(frameon=False)
+
+
 figure, (raster, rates) = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
 step, cell = np.nonzero(plastic.spikes["e"])
 raster.plot(plastic.time[step], cell, ".", ms=2, color="black")
 raster.set_ylabel("excitatory cell")
-for name, lived in (("no plasticity", still), ("rule of Vogels et al.", plastic)):
-    values = rate(lived)
-    rates.plot(0.2 * (np.arange(len(values)) + 0.5), values, label=name)
-rates.axhline(TARGET, ls=":", color="black", label="target")
-rates.set(xlabel="time (s)", ylabel="mean rate (Hz)")
-rates.legend(frameon=False)
+plot_rates(rates, {"no plasticity": still, "rule of Vogels et al.": plastic})
 figure.savefig("homeostasis.svg")
 
 # %% [markdown]
@@ -92,10 +97,5 @@ print(run.rule.formula)
 # %%
 found = life(run.rule)
 figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
-for name, lived in (("no plasticity", still), ("the rule that was found", found)):
-    values = rate(lived)
-    axes.plot(0.2 * (np.arange(len(values)) + 0.5), values, label=name)
-axes.axhline(TARGET, ls=":", color="black", label="target")
-axes.set(xlabel="time (s)", ylabel="mean rate (Hz)")
-axes.legend(frameon=False)
+plot_rates(axes, {"no plasticity": still, "the rule that was found": found})
 figure.savefig("found.svg")

@@ -23,7 +23,6 @@ from metaplast.results.loops import LoopRecord
 from metaplast.runs.config import Plain
 from metaplast.runs.job import Config, parse
 from metaplast.runs.lifecycle import Means
-from metaplast.space import within
 from metaplast.spec import encode
 
 TUNING = 10_000  # added to the experiment's seed: the settings are tried on another seed
@@ -75,7 +74,8 @@ def entries(config: Config, only: Sequence[str]) -> dict[str, NamedLoop]:
     for name, outer in loops_by_name.items():
         refused = ""
         try:
-            _check(problem, within(outer, config.space), outer, config.seed)
+            searched = replace(config, outer=outer).outer_loop()
+            _check(problem, searched, outer, config.seed)
         except BadInput as error:
             errors.append(BadInput(f"{name}: {error.what}", error.expected, error.fix))
             refused = f"{error.what} - expected {error.expected}"

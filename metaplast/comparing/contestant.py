@@ -3,6 +3,7 @@ seed.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from metaplast.results.loop_comparison import (
     SeedTraining,
 )
 from metaplast.runs.job import Config
-from metaplast.space import within
 from metaplast.tasks import Split
 
 Tick = Callable[[float, int], None]  # trainings done, of at most so many
@@ -39,7 +39,7 @@ class Contestant:
         self.config = config
         self.tick = tick
         self.problem = config.meta_problem()
-        self.outer = within(outer, config.space)
+        self.outer = replace(config, outer=outer).outer_loop()
         self.budgets = config.compare.budgets()
         self.total = config.compare.tries + config.compare.seeds * len(self.budgets)
         self.done = 0

@@ -5,14 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from metaplast.figures.style import FAINT, INK, ON_DEEP_MAP, ON_MAP, save, subplots
-from metaplast.results.grid import LEARNS, Grid, GridCell
+from metaplast.results.grid import (
+    LEARNS,
+    MISFIT,
+    NEEDS_PACKAGE,
+    NO_WORLD,
+    REFUSED,
+    Grid,
+    GridCell,
+)
 from metaplast.results.numbers import number, table_form
 from metaplast.results.summary import Difference
 
 MAP = "RdBu"
+HATCHES = {"": "//", MISFIT: "xx", NEEDS_PACKAGE: "..", NO_WORLD: "//"}
+"""{kind of refusal: hatch}"""
 DEEP = 0.6
 """The share of the largest difference from which on the map is deep."""
 
@@ -23,7 +33,7 @@ def draw(grid: Grid, searched: str, path: Path) -> None:
     The colour is the paired difference to the best tuned baseline: blue where the rule is better. A
     cell says its level, the score of the rule and the difference, and how the rule breaks. `~`
     stands before a difference whose 95 % interval holds 0. A cell without a difference has no
-    colour.
+    colour. A refused cell is hatched by the kind of refusal, which a legend names.
 
     Args:
         grid: the grid.
@@ -46,6 +56,11 @@ def draw(grid: Grid, searched: str, path: Path) -> None:
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
+    handles = _kinds(grid.cells)
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False
+        )
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     words = f"better than\nthe best tuned\nbaseline by ({_metric(grid)})"
     bar.set_label(words, fontsize=8)
@@ -72,6 +87,20 @@ def gains(lines: dict[str, list[GridCell]]) -> np.ndarray:
     return values
 
 
+def _kinds(cells: Sequence[GridCell]) -> list[Patch]:
+    """A patch for every kind of refusal."""
+    patches = []
+    for refusal in dict.fromkeys(one.refusal for one in cells if one.refusal):
+        label = f"{REFUSED}: {refusal}"
+        patches.append(Patch(fc="none", ec=FAINT, hatch=_hatch(refusal), label=label))
+    return patches
+
+
+def _hatch(refusal: str) -> str:
+    """The hatch of a kind of refusal; that of no kind for one of another version."""
+    return HATCHES.get(refusal, HATCHES[""])
+
+
 def _write(axes: Any, x: int, y: int, one: GridCell, searched: str, is_deep: bool) -> None:
     """The words of a cell."""
     words = [one.level]
@@ -87,8 +116,11 @@ def _write(axes: Any, x: int, y: int, one: GridCell, searched: str, is_deep: boo
         words.append(line)
     else:
         colour = INK
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=FAINT, hatch="//"))
-    if one.how != LEARNS:
+        hatch = _hatch(one.refusal)
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec=FAINT, hatch=hatch))
+    if one.refusal:
+        words.append(one.refusal)
+    elif one.how != LEARNS:
         words.append(one.how)
     axes.text(x, y, "\n".join(words), ha="center", va="center", fontsize=7, color=colour)
 

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from metaplast.problem.held import held_of
 from metaplast.recording import AbstractRecording
 from metaplast.registry import BadInput
 from metaplast.runs.job import Config, Job
@@ -41,6 +42,8 @@ def _check_settings(job: Job) -> None:
         raise BadInput(
             "space in a fit", "none: fits hold numbers at 0, and penalise them", "remove it"
         )
+    if any(held_of(config.slots()) for _, config in job.rows):
+        raise BadInput("frozen leaves in a fit", "none: a fit moves all", "freeze no leaf")
     if job.origins:
         name, _ = job.origins[0]
         raise BadInput(f"rows.{name}.from in a fit", "none: a fit has several starts", "remove it")

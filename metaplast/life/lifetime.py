@@ -30,7 +30,7 @@ from metaplast.life.at_synapse import (
 from metaplast.life.backward import Living, live
 from metaplast.life.phases import is_plastic, stretches
 from metaplast.life.scan import scan
-from metaplast.life.slots import Slot, check_shared, theta_of
+from metaplast.life.slots import Slot, check_shared, check_start, first_theta, theta_of
 from metaplast.life.view import (
     EdgeWeights,
     Read,
@@ -176,6 +176,7 @@ class Lifetime:
         network.check_watched(self.wiring(), self.task.shape())
         _reads(self)
         check_shared(self.plastic())
+        check_start(self.plastic())
         self._check_genome()
         jax.eval_shape(
             lambda key: self.begin(self._init(key), some_task(self.task, key), key),
@@ -205,7 +206,7 @@ class Lifetime:
         rules: dict[str, Any] = {slot.name: {} for slot in self.slots}
         for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
             rule_key = jax.random.fold_in(k_rules, 0 if slot.shared else index)
-            theta = slot.rule.init(rule_key, edge.connection)
+            theta = first_theta(slot, rule_key, edge)
             if slot.shared:
                 rules[slot.name] = theta
             else:

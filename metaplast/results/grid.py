@@ -18,6 +18,11 @@ SATURATES = "saturates"
 NO_LEARNING = "does not learn"
 LITTLE = "learns little"
 REFUSED = "refused"
+NEEDS_PACKAGE = "needs a package"
+NO_WORLD = "no such world"
+MISFIT = "does not fit"
+REFUSALS = (NEEDS_PACKAGE, NO_WORLD, MISFIT)
+"""The kinds of refusal, see `GridCell`."""
 MANY = 0.25
 """The share of weights at a bound, or of idle units of a population, from which on it is large."""
 HALF = 0.5
@@ -59,6 +64,9 @@ class GridCell:
     words: the words that change the config; empty for the world from which the grid starts.
     notes: facts about the world, such as images that come again.
     refused: the reason why the rule cannot live there; "" where it lives.
+    refusal: its kind. NEEDS_PACKAGE: a package is not on this machine, so the cell can be lived
+        elsewhere. NO_WORLD: the config has no such level. MISFIT: the rule, a baseline or a word
+        does not fit the world. "" where it lives, and in files of earlier versions.
     cell: the scores of the rule and of the baselines tuned there; None where it was refused.
     health: None where it was refused.
     failed: {baseline: the state of its search}, of searches that failed or diverged.
@@ -70,6 +78,7 @@ class GridCell:
     words: list[str]
     notes: list[str] = field(default_factory=list)
     refused: str = ""
+    refusal: str = ""
     cell: Cell | None = None
     health: Health | None = None
     failed: dict[str, str] = field(default_factory=dict)
@@ -82,8 +91,10 @@ class GridCell:
 
     @property
     def how(self) -> str:
-        """How the rule does: REFUSED, or as its health says."""
-        return REFUSED if self.health is None else self.health.how
+        """How the rule does: refused, with the kind, or as its health says."""
+        if self.health is not None:
+            return self.health.how
+        return f"{REFUSED} ({self.refusal})" if self.refusal else REFUSED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +241,7 @@ def lines(grid: Grid, searched: str) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [_HEAD]
     for one in grid.cells:
         if one.cell is None or one.health is None:
-            rows.append((one.world, *("-" for _ in _HEAD[2:]), REFUSED))
+            rows.append((one.world, *("-" for _ in _HEAD[2:]), one.how))
             continue
         score = _score(one.cell, searched)
         baseline, gain, gain_interval = "-", "-", "-"
@@ -262,7 +273,7 @@ def remarks(grid: Grid) -> list[str]:
     for one in grid.cells:
         words = list(one.notes)
         if one.refused:
-            words.append(f"refused: {one.refused}")
+            words.append(f"{one.how}: {one.refused}")
         if one.health is not None and one.health.how != LEARNS:
             words.append(_how(one.health))
         for name, state in one.failed.items():

@@ -1,15 +1,19 @@
 """A rule as the start of a new search.
 
-The numbers of the rule are written into its spec. So a search that starts from it needs no file,
-and its config says all.
+The numbers of the rule are written into its spec. Those that no field of the spec holds, such as
+the layers of `mlp`, stand beside it. So a search that starts from it needs no file, and its config
+says all.
 """
 
 from collections.abc import Callable, Collection, Iterable
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from metaplast.language import expression as _expression
 from metaplast.language.account import from_plain
+from metaplast.language.numbers import as_text
 from metaplast.registry import BadInput, Plain, nearest
 from metaplast.reuse import rule_file
 from metaplast.reuse.document import MAX_ANCESTORS, MAX_WORDS, entries
@@ -32,6 +36,21 @@ FROZEN = "frozen"
 """The labels of the two parts of a rule of which some terms are frozen."""
 
 
+class Start(NamedTuple):
+    """The start of a search.
+
+    spec: the plain spec of its rule.
+    ancestry: the ancestors as {rule, sha256, change}, the eldest first.
+    numbers: {dotted name of a leaf of theta: its numbers as text}, of leaves that no field holds.
+    frozen: names in `numbers` of leaves that the search does not move.
+    """
+
+    spec: Plain
+    ancestry: list[Plain]
+    numbers: dict[str, str]
+    frozen: list[str]
+
+
 def _as_it_is(spec: Plain) -> Plain:
     return spec
 
@@ -42,23 +61,24 @@ def start_of(
     freeze: Collection[str] = (),
     drop: Collection[str] = (),
     laid: Callable[[Plain], Plain] = _as_it_is,
-) -> tuple[Plain, list[Plain]]:
-    """The spec of a rule that starts as a rule of a file acts, and its ancestry.
+) -> Start:
+    """The spec of a rule that starts as a rule of a file acts, its ancestry, and its leaves.
 
     A rule that learned numbers goes on learning those. A rule that learned none, such as a known
-    rule, gets all of its numbers searched. Frozen terms keep their coefficients; the others move.
+    rule, gets all of its numbers searched. Frozen terms keep their coefficients; the others move. A
+    frozen leaf keeps its numbers, and a dropped leaf is 0 and stays so.
 
     Args:
         path_or_name: the path of a rule file or of the folder of a run, the name of a known rule,
             or `zoo/NAME`.
         edge: the edge whose rule is taken, for a file of several rules.
-        freeze: terms that the search shall not move.
-        drop: terms that are left out.
+        freeze: terms, and leaves of numbers that no field holds, that the search shall not move.
+            `layer_0` stands for `layer_0.weight` and `layer_0.bias`.
+        drop: terms and such leaves that are left out.
         laid: a function that lays further fields on the spec, before terms are dropped and frozen.
 
-    Returns: the plain spec, and the ancestors as {rule, sha256, change}, the eldest first.
-    Raises: BadInput for a rule that cannot be read, an edge or a term that it does not have, and
-        for a rule whose numbers are tables, such as those of `mlp` and `abcd`.
+    Raises: BadInput for a rule that cannot be read, and for an edge, a term or a leaf that it does
+        not have.
     """
     where = f"rule.from={quote(path_or_name, 200)}"
     if is_name(path_or_name):
@@ -73,8 +93,9 @@ def start_of(
     if len(ancestry) >= MAX_ANCESTORS:
         expected = f"at most {MAX_ANCESTORS - 1}"
         raise BadInput(f"{where}: {len(ancestry)} ancestors", expected, "start from an earlier one")
-    _check_terms(start, {*freeze, *drop}, where)
-    spec = _written(start, where)
+    leaves = _leaves(start)
+    _check_names(start, leaves, {*freeze, *drop}, where)
+    spec = _written(start)
     if not _learns(start):
         spec = _opened(spec)
     spec = laid(spec)
@@ -90,7 +111,14 @@ def start_of(
         name = f"{path_or_name}, edge {edge}"
     facts = {"rule": printable(name), "sha256": digest, "change": _change(freeze, drop)}
     ancestor = {key: text[:MAX_WORDS] for key, text in facts.items()}
-    return spec, [*ancestry, ancestor]
+    numbers = {}
+    frozen = []
+    for leaf, values in leaves.items():
+        is_dropped = _is_named(leaf, drop)
+        numbers[leaf] = as_text(np.zeros_like(values) if is_dropped else values)
+        if is_dropped or _is_named(leaf, freeze):
+            frozen.append(leaf)
+    return Start(spec, [*ancestry, ancestor], numbers, frozen)
 
 
 def _known(name: str) -> Node:
@@ -123,16 +151,36 @@ def _entry(file: rule_file.RuleFile, edge: str | None, where: str) -> Node:
     )
 
 
-def _check_terms(start: Node, named: Iterable[str], where: str) -> None:
-    """Raises: BadInput for a term that the rule does not have."""
+def _leaves(start: Node, prefix: str = "") -> dict[str, np.ndarray]:
+    """{dotted name: leaf} of theta, of the leaves that move no field of the spec.
+
+    Args:
+        start: the node of the rule.
+        prefix: of the names, with a dot at its end.
+    """
+    leaves = {f"{prefix}{name}": leaf for name, leaf in unmoving(start).items()}
+    for label, part in start.parts.items():
+        path = "".join(f"{name}." for name in start.account.parts[label].leaves)
+        leaves |= _leaves(part, f"{prefix}{path}")
+    return leaves
+
+
+def _is_named(leaf: str, names: Iterable[str]) -> bool:
+    """Whether a leaf, or a part of theta in which it stands, is named."""
+    return any(leaf == name or leaf.startswith(f"{name}.") for name in names)
+
+
+def _check_names(start: Node, leaves: Iterable[str], named: Iterable[str], where: str) -> None:
+    """Raises: BadInput for a term or a leaf that the rule does not have."""
     known: list[str] = []
     for _, inner in walk(start):
         known += coefficients(inner)
-    for term in named:
-        if term not in known:
+    known += leaves
+    for name in named:
+        if name not in known and not any(_is_named(leaf, [name]) for leaf in leaves):
             listed = ", ".join(known[:40]) or "none: it is no rule of terms"
-            fix = nearest(term, known, "write it as the rule does")
-            raise BadInput(f"{where}: term {quote(term)}", f"one of {listed}", fix)
+            fix = nearest(name, known, "write it as the rule does")
+            raise BadInput(f"{where}: term {quote(name)}", f"one of {listed}", fix)
 
 
 def _learns(start: Node) -> bool:
@@ -140,16 +188,8 @@ def _learns(start: Node) -> bool:
     return any(inner.leaves for _, inner in walk(start))
 
 
-def _written(start: Node, where: str) -> Plain:
-    """The spec with the numbers of the rule as they act."""
-    tables = [name or "theta" for name in unmoving(start)]
-    if tables or start.account.hidden:
-        open_numbers = ", ".join([*tables, *start.account.hidden])
-        raise BadInput(
-            f"{where}: {start.name} has numbers that no field holds: {printable(open_numbers)}",
-            "a rule of terms, constants or an expression",
-            "start from its distilled form, which metaplast inspect writes",
-        )
+def _written(start: Node) -> Plain:
+    """The spec with the numbers of the rule as they act, as far as fields hold them."""
     spec = deepcopy(start.spec)
     if start.account.shows == "terms":
         spec["initial"] = list(coefficients(start).values())
@@ -167,7 +207,7 @@ def _written(start: Node, where: str) -> Plain:
             spec[field] = learned(start)[field]
     for label, part in start.parts.items():
         fields = start.account.parts[label].fields
-        _put(spec, fields, _written(part, where))
+        _put(spec, fields, _written(part))
     return spec
 
 

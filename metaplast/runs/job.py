@@ -10,6 +10,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+import jax
 import pydantic
 
 from metaplast import search_loop
@@ -19,11 +20,13 @@ from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.life.at_synapse import SpikeTimes
 from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.life.slots import Numbers as StartNumbers
 from metaplast.networks.base import AbstractNetwork
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.base import AbstractObjective
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.held import held_of, without
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.unroll import Curriculum
 from metaplast.registry import BadInput
@@ -57,7 +60,9 @@ from metaplast.spec import (
 )
 from metaplast.tasks import AbstractTaskFamily
 
-ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space", "note", "from")
+OF_SLOT = ("shared", "start", "frozen")
+"""Fields of a config that belong to its `rule`."""
+ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", *OF_SLOT, "space", "note", "from")
 
 
 @spec
@@ -87,11 +92,14 @@ class SlotFields:
     rule: the rule of these edges.
     edges: a pattern of edge names, such as `*` or `hidden_*`.
     shared: whether the edges share one theta; otherwise each has its own.
+    start, frozen: see metaplast.life.slots.Slot; `rule.from` writes them.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")]
     edges: str = "*"
     shared: bool = True
+    start: StartNumbers = ()
+    frozen: tuple[str, ...] = ()
 
 
 def _optional_rule(value: Any) -> AbstractRule | None:
@@ -129,6 +137,9 @@ class Config:
     objective: the worth of a life.
     rule: the rule of the only slot, which has every plastic edge.
     shared: whether all edges of that slot share one theta.
+    start: {dotted name of a leaf of theta of that slot: its numbers before the search, as text}.
+        `rule.from` writes it.
+    frozen: names in `start` of leaves that the search does not move.
     rules: {name: slot}, in place of `rule`.
     space: {name: coordinates} in which leaves of theta are searched (metaplast.space.Coordinate).
     dt: seconds of a step.
@@ -157,6 +168,8 @@ class Config:
     objective: Annotated[AbstractObjective, plugin("objective")] = FinalLoss()
     rule: Annotated[AbstractRule | None, pydantic.PlainValidator(_optional_rule)] = None
     shared: bool = True
+    start: StartNumbers = ()
+    frozen: tuple[str, ...] = ()
     rules: Annotated[tuple[tuple[str, SlotFields], ...], named(reader(SlotFields))] = ()
     space: Annotated[Space, named(reader(Coordinate))] = ()
     dt: Positive = 1e-3
@@ -180,10 +193,11 @@ class Config:
                 "put the rule into 'rules' under a name, and rule: null",
             )
         if self.rule is not None:
-            return (Slot("rule", "*", self.rule, self.shared),)
+            return (Slot("rule", "*", self.rule, self.shared, self.start, self.frozen),)
         slots = []
         for name, fields in self.rules:
-            slots.append(Slot(name, fields.edges, fields.rule, fields.shared))
+            of_search = (fields.start, fields.frozen)
+            slots.append(Slot(name, fields.edges, fields.rule, fields.shared, *of_search))
         return tuple(slots)
 
     def references(self) -> References:
@@ -203,7 +217,7 @@ class Config:
 
     def outer_loop(self) -> AbstractOuterLoop:
         """The outer loop in the coordinates of the search."""
-        return within(self.outer, self.space)
+        return within(self.outer, self.space, held_of(self.slots()))
 
     def meta_problem(self) -> MetaProblem:
         """The problem of the row."""
@@ -408,7 +422,7 @@ def _row(main: Plain, name: str, changes: Any) -> Plain:
     base = dict(main)
     if "rule" in changes or "rules" in changes:
         # A row names its rule whole: no field of the main rule is left in it.
-        base |= {"rule": None, "rules": {}}
+        base |= {"rule": None, "rules": {}, "start": {}, "frozen": []}
     differences = dict(changes)
     differences.pop("from", None)
     return merge(base, differences)
@@ -423,17 +437,20 @@ def _config(plain: Plain, where: str) -> Config:
     except pydantic.ValidationError as error:
         raise explain(error, where) from None
     except BadInput as error:
-        what = f"{where}: {error.what}" if where else error.what
-        raise BadInput(what, error.expected, error.fix) from None
+        raise error.within(f"{where}: " if where else "") from None
 
 
 def _check(config: Config, where: str) -> None:
-    problem = config.meta_problem()
     try:
+        problem = config.meta_problem()
         problem.check()
-        if config.space:
-            check_space(config.space, problem.init(search_loop.stream(config.seed, "theta")))
+        held = held_of(config.slots())
+        if held or config.space:
+            free = without(held, problem.init(search_loop.stream(config.seed, "theta")))
+            if not jax.tree.leaves(free):
+                raise BadInput("numbers that are all frozen", "one that moves", "freeze fewer")
+            check_space(config.space, free)
     except pydantic.ValidationError as error:
         raise explain(error, where.rstrip(": ")) from None
     except BadInput as error:
-        raise BadInput(f"{where}{error.what}", error.expected, error.fix) from None
+        raise error.within(where) from None

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.problem.held import held_of
 from metaplast.registry import BadInput
-from metaplast.runs.job import Config, Job
+from metaplast.runs.job import OF_SLOT, Config, Job
 from metaplast.signals import CREDIT_FIELDS, Theta
 
 Rows = Sequence[tuple[str, Config]]
@@ -56,7 +57,7 @@ def embed(wide: Config, narrow: Config, theta: Theta, start: Theta) -> Theta | N
     """The theta with which `wide` lives as `narrow` lives with `theta`.
 
     A row with coordinates of its search (`space`) contains no other row, because its bounds may cut
-    the embedded theta off.
+    the embedded theta off. Nor does a row with frozen numbers.
 
     Args:
         wide: the config that contains the other.
@@ -66,7 +67,7 @@ def embed(wide: Config, narrow: Config, theta: Theta, start: Theta) -> Theta | N
 
     Returns: the theta of `wide`; None where its family does not contain the family of `narrow`.
     """
-    if wide.space or not _differ_in_family_alone(wide, narrow):
+    if wide.space or held_of(wide.slots()) or not _differ_in_family_alone(wide, narrow):
         return None
     wide_life = wide.meta_problem().lifetime
     narrow_life = narrow.meta_problem().lifetime
@@ -94,7 +95,7 @@ def _differ_in_family_alone(wide: Config, narrow: Config) -> bool:
     The family is made of feedback, genome and rules.
     """
     family: dict[str, Any] = {}
-    for name in ("feedback", "genome", "rule", "rules", "shared"):
+    for name in ("feedback", "genome", "rule", "rules", *OF_SLOT):
         family[name] = getattr(wide, name)
     return replace(narrow, **family, space=(), note=wide.note) == replace(wide, space=())
 

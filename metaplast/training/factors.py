@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from metaplast import registry
 from metaplast.inspection.horizons import LENGTHS, PASSES, check_drawn, lasting
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, NotInstalled
+from metaplast.results.grid import NEEDS_PACKAGE, NO_WORLD
 from metaplast.runs.job import Config
 from metaplast.tasks import SPLITS, AbstractTaskFamily
 
@@ -41,12 +42,14 @@ class Level(NamedTuple):
     words: the words that make it.
     note: a fact about it, or "".
     refused: why the config cannot have it, or "".
+    refusal: the kind of that, see `results.grid.GridCell`.
     """
 
     label: str
     words: tuple[str, ...] = ()
     note: str = ""
     refused: str = ""
+    refusal: str = NO_WORLD
 
 
 class Factor(NamedTuple):
@@ -164,7 +167,8 @@ def _long(family: AbstractTaskFamily, factor: float) -> Level:
         changed, _ = lasting(family, factor, "heldout", LENGTHS)
         _check_splits(changed)
     except BadInput as error:
-        return _again(family, factor, Level(label, refused=str(error)))
+        refusal = NEEDS_PACKAGE if isinstance(error, NotInstalled) else NO_WORLD
+        return _again(family, factor, Level(label, refused=str(error), refusal=refusal))
     return Level(label, _difference(family, changed))
 
 
@@ -242,11 +246,13 @@ def pairs(config: Config) -> tuple[Level, ...]:
 
 def _both(label: str, one: Level, other: Level) -> Level:
     """Two levels of different factors at once."""
+    refused = one if one.refused else other
     return Level(
         label,
         (*one.words, *other.words),
         note="; ".join(filter(None, (one.note, other.note))),
-        refused=one.refused or other.refused,
+        refused=refused.refused,
+        refusal=refused.refusal,
     )
 
 

@@ -19,10 +19,12 @@ import jax
 import numpy as np
 
 from metaplast import search_loop
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, NotInstalled
 from metaplast.results import evaluate, table
 from metaplast.results.changed_world import cell_of_scores
 from metaplast.results.grid import (
+    MISFIT,
+    NEEDS_PACKAGE,
     About,
     Grid,
     GridCell,
@@ -337,12 +339,13 @@ def _cell(
     started = time.monotonic()
     empty = GridCell(factor=factor, level=level.label, words=list(level.words))
     if level.refused:
-        found = replace(empty, refused=level.refused)
+        found = replace(empty, refused=level.refused, refusal=level.refusal)
     else:
         try:
             found = _lived(at, subject, empty, level.note, check)
         except BadInput as error:
-            found = replace(empty, refused=str(error))
+            refusal = NEEDS_PACKAGE if isinstance(error, NotInstalled) else MISFIT
+            found = replace(empty, refused=str(error), refusal=refusal)
     found = replace(found, wall_s=round(time.monotonic() - started, 2))
     at.mkdir(parents=True, exist_ok=True)
     folder.write_json(file, one_to_json(found))

@@ -4,7 +4,7 @@ import numpy as np
 
 from metaplast.figures.grid import by_factor, draw, gains
 from metaplast.results.changed_world import Cell
-from metaplast.results.grid import About, Grid, GridCell, Health
+from metaplast.results.grid import MISFIT, NEEDS_PACKAGE, About, Grid, GridCell, Health
 from metaplast.results.numbers import Bounds
 from metaplast.results.summary import Difference, RowScore
 
@@ -45,9 +45,15 @@ def test_a_line_for_every_factor_and_a_word_for_every_break(tmp_path):
         _cell("width", "x2", -0.2, -0.3, "saturates"),
         _cell("width", "x4", 0.0, -0.1),
         GridCell(factor="depth", level="3", words=[], refused="why"),
+        GridCell(factor="depth", level="4", words=[], refused="why", refusal=MISFIT),
+        GridCell(factor="depth", level="5", words=[], refused="why", refusal=NEEDS_PACKAGE),
+        GridCell(factor="depth", level="6", words=[], refused="why", refusal=NEEDS_PACKAGE),
     ]
     values = gains(by_factor(cells))
-    np.testing.assert_array_equal(values, [[0.1, np.nan], [-0.2, 0.0], [np.nan, np.nan]])
+    expected = np.full((3, 4), np.nan)
+    expected[0, 0] = 0.1
+    expected[1, :2] = [-0.2, 0.0]
+    np.testing.assert_array_equal(values, expected)
     about = About(
         rule="r",
         sha256="",
@@ -63,3 +69,7 @@ def test_a_line_for_every_factor_and_a_word_for_every_break(tmp_path):
     scores = ("0.750 (+0.100)", "0.750 (-0.200)", "0.750 (~ +0.000)")
     for word in ("start", "width", "depth", "saturates", "refused", *scores):
         assert f">{word}<" in text, word
+    # in its cells, and once in the legend
+    assert (text.count(">does not fit<"), text.count(">refused: does not fit<")) == (1, 1)
+    assert (text.count(">needs a package<"), text.count(">refused: needs a package<")) == (2, 1)
+    assert "no such world" not in text

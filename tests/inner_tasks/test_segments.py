@@ -13,7 +13,7 @@ import pytest
 
 from inner_tasks import _bundled, segments
 from inner_tasks.segments import Segments
-from metaplast.registry import BadInput
+from metaplast.registry import NotInstalled
 from metaplast.tasks import SPLITS
 from metaplast.testing import check_task_family
 from tests._segments import KINDS, N_EACH, needs_river, stand_in
@@ -75,7 +75,7 @@ def test_without_the_package_the_fix_is_one_line(monkeypatch: pytest.MonkeyPatch
         importlib.util, "find_spec", lambda name: None if name == "river" else find_spec(name)
     )
     _forget()
-    with pytest.raises(BadInput, match=r'river.*pip install "metaplast\[data\]"') as refused:
+    with pytest.raises(NotInstalled, match=r'river.*pip install "metaplast\[data\]"') as refused:
         Segments().sample(jax.random.key(0), "train")
     assert "\n" not in str(refused.value)
 

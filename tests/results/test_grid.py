@@ -1,6 +1,7 @@
 """The cells of a grid: how a rule breaks, the table, and the way to JSON and back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.results.changed_world import cell_of_scores
 from metaplast.results.grid import (
+    NEEDS_PACKAGE,
+    NO_WORLD,
     About,
     Grid,
     GridCell,
@@ -111,7 +114,7 @@ def test_one_life_that_is_not_finite_is_a_divergence_and_is_counted():
 
 
 def test_the_table_says_the_best_baseline_and_the_paired_difference():
-    refused = _cell("9", cell=None, health=None, refused="too wide")
+    refused = _cell("9", cell=None, health=None, refused="too wide", refusal=NO_WORLD)
     grid = Grid(about=_about(), cells=[_cell("5", failed={"tuned": "not trained"}), refused])
     head, first, second = lines(grid, "discovered")
     assert dict(zip(head, first, strict=True)) == {
@@ -124,13 +127,24 @@ def test_the_table_says_the_best_baseline_and_the_paired_difference():
         "n": str(N),
         "the rule": "learns",
     }
-    assert second[-1] == "refused"
+    assert second[-1] == "refused (no such world)"
     text = grid_text(grid)
     assert render(grid, "discovered") in text
     assert "in 50 outer steps; the rule had 200" in text
-    assert "width 9: refused: too wide." in text
-    assert "Of 2 worlds: learns in 1, refused in 1." in text
-    assert counts(grid.cells) == {"learns": 1, "refused": 1}
+    assert "width 9: refused (no such world): too wide." in text
+    assert "Of 2 worlds: learns in 1, refused (no such world) in 1." in text
+    assert counts(grid.cells) == {"learns": 1, "refused (no such world)": 1}
+
+
+def test_a_refused_cell_of_an_earlier_version_has_no_kind():
+    refused = _cell("9", cell=None, health=None, refused="too wide", refusal=NEEDS_PACKAGE)
+    plain = grid_to_json(Grid(about=_about(), cells=[_cell("5"), refused]))
+    assert plain["cells"][1]["refusal"] == "needs a package"
+    for cell in plain["cells"]:
+        del cell["refusal"]
+    found = grid_from_json(plain, "file")
+    assert found.cells[1] == replace(refused, refusal="")
+    assert lines(found, "discovered")[2][-1] == "refused"
 
 
 def test_worlds_with_the_same_note_share_a_line():

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.notebooks import ENVIRONMENT, PAGES, SCRIPTS, executed, notebook_of
+from benchmarks import notebooks
+from benchmarks.notebooks import ENVIRONMENT, PAGES, SCRIPTS, executed, notebook_of, with_files
+from metaplast.api import pictures
 
 SMALL = {"STEPS": "2", "LIVES": "64", "SECONDS_OF_SPIKES": "0.2", "MPLBACKEND": "agg"}
 
@@ -51,6 +53,15 @@ def test_a_page_has_the_cells_of_its_notebook_and_their_outputs(script: Path) ->
     assert n_outputs >= 2, again
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
         assert (PAGES / picture).is_file()
+
+
+def test_an_inline_picture_goes_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebooks, "PAGES", tmp_path)
+    (tmp_path / "some.svg").write_text("<svg/>")
+    shown = pictures.SavedPicture(tmp_path / "some.svg")._repr_html_()
+    (tmp_path / "page").mkdir()
+    assert with_files(f"a\n{shown}\nb", "page") == "a\n![some](page/some.svg)\nb"
+    assert (tmp_path / "page" / "some.svg").read_text() == "<svg/>"
 
 
 @pytest.mark.golden

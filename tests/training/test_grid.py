@@ -65,7 +65,7 @@ def test_the_rule_lives_as_in_its_run_and_baselines_are_tuned_in_every_cell(run)
         assert one.cell.baseline == "tuned" and one.cell.n == 20
         mine, other = one.cell.scores
         assert one.cell.better_by.mean == pytest.approx(mine.mean - other.mean, abs=1e-5)
-    assert refused.how == "refused" and refused.cell is None
+    assert refused.how == "refused (does not fit)" and refused.cell is None
     assert "a divisor of n_classes=2" in refused.refused
 
     page = check_page((path / "report.html").read_text()).text

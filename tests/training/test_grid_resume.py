@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from metaplast.registry import BadInput
-from metaplast.results.grid import About, Health
+from metaplast.registry import BadInput, NotInstalled
+from metaplast.results.grid import MISFIT, NEEDS_PACKAGE, About, Health
 from metaplast.results.numbers import Bounds
 from metaplast.results.summary import Difference
 from metaplast.settings.names import CONFIG
@@ -95,16 +95,19 @@ def test_every_world_is_held_against_the_gain_in_the_first(tmp_path, monkeypatch
     assert lives.gains == [None, 0.4, 0.4, 0.4, 0.4]
 
 
-def test_a_refused_cell_is_tried_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kind", "refusal"), [(NotInstalled, NEEDS_PACKAGE), (BadInput, MISFIT)])
+def test_a_refused_cell_has_its_kind_and_is_tried_again(tmp_path, monkeypatch, kind, refusal):
     def refuse(at, subject, empty, note, check):
-        raise BadInput("a data set", "its package", "install it")
+        raise kind("a data set", "its package", "install it").within("rows.tuned: ")
 
     monkeypatch.setattr(grid, "_lived", refuse)
     _, made = make_grid(_request(tmp_path), lambda line: None)
-    assert "its package" in made.cells[3].refused
+    assert "rows.tuned: a data set - expected its package" in made.cells[3].refused
+    assert made.cells[3].refusal == refusal
+    assert made.cells[3].how == f"refused ({refusal})"
     levels, made, _ = _made(monkeypatch, _request(tmp_path))
     assert len(levels) == 4
-    assert made.cells[3].notes == ["lived"] and not made.cells[3].refused
+    assert made.cells[3].notes == ["lived"] and not made.cells[3].refusal
 
 
 def test_further_factors_join_a_grid(tmp_path, monkeypatch):
@@ -161,7 +164,7 @@ def test_a_rule_file_needs_a_world(tmp_path):
 
 def test_a_level_that_the_config_cannot_have_is_a_cell_with_words(tmp_path, monkeypatch):
     _, made, _ = _made(monkeypatch, _request(tmp_path, asked=("width",)))
-    assert [one.how for one in made.cells] == ["learns", *["refused"] * 3]
+    assert [one.how for one in made.cells] == ["learns", *["refused (no such world)"] * 3]
     assert "no population" in made.cells[1].refused
     assert CONFIG not in [path.name for path in tmp_path.rglob("*")]
 

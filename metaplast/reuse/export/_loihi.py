@@ -1,10 +1,16 @@
 """The learning engine of Loihi in NumPy: 7-bit traces, 8-bit weights, stochastic rounding.
 
 A trace decays by exp(-1/tau) a step, is rounded at random, and gains its impulse at a spike, up to
-127. Then products are computed with the traces of the end of the step. Their sum is added to the
-weight with 7 bits behind the point, and the weight is rounded at random to an integer.
+127. Then products are computed with the traces of the end of the step. Each is
+
+    floor(mantissa * factors / 2^excess) * 2^exponent
+
+where `excess` is how many bits its factors and its mantissa are wider than 15. Their sum is added
+to the weight with 7 bits behind the point, and the weight is rounded at random to an integer. So
+does the model `bit_approximate_loihi` of Lava 0.10.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +21,12 @@ from metaplast.reuse.export._program import Program
 LARGEST_TRACE = 127
 LARGEST_WEIGHT = 255
 """The integer that stands for the largest weight, 1."""
-FRACTION = 2.0**7
-"""Parts of the unit of a weight in the accumulator."""
+WIDTHS = {"x0": 1, "y0": 1, "w": 9}
+"""Bits of factors; a trace has WIDTH_OF_TRACE."""
+WIDTH_OF_TRACE = 7
+WIDTH_OF_MANTISSA = 4
+WIDTH = 15
+"""Bits of a product."""
 DT = 1e-3
 N_STEPS, N_PRE, N_POST = 1000, 20, 20
 RATE = 20.0
@@ -38,11 +48,11 @@ class ChipTrace(NamedTuple):
 
 
 class ChipProduct(NamedTuple):
-    """A product mantissa 2^exponent * factors.
+    """A product mantissa 2^exponent * factors, as a rule of Lava has it.
 
     spike: x0 or y0, whose spike the product needs.
     mantissa: from -8 to 7.
-    exponent: of 2.
+    exponent: of 2, from -7 to 8.
     factors: names of traces, `w`, x0 or y0, each as often as its power.
     """
 
@@ -50,6 +60,17 @@ class ChipProduct(NamedTuple):
     mantissa: int
     exponent: int
     factors: tuple[str, ...]
+
+    @property
+    def coefficient(self) -> float:
+        """The coefficient of the factors, but for rounding."""
+        return self.mantissa * 2.0 ** (self.exponent - excess(self.factors))
+
+
+def excess(factors: Sequence[str]) -> int:
+    """The bits by which a product of factors and a mantissa is too wide; they are cut off."""
+    width = sum(WIDTHS.get(name, WIDTH_OF_TRACE) for name in factors)
+    return max(0, width + WIDTH_OF_MANTISSA - WIDTH)
 
 
 class Difference(NamedTuple):
@@ -63,6 +84,23 @@ class Difference(NamedTuple):
     mean: float
 
 
+class Lived(NamedTuple):
+    """A second of spikes.
+
+    pre: spikes [N_STEPS, N_PRE], 0 or 1.
+    post: spikes [N_STEPS, N_POST].
+    first: weights at the start [N_POST, N_PRE], as integers of the chip.
+    exact: weights of the rule at the end, from 0 to 1.
+    chip: weights of the chip at the end, as its integers.
+    """
+
+    pre: np.ndarray
+    post: np.ndarray
+    first: np.ndarray
+    exact: np.ndarray
+    chip: np.ndarray
+
+
 def measured(
     program: Program, traces: tuple[ChipTrace, ...], products: tuple[ChipProduct, ...]
 ) -> Difference:
@@ -73,6 +111,18 @@ def measured(
         traces: the traces of the chip.
         products: the products of the chip.
     """
+    lived = live(program, traces, products)
+    change = lived.exact - lived.first / LARGEST_WEIGHT
+    away = lived.chip / LARGEST_WEIGHT - lived.exact
+    size = float(np.sqrt(np.mean(change**2)))
+    rms = float(np.sqrt(np.mean(away**2)))
+    return Difference(rms / size, abs(float(np.mean(away))) / size)
+
+
+def live(
+    program: Program, traces: tuple[ChipTrace, ...], products: tuple[ChipProduct, ...]
+) -> Lived:
+    """A second of random spikes, by the rule and on the chip; arguments as in `measured`."""
     generator = np.random.default_rng(SEED)
     chance = RATE * DT
     pre = 1.0 * (generator.random((N_STEPS, 1, N_PRE)) < chance)
@@ -93,11 +143,7 @@ def measured(
             jumped = kept + trace.impulse * spikes[f"{trace.name[0]}0"]
             values[trace.name] = np.minimum(jumped, LARGEST_TRACE)
         chip = _moved(chip, {**values, **spikes}, products, generator)
-    change = exact - first / LARGEST_WEIGHT
-    away = chip / LARGEST_WEIGHT - exact
-    size = float(np.sqrt(np.mean(change**2)))
-    rms = float(np.sqrt(np.mean(away**2)))
-    return Difference(rms / size, abs(float(np.mean(away))) / size)
+    return Lived(pre[:, 0], post[:, :, 0], first, exact, chip)
 
 
 def _moved(
@@ -112,9 +158,14 @@ def _moved(
         amount: np.ndarray = values[product.spike] * float(product.mantissa)
         for factor in product.factors:
             amount = amount * (chip if factor == "w" else values[factor])
-        total = total + amount * 2.0**product.exponent
-    total = np.trunc(total * FRACTION) / FRACTION
+        kept = _floored(amount / 2.0 ** excess(product.factors))
+        total = total + kept * 2.0**product.exponent
     return np.clip(_rounded(chip + total, generator), 0, LARGEST_WEIGHT)
+
+
+def _floored(values: np.ndarray) -> np.ndarray:
+    """The values without the bits that are cut off."""
+    return np.floor(values)
 
 
 def _rounded(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:

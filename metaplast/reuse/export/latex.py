@@ -23,8 +23,9 @@ from metaplast.reuse.export.exported import Exported, Subject
 from metaplast.reuse.export.lowered import program
 
 REASON = "The equations of the rule, with every number in full."
-WIDTH = 150
-"""Characters of a line of an equation, as they stand in the file."""
+WIDTH = 70
+"""Characters of a line of an equation, without its commands."""
+_COMMAND = re.compile(r"\\[A-Za-z]+|\\.|[{}^_ ]")
 COLUMNS = 12
 """The most columns of a matrix of numbers."""
 GREEK = frozenset(
@@ -47,6 +48,7 @@ def export(subject: Subject) -> Exported:
     lines = header(subject, "latex", "faithful", (REASON,), usage, mark="%")
     lines += [
         r"\documentclass{article}",
+        r"\usepackage[margin=2cm]{geometry}",
         r"\usepackage{amsmath}",
         r"\usepackage{longtable}",
         r"\allowdisplaybreaks",
@@ -97,7 +99,7 @@ def _broken(text: str) -> list[str]:
     line = ""
     depth = 0
     for word in re.split(r"( (?=[+-] ))", text):
-        if len(line) > WIDTH and depth == 0 and word == " ":
+        if len(_COMMAND.sub("", line)) > WIDTH and depth == 0 and word == " ":
             lines.append(line)
             line = ""
             continue

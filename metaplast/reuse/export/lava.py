@@ -15,6 +15,9 @@ from metaplast.reuse.export._loihi import (
     RATE,
     ChipProduct,
     ChipTrace,
+    Lived,
+    excess,
+    live,
     measured,
 )
 from metaplast.reuse.export._products import (
@@ -31,11 +34,19 @@ from metaplast.reuse.export.lowered import program
 
 CHIP_TRACES = {"pre": ("x1", "x2"), "post": ("y1", "y2", "y3")}
 LARGEST_MANTISSA = 7
-SMALLEST_EXPONENT = -15
+EXPONENTS = range(-7, 9)
 SHARES = 3
 """Products that together make one coefficient, because a mantissa has four bits with its sign."""
 SMALLEST = 2.0**-7
 """The smallest change of a weight that the accumulator sees."""
+NEAR = 0.005
+"""The share of a change by which coefficients of the chip may miss those of the rule."""
+FINE = 16
+"""The multiple of the smallest coefficient from which on a coefficient is fine enough."""
+MOST_SPIKES = 3
+"""The most spikes among the factors of a product that make its coefficient finer."""
+LEAST_IMPULSE = 0.6
+"""The least impulse of a trace, as a share of the largest: a small one is a coarse trace."""
 
 
 class Placed(NamedTuple):
@@ -57,13 +68,7 @@ def export(subject: Subject) -> Exported:
 
     Raises: Unsupported for a rule that is no sum of products of spikes, traces and the weight.
     """
-    equations = program(subject.rule)
-    events = equations.events
-    if events is None:
-        raise Unsupported("it changes weights not at spikes alone, or reads more than traces")
-    placed = _placed(events, equations)
-    made = _chip_products(events, equations, placed)
-    traces = tuple(placed.by_state.values())
+    equations, traces, made = _on_chip(subject)
     difference = measured(equations, traces, made)
     reason = (
         f"An emulation of 8-bit weights and 7-bit traces, with random rounding: after one second "
@@ -73,8 +78,11 @@ def export(subject: Subject) -> Exported:
     usage = [
         "Use, with this file saved as rule.py, where lava-nc is installed:",
         "    from rule import learning_rule",
-        "    LearningDense(weights=weights, learning_rule=learning_rule())",
-        f"A weight of 1 is the integer {LARGEST_WEIGHT}; a step is {DT * 1e3:g} ms.",
+        "    LearningDense(",
+        "        weights=weights, learning_rule=learning_rule(), sign_mode=SignMode.EXCITATORY",
+        "    )",
+        f"A weight of 1 is the integer {LARGEST_WEIGHT}; a step is {DT * 1e3:g} ms. Without the",
+        "sign mode, of lava.utils.weightutils, weights have a bit for a sign.",
     ]
     lines = header(subject, "lava", "approximate", (reason,), usage)
     lines += [
@@ -100,6 +108,24 @@ def export(subject: Subject) -> Exported:
         lines.append(f"        {trace.name}_tau={trace.tau},")
     lines += ["        t_epoch=1,", "    )"]
     return Exported("\n".join(lines) + "\n", "approximate", (reason,), difference.rms)
+
+
+def lived(subject: Subject) -> Lived:
+    """The second of spikes that the measurement of a rule compares. Raises: as `export`."""
+    return live(*_on_chip(subject))
+
+
+def _on_chip(
+    subject: Subject,
+) -> tuple[Program, tuple[ChipTrace, ...], tuple[ChipProduct, ...]]:
+    """The equations of a rule, its traces on the chip, and its products there."""
+    equations = program(subject.rule)
+    events = equations.events
+    if events is None:
+        raise Unsupported("it changes weights not at spikes alone, or reads more than traces")
+    placed = _tuned(events, equations, _placed(events, equations))
+    made = _chip_products(events, equations, placed)
+    return equations, tuple(placed.by_state.values()), made
 
 
 def _placed(events: Events, equations: Program) -> Placed:
@@ -136,8 +162,19 @@ def _impulse(tau: float) -> int:
 
 def _chip_products(events: Events, equations: Program, placed: Placed) -> tuple[ChipProduct, ...]:
     """The products of all changes, with coefficients of the chip."""
-    numbers = {**numbers_of(equations), "weight_max": 1.0}
     made = []
+    for spike, on_chip in _wanted(events, equations, placed):
+        for factors, coefficient in on_chip.items():
+            made += _shares(spike, _names(factors), coefficient)
+    if not made:
+        raise Unsupported("its changes are smaller than the smallest change of a weight")
+    return tuple(made)
+
+
+def _wanted(events: Events, equations: Program, placed: Placed) -> list[tuple[str, Products]]:
+    """(Spike, {factors on the chip: coefficient}) of the change at a spike of each side."""
+    numbers = {**numbers_of(equations), "weight_max": 1.0}
+    wanted = []
     for at in events.changes:
         spike = "x0" if at.side == "pre" else "y0"
         on_chip: Products = {}
@@ -148,11 +185,55 @@ def _chip_products(events: Events, equations: Program, placed: Placed) -> tuple[
                 for _ in range(power):
                     one = multiplied(one, factor)
             on_chip = added(on_chip, one)
+        wanted.append((spike, on_chip))
+    return wanted
+
+
+def _tuned(events: Events, equations: Program, placed: Placed) -> Placed:
+    """The traces with impulses for which the chip has coefficients near those of the rule.
+
+    A coefficient of a trace is a multiple of 2^-7, and its size goes with one over the impulse. So
+    each trace gets the largest impulse with coefficients that are NEAR, or the nearest ones.
+    """
+    for state, trace in placed.by_state.items():
+        found: dict[int, Placed] = {}
+        misses = {}
+        for impulse in range(trace.impulse, math.ceil(LEAST_IMPULSE * trace.impulse) - 1, -1):
+            by_state = {**placed.by_state, state: trace._replace(impulse=impulse)}
+            found[impulse] = placed._replace(by_state=by_state)
+            misses[impulse] = _missed(events, equations, found[impulse], trace.name)
+            if misses[impulse] <= NEAR:
+                break
+        placed = found[min(misses, key=lambda impulse: misses[impulse])]
+    return placed
+
+
+def _missed(events: Events, equations: Program, placed: Placed, trace: str) -> float:
+    """The share of the usual changes with a trace that coefficients of the chip miss."""
+    usual = {"w": LARGEST_WEIGHT / 2}
+    for chip in placed.by_state.values():
+        usual[chip.name] = chip.impulse * (0.5 + RATE * DT * chip.tau)
+    missed = 0.0
+    whole = 0.0
+    for spike, on_chip in _wanted(events, equations, placed):
         for factors, coefficient in on_chip.items():
-            made += _shares(spike, factors, coefficient)
-    if not made:
-        raise Unsupported("its changes are smaller than the smallest change of a weight")
-    return tuple(made)
+            names = _names(factors)
+            if trace not in names:
+                continue
+            size = math.prod(usual.get(name, 1.0) for name in names)
+            shares = _shares(spike, names, coefficient)
+            had = sum(share.coefficient for share in shares)
+            missed += abs(coefficient - had) * size
+            whole += abs(coefficient) * size
+    return missed / whole if whole else 0.0
+
+
+def _names(factors: Factors) -> tuple[str, ...]:
+    """The names of factors, each as often as its power."""
+    names: list[str] = []
+    for name, power in factors:
+        names += [name] * power
+    return tuple(names)
 
 
 def _factor(
@@ -187,24 +268,28 @@ def _number(found: Products) -> float:
     return found[()]
 
 
-def _shares(spike: str, factors: Factors, coefficient: float) -> list[ChipProduct]:
+def _shares(spike: str, names: tuple[str, ...], coefficient: float) -> list[ChipProduct]:
     """Products mantissa 2^exponent whose sum is near a coefficient."""
-    names: list[str] = []
-    for name, power in factors:
-        names += [name] * power
     largest = math.prod(_largest(name) for name in names)
+    for _ in range(MOST_SPIKES):
+        smallest = 2.0 ** (EXPONENTS[0] - excess(names))
+        if excess(names) and abs(coefficient) < FINE * smallest:
+            names = (*names, spike)  # it is 1, and makes the smallest coefficient half as large
     made = []
     left = coefficient
     for _ in range(SHARES):
         if abs(left) * largest < SMALLEST:
             break
-        exponent = math.floor(math.log2(abs(left) / (LARGEST_MANTISSA + 0.5))) + 1
-        exponent = max(exponent, SMALLEST_EXPONENT)
-        mantissa = round(left / 2.0**exponent)
+        cut = excess(names)
+        exponent = math.floor(math.log2(abs(left) / (LARGEST_MANTISSA + 0.5))) + 1 + cut
+        exponent = max(exponent, EXPONENTS[0])
+        if exponent > EXPONENTS[-1]:
+            raise Unsupported("its changes are larger than the largest of the chip")
+        mantissa = round(left / 2.0 ** (exponent - cut))
         if mantissa == 0:
             break
-        made.append(ChipProduct(spike, mantissa, exponent, tuple(names)))
-        left -= mantissa * 2.0**exponent
+        made.append(ChipProduct(spike, mantissa, exponent, names))
+        left -= made[-1].coefficient
     return made
 
 

@@ -1,0 +1,124 @@
+"""Numbers of theta that a search does not move."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from metaplast.language.numbers import of_text
+from metaplast.life.slots import Slot
+from metaplast.problem.around import ThroughProblem
+from metaplast.problem.lives import Batch, Births, Lives
+from metaplast.problem.protocol import LossGradient, Problem, WindowGradient
+from metaplast.signals import Key, Theta
+
+
+class HeldLeaf(NamedTuple):
+    """A leaf of theta["rules"] that a search does not move.
+
+    slot: the slot of its rule.
+    shared: whether the edges of the slot share it.
+    leaf: its dotted name in the theta of the rule.
+    numbers: as text (language/numbers.py).
+    """
+
+    slot: str
+    shared: bool
+    leaf: str
+    numbers: str
+
+
+Held = tuple[HeldLeaf, ...]
+
+
+def held_of(slots: tuple[Slot, ...]) -> Held:
+    """The leaves that are frozen in some slots."""
+    held = []
+    for slot in slots:
+        for name in slot.frozen:
+            held.append(HeldLeaf(slot.name, slot.shared, name, dict(slot.start)[name]))
+    return tuple(held)
+
+
+def without(held: Held, theta: Theta) -> Theta:
+    """Theta without the leaves that are held."""
+    if not held:
+        return theta
+    rules = _copy(theta["rules"])
+    for leaf in held:
+        for of_rule in _thetas(rules, leaf):
+            inside, name = _place(of_rule, leaf)
+            del inside[name]
+    return {**theta, "rules": rules}
+
+
+def filled(held: Held, theta: Theta) -> Theta:
+    """Theta with the leaves that are held: the inverse of `without`."""
+    if not held:
+        return theta
+    rules = _copy(theta["rules"])
+    for leaf in held:
+        for of_rule in _thetas(rules, leaf):
+            inside, name = _place(of_rule, leaf)
+            inside[name] = jnp.asarray(of_text(leaf.numbers), float)
+    return {**theta, "rules": rules}
+
+
+def _copy(theta: Any) -> Any:
+    """The tree with dicts of its own, and the same leaves."""
+    if not isinstance(theta, dict):
+        return theta
+    return {name: _copy(part) for name, part in theta.items()}
+
+
+def _thetas(rules: Theta, leaf: HeldLeaf) -> Iterator[Theta]:
+    """The theta of every rule that has a leaf."""
+    if leaf.shared:
+        yield rules[leaf.slot]
+    else:
+        yield from rules[leaf.slot].values()
+
+
+def _place(theta: Theta, leaf: HeldLeaf) -> tuple[Theta, str]:
+    """The innermost dict that holds a leaf, and its name there."""
+    *path, name = leaf.leaf.split(".")
+    inside = theta
+    for step in path:
+        inside = inside[step]
+    return inside, name
+
+
+@dataclass(frozen=True)
+class HeldProblem(ThroughProblem):
+    """A problem whose theta lacks the leaves that are held; lives are lived with them.
+
+    problem: the problem of the whole theta
+    held: these leaves
+    """
+
+    problem: Problem
+    held: Held
+
+    def inner(self, theta: Theta) -> Theta:
+        """The whole theta."""
+        return filled(self.held, theta)
+
+    def init(self, key: Key) -> Theta:
+        """A theta drawn for the start of a search, without the leaves that are held."""
+        return without(self.held, self.problem.init(key))
+
+    def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> LossGradient:
+        """The mean loss and its gradient in the free leaves. See `Problem.value_and_grad`."""
+        found = self.problem.value_and_grad(self.inner(theta), batch, tangents)
+        return found._replace(gradient=without(self.held, found.gradient))
+
+    def window_gradient(
+        self, theta: Theta, lives: Lives, births: Births, n_steps: int
+    ) -> WindowGradient:
+        """Every life `n_steps` further, and the gradient of the window in the free leaves.
+
+        See `Problem.window_gradient`.
+        """
+        window = self.problem.window_gradient(self.inner(theta), lives, births, n_steps)
+        return window._replace(gradient=without(self.held, window.gradient))
