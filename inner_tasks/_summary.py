@@ -190,16 +190,31 @@ def _warnings(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
     steady = _steady(units)
     if steady:
         yield f"units that never vary: {listed(steady)}"
-    if len(recorded.names) < 4:
-        yield "fewer than four subjects, so trials are held out, not subjects"
+    yield from _held_out(recorded, facts)
     sessions = tuple(f"session {i}" for i in range(len(recorded.names)))
     if facts.source and len(sessions) > 1 and recorded.names == sessions:
-        yield "no array 'subject': every session counts as a subject of its own"
+        yield (
+            "no array 'subject': every session counts as a subject of its own; "
+            "where several are of one animal, name it in 'subject'"
+        )
     if facts.n_choices and np.count_nonzero(_counts(recorded, facts)) == 1:
         yield "choices are all alike"
     for name, values in sorted(recorded.sessions.modulators.items()):
         if not np.any(values):
             yield f"modulator {name} is always 0"
+
+
+def _held_out(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """Warnings for trials that are held out in place of subjects, and for too few subjects."""
+    n_subjects = len(recorded.names)
+    if n_subjects < 4:
+        line = "fewer than four subjects, so trials are held out, not subjects"
+        if n_subjects == 1:
+            line += "; what is explained has no interval with one subject"
+        yield line
+    held_out = split_sessions(recorded, facts.held)["heldout"]
+    if len(np.unique(recorded.subject[held_out])) == 1 < n_subjects:
+        yield "1 subject held out: no intervals; say task.held.subjects=0.5"
 
 
 def _steady(units: Values) -> list[str]:

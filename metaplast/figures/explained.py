@@ -34,7 +34,7 @@ def draw(rows: Mapping[str, Mapping[str, RoundedEstimate]], path: Path, main: st
             if share.mean is None:
                 continue
             colour = OURS if name == main else OTHERS
-            least = min(share.mean, *(end for end in share.ci95 if end is not None))
+            least = min(end for end in (share.mean, *share.ci95) if end is not None)
             if least < LEAST:
                 axes.plot(LEAST, y, "<", color=colour, ms=6, clip_on=False)
             if share.mean < LEAST:

@@ -87,3 +87,13 @@ class RulesShown(NamedTuple):
     whose: str
     folder: Path
     above_zero: Mapping[str, Collection[str]] = {}
+
+
+def reason_of(error: Exception) -> str:
+    """The reason why a part of a page could not be made, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def unmade(title: str, error: Exception) -> Section:
+    """The section of a part that could not be made. It says why."""
+    return Section(title, [f"This part could not be made: {reason_of(error)}"])

@@ -1,5 +1,7 @@
 """The page of a fit, report.html, with its figures."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -7,6 +9,7 @@ import jax
 import numpy as np
 
 from metaplast.figures import explained, fit_numbers, fit_session, spike_windows, surface_spread
+from metaplast.figures.section import reason_of, unmade
 from metaplast.fitting import data_reading
 from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Data
@@ -36,6 +39,7 @@ from metaplast.runs import folder, provenance
 from metaplast.runs.job import Job
 from metaplast.settings.names import DISCOVERED, REPORT
 
+log = logging.getLogger(__name__)
 UNITS_SHOWN = 3  # of every part, in the picture of one session
 SHARE_INTERVAL = f"Student's t over fewer than {FEW} of them, else bootstrap over them"
 LIMITS = [
@@ -79,7 +83,10 @@ class FinishedFit(NamedTuple):
 
 
 def write(fit: FinishedFit) -> None:
-    """Write the figures, and report.html last."""
+    """Write the figures, and report.html last.
+
+    A figure or a section that fails costs no other: the page says why it is not there.
+    """
     fit.figures.mkdir(exist_ok=True)
     result = fit.result
     facts = [("experiment", result.experiment), ("seed", str(result.seed))]
@@ -87,7 +94,8 @@ def write(fit: FinishedFit) -> None:
     if result.recover is not None:
         title = "Simulated and recovered"
     explained_section = _explained_section(fit)
-    key_figure, *others = explained_section.figures
+    key_figure = next(iter(explained_section.figures), None)
+    others = explained_section.figures[1:]
     page = Page(
         f"{title}: {result.experiment}",
         facts,
@@ -108,9 +116,9 @@ def _sections(fit: FinishedFit, explained_section: Section) -> list[Section]:
     sections = [
         Section("Reasons to doubt it", doubts),
         explained_section,
-        _rule_section(fit),
-        _window_section(fit) or _surface_section(fit),
-        _session_section(fit),
+        _attempted("The rule", lambda: _rule_section(fit)),
+        _attempted("The effect of the rule", lambda: _window_section(fit) or _surface_section(fit)),
+        _attempted("One session", lambda: _session_section(fit)),
         data_reading.section(result.reading),
         _path_section(result),
     ]
@@ -119,6 +127,15 @@ def _sections(fit: FinishedFit, explained_section: Section) -> list[Section]:
         sections.append(Section("What would help, by the residuals", advice))
     sections.append(Section("What this page does not show", LIMITS))
     return [section for section in sections if section is not None]
+
+
+def _attempted(title: str, make: Callable[[], Section | None]) -> Section | None:
+    """A section; where it fails, one that says why. With --debug, stderr has the traceback."""
+    try:
+        return make()
+    except Exception as error:
+        log.debug("%s: this part could not be made", title, exc_info=True)
+        return unmade(title, error)
 
 
 def _explained_section(fit: FinishedFit) -> Section:
@@ -134,8 +151,12 @@ def _explained_section(fit: FinishedFit) -> Section:
     figures = []
     tables = []
     for part in parts:
-        figures.append(_explained_figure(fit, part))
         tables.append(_explained_table(result, part))
+        try:
+            figures.append(_explained_figure(fit, part))
+        except Exception as error:  # the tables hold the same numbers
+            log.debug("the figure of what is explained could not be drawn", exc_info=True)
+            notes.append(f"The figure could not be drawn: {reason_of(error)}")
     paragraphs = [data_sentence(result), *notes]
     return Section("What is explained", paragraphs, figures=figures, tables=tables)
 

@@ -74,6 +74,7 @@ def fit_all(plan: FitPlan, means: Means) -> None:
     result = replace(result, wall_s=round(time.monotonic() - started, 2))
     _save_rule(run, job.main, rows[DISCOVERED], result)
     write_result(run, result)
+    means.say(f"judged, figures follow: {result.verdict[0]}")
     means.stop.check()
     page.write(page.FinishedFit(run, job, data, rows, certainty, result))
 

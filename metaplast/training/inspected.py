@@ -16,7 +16,7 @@ from metaplast.figures import identifiability as identifiability_figure
 from metaplast.figures import kinship as kinship_figure
 from metaplast.figures import landscape as landscape_figure
 from metaplast.figures import lived as lived_figure
-from metaplast.figures.section import PagePart, Section
+from metaplast.figures.section import PagePart, reason_of, unmade
 from metaplast.inspection import (
     ablation,
     collinear,
@@ -377,9 +377,7 @@ def _attempted(part: Part, inspected: Inspected) -> PagePart:
         return part.make(inspected)
     except Exception as error:
         log.debug("%s: this part could not be made", part.title, exc_info=True)
-        reason = " ".join(str(error).split()) or type(error).__name__
-        words = f"This part could not be made: {reason}"
-        return PagePart(Section(part.title, [words]), {"failed": reason})
+        return PagePart(unmade(part.title, error), {"failed": reason_of(error)})
 
 
 def of_rule_file(

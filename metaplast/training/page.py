@@ -15,7 +15,7 @@ from metaplast.figures import (
     scores,
 )
 from metaplast.figures.gallery import OF_RULES
-from metaplast.figures.section import PagePart
+from metaplast.figures.section import PagePart, unmade
 from metaplast.figures.style import Picture, kept
 from metaplast.inspection import verdict
 from metaplast.inspection.horizons import lasting
@@ -289,8 +289,7 @@ def _transfer(
     try:
         worlds = cells([run.path for run in runs], pool.facts)
     except BadInput as error:
-        words = f"This part could not be made: {error}"
-        return [], PagePart(Section(changed_worlds.TITLE, [words]), {"failed": str(error)})
+        return [], PagePart(unmade(changed_worlds.TITLE, error), {"failed": str(error)})
     trained = cell_of_scores([], [run.seed for run in runs], pool.scores, pool.facts, DISCOVERED)
     part = changed_worlds.part(trained, worlds, pool.facts, DISCOVERED, command, pictures)
     return worlds, part

@@ -86,6 +86,14 @@ def test_a_share_far_below_zero_is_cut() -> None:
     assert [text.get_text() for text in axes.texts] == ["-30.00"]
 
 
+def test_one_held_out_subject_gives_a_share_without_an_interval() -> None:
+    alone = RoundedEstimate(0.3, Bounds(None, None), 1)
+    rows = {"discovered": {"mean": alone}}
+    figure = _drawn(lambda rows, path: explained.draw(rows, path, "discovered", "values"), rows)
+    (axes,) = figure.axes
+    assert [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "o"] == [0.3]
+
+
 def test_choices_are_drawn_as_running_means() -> None:
     rng = np.random.default_rng(0)
     choices = rng.integers(0, 2, (200, 1)).astype(float)

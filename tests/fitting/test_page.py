@@ -1,11 +1,25 @@
-"""The numbers of a finished fit in a table, and the source of their intervals."""
+"""The page of a finished fit: its numbers, the source of their intervals, figures that fail."""
 
+import html
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from metaplast.fitting.page import interval_source
+import pytest
+
+from metaplast.figures import explained
+from metaplast.fitting import page
+from metaplast.fitting.page import FinishedFit, interval_source
 from metaplast.fitting.tables import number_lines
 from metaplast.results.numbers import Bounds
-from tests.fitting._results import bootstrap_result, fit_result, intervals_result, row_result
+from metaplast.settings.names import REPORT
+from tests.fitting._results import (
+    bootstrap_result,
+    fit_result,
+    intervals_result,
+    row_result,
+    share,
+)
 
 REFITS = bootstrap_result(refits=20, ci95={"a": Bounds(0.5, 1.5), "b": Bounds(None, None)})
 OLD = fit_result(row_result(numbers={"a": 1.0, "b": 0.5, "c": None}), bootstrap=REFITS)
@@ -27,3 +41,31 @@ def test_bars_say_where_they_come_from():
     assert interval_source(alone) == "95 %, Student's t over 6 subjects"
     unknown = replace(OLD, intervals=replace(KNOWN, why="too many"))
     assert interval_source(unknown).startswith("95 % of 20 refits")
+
+
+def _page(folder: Path, result: Any) -> str:
+    """The page of a fit of which nothing but the result is left: all that lives a rule fails."""
+    nothing: Any = None
+    page.write(FinishedFit(folder, nothing, nothing, {}, nothing, result))
+    return html.unescape((folder / REPORT).read_text())
+
+
+def test_one_held_out_subject_has_a_page(tmp_path: Path):
+    row = row_result({"mean": share(0.3, None, None, n=1)})
+    text = _page(tmp_path, fit_result(row, verdict=["Not judged: one subject."]))
+    assert "Not judged: one subject." in text
+    assert (tmp_path / "figures" / "explained.svg").is_file()
+
+
+def test_a_figure_that_fails_costs_no_other_part_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: Any) -> None:
+        raise TypeError("no interval")
+
+    monkeypatch.setattr(explained, "draw", fail)
+    text = _page(tmp_path, fit_result(verdict=["Found: the rule."]))
+    assert "Found: the rule." in text
+    assert "The figure could not be drawn: no interval" in text
+    assert "explained vs mean" in text
+    assert "This part could not be made:" in text.partition("One session")[2]

@@ -13,6 +13,7 @@ from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.gaussian import Gaussian
+from metaplast.recording import HeldOut
 from metaplast.registry import BadInput
 
 N = 40  # rows: 4 sessions of 10
@@ -29,6 +30,7 @@ CELLS = {
     "session": GOOD["session"],
 }
 MOUSE = np.asarray(["a", "b", "c", "d"])[GOOD["session"]]
+TWO_HELD_OUT = HeldOut(subjects=0.5)  # of four mice
 TABLE = "odour;choice\n1,5;0\n-0,5;1\n" * 30
 
 
@@ -155,8 +157,19 @@ def test_what_is_doubtful_is_warned_of(tmp_path, what):
 
 
 def test_sound_data_are_not_warned_of(tmp_path):
-    assert _family(tmp_path, {**GOOD, "subject": MOUSE, "plastic": GOOD["choice"]}).warnings() == ()
-    assert _family(tmp_path, {**CELLS, "subject": MOUSE}, Gaussian()).warnings() == ()
+    choices = {**GOOD, "subject": MOUSE, "plastic": GOOD["choice"]}
+    assert _family(tmp_path, choices, held=TWO_HELD_OUT).warnings() == ()
+    cells = {**CELLS, "subject": MOUSE}
+    assert _family(tmp_path, cells, Gaussian(), held=TWO_HELD_OUT).warnings() == ()
+
+
+def test_one_held_out_subject_is_warned_of(tmp_path):
+    """One of four is held out by default, and one gives no interval."""
+    four = _family(tmp_path, {**CELLS, "subject": MOUSE}, Gaussian())
+    assert four.warnings() == ("1 subject held out: no intervals; say task.held.subjects=0.5",)
+    one = {**CELLS, "session": np.zeros(N, int)}
+    (line,) = _family(tmp_path, one, Gaussian()).warnings()
+    assert line.endswith("what is explained has no interval with one subject")
 
 
 @pytest.mark.parametrize(
@@ -171,10 +184,10 @@ def test_a_number_that_may_stand_for_a_missing_value_is_counted(tmp_path, name, 
         "reward": values[:, 0],
         "stimulus": values,
     }
-    assert _family(tmp_path, arrays, Gaussian()).warnings() == ()
+    assert _family(tmp_path, arrays, Gaussian(), held=TWO_HELD_OUT).warnings() == ()
     some = np.arange(N) % 10 == 3
     arrays[name] = np.where(some if name == "reward" else some[:, None], marker, arrays[name])
-    (warning,) = _family(tmp_path, arrays, Gaussian()).warnings()
+    (warning,) = _family(tmp_path, arrays, Gaussian(), held=TWO_HELD_OUT).warnings()
     of = "4 of 40 values" if name == "reward" else "8 of 80 values"
     assert warning.startswith(
         f"array {name!r}: {marker:g} in {of} (10.0 %), where the others are from "

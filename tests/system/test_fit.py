@@ -105,6 +105,19 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(
     assert finished.stdout == again.stdout
 
 
+@pytest.mark.parametrize(("n_subjects", "by"), [(4, "subjects"), (1, "trials of the same")])
+def test_few_subjects_have_a_verdict_and_a_page(n_subjects: int, by: str, tmp_path: Path) -> None:
+    """One held-out subject, or none, gives no interval."""
+    _choices(tmp_path / "few.npz", n_subjects)
+    words = ("rule.name=polynomial", "rule.terms=[modulator.advantage*pre]", "rows=null")
+    done = metaplast("fit", "few.npz", *words, *QUICK, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Not judged: the rule explains" in done.stdout and f"held-out {by}" in done.stdout
+    for name in ("explained", "numbers", "session"):
+        assert (tmp_path / "run" / "figures" / f"{name}.svg").is_file()
+    assert "could not be made" not in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_what_was_dropped_is_told_before_the_fit_after_it_and_on_the_page(
     data: Path, tmp_path: Path
 ) -> None:
