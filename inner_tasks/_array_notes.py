@@ -23,7 +23,7 @@ def note_arrays(arrays: Arrays, rows: FileRows, notes: ReadingNotes) -> None:
 
     `choice` is left out here: it is noted where it is coded (_coding.py).
     """
-    notes.add_column("array 'stimulus'", _size(rows.stimulus, "inputs"))
+    notes.add_column("array 'stimulus'", _size(rows.stimulus, "input"))
     notes.columns.extend(_measured(arrays, rows))
     for name in sorted(rows.modulators):
         signal = f"a signal for rules, {_range(rows.modulators[name])}"
@@ -38,7 +38,7 @@ def note_arrays(arrays: Arrays, rows: FileRows, notes: ReadingNotes) -> None:
 def _measured(arrays: Arrays, rows: FileRows) -> Iterator[ColumnNote]:
     """Notes on the measurements: activity, its mask, rewards."""
     if rows.activity is not None:
-        size = _size(rows.activity, "units")
+        size = _size(rows.activity, "unit")
         missing = counted(np.isnan(rows.activity).sum(), rows.activity.size, "values")
         yield ColumnNote("array 'activity'", f"{size}; missing: {missing}")
     if "recorded" in arrays:
@@ -81,6 +81,7 @@ def _doubts(rows: FileRows) -> Iterator[str]:
     """Warnings for arrays that may mean something else than was understood."""
     yield from _subjects_alike(rows)
     yield from _one_reward(rows)
+    yield from _rewards_without_plasticity(rows)
     yield from _markers(rows)
     if not rows.plastic.any():
         rows_of_file = f"0 in all {len(rows.plastic)} rows"
@@ -106,7 +107,25 @@ def _one_reward(rows: FileRows) -> Iterator[str]:
         return
     rewards = rows.reward[~np.isnan(rows.reward)]
     if len(rewards) and rewards.min() == rewards.max():
-        yield f"array 'reward': {rewards[0]:g} in all {len(rewards)} rows that have an outcome"
+        line = f"array 'reward': {rewards[0]:g} in all {len(rewards)} rows that have an outcome"
+        if rewards[0] and len(rewards) < len(rows.reward):
+            line += "; if a blank after a choice means no reward, write 0"
+        yield line
+
+
+def _rewards_without_plasticity(rows: FileRows) -> Iterator[str]:
+    """A warning for rewards in rows where nothing is learned from them."""
+    if rows.reward is None or not rows.plastic.any():
+        return
+    n = int(np.sum(~np.isnan(rows.reward) & (rows.plastic == 0)))
+    if n:
+        lie = "rewards lie"
+        if n == 1:
+            lie = "reward lies"
+        yield (
+            f"array 'reward': {n} {lie} in rows where plastic is 0; they count in advantage; "
+            "write NaN where no outcome was shown"
+        )
 
 
 def _markers(rows: FileRows) -> Iterator[str]:
@@ -167,11 +186,14 @@ def _falling_trials(rows: FileRows) -> Iterator[str]:
     changes = same_session & (step != 0)
     if falls.any():
         places = counted(falls.sum(), int(changes.sum()), "changes of trial inside a session")
-        yield f"array 'trial': falls at {places}; rows are taken in the order of the file"
+        yield (
+            f"array 'trial': falls at {places}; rows are taken in the order of the file: "
+            "sort them where that is not the order of time"
+        )
 
 
 def _size(values: np.ndarray, noun: str) -> str:
-    return f"{len(values)} rows, {values.shape[1]} {noun}, {_range(values)}"
+    return f"{len(values)} rows, {several(values.shape[1], noun)}, {_range(values)}"
 
 
 def _range(values: np.ndarray) -> str:

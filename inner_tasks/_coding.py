@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -66,7 +67,7 @@ def _named(where: str, values: np.ndarray, options: tuple[Option, ...]) -> np.nd
         codes[_is(where, values, option)] = place
     if len(values) and codes.max() < 0:
         what = f"{where}: {tally(values)}, none of them an option"
-        raise BadInput(what, f"one of {FIELD}={_yaml(options)}", f"correct {FIELD}")
+        raise BadInput(what, f"one of {_argument(options)}", f"correct {FIELD}")
     return codes
 
 
@@ -84,20 +85,32 @@ def _is(where: str, values: np.ndarray, option: Option) -> np.ndarray:
 def _numbered(where: str, values: np.ndarray) -> np.ndarray:
     """The codes [n] of values that are the options themselves."""
     if values.dtype.kind == "U":
-        fix = f"set {FIELD}={_yaml(_options(values))}, without those that stand for no choice"
+        options = _options(values)
+        fix = f"set {_argument(options)}, without those that stand for no choice{_order(options)}"
         raise BadInput(f"{where}: text: {tally(values)}", f"{FIELD}, the options in order", fix)
     missing = np.isnan(values.astype(np.float64))
     codes = integers("choice", np.where(missing, -1, values), len(values))
     made = np.unique(codes[codes >= 0])
     if len(made) == 1 and np.any(codes[~missing] < 0):
         option = made.item()
-        every = _yaml(_options(values))
+        options = _options(values)
+        every = _argument(options)
         other = 0 if option == 1 else option
-        positive = _yaml((other, 1))
+        positive = _argument((other, 1))
         what = f"{where}: {tally(values)}: negative numbers beside one option"
-        fix = f"set {FIELD}={every}, the options in order, or {positive} where negative ones are"
-        raise BadInput(what, "two options", f"{fix} no choice")
+        fix = f"set {every}, the options in order, or {positive} where negative ones are no choice"
+        raise BadInput(what, "two options", f"{fix}{_order(options)}")
     return codes
+
+
+def _order(options: tuple[Option, ...]) -> str:
+    """The words on the order of two options, of which the second is fitted."""
+    if len(options) != 2:
+        return ""
+    return (
+        f"; the last one, {plain(options[1])}, is option 1, whose probability is fitted: "
+        "turn them round if the other is meant"
+    )
 
 
 def _options(values: np.ndarray) -> tuple[Option, ...]:
@@ -111,6 +124,11 @@ def _options(values: np.ndarray) -> tuple[Option, ...]:
 
 def _yaml(options: tuple[Option, ...]) -> str:
     return f"[{','.join(map(_item, options[:MANY]))}]"
+
+
+def _argument(options: tuple[Option, ...]) -> str:
+    """The word of a command line that names the options, as a shell takes it."""
+    return shlex.quote(f"{FIELD}={_yaml(options)}")
 
 
 def _item(option: Option) -> str:
@@ -165,7 +183,7 @@ def _missed(
             warning += f"; {near} of these rows differ from an option in capitals or blanks only"
     negative = values.dtype.kind in "fi" and np.any(values[none] < 0)
     if negative and not chosen:
-        field = f"{FIELD}={_yaml(_options(values))}"
+        field = _argument(_options(values))
         warning += f"; if they are options, say {field}, without the values that are no choice"
     yield warning
 
@@ -183,7 +201,7 @@ def _unused(
     n_options = max(len(names), max(made, default=0) + 1)
     never = [name for k, name in enumerate(names) if k not in made]
     if never and (chosen or len(made) > 1):
-        fix = f"say {FIELD}={_yaml(_options(values))} where there are no others"
+        fix = f"say {_argument(_options(values))} where there are no others"
         if chosen:
             fix = f"correct {FIELD} if it is misspelt"
         n_never = n_options - len(made)
@@ -206,10 +224,10 @@ def _unpaid(
         return
     rows = np.isin(codes, without)
     rest = _options(values[(codes >= 0) & ~rows])
-    fix = f"if this stands for no choice, say {FIELD}={_yaml(rest)}"
+    fix = f"if this stands for no choice, say {_argument(rest)}"
     if len(rest) < 2:  # an option that is refused is never rewarded either
-        every = _yaml(_options(values[codes >= 0]))
-        fix = f"if one of these stands for no choice, say {FIELD}={every} without it"
+        every = _argument(_options(values[codes >= 0]))
+        fix = f"if one of these stands for no choice, say {every} without it"
     yield (
         f"{where}: never rewarded, where other options are: "
         f"{tally(values[rows])}, {counted(rows.sum(), len(codes))}; {fix}"

@@ -50,7 +50,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from inner_tasks._file import UNKNOWN, looks, stamp
-from inner_tasks._notes import ColumnNote, plain, tally
+from inner_tasks._notes import ColumnNote, counted, plain, tally
 from inner_tasks._shapes import demand_upright, fix_of_shape
 from metaplast.registry import BadInput
 from metaplast.signals import FEEDBACK_FIELDS
@@ -128,8 +128,9 @@ def read(path: str) -> Arrays:
     except Exception as error:  # damaged bytes make the parsers raise nearly anything
         why = getattr(error, "strerror", None) or type(error).__name__
         kind = UNKNOWN if isinstance(error, OSError) else looks(path)
-        guess = f", it is {kind.name}" if kind.name else ""
-        what = f"recordings {path!r}: {why}{guess}"
+        if kind.name:
+            why = f"it is {kind.name}"
+        what = f"recordings {path!r}: {why}"
         raise BadInput(what, "an .npz file that can be read", kind.fix or AGAIN) from error
 
 
@@ -299,8 +300,13 @@ def numbers(
     bad = np.isinf(single) if nan else ~np.isfinite(single)
     if bad.any():
         first = np.argwhere(bad)[0].tolist()
-        what = f"array {name!r}: {value[tuple(first)]} at {first}"
-        fix = "write NaN where a value is missing" if nan else "leave out or fill in these rows"
+        rows = bad.reshape(len(bad), -1).any(axis=1) if bad.ndim else bad
+        what = (
+            f"array {name!r}: {value[tuple(first)]} at {first}, in {counted(rows.sum(), rows.size)}"
+        )
+        fix = "write NaN where a value is missing"
+        if not nan:
+            fix = "fill in these rows: to leave one out changes the animal's history"
         raise BadInput(what, "finite numbers (single precision)", fix)
     return single
 
@@ -322,7 +328,7 @@ def integers(name: str, value: np.ndarray, n: int) -> np.ndarray:
         raise BadInput(f"array {name!r}: text", expected, NUMBER)
     if value.shape != (n,):
         what = f"array {name!r}: shape {list(value.shape)}"
-        raise BadInput(what, expected, fix_of_shape(name, value.shape, (n,)))
+        raise BadInput(what, f"[{n}]", fix_of_shape(name, value.shape, (n,)))
     real = value.astype(np.float64)
     bad = ~((np.abs(real) < 2.0**53) & (real == np.round(real)))
     if bad.any():

@@ -82,6 +82,25 @@ def _check_split(family: AbstractRecording, split: Split) -> None:
             )
 
 
+def check_values(family: AbstractRecording) -> None:
+    """Refuse training choices that are all alike: their likelihood rises without bound."""
+    sessions = family.whole("train")
+    for part in family.parts():
+        n = part.columns.stop - part.columns.start
+        is_choice = bool(part.likelihood.channels(n))
+        target = np.asarray(sessions.target)[..., part.columns]
+        made = np.asarray(sessions.observed)[..., part.columns].any(axis=-1)
+        options = target[made][:, 0]
+        if n > 1:
+            options = target[made].argmax(axis=-1)
+        if is_choice and len(options) and np.ptp(options) == 0:
+            raise BadInput(
+                f"choices are all {options[0]:g} in the {len(options)} rows of the split train",
+                "two options that were chosen",
+                "check task.choice_values",
+            )
+
+
 def warn_of_minibatches(config: Config) -> None:
     """Warn where every outer step sees only some of the sessions."""
     n = config.problem.n_tasks

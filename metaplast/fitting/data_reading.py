@@ -2,8 +2,12 @@
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
+from metaplast.likelihoods.gaussian import Gaussian
+from metaplast.neurons.linear import Linear
 from metaplast.recording import AbstractRecording
 from metaplast.registry import name_of
 from metaplast.report.page import Section, Table
@@ -27,6 +31,7 @@ def reading_of(job: Job) -> "DataReading":
 
     family = cast(AbstractRecording, job.main.task)
     warnings = [
+        *no_bias(job, family),
         *_unused_weights(job, family),
         *_step_warnings(job, family),
         *preflight.too_fast(job),
@@ -39,8 +44,35 @@ def reading_of(job: Job) -> "DataReading":
 def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
     """The warnings that are said before a fit begins."""
     yield from family.warnings()
+    yield from no_bias(job, family)
     yield from _unused_weights(job, family)
     yield from _step_warnings(job, family)
+
+
+def no_bias(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """A line for activity about a mean that nothing in the network can make."""
+    network: Any = job.main.network
+    is_linear = isinstance(getattr(network, "output", None), Linear)
+    if family.clamp or family.truth() is not None or family.watched():
+        return
+    if not is_linear or getattr(network, "bias", True):
+        return
+    recorded = family.recorded()
+    stimulus = np.asarray(recorded.sessions.stimulus)[recorded.trial >= 0]
+    if (np.ptp(stimulus, axis=0) == 0).any():
+        return
+    for part in family.parts():
+        target = np.asarray(recorded.sessions.target, np.float64)[..., part.columns]
+        known = np.asarray(recorded.sessions.observed)[..., part.columns] > 0
+        if not isinstance(part.likelihood, Gaussian) or not known.any():
+            continue
+        mean = target[known].mean()
+        sd = target[known].std()
+        if abs(mean) > sd > 0:
+            yield (
+                f"recorded activity has a mean of {mean:.3g} (sd {sd:.3g}), and the network has no "
+                "bias: say network.bias=true"
+            )
 
 
 def _unused_weights(job: Job, family: AbstractRecording) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaplast.fitting import compare, data_reading, terminal
-from metaplast.fitting.checks import check_fit, warn_of_minibatches
+from metaplast.fitting.checks import check_fit, check_values, warn_of_minibatches
 from metaplast.fitting.result import FILE
 from metaplast.fitting.run import FitPlan, fit_all
 from metaplast.registry import BadInput
@@ -29,6 +29,8 @@ class Fitting(RunKind[FitPlan]):
 
     def check(self, request: Request, path: Path | None, means: Means) -> FitPlan:
         plan = plan_of(request, path)
+        if plan.truth is None:
+            check_values(plan.job.main.task)
         preflight.check(plan.job, 1)
         warn_of_minibatches(plan.job.main)
         return plan

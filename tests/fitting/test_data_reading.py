@@ -3,15 +3,23 @@
 It is about the step of time, sessions, trials, and files that hold no recording.
 """
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from metaplast.fitting.data_reading import paragraphs, reading_of, section, warn
+from inner_tasks.recordings import Recordings
+from metaplast.fitting.checks import check_values
+from metaplast.fitting.data_reading import no_bias, paragraphs, reading_of, section, warn
 from metaplast.fitting.request import request_of
 from metaplast.fitting.result import DataReading
+from metaplast.likelihoods.bernoulli import Bernoulli
+from metaplast.likelihoods.categorical import Categorical
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.registry import BadInput, find
 from metaplast.runs.config import Sources
 from metaplast.runs.job import Config, Job
@@ -205,3 +213,35 @@ def test_a_description_of_the_whole_is_no_row_of_a_table():
     arrays = section(DataReading(["2 sessions", "  array 'choice': 0 or 1"], ["a doubt"]))
     assert arrays.tables[0].rows == [("array 'choice'", "0 or 1")]
     assert arrays.paragraphs == ["2 sessions.", "a doubt"]
+
+
+def test_choices_that_are_all_alike_are_refused_before_the_fit(tmp_path):
+    alike = {"stimulus": np.ones((N, 1)), "choice": np.ones(N), "session": np.arange(N) // 5}
+    np.savez(tmp_path / "a.npz", **alike)
+    with pytest.raises(BadInput, match=r"choices are all 1 in the 24 rows.*task.choice_values"):
+        check_values(Recordings(path=str(tmp_path / "a.npz"), likelihood=Bernoulli()))
+    np.savez(tmp_path / "b.npz", **{**alike, "choice": np.where(np.arange(N) % 2, 1, -1)})
+    three = Recordings(
+        path=str(tmp_path / "b.npz"), choice_values=(0, 1, 2), likelihood=Categorical()
+    )
+    with pytest.raises(BadInput, match=r"choices are all 1 in the"):
+        check_values(three)
+    np.savez(tmp_path / "c.npz", **{**alike, "choice": np.arange(N) % 2})
+    check_values(Recordings(path=str(tmp_path / "c.npz"), likelihood=Bernoulli()))
+
+
+def test_activity_about_a_mean_asks_for_a_bias(tmp_path):
+    plain = Feedforward(hidden=())
+
+    def lines(network: Feedforward, **arrays: Any) -> list[str]:
+        family = Recordings(path=_file(tmp_path / "a.npz", **arrays))
+        job: Any = SimpleNamespace(main=SimpleNamespace(network=network, task=family))
+        return list(no_bias(job, family))
+
+    high = np.random.default_rng(2).normal(3.0, 0.5, (N, 2))
+    (line,) = lines(plain, activity=high)
+    assert "has a mean of 3" in line and line.endswith("say network.bias=true")
+    assert lines(replace(plain, bias=True), activity=high) == []
+    assert lines(replace(plain, output=Sigmoid()), activity=high) == []
+    assert lines(plain, activity=high, stimulus=np.ones((N, 1))) == []
+    assert lines(plain) == []

@@ -67,14 +67,18 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "-1 and 1 without a word": (
         2 * MADE - 1,
         (),
-        r"-1 \(5 rows\), 1 \(5\).*set task\.choice_values=\[-1,1\]",
+        r"-1 \(5 rows\), 1 \(5\).*set 'task\.choice_values=\[-1,1\]'",
     ),
     "text without a word": (
         WORDS,
         (),
-        r"left \(5 rows\), right \(5\).*set task\.choice_values=\[left,right\]",
+        r"left \(5 rows\), right \(5\).*set 'task\.choice_values=\[left,right\]'",
     ),
-    "yes and no": (np.where(MADE == 1, "yes", "no"), (), r'set task\.choice_values=\["no","yes"\]'),
+    "yes and no": (
+        np.where(MADE == 1, "yes", "no"),
+        (),
+        r"""set 'task\.choice_values=\["no","yes"\]'""",
+    ),
     "values of another file": (MADE, (3, 4), r"0 \(5 rows\), 1 \(5\), none of them an option"),
     "words for numbers": (
         MADE,
@@ -90,6 +94,19 @@ def test_choices_that_can_mean_two_things_are_refused(tmp_path, what):
     choice, values, words = REFUSED[what]
     with pytest.raises(BadInput, match=words):
         _family(tmp_path, choice, Bernoulli(), values).recorded()
+
+
+def test_the_proposed_order_of_two_options_says_which_is_fitted(tmp_path):
+    """In the order of the alphabet the probability of not licking would be fitted."""
+    choice = np.where(MADE == 1, "lick", "no lick")
+    with pytest.raises(BadInput) as refused:
+        _family(tmp_path, choice, Bernoulli()).recorded()
+    said = str(refused.value)
+    assert "set 'task.choice_values=[lick,\"no lick\"]', without" in said
+    assert said.endswith(
+        "the last one, no lick, is option 1, whose probability is fitted: "
+        "turn them round if the other is meant"
+    )
 
 
 @pytest.mark.parametrize("values", [(1,), (1, 1), ("left", "left")])
@@ -111,7 +128,7 @@ def test_three_options_of_which_one_may_be_none(tmp_path):
         "no choice made in 5 of 10 rows (50.0 %): -1 (5 rows); 5 of these rows have a "
         "reward, 5 another" in line
     )
-    advice = "say task.choice_values=[-1,0,1], without the values that are no choice"
+    advice = "say 'task.choice_values=[-1,0,1]', without the values that are no choice"
     assert f"if they are options, {advice}" in line
     assert f"warning: {line}" in family.describe().splitlines()
     three = _family(tmp_path, both, Categorical(), (-1, 0, 1))
@@ -128,7 +145,7 @@ def test_options_that_nobody_chose_are_named(tmp_path):
     assert one_two.implied()["likelihood"] == {"name": "categorical"}
     (line,) = (line for line in one_two.warnings() if "choice" in line)
     assert line == (
-        "array 'choice': 1 of 3 options never chosen: 0; say task.choice_values=[1,2] "
+        "array 'choice': 1 of 3 options never chosen: 0; say 'task.choice_values=[1,2]' "
         "where there are no others"
     )
     gone = _family(tmp_path, WORDS, Categorical(), ("left", "right", "wait"))
@@ -149,7 +166,7 @@ def test_a_number_that_is_never_rewarded_may_stand_for_no_choice(tmp_path):
     family = _family(tmp_path, np.where(MISSED, 2, MADE), Categorical(), reward=reward)
     (line,) = (line for line in family.warnings() if "choice" in line)
     assert "never rewarded, where other options are: 2 (2 rows), 2 of 10 rows (20.0 %)" in line
-    assert line.endswith("say task.choice_values=[0,1]")
+    assert line.endswith("say 'task.choice_values=[0,1]'")
     paid = _family(tmp_path, np.where(MISSED, 2, MADE), Categorical(), reward=np.ones(len(MADE)))
     assert not [line for line in paid.warnings() if "choice" in line]
 

@@ -86,7 +86,7 @@ FIXES = {  # case -> (arrays, words of the message)
     ),
     "go alone, and misses": (
         {**GOOD, "choice": np.where(MOUSE == "b", -1, 1)},
-        r"or \[0,1\] where negative ones are no",
+        r"or 'task.choice_values=\[0,1\]' where negative ones are no",
     ),
 }
 
@@ -117,7 +117,8 @@ WARNED = {  # case -> (arrays, fields, a line of the warnings)
     "one reward for all": (
         {**GOOD, "reward": np.where(GOOD["choice"], 1.0, np.nan)},
         {},
-        "array 'reward': 1 in all 20 rows that have an outcome",
+        "array 'reward': 1 in all 20 rows that have an outcome; if a blank after a choice means no "
+        "reward, write 0",
     ),
     "subjects that are spelt twice": (
         {**GOOD, "subject": np.where(MOUSE == "b", "A ", MOUSE)},
@@ -133,6 +134,12 @@ WARNED = {  # case -> (arrays, fields, a line of the warnings)
         "array 'choice': no choice made in 5 of 40 rows (12.5 %): Stay (5 rows); 5 of these rows "
         "have",
     ),
+    "rewards without plasticity": (
+        {**GOOD, "reward": np.ones(N), "plastic": GOOD["choice"]},
+        {},
+        "array 'reward': 20 rewards lie in rows where plastic is 0; they count in advantage; write "
+        "NaN where no outcome was shown",
+    ),
     "go, stay and ignored": (
         {
             **GOOD,
@@ -140,7 +147,7 @@ WARNED = {  # case -> (arrays, fields, a line of the warnings)
             "reward": GOOD["choice"] * (MOUSE != "c"),
         },
         {},
-        "if one of these stands for no choice, say task.choice_values=[0,1,2] without it",
+        "if one of these stands for no choice, say 'task.choice_values=[0,1,2]' without it",
     ),
 }
 

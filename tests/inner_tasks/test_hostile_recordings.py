@@ -48,7 +48,11 @@ WRONG = {  # case -> (arrays, fields of the task, words of the message)
     "flat stimulus": (_with(stimulus=np.zeros(N)), {}, r"'stimulus': shape \[6\]"),
     "deep stimulus": (_with(stimulus=np.zeros((N, 2, 1))), {}, "'stimulus': shape"),
     "scalar stimulus": (_with(stimulus=1.0), {}, r"'stimulus': shape \[\]"),
-    "NaN stimulus": (_but("stimulus", (2, 1), np.nan), {}, r"'stimulus': nan at \[2, 1\]"),
+    "NaN stimulus": (
+        _but("stimulus", (2, 1), np.nan),
+        {},
+        r"'stimulus': nan at \[2, 1\], in 1 of 6 rows \(16.7 %\) - .*changes the animal's history",
+    ),
     "infinite stimulus": (_but("stimulus", (0, 0), -np.inf), {}, r"'stimulus': -inf at \[0, 0\]"),
     "too large a stimulus": (_but("stimulus", (5, 0), 1e39), {}, r"'stimulus': 1e\+39 at \[5, 0\]"),
     "infinite activity": (
@@ -280,12 +284,12 @@ def _single() -> bytes:
 
 HEAD = "{{'descr': {}, 'fortran_order': False, 'shape': {}, }}\n"
 BROKEN = {  # case -> (the bytes of the file, words of the message)
-    "nothing": (b"", "BadZipFile.*an .npz file"),
-    "text": (b"stimulus,activity\n1,2\n", "BadZipFile"),
-    "one array": (_single(), "BadZipFile"),
+    "nothing": (b"", "an empty file.*an .npz file"),
+    "text": (b"stimulus,activity\n1,2\n", "npz': it is text, such as a CSV file -"),
+    "one array": (_single(), "it is one array"),
     "a pickle": (b"\x80\x04N.", "BadZipFile"),
-    "half a file": (_npz_bytes()[: len(_npz_bytes()) // 2], "BadZipFile"),
-    "no directory": (_npz_bytes()[:-22], "BadZipFile"),
+    "half a file": (_npz_bytes()[: len(_npz_bytes()) // 2], "but no whole one"),
+    "no directory": (_npz_bytes()[:-22], "but no whole one"),
     "text before the zip": (b"#!/bin/sh\n" + _npz_bytes(), "an .npz file that can be read"),
     "objects": (_object(), r"array 'stimulus': Python objects.*\.astype"),
     "no array inside": (_zip({"stimulus.npy": b"hello"}), "array 'stimulus'"),

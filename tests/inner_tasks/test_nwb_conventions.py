@@ -174,7 +174,7 @@ def test_columns_of_other_names_kinds_and_shapes(tmp_path):
         ({"nwb_choice": "sid"}, r"column 'sid' of trials - .*'side'.* - correct task\.nwb_choice"),
         (
             {"nwb_choice": "side"},
-            r"column 'side' of trials: text: L .* - set task\.choice_values=\[L,R\]",
+            r"column 'side' of trials: text: L .* - set 'task\.choice_values=\[L,R\]'",
         ),
         (
             {"nwb_choice": "pair"},
