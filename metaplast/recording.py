@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Le
 from jax import Array
+from pydantic import BeforeValidator
 
 from metaplast.likelihoods.base import AbstractLikelihood, Part
 from metaplast.networks.base import AbstractNetwork
@@ -97,6 +98,17 @@ class Truth(NamedTuple):
     rules: dict[str, AbstractRule]
 
 
+def _share_of_subjects(value: Any) -> Any:
+    """The value. Raises: BadInput for a number of subjects in place of a share."""
+    if isinstance(value, int | float) and not 0 <= value <= 1:
+        raise BadInput(
+            f"{value:g}",
+            "a share from 0 to 1 of the subjects, and no number of them",
+            "say 0.5 for half of them",
+        )
+    return value
+
+
 @spec
 class HeldOut:
     """The data that training does not see.
@@ -109,7 +121,7 @@ class HeldOut:
     seed: the seed of the choice of subjects and trials.
     """
 
-    subjects: Probability = 0.25
+    subjects: Annotated[Probability, BeforeValidator(_share_of_subjects)] = 0.25
     trials: Annotated[float, Ge(0), Le(0.4)] = 0.1
     seed: Natural = 0
 

@@ -359,3 +359,9 @@ def test_signals_that_a_recording_does_not_bring_are_missed_by_name():
     words = r"objective: needs 'final_weights' .* gate, reset, reward, subject, weights"
     with pytest.raises(BadInput, match=words):
         problem.check()
+
+
+def test_a_number_of_subjects_is_no_share():
+    with pytest.raises(ValueError, match="a share from 0 to 1 of the subjects"):
+        HeldOut(subjects=2)
+    assert HeldOut(subjects=1.0).subjects == 1.0

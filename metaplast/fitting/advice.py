@@ -69,7 +69,8 @@ def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list
             gain = _pooled([test(unit) for unit in units])
             if gain.share > SHARE and gain.p < CHANCE:
                 words = _words(change, gain.share, part, units)
-                changes.append(ModelAdvice(change, gain.share, words))
+                settings = _settings(change, units)
+                changes.append(ModelAdvice(change, gain.share, words, settings))
     return sorted(changes, key=lambda change: -(change.share or 0.0))
 
 
@@ -230,15 +231,56 @@ def _words(change: str, share: float, part: Part, units: list[UnitRows]) -> str:
             "genome=per_subject, and task.held.subjects=0, for a subject that is held out has "
             "none. So may a rule that learns within few rows."
         )
+    extent = _extent(units)
+    neuron = _bounded_neuron(extent)
+    scaled = ""
+    if not _is_within(extent, neuron):
+        scaled = f"scale them to {BOUNDS[neuron][0]} to {BOUNDS[neuron][1]} and "
+    return (
+        f"A bounded output would explain {part_of}: recorded values lie between "
+        f"{extent.lowest:.3g} and {extent.highest:.3g}, and level off where more is expected: "
+        f"{scaled}say network.output={neuron}."
+    )
+
+
+class _Extent(NamedTuple):
+    """The least and the largest recorded value."""
+
+    lowest: float
+    highest: float
+
+
+BOUNDS = {"sigmoid": (0, 1), "tanh": (-1, 1)}
+"""{bounded neuron: the ends of its output}"""
+
+
+def _extent(units: list[UnitRows]) -> _Extent:
     lowest = min(float(unit.value.min()) for unit in units)
     highest = max(float(unit.value.max()) for unit in units)
-    output = "a saturating output neuron"
-    if lowest >= -1 and highest <= 1:
-        neuron = "tanh"
-        if lowest >= 0:
-            neuron = "sigmoid"
-        output = f"network.output.name={neuron}"
-    return (
-        f"A bounded output would explain {part_of}: recorded values lie between {lowest:.3g} and "
-        f"{highest:.3g}, and level off where more is expected. Say {output}."
-    )
+    return _Extent(lowest, highest)
+
+
+def _bounded_neuron(extent: _Extent) -> str:
+    """The bounded neuron whose output has the sign of the values."""
+    if extent.lowest >= 0:
+        return "sigmoid"
+    return "tanh"
+
+
+def _is_within(extent: _Extent, neuron: str) -> bool:
+    """Whether the output of a neuron reaches all values."""
+    low, high = BOUNDS[neuron]
+    return low <= extent.lowest and extent.highest <= high
+
+
+def _settings(change: str, units: list[UnitRows]) -> list[str]:
+    """The words of a config that make an advised change; none where the data have to change too."""
+    if change == "constant":
+        return ["network.bias=true"]
+    if change == "first_weights":
+        return ["genome=per_subject", "task.held.subjects=0"]
+    extent = _extent(units)
+    neuron = _bounded_neuron(extent)
+    if _is_within(extent, neuron):
+        return [f"network.output={neuron}"]
+    return []

@@ -1,5 +1,7 @@
 """Reasons not to believe a fit: one small check each."""
 
+import shlex
+
 from metaplast.fitting.result import (
     NO_PLASTICITY,
     BootstrapResult,
@@ -11,6 +13,7 @@ from metaplast.fitting.result import (
     SettledResult,
     Weights,
 )
+from metaplast.language.grammar import is_term
 from metaplast.results.numbers import RoundedEstimate
 from metaplast.results.statistics import FEW
 from metaplast.settings.names import DISCOVERED
@@ -26,8 +29,9 @@ def doubts(fit: FitResult) -> list[str]:
     """The sentences of all checks that find something, each with its number."""
     row = fit.discovered
     reasons = [still_moving(row), starts_disagree(row)]
-    for null, share in row.explained.items():
-        reasons.append(nothing_to_explain(fit, null) or null_not_beaten(null, share))
+    for null in row.explained:
+        reasons.append(nothing_to_explain(fit, null))
+    reasons += nulls_not_beaten(fit)
     reasons.append(activity_misweighed(row))
     for name, family in fit.rows.items():
         if name != DISCOVERED:
@@ -89,26 +93,61 @@ def without_scale(fit: FitResult, null: str) -> str:
     )
 
 
-def null_not_beaten(null: str, share: RoundedEstimate) -> str | None:
-    """The interval against a null is missing, or reaches 0."""
+def nulls_not_beaten(fit: FitResult) -> list[str]:
+    """The nulls whose interval is missing or reaches 0: one sentence for all of one reason."""
+    shares: dict[str, list[str]] = {}
+    for null, share in fit.discovered.explained.items():
+        if nothing_to_explain(fit, null):
+            continue
+        claim = _claim_of_no_better(fit, share)
+        if claim is not None:
+            shares.setdefault(claim, []).append(null)
+    sentences = []
+    for claim, nulls in shares.items():
+        explained = []
+        for null in nulls:
+            share = fit.discovered.explained[null]
+            low, high = share.ci95
+            if low is None or high is None:
+                continue
+            words = f"against {null} {share.mean:.3f} [{low:.3f}, {high:.3f}]"
+            if not explained:
+                words = (
+                    f"Against {null} the rule explains {share.mean:.3f} of the deviance "
+                    f"[{low:.3f}, {high:.3f}]"
+                )
+            explained.append(words)
+        listed = ", ".join(explained) or f"No interval against {', '.join(nulls)}"
+        sentences.append(f"{listed}: {claim}.")
+    return sentences
+
+
+def _claim_of_no_better(fit: FitResult, share: RoundedEstimate) -> str | None:
+    """The reason why a share says nothing for the rule; None where its interval leaves out 0."""
     low, high = share.ci95
     if low is None and share.n >= 2:
-        return f"Held-out deviance against {null} is not finite: the fitted network diverges there."
+        return "held-out deviance is not finite: the fitted network diverges there"
     if low is None or high is None:
-        return f"No interval against {null}: fewer than two held-out subjects have recorded values."
+        return "fewer than two held-out subjects have recorded values"
     if low > 0 or share.mean is None:
         return None
-    explained = (
-        f"Against {null} the rule explains {share.mean:.3f} of the deviance [{low:.3f}, {high:.3f}]"
-    )
     if high < 0:
-        return f"{explained}: it is worse on subjects it has not seen."
+        return "it is worse on subjects it has not seen"
     claim = "it may be no better on subjects it has not seen"
     if share.mean <= 0:
         claim = "it is no better here"
     if share.n < FEW:
-        claim += f" (over {share.n} held out: raise task.held.subjects, or record more)"
-    return f"{explained}: {claim}."
+        more = "record more"
+        if can_hold_out_more(fit):
+            more = "raise task.held.subjects, or record more"
+        claim += f" (over {share.n} held out: {more})"
+    return claim
+
+
+def can_hold_out_more(fit: FitResult) -> bool:
+    """Whether a larger task.held.subjects, up to 0.5, would hold out more subjects."""
+    data = fit.data
+    return data.subjects >= 4 and len(data.heldout_subjects) < data.subjects // 2
 
 
 def activity_misweighed(row: RowResult) -> str | None:
@@ -135,16 +174,44 @@ def family_still_moving(name: str, family: RowResult) -> str | None:
 
 def contained_family_is_better(name: str, family: RowResult, row: RowResult) -> str | None:
     """A family that the discovered rule contains has a lower training loss."""
-    has_terms = bool(family.searched) or name == NO_PLASTICITY
-    contained = has_terms and set(family.searched) < set(row.searched)
+    by_terms = bool(family.searched) or name == NO_PLASTICITY
+    contained = by_terms and set(family.searched) < set(row.searched)
     if not contained or family.loss is None or row.loss is None:
         return None
     if family.loss >= row.loss - NEARLY * abs(row.loss):
         return None
-    return (
+    better = (
         f"The family {name} is contained in this one and has a lower training loss "
-        f"({family.loss:.5g} against {row.loss:.5g}): search longer."
+        f"({family.loss:.5g} against {row.loss:.5g})"
     )
+    dropped = dropped_terms(family, row)
+    if not dropped:
+        return f"{better}: search longer."
+    return (
+        f"{better}: the penalty dropped {', '.join(dropped)}. Fit its terms: "
+        f"{shlex.quote(terms_word(family))}."
+    )
+
+
+def dropped_terms(family: RowResult, row: RowResult) -> list[str]:
+    """The terms of a family that a row searched, and lost to its penalty."""
+    if not row.path or not has_terms(family):
+        return []
+    dropped = []
+    for name in family.numbers:
+        if name in row.searched and name not in row.numbers:
+            dropped.append(name)
+    return dropped
+
+
+def has_terms(family: RowResult) -> bool:
+    """Whether a family is a list of terms."""
+    return bool(family.numbers) and all(map(is_term, family.numbers))
+
+
+def terms_word(family: RowResult) -> str:
+    """The word of a config by which the terms of a family are fitted alone."""
+    return f"rule.terms=[{','.join(family.numbers)}]"
 
 
 def family_explains_more(name: str, family: RowResult) -> str | None:

@@ -5,9 +5,8 @@ import shlex
 from pathlib import Path
 
 from metaplast.fitting.result import FitResult
-from metaplast.fitting.verdict import next_step
-from metaplast.language.grammar import parse
-from metaplast.registry import BadInput
+from metaplast.fitting.verdict import OWN_RECORDINGS, RECOVER, next_step
+from metaplast.language.grammar import is_term
 from metaplast.runs import provenance
 from metaplast.settings.names import RULE_FILE
 
@@ -16,11 +15,10 @@ OWN_DATA = "DATA.npz"
 
 
 def next_command(run: Path, fit: FitResult) -> str:
-    """The command of the step that the verdict names.
+    """The command of the step that the verdict names; "" where no command takes it.
 
-    A step that asks for other recordings has the command that shows what the present ones can tell:
-    a fit to data of a known rule on the same design. A rule whose numbers are no terms cannot be
-    given as words; then the command shows it.
+    A rule whose numbers are no terms cannot be given as words of `--recover`; then the command
+    shows it.
 
     Args:
         run: the folder of the fit.
@@ -28,12 +26,14 @@ def next_command(run: Path, fit: FitResult) -> str:
     """
     words = _words(run, fit)
     step = next_step(fit)
-    if not set(step.change) <= set(words):
+    if step.change and not set(step.change) <= set(words):
         return shlex.join([*words, *step.change])
-    if fit.recover is not None:
-        return shlex.join(words)
-    if fit.truth is not None:
+    if step.kind == OWN_RECORDINGS:
+        if fit.recover is not None:
+            return shlex.join(words)
         return shlex.join([*words[:2], OWN_DATA, *words[2:]])
+    if step.kind != RECOVER:
+        return ""
     truth = _truth(fit)
     if truth is None:
         return shlex.join(["metaplast", "show", f"{provenance.as_given(run)}/{RULE_FILE}"])
@@ -48,14 +48,6 @@ def _words(run: Path, fit: FitResult) -> list[str]:
     if origin is None or not origin.command:
         return ["metaplast", "fit", f"experiment={fit.experiment or 'NAME'}"]
     return provenance.without(provenance.words_again(origin.command), "--recover")
-
-
-def is_term(name: str) -> bool:
-    """Whether a number of a rule is the coefficient of one term."""
-    try:
-        return len(parse(name)) == 1
-    except BadInput:
-        return False
 
 
 def _truth(fit: FitResult) -> list[str] | None:

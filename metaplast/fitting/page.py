@@ -13,7 +13,7 @@ from metaplast.figures.section import reason_of, unmade
 from metaplast.fitting import data_reading
 from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Data
-from metaplast.fitting.next_command import is_term, next_command
+from metaplast.fitting.next_command import next_command
 from metaplast.fitting.predict import activity
 from metaplast.fitting.result import NO_PLASTICITY, FitResult
 from metaplast.fitting.row_problem import problem_of
@@ -31,6 +31,7 @@ from metaplast.fitting.tables import (
     score_table,
     share_text,
 )
+from metaplast.language.grammar import is_term
 from metaplast.life.lifetime import Lifetime
 from metaplast.recording import AbstractRecording
 from metaplast.report.page import Figure, Page, Section, Table, html

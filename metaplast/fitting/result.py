@@ -301,11 +301,13 @@ class ModelAdvice:
     change: `constant`, `bounded` or `first_weights`.
     share: of the residual variance that it would explain, adjusted for its numbers.
     words: the change as a sentence.
+    settings: the words of a config that make it; none where no word does.
     """
 
     change: str
     share: float | None
     words: str
+    settings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from metaplast.settings.names import REPORT, RULE_FILE
 def render(run: Path) -> str:
     """The result of a finished fit as text, paragraph by paragraph."""
     fit = read_result(run)
-    paragraphs = ["\n".join(fit.verdict), f"  {next_command(run, fit)}"]
+    paragraphs = ["\n".join(fit.verdict)]
+    if command := next_command(run, fit):
+        paragraphs.append(f"  {command}")
     paragraphs += [data_sentence(fit), aligned(score_table(fit))]
     for part in parts_of(fit):
         paragraphs.append(f"Of {part} alone:\n{aligned(score_table(fit, part))}")

@@ -2,17 +2,23 @@
 
 from typing import NamedTuple
 
-from metaplast.fitting.doubts import SPREAD, without_scale
+from metaplast.fitting.doubts import (
+    SPREAD,
+    can_hold_out_more,
+    contained_family_is_better,
+    dropped_terms,
+    has_terms,
+    terms_word,
+    without_scale,
+)
 from metaplast.fitting.result import FitResult, IntervalsResult, RowResult
 from metaplast.settings.names import DISCOVERED
 
 SHOWN = 3  # numbers named
 NEXT = "Next: "
-CHANGES = {
-    "constant": ("network.bias=true",),
-    "first_weights": ("genome=per_subject", "task.held.subjects=0"),
-}
-"""{change that the residuals ask for: the words of a config that make it}"""
+RECOVER = "recover"
+OWN_RECORDINGS = "own recordings"
+"""Kinds of steps whose command is not the one of the fit with a change."""
 
 
 def verdict(fit: FitResult) -> list[str]:
@@ -24,6 +30,7 @@ def verdict(fit: FitResult) -> list[str]:
     sentences = [
         success(fit),
         better_family(fit),
+        family_told_apart(fit),
         settled_numbers(fit),
         why_not(fit),
         read_as_meant(fit),
@@ -97,6 +104,45 @@ def better_family(fit: FitResult) -> str | None:
         f"It is not the best of the families: {name} explains {most:.3f} more of the "
         f"deviance{more}."
     )
+
+
+def family_told_apart(fit: FitResult) -> str | None:
+    """The family that is told apart from every null, where the discovered rule is not."""
+    name = best_told_apart(fit)
+    if name is None:
+        return None
+    family = fit.rows[name]
+    hardest = min(family.explained, key=lambda null: family.explained[null].mean or 0.0)
+    share = family.explained[hardest]
+    low, high = share.ci95
+    sentence = (
+        f"The family {name} is told apart from every null, and the rule is not: of the deviance "
+        f"that {hardest} leaves it explains {share.mean:.3f} [{low:.3f}, {high:.3f}]."
+    )
+    lead = family.comparison.lead
+    low, high = lead.ci95
+    if lead.mean is not None and low is not None and high is not None and low <= 0 <= high:
+        sentence += (
+            f" Beside the rule it is {lead.mean:+.3f} [{low:+.3f}, {high:+.3f}], which holds 0."
+        )
+    return sentence
+
+
+def best_told_apart(fit: FitResult) -> str | None:
+    """The name of the family that explains most of its hardest null; None where the rule does."""
+    if _is_told_apart(fit.discovered):
+        return None
+    apart = []
+    for name, family in fit.rows.items():
+        if name != DISCOVERED and _is_told_apart(family):
+            least = min(share.mean or 0.0 for share in family.explained.values())
+            apart.append((least, name))
+    return max(apart)[1] if apart else None
+
+
+def _is_told_apart(row: RowResult) -> bool:
+    """Whether the intervals against all nulls lie above 0."""
+    return bool(row.explained) and not _level_nulls(row)
 
 
 def settled_numbers(fit: FitResult) -> str | None:
@@ -227,10 +273,12 @@ class NextStep(NamedTuple):
 
     words: the step in a sentence.
     change: the words of a config that make it; none where no word does.
+    kind: RECOVER or OWN_RECORDINGS where these are the step, else "".
     """
 
     words: str
     change: tuple[str, ...] = ()
+    kind: str = ""
 
 
 def next_step(fit: FitResult) -> NextStep:
@@ -243,13 +291,17 @@ def next_step(fit: FitResult) -> NextStep:
     if fit.intervals is not None and fit.intervals.open:
         return NextStep("hold or drop what is not settled, or record rows that depend on it.")
     if fit.advice:
-        return NextStep(fit.advice[0].words, CHANGES.get(fit.advice[0].change, ()))
+        return NextStep(fit.advice[0].words, tuple(fit.advice[0].settings))
+    if (name := family_to_fit(fit)) is not None:
+        return NextStep(f"fit the terms of {name} alone.", (terms_word(fit.rows[name]),))
     if _interval_too_wide(fit.discovered):
-        return NextStep(
-            "hold out more subjects (task.held.subjects), or record more: the interval is too wide "
-            "to tell.",
-            ("task.held.subjects=0.5",),
-        )
+        if can_hold_out_more(fit):
+            return NextStep(
+                "hold out more subjects (task.held.subjects), or record more: the interval is too "
+                "wide to tell.",
+                ("task.held.subjects=0.5",),
+            )
+        return NextStep("record more subjects: the interval is too wide to tell.")
     if not fit.discovered.stable:
         return NextStep(
             "raise outer.steps, for the numbers were still moving.",
@@ -257,9 +309,32 @@ def next_step(fit: FitResult) -> NextStep:
         )
     if fit.recover is None and fit.truth is None:
         return NextStep(
-            "simulate this rule on the same design (--recover) and see whether a fit gives it back."
+            "simulate this rule on the same design (--recover) and see whether a fit gives it "
+            "back.",
+            kind=RECOVER,
         )
-    return NextStep("fit your own recordings with the same words, without --recover.")
+    return NextStep(
+        "fit your own recordings with the same words, without --recover.", kind=OWN_RECORDINGS
+    )
+
+
+def family_to_fit(fit: FitResult) -> str | None:
+    """The family whose terms are worth a fit of their own: the search lost them, or did no better.
+
+    It is told apart from every null where the rule is not, or has terms that the penalty dropped
+    and a lower training loss.
+    """
+    row = fit.discovered
+    apart = best_told_apart(fit)
+    if apart is not None:
+        family = fit.rows[apart]
+        if has_terms(family) and set(family.numbers) != set(row.numbers):
+            return apart
+    for name, family in fit.rows.items():
+        is_better = contained_family_is_better(name, family, row) is not None
+        if name != DISCOVERED and is_better and dropped_terms(family, row):
+            return name
+    return None
 
 
 def _interval_too_wide(row: RowResult) -> bool:

@@ -174,6 +174,14 @@ def parse(text: str, traces: bool = False) -> tuple[Product, ...]:
     return tuple(products)
 
 
+def is_term(name: str) -> bool:
+    """Whether a name, such as that of a number of a rule, is one term."""
+    try:
+        return len(parse(name)) == 1
+    except BadInput:
+        return False
+
+
 def expand(terms: Iterable[str]) -> tuple[str, ...]:
     """The terms, with every `taylor N of a b ...` replaced by all products of powers 0 to N.
 

@@ -101,6 +101,27 @@ def test_values_that_level_off_ask_for_a_bounded_output(rng):
     )
 
 
+@pytest.mark.parametrize(
+    ("slope", "end", "says", "settings"),
+    [
+        (1.0, 0.0, "say network.output=tanh", ["network.output=tanh"]),
+        (0.4, 0.5, "say network.output=sigmoid", ["network.output=sigmoid"]),
+        (3.0, 5.0, "more is expected: scale them to 0 to 1 and say network.output=sigmoid", []),
+    ],
+)
+def test_a_bounded_output_is_named_in_words_of_a_config(rng, slope, end, says, settings):
+    """A neuron that cannot reach the values asks for other values first, and no word does it."""
+    stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
+    expected = stimulus @ [1.0, -1.0, 0.5]
+    target = end + slope * np.tanh(1.5 * expected)
+    scale = float((expected * target).sum() / (expected**2).sum())
+    sessions = _sessions(target[..., None], stimulus)
+    changes = advice(_lifetime(bias=True), end + scale * expected[..., None], sessions)
+    (bounded,) = [one for one in changes if one.change == "bounded"]
+    assert bounded.words.endswith(f"{says}.")
+    assert bounded.settings == settings
+
+
 def test_subjects_that_begin_apart_ask_for_first_weights_of_their_own(rng):
     """Subject s has the weights w + v_s: shared weights leave |v_s|^2 and the noise."""
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))

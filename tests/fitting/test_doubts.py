@@ -118,6 +118,31 @@ def test_a_contained_family_must_not_be_better():
     assert len(_doubts({}, {"no_plasticity": no_terms})) == 1  # contained in everything
 
 
+def test_terms_that_the_penalty_dropped_are_to_be_fitted_and_no_search_is_to_be_longer():
+    kept = {"searched": ["post", "pre", "pre*post"], "numbers": {"post": 1.0}, "path": [CHOSEN]}
+    hebb = row_result(searched=["pre*post"], numbers={"pre*post": 2.0}, loss=0.2)
+    (sentence,) = _doubts(kept, {"hebb": hebb})
+    assert sentence.endswith(
+        "the penalty dropped pre*post. Fit its terms: 'rule.terms=[pre*post]'."
+    )
+    assert "longer" not in sentence
+    (sentence,) = _doubts({**kept, "path": []}, {"hebb": hebb})
+    assert sentence.endswith("search longer.")
+
+
+def test_one_doubt_about_all_nulls_is_one_sentence():
+    level = {"mean": share(0.1, -0.1, 0.3, n=2), "glm_history": share(0.2, -0.5, 0.9, n=2)}
+    (sentence,) = _doubts({"explained": level})
+    assert sentence == (
+        "Against mean the rule explains 0.100 of the deviance [-0.100, 0.300], against "
+        "glm_history 0.200 [-0.500, 0.900]: it may be no better on subjects it has not seen "
+        "(over 2 held out: raise task.held.subjects, or record more)."
+    )
+    alone = {"mean": share(0.1, None, None, n=1), "glm_history": share(0.2, None, None, n=1)}
+    (sentence,) = _doubts({"explained": alone})
+    assert sentence.startswith("No interval against mean, glm_history: fewer than two held-out")
+
+
 def test_the_three_loosest_directions_are_told():
     loose = [DirectionResult(sd, True, {"a": 1.0}) for sd in (0.5, 0.4, 0.3, 0.2)]
     sentences = doubts(fit_result(bootstrap=bootstrap_result(directions=loose)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from metaplast.fitting.doubts import doubts
 from metaplast.fitting.next_command import next_command
 from metaplast.fitting.result import DataReading, FitResult, FitScore, IntervalsResult, ModelAdvice
 from metaplast.fitting.verdict import verdict
@@ -63,10 +64,12 @@ def test_a_verdict_names_the_family_that_is_better():
     assert "other explains 0.100 more" in " ".join(verdict(fit))
 
 
-def test_a_verdict_ends_with_the_advice():
-    advice = ModelAdvice("constant", 0.72, "A constant input would explain 72 %.")
+def test_a_verdict_ends_with_the_advice_and_the_command_that_takes_it(tmp_path):
+    words = "A constant input would explain 72 %."
+    advice = ModelAdvice("constant", 0.72, words, ["network.bias=true"])
     fit = replace(_fit(-0.3, -0.1), advice=[advice])
-    assert verdict(fit)[-1] == "Next: A constant input would explain 72 %."
+    assert verdict(fit)[-1] == f"Next: {words}"
+    assert next_command(tmp_path, fit).endswith(" network.bias=true")
 
 
 def _known(**changes: Any) -> IntervalsResult:
@@ -136,6 +139,44 @@ def test_a_share_of_nothing_is_no_divergence(rule: float | None, null: float | N
 
 def test_an_interval_that_is_too_wide_asks_for_more_subjects():
     assert "task.held.subjects" in verdict(_fit(-0.1, 0.3))[-1]
+
+
+def test_half_of_the_subjects_are_enough_to_hold_out(tmp_path):
+    """Where half of them are held out already, another share is no step."""
+    provenance.record(tmp_path, "metaplast fit a.npz task.held.subjects=0.5", {})
+    wide = _fit(-0.1, 0.3)
+    half = replace(wide, data=replace(wide.data, subjects=5, heldout_subjects=["s", "t"]))
+    assert verdict(half)[-1] == "Next: record more subjects: the interval is too wide to tell."
+    assert next_command(tmp_path, half) == ""
+    (sentence,) = doubts(half)
+    assert sentence.endswith("(over 3 held out: record more).")
+
+
+def test_a_command_stands_only_under_its_own_sentence(tmp_path):
+    """A step that no word takes has no command: a fit to simulated values is another step."""
+    for changes in ({"open": [{"pre": 1.0}]}, {"separated": ["pre"]}):
+        fit = replace(_fit(0.1, 0.3), intervals=_known(**changes))
+        assert next_command(tmp_path, fit) == ""
+    told = ModelAdvice("bounded", 0.06, "Scale them to 0 to 1 and say network.output=sigmoid.")
+    assert next_command(tmp_path, replace(_fit(0.1, 0.3), advice=[told])) == ""
+
+
+def test_a_family_that_beats_the_nulls_where_the_rule_does_not_is_named(tmp_path):
+    """The interval of their difference may hold 0: then no family is called better."""
+    apart = {"mean": share(0.7, 0.5, 0.9, n=2), "glm_history": share(0.2, 0.17, 0.23, n=2)}
+    lead = share(0.04, -0.6, 0.7, n=2)
+    fit = _fit(-0.1, 0.3)
+    known = {"oja": row_result(apart, lead, numbers={"post*pre": 1.0, "post^2*weight": -1.0})}
+    fit = replace(fit, rows={**fit.rows, **known})
+    assert verdict(fit)[1] == (
+        "The family oja is told apart from every null, and the rule is not: of the deviance that "
+        "glm_history leaves it explains 0.200 [0.170, 0.230]. Beside the rule it is +0.040 "
+        "[-0.600, +0.700], which holds 0."
+    )
+    assert verdict(fit)[-1] == "Next: fit the terms of oja alone."
+    assert next_command(tmp_path, fit).endswith("'rule.terms=[post*pre,post^2*weight]'")
+    found = replace(_fit(0.1, 0.3), rows={**_fit(0.1, 0.3).rows, **known})
+    assert "oja" not in " ".join(verdict(found))
 
 
 def test_a_verdict_says_why_not_to_believe_it():
