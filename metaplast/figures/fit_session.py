@@ -7,29 +7,34 @@ import numpy as np
 
 from metaplast.figures.style import FAINT, OURS, PALETTE, count_in_wholes, save, subplots
 
+MANY = 250  # values of a session that are no choices: more of them hide each other
+
 
 def draw(
     recorded: np.ndarray,
     observed: np.ndarray,
     predicted: Mapping[str, np.ndarray],
     named: Mapping[int, str],
+    whose: str,
     path: Path,
 ) -> None:
     """Draw one panel per named column of a session.
 
-    Choices are drawn as running means over a twentieth of the session: single ones hide each other.
+    Choices, and more than MANY values, are drawn as running means over a twentieth of the session:
+    single ones hide each other.
 
     Args:
         recorded: values [n_steps, n_out].
         observed: [n_steps, n_out], above 0 where a value was recorded.
         predicted: {row: expected values [n_steps, n_out]}.
-        named: {column: label} of the columns to draw.
+        named: {column: words of its axis} of the columns to draw.
+        whose: the words above the picture.
         path: of the picture.
     """
     figure, grid = subplots(
         len(named),
         1,
-        figsize=(8, 1.8 * len(named) + 0.8),
+        figsize=(8, 1.8 * len(named) + 1.1),
         sharex=True,
         squeeze=False,
         layout="constrained",
@@ -38,9 +43,12 @@ def draw(
         steps = np.flatnonzero(observed[:, column] > 0)
         points = recorded[steps, column]
         width = 1
-        if are_choices(points):
+        if is_smoothed(points):
             width = max(1, len(steps) // 20)
-            axes.plot(steps, points, "|", color=FAINT, ms=5)
+            marker = {"marker": ".", "ms": 3}
+            if are_choices(points):
+                marker = {"marker": "|", "ms": 5}
+            axes.plot(steps, points, color=FAINT, ls="none", **marker)
             running = _running_mean(points, width)
             axes.plot(steps, running, color="#555555", lw=1.3, label="recorded, running mean")
         else:
@@ -50,14 +58,20 @@ def draw(
             axes.plot(steps, expected, lw=1.3, color=colour, label=row)
         axes.set_ylabel(name)
     grid[0, 0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+    grid[0, 0].set_title(whose, fontsize=10)
     count_in_wholes(grid[-1, 0])
-    grid[-1, 0].set_xlabel("step of the first held-out session")
+    grid[-1, 0].set_xlabel("row of the session")
     save(figure, path)
 
 
 def are_choices(values: np.ndarray) -> bool:
     """Whether recorded values are choices: 0 or 1, and both occur."""
     return set(np.unique(values)) == {0.0, 1.0}
+
+
+def is_smoothed(values: np.ndarray) -> bool:
+    """Whether recorded values are drawn as running means."""
+    return are_choices(values) or len(values) > MANY
 
 
 def _running_mean(values: np.ndarray, width: int) -> np.ndarray:

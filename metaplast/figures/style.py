@@ -18,6 +18,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator
 
@@ -69,6 +70,7 @@ _RAISED = str.maketrans(
 _SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "metaplast"}
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 _DPI = 130
+_EDGE_INCHES = 0.09
 _kept: ContextVar[dict[str, "Picture"] | None] = ContextVar("kept", default=None)
 
 
@@ -93,6 +95,8 @@ def subplots(n_rows: int = 1, n_columns: int = 1, *, figsize: Any = None, **grid
     Returns: the figure and its axes.
     """
     figure = Picture(figsize=figsize, layout=grid.pop("layout", None))
+    if isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
+        engine.set(h_pad=_EDGE_INCHES)  # a browser's letters are taller than those measured here
     FigureCanvasAgg(figure)
     return figure, figure.subplots(n_rows, n_columns, **grid)
 

@@ -18,8 +18,9 @@ from metaplast.fitting.predict import activity
 from metaplast.fitting.result import NO_PLASTICITY, FitResult
 from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import FittedRow
-from metaplast.fitting.spread import spike_window, surface_of
+from metaplast.fitting.spread import signals_met, spike_window, surface_of
 from metaplast.fitting.tables import (
+    NUMBERS,
     comparison_of,
     data_sentence,
     four_digits,
@@ -33,6 +34,7 @@ from metaplast.fitting.tables import (
 )
 from metaplast.language.grammar import is_term
 from metaplast.life.lifetime import Lifetime
+from metaplast.likelihoods.base import Part
 from metaplast.recording import AbstractRecording
 from metaplast.report.page import Figure, Page, Section, Table, html
 from metaplast.results.statistics import FEW
@@ -98,7 +100,7 @@ def write(fit: FinishedFit) -> None:
     key_figure = next(iter(explained_section.figures), None)
     others = explained_section.figures[1:]
     page = Page(
-        f"{title}: {result.experiment}",
+        f"{title}: {_data_name(fit)}",
         facts,
         _sections(fit, explained_section._replace(figures=others)),
         verdict=result.verdict,
@@ -108,6 +110,14 @@ def write(fit: FinishedFit) -> None:
         provenance=provenance.facts(fit.run, result.wall_s),
     )
     folder.write_text(fit.run / REPORT, html(page))
+
+
+def _data_name(fit: FinishedFit) -> str:
+    """The name of the data's file; where there is none, that of the experiment."""
+    origin = provenance.read(fit.run)
+    if origin is None or not origin.data:
+        return fit.result.experiment
+    return ", ".join(origin.data)
 
 
 def _sections(fit: FinishedFit, explained_section: Section) -> list[Section]:
@@ -181,7 +191,7 @@ def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
     alt = f"Deviance explained{of_part}: " + "; ".join(texts)
     caption = (
         f"Mean over held-out subjects and 95 % interval ({SHARE_INTERVAL}). The axis is cut at "
-        f"{explained.LEAST:g}; an arrow stands for what lies further left."
+        f"{explained.LEAST:g} and {explained.MOST:g}; an arrow stands for what lies further out."
     )
     return Figure(path, alt, caption)
 
@@ -189,7 +199,9 @@ def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
 def _explained_table(result: FitResult, part: str | None) -> Table:
     """The table of the shares of deviance: of all values, or of one part."""
     head, *lines = score_table(result, part)
-    caption = "Held-out values; R2 dw: of the change of weight, where it is known"
+    caption = f"Held-out values; {NUMBERS}"
+    if any(name.startswith("R2 dw") for name in head):
+        caption += "; R2 dw: of the change of weight"
     if part is not None:
         caption = f"Held-out values of {part}"
     return Table(caption, head, lines)
@@ -274,9 +286,9 @@ def _window_section(fit: FinishedFit) -> Section | None:
 
 def _surface_section(fit: FinishedFit) -> Section | None:
     """The change of weight over two signals, for a rule that reads two."""
-    shown = np.asarray(fit.data.sessions["train"].stimulus)
     theta = fit.rows[DISCOVERED].theta
-    surface = surface_of(fit.lifetime, theta, fit.certainty, bool(shown.min() >= 0))
+    met = signals_met(fit.lifetime, theta, fit.data.sessions["train"], fit.job.main.seed)
+    surface = surface_of(fit.lifetime, theta, fit.certainty, met)
     if surface is None:
         return None
     path = fit.figures / "surface.svg"
@@ -288,7 +300,8 @@ def _surface_section(fit: FinishedFit) -> Section | None:
         f"half intervals up to {float(surface.half.max()):.3g}"
     )
     caption = (
-        f"Signals that are no axis are held: {surface.held}. "
+        f"The axes reach as far as the fitted rows do. Signals that are no axis are held: "
+        f"{surface.held}. "
         "Right: how well the data fix each point. A signal that makes no difference is left out."
     )
     return Section("Change of weight over two signals", figures=[Figure(path, alt, caption)])
@@ -312,18 +325,44 @@ def _session_section(fit: FinishedFit) -> Section | None:
     for part in family.parts():
         counts = observed[:, part.columns].sum(axis=0)
         for unit in np.argsort(-counts, kind="stable")[:UNITS_SHOWN]:
-            names[int(part.columns.start + unit)] = f"{part.name} {unit}"
+            names[int(part.columns.start + unit)] = _axis_of_session(family, part, int(unit))
     path = fit.figures / "session.svg"
-    fit_session.draw(recorded, observed, predicted, names, path)
-    n_steps = int(observed.any(1).sum())
-    alt = f"Recorded and expected values of {', '.join(names.values())} over {n_steps} steps"
+    subject = fit.data.names[int(fit.data.subject["heldout"][0])]
+    if not subject.startswith("session "):  # without names every session is a subject
+        subject = f"subject {subject}"
+    whose = f"{subject}, to which nothing was fitted"
+    if not fit.result.data.heldout_subjects:
+        whose = f"{subject}, the trials that were held out"
+    fit_session.draw(recorded, observed, predicted, names, whose, path)
+    n_rows = int(observed.any(1).sum())
+    words = ", ".join(" ".join(name.split()) for name in names.values())
+    alt = f"Recorded and expected values over {n_rows} rows of {whose}: {words}"
     caption = "Points: recorded. Lines: expected, having seen none of it."
-    if any(fit_session.are_choices(recorded[observed[:, at] > 0, at]) for at in names):
+    shown = [recorded[observed[:, at] > 0, at] for at in names]
+    if any(map(fit_session.is_smoothed, shown)):
+        marks = "Points: recorded values."
+        if any(map(fit_session.are_choices, shown)):
+            marks = "Ticks: recorded choices, above 1 and below 0."
         caption = (
-            "Points: recorded choices. Lines: running means over a twentieth of the session, "
-            "recorded (grey) and expected, having seen none of it."
+            f"{marks} Lines: running means over a twentieth of the session, recorded (grey) and "
+            "expected, having seen none of it."
         )
     return Section("One session", figures=[Figure(path, alt, caption)])
+
+
+def _axis_of_session(family: AbstractRecording, part: Part, unit: int) -> str:
+    """The words of the axis of one column in the picture of a session."""
+    n = part.columns.stop - part.columns.start
+    if not part.likelihood.channels(n):
+        name = "recorded activity"
+        return name if n == 1 else f"{name}\nof unit {unit}"
+    option = unit
+    if n == 1:
+        option = 1
+    named = getattr(family, "choice_values", ())
+    if named:
+        return f"P({named[option]})"
+    return f"P(choice {option})"
 
 
 def _path_section(result: FitResult) -> Section:

@@ -1,6 +1,6 @@
 """Intervals of the effects of a rule, beyond its numbers: surfaces and spike-timing windows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -8,13 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast.fitting.certainty import Certainty
-from metaplast.fitting.data import Source
+from metaplast.fitting.data import Source, recording_of
 from metaplast.fitting.geometry import Moves
+from metaplast.fitting.predict import activity
 from metaplast.language.grammar import reach
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.lives import take
+from metaplast.recording import Session
 from metaplast.results.statistics import t_quantile
-from metaplast.results.surfaces import never_below_zero, surfaces
+from metaplast.results.surfaces import Extent, never_below_zero, surfaces
 from metaplast.results.windows import by_pairs, gated, pairs
 from metaplast.reuse.load import Rule
 from metaplast.signals import Theta
@@ -74,17 +76,60 @@ class FittedWindow(NamedTuple):
     gated: tuple[str, ...]
 
 
+def signals_met(
+    lifetime: Lifetime, theta: Theta, sessions: Session, seed: int
+) -> dict[str, Extent]:
+    """{signal: its range} of the signals that the rule of the first slot met in fitted rows.
+
+    They are the stimulus, recorded modulators, and the activity of units that the task sees, in
+    rows in which plasticity is on. Other signals are left out, and those that never vary.
+
+    Args:
+        lifetime: of the rule.
+        theta: its numbers.
+        sessions: stacked.
+        seed: of the lives.
+    """
+    edge, _ = lifetime.plastic()[_edge(lifetime)]
+    task = recording_of(lifetime)
+    signals = {}
+    for name, values in sessions.modulators.items():
+        signals[f"modulator.{name}"] = values
+    if edge.pre == "input":
+        signals["pre"] = sessions.stimulus
+    first = 0
+    for population, size in (*task.watched(), ("output", task.shape().n_out)):
+        if population == edge.post:
+            lived = activity(lifetime, theta, sessions, seed)
+            signals["post"] = lived[..., first : first + size]
+        first += size
+    is_on = np.asarray(sessions.gate) > 0
+    extents = {}
+    for name, values in signals.items():
+        shown = np.asarray(values, np.float64)[is_on]
+        if shown.size and np.isfinite(shown).all() and np.ptp(shown) > 0:
+            extents[name] = Extent(float(shown.min()), float(shown.max()))
+    return extents
+
+
 def surface_of(
-    lifetime: Lifetime, theta: Theta, certainty: Certainty, inputs_above_zero: bool = False
+    lifetime: Lifetime,
+    theta: Theta,
+    certainty: Certainty,
+    met: Mapping[str, Extent] | None = None,
 ) -> Surface | None:
     """The first surface of the rule of the first slot (`results.surfaces`).
 
     None for a rule without a surface, or where the data leave a number open.
+
+    Args:
+        lifetime: of the rule.
+        theta: its numbers.
+        certainty: of the numbers.
+        met: see `signals_met`.
     """
-    surface = _surface(lifetime, theta, inputs_above_zero)
-    half = half_width(
-        theta, certainty, lambda theta: _surface(lifetime, theta, inputs_above_zero).delta_w
-    )
+    surface = _surface(lifetime, theta, met)
+    half = half_width(theta, certainty, lambda theta: _surface(lifetime, theta, met).delta_w)
     if surface is None or half is None:
         return None
     held = ", ".join(f"{name} = {value:g}" for name, value in surface.held.items())
@@ -143,7 +188,7 @@ def _moved(theta: Theta, move: Theta, sign: float) -> Theta:
     return jax.tree.map(lambda x, m: np.asarray(x + sign * m, np.asarray(x).dtype), theta, move)
 
 
-def _surface(lifetime: Lifetime, theta: Theta, inputs_above_zero: bool) -> Any:
+def _surface(lifetime: Lifetime, theta: Theta, met: Mapping[str, Extent] | None) -> Any:
     """The first surface of the rule on the first edge of the first slot, or None."""
     slot = lifetime.slots[0]
     slot_theta = theta["rules"][slot.name]
@@ -164,7 +209,7 @@ def _surface(lifetime: Lifetime, theta: Theta, inputs_above_zero: bool) -> Any:
         formula="",
         document={},
     )
-    return next(iter(surfaces(rule, never_below_zero(lifetime, edge, inputs_above_zero))), None)
+    return next(iter(surfaces(rule, never_below_zero(lifetime, edge), met)), None)
 
 
 def spike_window(

@@ -12,6 +12,7 @@ from metaplast.settings.names import RULE_FILE
 from metaplast.tasks import Split
 
 SHOWN = 40  # numbers of a rule in a table
+NUMBERS = "numbers: all that a row learned, first weights among them"
 
 
 def data_sentence(fit: FitResult) -> str:

@@ -6,6 +6,7 @@ from metaplast.fitting import data_reading
 from metaplast.fitting.next_command import next_command
 from metaplast.fitting.result import FILE, FitResult, read_result
 from metaplast.fitting.tables import (
+    NUMBERS,
     data_sentence,
     number_head,
     number_lines,
@@ -23,7 +24,7 @@ def render(run: Path) -> str:
     paragraphs = ["\n".join(fit.verdict)]
     if command := next_command(run, fit):
         paragraphs.append(f"  {command}")
-    paragraphs += [data_sentence(fit), aligned(score_table(fit))]
+    paragraphs += [data_sentence(fit), aligned(score_table(fit)), f"{NUMBERS}."]
     for part in parts_of(fit):
         paragraphs.append(f"Of {part} alone:\n{aligned(score_table(fit, part))}")
     paragraphs += [f"{name}: {null.note}" for name, null in fit.nulls.items()]

@@ -46,6 +46,13 @@ _SHORT = {field_of(name): name for name in SIGNALS}
 NO_SIGNALS = {"key", *MIXING.values()}
 
 
+class Extent(NamedTuple):
+    """The least and the largest value of a signal."""
+
+    low: float
+    high: float
+
+
 class Surface(NamedTuple):
     """The change of weight by one step over two signals.
 
@@ -70,7 +77,9 @@ class Surface(NamedTuple):
     dt: float
 
 
-def surfaces(rule: Rule, above_zero: Collection[str] = ()) -> list[Surface]:
+def surfaces(
+    rule: Rule, above_zero: Collection[str] = (), met: Mapping[str, Extent] | None = None
+) -> list[Surface]:
     """One surface per postsynaptic signal that the rule reads, against presynaptic activity.
 
     At most two. A rule without such a signal is drawn over the weight, or over the first other
@@ -79,6 +88,7 @@ def surfaces(rule: Rule, above_zero: Collection[str] = ()) -> list[Surface]:
     Args:
         rule: the rule.
         above_zero: names of signals that are never below 0, such as `pre` of a neuron that spikes.
+        met: {signal: its range}, where it is known; others reach from -SPAN or 0 to SPAN.
     """
     read = sorted(_SHORT.get(field, field) for field in rule.reads - NO_SIGNALS)
     if len(read) < 2:
@@ -93,11 +103,11 @@ def surfaces(rule: Rule, above_zero: Collection[str] = ()) -> list[Surface]:
             rest.append(name)
     of_pairs = []
     for y in seconds or rest[:1]:
-        of_pairs.append(_surface(rule, x, y, above_zero))
+        of_pairs.append(_surface(rule, x, y, above_zero, met or {}))
     return of_pairs
 
 
-def never_below_zero(lifetime: Lifetime, edge: str, inputs_above_zero: bool = False) -> list[str]:
+def never_below_zero(lifetime: Lifetime, edge: str) -> list[str]:
     """The names of the activities at an edge, `pre` and `post`, that are never below 0.
 
     These are spikes, and activities of rate neurons that are not below 0 at any usual drive. What
@@ -106,7 +116,6 @@ def never_below_zero(lifetime: Lifetime, edge: str, inputs_above_zero: bool = Fa
     Args:
         lifetime: in which the rule lives.
         edge: the name of the edge.
-        inputs_above_zero: whether the task shows nothing below 0.
     """
     plastic, _ = lifetime.plastic()[edge]
     neurons = {}
@@ -116,10 +125,7 @@ def never_below_zero(lifetime: Lifetime, edge: str, inputs_above_zero: bool = Fa
             neurons[population.name] = population.neuron
     names = []
     for side, population in (("pre", plastic.pre), ("post", plastic.post)):
-        is_above = population in inputs and inputs_above_zero
-        if population in neurons:
-            is_above = _is_above_zero(neurons[population])
-        if is_above:
+        if population in neurons and _is_above_zero(neurons[population]):
             names.append(side)
     return names
 
@@ -140,11 +146,13 @@ def _activity(neuron: RateNeuron, drives: Any) -> Array:
     return activity
 
 
-def _surface(rule: Rule, x: str, y: str, above_zero: Collection[str]) -> Surface:
+def _surface(
+    rule: Rule, x: str, y: str, above_zero: Collection[str], met: Mapping[str, Extent]
+) -> Surface:
     axes = []
     for name in (x, y):
-        least = 0.0 if name in above_zero else -SPAN
-        axes.append(np.linspace(least, SPAN, N_GRID))
+        usual = Extent(0.0 if name in above_zero else -SPAN, SPAN)
+        axes.append(np.linspace(*met.get(name, usual), N_GRID))
     grid_x, grid_y = np.meshgrid(*axes)
     points = {_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)}
     held_by_name = {}

@@ -86,6 +86,35 @@ def test_a_share_far_below_zero_is_cut() -> None:
     assert [text.get_text() for text in axes.texts] == ["-30.00"]
 
 
+def _share(mean: float, low: float, high: float) -> RoundedEstimate:
+    return RoundedEstimate(mean, Bounds(low, high), 2)
+
+
+def test_the_visible_part_of_every_interval_is_drawn_on_one_axis() -> None:
+    rows = {
+        "discovered": {"mean": _share(0.1, -0.9, 1.7), "glm": _share(0.2, 0.1, 0.3)},
+        "other": {"mean": _share(-0.3, -4.0, 3.8), "glm": _share(0.0, -0.1, 0.1)},
+    }
+    figure = _drawn(lambda rows, path: explained.draw(rows, path, "discovered", "values"), rows)
+    wide, narrow = figure.axes
+    assert wide.get_xlim() == narrow.get_xlim() == (explained.LEAST, explained.MOST)
+    bars = [line for line in wide.lines if line.get_linewidth() == 3]
+    assert [tuple(bar.get_xdata()) for bar in bars] == [(explained.LEAST, explained.MOST)] * 2
+    markers = [line.get_marker() for line in wide.lines]
+    assert markers.count("<") == markers.count(">") == 2
+    (text,) = wide.texts
+    assert text.get_text() == "-0.30"
+    zero = next(line for line in wide.lines if tuple(line.get_xdata()) == (0.0, 0.0))
+    assert text.get_bbox_patch() is not None and text.get_zorder() > zero.get_zorder()
+
+
+def test_an_axis_ends_with_what_is_drawn() -> None:
+    rows = {"discovered": {"mean": _share(0.2, 0.1, 0.4)}}
+    figure = _drawn(lambda rows, path: explained.draw(rows, path, "discovered", "values"), rows)
+    low, high = figure.axes[0].get_xlim()
+    assert -0.05 < low < 0.0 and 0.4 < high < 0.45
+
+
 def test_one_held_out_subject_gives_a_share_without_an_interval() -> None:
     alone = RoundedEstimate(0.3, Bounds(None, None), 1)
     rows = {"discovered": {"mean": alone}}
@@ -98,16 +127,27 @@ def test_choices_are_drawn_as_running_means() -> None:
     rng = np.random.default_rng(0)
     choices = rng.integers(0, 2, (200, 1)).astype(float)
     expected = rng.random((200, 1))
-    given = (choices, np.ones_like(choices), {"discovered": expected}, {0: "choice 0"})
+    given = (choices, np.ones_like(choices), {"discovered": expected}, {0: "P(lick)"}, "mouse 3")
     (axes,) = _drawn(fit_session.draw, *given).axes
+    assert (axes.get_title(), axes.get_ylabel()) == ("mouse 3", "P(lick)")
+    assert axes.get_xlabel() == "row of the session"
     lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
     assert np.ptp(lines["discovered"]) < 0.7 * np.ptp(expected)
     middle = choices[95:105, 0].mean()
     assert middle in [pytest.approx(value) for value in lines["recorded, running mean"][99:102]]
-    measured = (expected, np.ones_like(choices), {"discovered": expected}, {0: "unit 0"})
+    measured = (expected, np.ones_like(choices), {"discovered": expected}, {0: "unit 0"}, "m")
     (axes,) = _drawn(fit_session.draw, *measured).axes
     raw = {line.get_label(): line.get_ydata() for line in axes.lines}
     np.testing.assert_array_equal(raw["discovered"], expected[:, 0])
+
+
+def test_many_values_of_activity_are_drawn_as_running_means_too() -> None:
+    values = np.random.default_rng(0).normal(size=(fit_session.MANY + 50, 1))
+    given = (values, np.ones_like(values), {"discovered": values}, {0: "recorded activity"}, "m")
+    (axes,) = _drawn(fit_session.draw, *given).axes
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
+    assert np.ptp(lines["recorded, running mean"]) < 0.5 * np.ptp(values)
+    np.testing.assert_array_equal(lines["discovered"], lines["recorded, running mean"])
 
 
 def test_running_means_are_means_of_what_is_there() -> None:
@@ -165,7 +205,6 @@ def test_activities_that_are_never_below_zero_are_known(neuron: Any, names: list
     lifetime = replace(lifetime, network=network)
     edge = next(name for name in lifetime.plastic() if name.startswith("input"))
     assert never_below_zero(lifetime, edge) == names
-    assert never_below_zero(lifetime, edge, inputs_above_zero=True) == ["pre", *names]
 
 
 def test_a_signal_that_makes_no_difference_is_no_axis() -> None:

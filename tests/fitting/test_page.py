@@ -3,6 +3,7 @@
 import html
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,8 +11,13 @@ import pytest
 from metaplast.figures import explained
 from metaplast.fitting import page
 from metaplast.fitting.page import FinishedFit, interval_source
+from metaplast.fitting.result import WeightScore
 from metaplast.fitting.tables import number_lines
+from metaplast.likelihoods.bernoulli import Bernoulli
+from metaplast.likelihoods.categorical import Categorical
+from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.results.numbers import Bounds
+from metaplast.runs import provenance
 from metaplast.settings.names import REPORT
 from tests.fitting._results import (
     bootstrap_result,
@@ -69,3 +75,35 @@ def test_a_figure_that_fails_costs_no_other_part_of_the_page(
     assert "The figure could not be drawn: no interval" in text
     assert "explained vs mean" in text
     assert "This part could not be made:" in text.partition("One session")[2]
+
+
+def test_a_page_is_called_after_the_file_of_its_data(tmp_path: Path):
+    assert "<h1>Fit: fit</h1>" in _page(tmp_path, fit_result())
+    provenance.record(tmp_path, "metaplast fit odour.npz", {"odour.npz": "1b08fc"})
+    assert "<h1>Fit: odour.npz</h1>" in _page(tmp_path, fit_result())
+
+
+def test_the_caption_of_a_table_names_no_column_that_it_lacks(tmp_path: Path):
+    assert "R2 dw" not in _page(tmp_path, fit_result())
+    known = row_result(weights={"input_to_output": WeightScore(1.0, 0.9)})
+    text = _page(tmp_path, fit_result(known))
+    assert "R2 dw input_to_output" in text and "R2 dw: of the change of weight" in text
+    assert "numbers: all that a row learned, first weights among them" in text
+
+
+@pytest.mark.parametrize(
+    ("n", "likelihood", "named", "words"),
+    [
+        (1, Bernoulli(), (), "P(choice 1)"),
+        (1, Bernoulli(), ("no lick", "lick"), "P(lick)"),
+        (3, Categorical(), (), "P(choice 2)"),
+        (1, Gaussian(), (), "recorded activity"),
+        (3, Gaussian(), (), "recorded activity\nof unit 2"),
+    ],
+)
+def test_the_axis_of_a_session_says_what_was_recorded(
+    n: int, likelihood: Any, named: tuple[str, ...], words: str
+):
+    family: Any = SimpleNamespace(choice_values=named)
+    (part,) = likelihood.parts(n)
+    assert page._axis_of_session(family, part, n - 1) == words

@@ -13,6 +13,7 @@ from inner_tasks.taught import Taught
 from metaplast.feedback.none import None_
 from metaplast.fitting.data import Source, arrays, data_of
 from metaplast.fitting.predict import activity, drawn, final_weights, weights_explained
+from metaplast.fitting.spread import signals_met
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.bernoulli import Bernoulli
@@ -143,6 +144,20 @@ def test_a_clamped_recording_keeps_its_values_and_draws_weights_where_they_were_
 
 def r2(truth, other) -> float:
     return float(1 - np.sum((truth - other) ** 2) / np.sum((truth - truth.mean()) ** 2))
+
+
+def test_the_range_of_signals_is_that_of_rows_with_open_plasticity(sessions):
+    """The largest input of a closed row is not met by the rule."""
+    stimulus = np.array(sessions.stimulus)
+    closed = np.argwhere(sessions.gate == 0)[0]
+    stimulus[tuple(closed)] = 50.0
+    changed = sessions.replace(stimulus=stimulus)
+    met = signals_met(LIFETIME, theta_of(), changed, 0)
+    is_on = sessions.gate > 0
+    assert met["pre"] == (stimulus[is_on].min(), stimulus[is_on].max())
+    seen = activity(LIFETIME, theta_of(), changed, 0)[is_on]
+    assert met["post"] == (seen.min(), seen.max())
+    assert set(met) == {"pre", "post"}
 
 
 @pytest.fixture(scope="module")

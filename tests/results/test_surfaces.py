@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metaplast.results.surfaces import held_at, surfaces
+from metaplast.results.surfaces import Extent, held_at, surfaces
 from metaplast.reuse.load import load_rule
 from metaplast.rules.abcd import Abcd
 
@@ -16,6 +16,12 @@ def test_oja_over_pre_and_post_is_its_closed_form():
     assert (surface.x, surface.y, surface.held) == ("pre", "post", {"weight": pytest.approx(0.2)})
     np.testing.assert_allclose(surface.delta_w, rate * (y * x - y**2 * 0.2), atol=1e-7)
     assert not surface.stateful and not surface.averaged
+
+
+def test_an_axis_reaches_as_far_as_the_signal_does():
+    (surface,) = surfaces(load_rule("oja"), met={"pre": Extent(0.0, 2.5)})
+    assert (surface.x_values.min(), surface.x_values.max()) == (0.0, 2.5)
+    assert (surface.y_values.min(), surface.y_values.max()) == (-1.0, 1.0)
 
 
 def test_delta_over_pre_and_error():
