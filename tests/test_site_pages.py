@@ -3,9 +3,11 @@
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import click
+import pytest
 from annotated_types import Gt, Le
 
 from docs._build import commands, config, docstrings, errors, formulas, links, navigation
@@ -171,3 +173,12 @@ def test_every_exit_code_and_every_message_is_listed() -> None:
     ]
     assert r"| unknown field … | one of …, or: no field at all | … |" in messages
     assert messages.count("\n|") > 400
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["advantage", "taylor", "glm_history", "log odds", "separation", "at rest", "residual"],
+)
+def test_a_word_that_a_fit_prints_is_in_the_glossary(word: str) -> None:
+    glossary = (Path(__file__).parents[1] / "docs/explanations/glossary.md").read_text()
+    assert re.search(rf"^\| `?{word}", glossary, re.MULTILINE)

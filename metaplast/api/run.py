@@ -25,7 +25,7 @@ from metaplast.reuse.load import Rule, load_rule
 from metaplast.reuse.rule_file import read_rule
 from metaplast.runs import folder, lifecycle, metrics
 from metaplast.runs.config import read_file
-from metaplast.runs.files import reader_of
+from metaplast.runs.files import figures_in, reader_of
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import read_job
 from metaplast.runs.lifecycle import RunKind
@@ -203,8 +203,8 @@ class Run:
 
     @property
     def plot(self) -> Plots:
-        """The figures of the page, as figures of matplotlib."""
-        return Plots(self.folder, self._members)
+        """The figures of the page of a training, as figures of matplotlib."""
+        return Plots(self.folder, self._drawn_members)
 
     @property
     def pictures(self) -> dict[str, SavedPicture]:
@@ -288,6 +288,13 @@ class Run:
         if not paths:
             raise BadInput(f"{self.folder}: every run diverged", "a run with scores", "see log.txt")
         return paths
+
+    def _drawn_members(self) -> list[Path]:
+        """As `_members`; the error for a fit names the figures that it has."""
+        if self.kind is not TRAINING and (figures := figures_in(self.folder)):
+            what = f"a figure of {self.folder}, one of the {self.kind.noun}"
+            raise BadInput(what, TABLE, f"{figures}; show one: run.pictures[NAME]")
+        return self._members()
 
     def _rows_on_disk(self) -> list[str]:
         """The rows that have a folder, the discovered one first."""

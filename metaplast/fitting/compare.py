@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures import against_setting
-from metaplast.fitting.result import FILE, FitResult, TrueNumber, read_result
+from metaplast.fitting.result import FILE, FitResult, RowResult, TrueNumber, read_result
+from metaplast.fitting.tables import share_text
 from metaplast.registry import BadInput
 from metaplast.results.statistics import student
 from metaplast.results.table import aligned
@@ -38,9 +39,12 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     Raises: BadInput for a folder that holds no finished fit, or an unknown row.
     """
     values = {}
+    own = {}
     names = {}  # in the order of the columns
     for run in runs:
-        values[run] = _values(_read(run, row), row)
+        result = _read(run, row)
+        values[run] = _values(result, row)
+        own[run] = _own_shares(result.rows[row])
         names |= dict.fromkeys(values[run])
     configs = {run: _whole_config(run) for run in runs}
     groups = group_by_setting(list(configs.items()), SEEDS)
@@ -48,12 +52,16 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     for label, members in groups.items():
         cells = []
         for name in names:
-            cells.append(_cell([values[run].get(name, math.nan) for run in members]))
+            cell = _cell([values[run].get(name, math.nan) for run in members])
+            if len(members) == 1:
+                cell = own[members[0]].get(name, cell)
+            cells.append(cell)
         lines.append((label or "-", str(len(members)), *cells))
     if out is not None:
         _draw(groups, configs[runs[0]], values, out)
     words = (
-        f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them. "
+        f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them; of one "
+        "fit alone, its own intervals over what it held out. "
         "true found: share of the true terms that were kept; found true: share of the kept terms "
         "that are true."
     )
@@ -129,6 +137,17 @@ def _values(result: FitResult, name: str) -> Values:
     if name == DISCOVERED and result.truth is not None:
         values |= _truth_values(result.truth)
     return values
+
+
+def _own_shares(row: RowResult) -> dict[str, str]:
+    """The columns of explained deviance of one fit, with its own intervals."""
+    cells = {}
+    for null, share in row.explained.items():
+        cells[f"explained vs {null}"] = share_text(share)
+    for part, comparison in row.comparison.parts.items():
+        for null, share in comparison.explained.items():
+            cells[f"{part}: explained vs {null}"] = share_text(share)
+    return cells
 
 
 def _truth_values(truth: list[TrueNumber]) -> Values:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from metaplast.settings.names import CONFIG
+from metaplast.settings.names import CONFIG, FIGURES
 
 
 def reader_of(word: str, group: str = "") -> str:
@@ -35,3 +35,11 @@ def reader_of(word: str, group: str = "") -> str:
             f"{path / 'config.yaml'}"
         )
     return f"a folder of config groups is read by --config-dir {word}"
+
+
+def figures_in(run: Path) -> str:
+    """The words that name the figures in the folder of a run; empty where there are none."""
+    names = [path.stem for path in sorted((run / FIGURES).glob("*.svg"))]
+    if not names:
+        return ""
+    return f"its figures lie in {run / FIGURES}: {', '.join(names)}"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from metaplast.figures import training_loss
 from metaplast.registry import BadInput
-from metaplast.runs import folder, metrics
+from metaplast.runs import folder, lifecycle, metrics
+from metaplast.runs.files import figures_in
 from metaplast.runs.folder import row_folder
 from metaplast.runs.metrics import METRICS
 
@@ -45,6 +46,12 @@ def _values(run: Path, metric: str, row: str) -> list[float]:
     file = row_folder(run, row) / METRICS
     lines = metrics.read(file)
     if not lines:
+        kind = lifecycle.kind_of(run)
+        if kind.marker and (run / kind.marker).is_file():
+            fix = figures_in(run) or "give the folder that train printed"
+            raise BadInput(
+                f"{run}, one of the {kind.noun}, which keep no metrics", "a training run", fix
+            )
         raise BadInput(
             f"{run}",
             f"a run whose row {row} has a metrics.jsonl",

@@ -1,5 +1,6 @@
 """Figures show what they are about: axes are cut, nothing is empty, steps are whole."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,19 @@ def test_many_values_of_activity_are_drawn_as_running_means_too() -> None:
     lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
     assert np.ptp(lines["recorded, running mean"]) < 0.5 * np.ptp(values)
     np.testing.assert_array_equal(lines["discovered"], lines["recorded, running mean"])
+
+
+def test_the_start_page_shows_a_picture_as_it_is_drawn_today() -> None:
+    picture = Path(__file__).parents[2] / "docs" / "img" / "start_session.svg"
+    shown = re.findall(r">([^<>]+)</text>", picture.read_text())
+    choices = np.arange(40.0)[:, None] % 2
+    rows = {"discovered": choices, "no_plasticity": choices}
+    given = (choices, np.ones_like(choices), rows, {0: "P(choice 1)"}, "subject 3")
+    (axes,) = _drawn(fit_session.draw, *given).axes
+    for words in axes.get_legend().get_texts():
+        assert words.get_text() in shown
+    assert {axes.get_xlabel(), axes.get_ylabel()} <= set(shown)
+    assert "subject 3, to which nothing was fitted" in shown
 
 
 def test_running_means_are_means_of_what_is_there() -> None:
