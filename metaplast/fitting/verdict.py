@@ -294,14 +294,13 @@ def next_step(fit: FitResult) -> NextStep:
         return NextStep(fit.advice[0].words, tuple(fit.advice[0].settings))
     if (name := family_to_fit(fit)) is not None:
         return NextStep(f"fit the terms of {name} alone.", (terms_word(fit.rows[name]),))
-    if _interval_too_wide(fit.discovered):
+    if (why := _nothing_told(fit.discovered)) is not None:
         if can_hold_out_more(fit):
             return NextStep(
-                "hold out more subjects (task.held.subjects), or record more: the interval is too "
-                "wide to tell.",
+                f"hold out more subjects (task.held.subjects), or record more: {why}.",
                 ("task.held.subjects=0.5",),
             )
-        return NextStep("record more subjects: the interval is too wide to tell.")
+        return NextStep(f"record more subjects: {why}.")
     if not fit.discovered.stable:
         return NextStep(
             "raise outer.steps, for the numbers were still moving.",
@@ -337,10 +336,12 @@ def family_to_fit(fit: FitResult) -> str | None:
     return None
 
 
-def _interval_too_wide(row: RowResult) -> bool:
-    """Whether an interval against a null holds 0."""
+def _nothing_told(row: RowResult) -> str | None:
+    """The reason why the intervals against the nulls tell nothing; None where they do."""
     for share in row.explained.values():
         low, high = share.ci95
+        if share.n == 1 and low is None:
+            return "one subject alone gives no interval"
         if low is not None and high is not None and low < 0 < high:
-            return True
-    return False
+            return "the interval is too wide to tell"
+    return None

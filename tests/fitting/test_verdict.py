@@ -152,6 +152,16 @@ def test_half_of_the_subjects_are_enough_to_hold_out(tmp_path):
     assert sentence.endswith("(over 3 held out: record more).")
 
 
+def test_one_held_out_subject_asks_for_more_of_them(tmp_path):
+    provenance.record(tmp_path, "metaplast fit a.npz", {})
+    alone = fit_result(row_result({"mean": share(0.3, None, None, n=1)}))
+    assert verdict(alone)[-1] == (
+        "Next: hold out more subjects (task.held.subjects), or record more: one subject alone "
+        "gives no interval."
+    )
+    assert next_command(tmp_path, alone) == "metaplast fit a.npz task.held.subjects=0.5"
+
+
 def test_a_command_stands_only_under_its_own_sentence(tmp_path):
     """A step that no word takes has no command: a fit to simulated values is another step."""
     for changes in ({"open": [{"pre": 1.0}]}, {"separated": ["pre"]}):
