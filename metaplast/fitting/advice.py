@@ -252,6 +252,7 @@ class _Extent(NamedTuple):
 
 BOUNDS = {"sigmoid": (0, 1), "tanh": (-1, 1)}
 """{bounded neuron: the ends of its output}"""
+SLACK = 0.05  # noise carries recorded values so far beyond the ends
 
 
 def _extent(units: list[UnitRows]) -> _Extent:
@@ -262,7 +263,7 @@ def _extent(units: list[UnitRows]) -> _Extent:
 
 def _bounded_neuron(extent: _Extent) -> str:
     """The bounded neuron whose output has the sign of the values."""
-    if extent.lowest >= 0:
+    if extent.lowest >= -SLACK:
         return "sigmoid"
     return "tanh"
 
@@ -270,7 +271,7 @@ def _bounded_neuron(extent: _Extent) -> str:
 def _is_within(extent: _Extent, neuron: str) -> bool:
     """Whether the output of a neuron reaches all values."""
     low, high = BOUNDS[neuron]
-    return low <= extent.lowest and extent.highest <= high
+    return low - SLACK <= extent.lowest and extent.highest <= high + SLACK
 
 
 def _settings(change: str, units: list[UnitRows]) -> list[str]:

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from metaplast.fitting import compare, data_reading, terminal
 from metaplast.fitting.checks import check_fit, check_values, warn_of_minibatches
 from metaplast.fitting.result import FILE
 from metaplast.fitting.run import FitPlan, fit_all
+from metaplast.recording import AbstractRecording
 from metaplast.registry import BadInput
 from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
@@ -30,7 +32,7 @@ class Fitting(RunKind[FitPlan]):
     def check(self, request: Request, path: Path | None, means: Means) -> FitPlan:
         plan = plan_of(request, path)
         if plan.truth is None:
-            check_values(plan.job.main.task)
+            check_values(cast(AbstractRecording, plan.job.main.task))
         preflight.check(plan.job, 1)
         warn_of_minibatches(plan.job.main)
         return plan

@@ -72,7 +72,7 @@ def test_a_covariance_rule_with_a_bias_bounded_rates_and_first_weights_of_every_
     for words in (
         "network.bias=true",
         "genome=per_subject",
-        "network.output.name=sigmoid",
+        "network.output=sigmoid",
         "task.held.subjects=0",
     ):
         assert words in advised
@@ -91,7 +91,7 @@ def test_a_covariance_rule_with_a_bias_bounded_rates_and_first_weights_of_every_
     network = (
         "network.bias=true",
         "genome=per_subject",
-        "network.output.name=sigmoid",
+        "network.output=sigmoid",
         "task.held.subjects=0",
     )
     (tmp_path / "second").mkdir()
