@@ -64,6 +64,7 @@ class Evidence:
     elsewhere: sentences on other widths; empty where none was tried.
     worlds: scores of all rows in changed worlds; empty where none was judged.
     other_world: the words that change the world for a next command; "" where none are known.
+    imports: the words of a command that import the plug-ins of the runs.
     """
 
     runs: Sequence[str]
@@ -79,6 +80,7 @@ class Evidence:
     elsewhere: Sequence[str] = ()
     worlds: Sequence[Cell] = ()
     other_world: str = ""
+    imports: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -406,43 +408,50 @@ def _has_other_task(evidence: Evidence) -> bool:
 
 def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, Gain]) -> str:
     """The command that would change the verdict most."""
-    folders = shlex.join(evidence.runs)
+    run = evidence.runs[0]
+    imports = evidence.imports
     any_failed = any(facts.failed for facts in evidence.facts.values())
     if standing == "failed" or any_failed:
-        return with_more_steps(evidence.runs[0], evidence.outer_steps)
+        return with_more_steps(run, evidence.outer_steps, imports)
     if standing == "alone" or not controls:
-        return with_a_baseline(evidence.runs[0])
+        return with_a_baseline(run, imports)
     if len(evidence.seeds) == 1:
-        return with_more_seeds(evidence.runs[0], evidence.seeds[0])
+        return with_more_seeds(run, evidence.seeds[0], imports)
     if not evidence.identifiability:
-        return f"metaplast inspect --thorough {folders}"
+        return _command(evidence, "inspect", "--thorough", *evidence.runs)
     if evidence.other_world and not evidence.worlds:
-        return f"metaplast eval {folders} {shlex.quote(evidence.other_world)}"
-    return f"metaplast compare {folders}"
+        return _command(evidence, "eval", *evidence.runs, evidence.other_world)
+    return _command(evidence, "compare", *evidence.runs)
 
 
-def _train_again(run: str) -> str:
+def _command(evidence: Evidence, verb: str, *words: str) -> str:
+    """A command that finds the plug-ins of the runs."""
+    return shlex.join(["metaplast", verb, *evidence.imports, *words])
+
+
+def _train_again(run: str, imports: Sequence[str]) -> str:
     """The command that trains the rows of a run anew.
 
     Args:
         run: its folder, as a command names it.
+        imports: see `Evidence`.
     """
-    return f"metaplast train --config {shlex.quote(f'{run}/config.yaml')}"
+    return shlex.join(["metaplast", "train", *imports, "--config", f"{run}/config.yaml"])
 
 
-def with_more_steps(run: str, outer_steps: int) -> str:
+def with_more_steps(run: str, outer_steps: int, imports: Sequence[str] = ()) -> str:
     """The same with twice the outer steps."""
-    return f"{_train_again(run)} outer.steps={2 * outer_steps}"
+    return f"{_train_again(run, imports)} outer.steps={2 * outer_steps}"
 
 
-def with_more_seeds(run: str, seed: int) -> str:
+def with_more_seeds(run: str, seed: int, imports: Sequence[str] = ()) -> str:
     """The same with the four seeds behind its own."""
-    return f"{_train_again(run)} seed={seed + 1} seeds=4"
+    return f"{_train_again(run, imports)} seed={seed + 1} seeds=4"
 
 
-def with_a_baseline(run: str) -> str:
+def with_a_baseline(run: str, imports: Sequence[str] = ()) -> str:
     """The same with Hebb's rule beside them, whose step size is tuned."""
-    return f"{_train_again(run)} {shlex.quote(_HEBB)}"
+    return f"{_train_again(run, imports)} {shlex.quote(_HEBB)}"
 
 
 def failure(facts: RowFacts) -> str:

@@ -22,6 +22,7 @@ from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.reuse.text import printable
 from metaplast.runs import folder
+from metaplast.runs.provenance import imports
 from metaplast.settings.names import DISCOVERED, FIGURES, REPORT
 
 SCHEMA = "metaplast.inspect/1"
@@ -263,8 +264,8 @@ def _next(path: Path, name: str) -> str:
         run = Path(name).parent
         if run == Path():
             run = Path(path.absolute().parent.name)
-        return f"metaplast inspect {shlex.quote(str(run))}"
-    return f"metaplast show {shlex.quote(name)}"
+        return shlex.join(["metaplast", "inspect", *imports([path.parent]), str(run)])
+    return shlex.join(["metaplast", "show", name])
 
 
 def _rule_section(file: RuleFile) -> Section:

@@ -169,7 +169,7 @@ def start(kind: RunKind[Plan], request: Request, path: Path | None, means: Means
     """
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
-    with opened(kind, request, run, means.command), folder.logging_to(run):
+    with opened(kind, request, run, means), folder.logging_to(run):
         kind.begin(plan, means)
         _execute(kind, plan, means)
     return run
@@ -197,7 +197,9 @@ def resume(run: Path, means: Means) -> Path:
 
 
 @contextmanager
-def opened(kind: RunKind[Any], request: Request, run: Path, command: str = "") -> Iterator[None]:
+def opened(
+    kind: RunKind[Any], request: Request, run: Path, means: Means | None = None
+) -> Iterator[None]:
     """Hold the lock of a run folder, in which the files of the request stand.
 
     A new folder is made, and gets them. A folder that has them all stays as it is.
@@ -206,7 +208,7 @@ def opened(kind: RunKind[Any], request: Request, run: Path, command: str = "") -
         kind: the kind of run.
         request: the config and the options.
         run: the folder of the run, or of one run of a group.
-        command: see `Means`.
+        means: of the run, whose command and plug-ins are recorded; None: not known.
 
     Raises: folder.Busy, OSError.
     """
@@ -218,7 +220,8 @@ def opened(kind: RunKind[Any], request: Request, run: Path, command: str = "") -
             if kind.marker:
                 folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
             folder.write_text(run / CONFIG, text)
-            provenance.record(run, command, kind.files(request))
+            how = means or Means()
+            provenance.record(run, how.command, kind.files(request), how.modules)
             folder.write_json(run / environment.FILE, environment.environment())
         yield
 

@@ -16,7 +16,7 @@ from metaplast.results.summary import (
     TrainedRow,
 )
 from metaplast.results.table import RowFacts
-from metaplast.runs.provenance import as_given
+from metaplast.runs.provenance import as_given, imports
 from metaplast.settings.names import DISCOVERED, FIGURES, REPORT, RULE_FILE
 from metaplast.training import row_words
 from metaplast.training.pool import Pool, pool
@@ -109,6 +109,7 @@ def _judged(
         seeds=[summary.seed for summary in summaries],
         means=means or {},
         outer_steps=summaries[0].outer_steps,
+        imports=imports(runs),
     )
     return verdict.verdict(evidence)
 

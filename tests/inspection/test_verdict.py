@@ -302,3 +302,19 @@ def test_no_word_of_praise(gain: float) -> None:
 def test_a_hostile_name_is_one_word_of_a_shell() -> None:
     one = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), runs=["x; rm -rf ~ '"]))
     assert "--config 'x; rm -rf ~ '\"'\"'/config.yaml' seed=1" in one.next_command
+
+
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [
+        ("train", {}),
+        ("inspect", {"seeds": [0, 1]}),
+        ("eval", {"seeds": [0, 1], "identifiability": "Known.", "other_world": "dt=0.01"}),
+        ("compare", {"seeds": [0, 1], "identifiability": "Known."}),
+    ],
+)
+def test_the_next_command_imports_the_plug_ins_of_the_runs(verb: str, more: dict[str, Any]) -> None:
+    given = evidence((row("hebb", 0.05, 0.01), HEBB), imports=["--import", "mine"], **more)
+    if len(given.seeds) > 1:
+        given = replace(given, means={"discovered": [0.9, 0.9], "hebb": [0.8, 0.8]})
+    assert verdict(given).next_command.startswith(f"metaplast {verb} --import mine ")
