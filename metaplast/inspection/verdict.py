@@ -65,6 +65,7 @@ class Evidence:
     worlds: scores of all rows in changed worlds; empty where none was judged.
     other_world: the words that change the world for a next command; "" where none are known.
     imports: the words of a command that import the plug-ins of the runs.
+    louder: the word of a config that makes the first weights larger; "" where none is known.
     """
 
     runs: Sequence[str]
@@ -81,6 +82,7 @@ class Evidence:
     worlds: Sequence[Cell] = ()
     other_world: str = ""
     imports: Sequence[str] = ()
+    louder: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def _tuned(evidence: Evidence) -> list[str]:
 
 def _standing(evidence: Evidence, tuned: Mapping[str, Gain]) -> Standing:
     """The standing against the tuned baselines, each of which counts."""
-    if _score(evidence).mean is None or evidence.facts[evidence.searched].failed:
+    searched = evidence.facts[evidence.searched]
+    if _score(evidence).mean is None or searched.failed or searched.dead:
         return "failed"
     if not tuned:
         return "alone"
@@ -189,6 +192,13 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) ->
         return (
             f"Nothing was found: {score.not_finite} of the rule's {score.n} held-out lives are "
             "not finite, so it has no score."
+        )
+    dead = evidence.facts[evidence.searched].dead
+    if dead:
+        return (
+            f"Nothing was found: all {score.n} held-out lives of {evidence.searched} are dead: "
+            f"{_silent(dead)}. A cell fires where its drive reaches its threshold: make the first "
+            f"weights larger{_by(evidence)} or the threshold of the cell lower."
         )
     if standing == "failed":
         reason = failure(evidence.facts[evidence.searched])
@@ -212,6 +222,19 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) ->
         return f"{where} is not told apart from a tuned baseline, {name}: difference {by}."
     by = rival.turned.amount(", 95 % interval")
     return f"{where} is worse than a tuned baseline, {name}, by {by}."
+
+
+def _silent(populations: Sequence[str]) -> str:
+    """The populations that never fire, in words."""
+    if len(populations) == 1:
+        return f"population {populations[0]} is silent"
+    return f"populations {', '.join(populations)} are silent"
+
+
+def _by(evidence: Evidence) -> str:
+    if evidence.louder:
+        return f" ({evidence.louder})"
+    return ""
 
 
 def _among_equals(evidence: Evidence, tuned: Mapping[str, Gain]) -> str:
@@ -247,6 +270,12 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> 
         words.append(failed_in_words(failed))
     elif tuned:
         words.append(NONE_FAILED)
+    for name, facts in evidence.facts.items():
+        if facts.dead and name != evidence.searched:
+            words.append(
+                f"All lives of {name} are dead ({_silent(facts.dead)}); to be better than it shows "
+                "little."
+            )
     unknown = [name for name in _tuned(evidence) if name not in tuned]
     if unknown:
         words.append(
@@ -358,6 +387,8 @@ def _limits(
 
 def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, Gain]) -> str:
     """Which control explains the score, by name."""
+    if evidence.facts[evidence.searched].dead:
+        return "lives without a spike show nothing of the rule."
     if not controls:
         return (
             "the table has no simpler row with its step size tuned, so a better step size alone "
@@ -410,6 +441,8 @@ def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, Gain]) 
     """The command that would change the verdict most."""
     run = evidence.runs[0]
     imports = evidence.imports
+    if evidence.facts[evidence.searched].dead and evidence.louder:
+        return f"{_train_again(run, imports)} {shlex.quote(evidence.louder)}"
     any_failed = any(facts.failed for facts in evidence.facts.values())
     if standing == "failed" or any_failed:
         return with_more_steps(run, evidence.outer_steps, imports)

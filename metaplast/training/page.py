@@ -51,6 +51,7 @@ from metaplast.training.finished_run import FinishedRun, read_finished
 from metaplast.training.kept_transfer import cells
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
+from metaplast.training.row_words import louder
 from metaplast.training.summary_text import gap_words
 
 if TYPE_CHECKING:
@@ -335,6 +336,7 @@ def _evidence(
         worlds=worlds,
         other_world=longer,
         imports=_imports(runs),
+        louder=louder(runs[0].job.main),
     )
 
 

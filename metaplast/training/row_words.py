@@ -6,8 +6,14 @@ from dataclasses import replace
 from metaplast.results import halving
 from metaplast.results.summary import RunSummary, SearchRecord, TrainedRow, Verdict
 from metaplast.results.table import RowFacts, failed
+from metaplast.runs.job import Config
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.judge import NOT_TRAINED, OVERFITTED, START
+
+LOUDER = 10
+"""Factor by which first weights are made larger where a population is silent."""
+SILENT = "silent_"
+"""Of the share of a population's units that is silent, in `TrainedRow.units`."""
 
 
 def lines(summaries: Sequence[RunSummary], facts: Mapping[str, RowFacts]) -> list[str]:
@@ -68,8 +74,32 @@ def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
         if len(summaries) > 1 and isinstance(row, TrainedRow):
             verdicts = [summary.trained_rows[name].verdict for summary in summaries]
             row = replace(row, verdict=_worst(verdicts))
-        facts[name] = RowFacts(row, too_long=is_too_long and name == DISCOVERED)
+        too_long = is_too_long and name == DISCOVERED
+        facts[name] = RowFacts(row, too_long=too_long, dead=_dead(name, summaries))
     return facts
+
+
+def louder(config: Config) -> str:
+    """The word of a config that makes first weights LOUDER times as large; "" without such a one."""
+    gain = getattr(config.network, "gain", 0.0)
+    if gain > 0:
+        return f"network.gain={LOUDER * gain:g}"
+    return ""
+
+
+def _dead(name: str, summaries: Sequence[RunSummary]) -> list[str]:
+    """The populations of a row that are silent throughout every held-out life of every run."""
+    in_each = []
+    for summary in summaries:
+        row = summary.rows[name]
+        silent = set()
+        if isinstance(row, TrainedRow) and row.faults.get("dead"):
+            is_every_life = row.faults["dead"] == summary.scores[0].n
+            for share, value in row.units.items():
+                if is_every_life and share.startswith(SILENT) and value >= 1.0:
+                    silent.add(share.removeprefix(SILENT))
+        in_each.append(silent)
+    return sorted(set.intersection(*in_each))
 
 
 def why(verdict: Verdict) -> str:

@@ -16,6 +16,7 @@ from metaplast.results.summary import (
     TrainedRow,
 )
 from metaplast.results.table import RowFacts
+from metaplast.runs.job import read_job
 from metaplast.runs.provenance import as_given, imports
 from metaplast.settings.names import DISCOVERED, FIGURES, REPORT, RULE_FILE
 from metaplast.training import row_words
@@ -101,6 +102,9 @@ def _judged(
         facts: {row: facts}.
         means: {row: its mean in each run}; None for one run.
     """
+    louder = ""
+    if facts[DISCOVERED].dead:
+        louder = row_words.louder(read_job(runs[0]).main)
     evidence = verdict.Evidence(
         runs=list(map(as_given, runs)),
         searched=DISCOVERED,
@@ -110,6 +114,7 @@ def _judged(
         means=means or {},
         outer_steps=summaries[0].outer_steps,
         imports=imports(runs),
+        louder=louder,
     )
     return verdict.verdict(evidence)
 

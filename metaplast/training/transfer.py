@@ -98,9 +98,10 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
             values[name] = np.where(is_whole, score, np.nan).tolist()
         seed = read_summary(run).seed
         lived.append(Lived(changes=sorted(words), seed=seed, metric=metric, rows=values))
-    # The effect of half of dt was measured under the old config.
-    discovered = replace(trained.facts[DISCOVERED], too_long=False)
-    facts = {**trained.facts, DISCOVERED: discovered}
+    facts = {}
+    for name, of_row in trained.facts.items():
+        # Half of dt and silent populations were measured under the old config.
+        facts[name] = replace(of_row, too_long=False, dead=())
     before = compose((), Sources(), runs[0] / CONFIG)
     is_changed = compose(words, Sources(), runs[0] / CONFIG) != before
     return Judged(list(runs), lived, facts, is_changed, read_summary(runs[0]).outer_steps)

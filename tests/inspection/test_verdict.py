@@ -318,3 +318,20 @@ def test_the_next_command_imports_the_plug_ins_of_the_runs(verb: str, more: dict
     if len(given.seeds) > 1:
         given = replace(given, means={"discovered": [0.9, 0.9], "hebb": [0.8, 0.8]})
     assert verdict(given).next_command.startswith(f"metaplast {verb} --import mine ")
+
+
+def test_a_rule_whose_lives_are_all_dead_is_judged_by_that_alone() -> None:
+    given = evidence((row("hebb", 0.1, 0.01), HEBB))
+    dead = RowFacts(given.facts["discovered"].row, dead=["e"])
+    facts = {**given.facts, "discovered": dead}
+    one = verdict(replace(given, facts=facts, louder="network.gain=5"))
+    assert one.standing == "failed"
+    assert one.found.startswith(
+        "Nothing was found: all 1024 held-out lives of discovered are dead: population e is silent."
+    )
+    assert "make the first weights larger (network.gain=5)" in one.found
+    assert "step size" not in one.limits
+    assert one.next_command == "metaplast train --config 'runs a/config.yaml' network.gain=5"
+    rival = RowFacts(given.facts["hebb"].row, dead=["e", "i"])
+    other = verdict(replace(given, facts={**given.facts, "hebb": rival}))
+    assert "All lives of hebb are dead (populations e, i are silent)" in other.sure
