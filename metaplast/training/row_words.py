@@ -10,7 +10,7 @@ from metaplast.runs.job import Config
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.judge import NOT_TRAINED, OVERFITTED, START
 
-LOUDER = 10
+LOUDER = 20
 """Factor by which first weights are made larger where a population is silent."""
 SILENT = "silent_"
 """Of the share of a population's units that is silent, in `TrainedRow.units`."""

@@ -216,4 +216,4 @@ def test_a_population_that_is_silent_in_every_life_of_every_run_is_dead() -> Non
 def test_first_weights_that_leave_cells_silent_are_made_larger() -> None:
     words = ("experiment=inhibition", "rows={}")
     config = parse(compose(words, Sources()), check=False).main
-    assert row_words.louder(config) == "network.gain=5"
+    assert row_words.louder(config) == "network.gain=10"
