@@ -281,8 +281,9 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> 
         words.append(
             f"No difference is known to {', '.join(unknown)}: some of its lives are not finite."
         )
-    if evidence.facts[evidence.searched].too_long:
-        words.append("Half of dt changes the rule's scores: dt is too long.")
+    changed = evidence.facts[evidence.searched].too_long
+    if changed:
+        words.append(f"Half of dt changes {', '.join(changed)}: dt is too long for that.")
     words.append(evidence.identifiability or "Which of its terms the task pins down is not known.")
     return " ".join(words)
 

@@ -29,12 +29,12 @@ class RowFacts:
     """The facts about a row that a table shows beside its score, over one or several runs.
 
     row: as in the summary of the first run, with the worst verdict of all runs.
-    too_long: whether half of dt changes the row in one of them.
+    too_long: what half of dt changes in the row in any of them, as `loss` or `spikes_e`.
     dead: the populations that are silent throughout every held-out life of all of them.
     """
 
     row: Row
-    too_long: bool = False
+    too_long: Sequence[str] = ()
     dead: Sequence[str] = ()
 
     @property
@@ -52,7 +52,7 @@ class RowFacts:
     @property
     def is_marked(self) -> bool:
         """Whether `marked` adds words to its name."""
-        return self.failed or self.too_long or bool(self.dead)
+        return self.failed or bool(self.too_long) or bool(self.dead)
 
 
 def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[RowScore]:

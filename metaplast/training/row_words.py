@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from metaplast.results import halving
-from metaplast.results.summary import RunSummary, SearchRecord, TrainedRow, Verdict
+from metaplast.results.summary import Halving, RunSummary, SearchRecord, TrainedRow, Verdict
 from metaplast.results.table import RowFacts, failed
 from metaplast.runs.job import Config
 from metaplast.settings.names import DISCOVERED
@@ -66,15 +66,18 @@ def on_dt(summaries: Sequence[RunSummary]) -> list[str]:
 def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
     """{row: facts} of several runs: the facts of the first run, with the worst verdict of all.
 
-    The searched row is marked `too_long` where half of dt changed its results in any run.
+    The searched row is marked `too_long` by what half of dt changed in any run.
     """
-    is_too_long = any(halving.too_long(summary.halving) for summary in summaries)
+    changed: dict[str, None] = {}
+    for summary in summaries:
+        if isinstance(summary.halving, Halving):
+            changed |= dict.fromkeys(summary.halving.changed)
     facts = {}
     for name, row in summaries[0].rows.items():
         if len(summaries) > 1 and isinstance(row, TrainedRow):
             verdicts = [summary.trained_rows[name].verdict for summary in summaries]
             row = replace(row, verdict=_worst(verdicts))
-        too_long = is_too_long and name == DISCOVERED
+        too_long = list(changed) if name == DISCOVERED else []
         facts[name] = RowFacts(row, too_long=too_long, dead=_dead(name, summaries))
     return facts
 

@@ -284,11 +284,9 @@ def test_activity_carried_back_through_forward_weights_is_said() -> None:
 
 def test_a_step_of_time_that_matters_is_said() -> None:
     given = evidence((row("hebb", 0.1, 0.01), HEBB))
-    coarse = RowFacts(given.facts["discovered"].row, too_long=True)
-    assert (
-        "dt is too long"
-        in verdict(replace(given, facts={**given.facts, "discovered": coarse})).sure
-    )
+    coarse = RowFacts(given.facts["discovered"].row, too_long=["spikes_i"])
+    one = verdict(replace(given, facts={**given.facts, "discovered": coarse}))
+    assert "Half of dt changes spikes_i: dt is too long for that." in one.sure
 
 
 @pytest.mark.parametrize("gain", [-0.1, 0.0, 0.1])
