@@ -14,7 +14,7 @@ from metaplast.language.grammar import reach
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.lives import take
 from metaplast.results.statistics import t_quantile
-from metaplast.results.surfaces import never_below_zero, surfaces
+from metaplast.results.surfaces import never_below_zero, spikes_at, surfaces
 from metaplast.results.windows import by_pairs, gated, pairs
 from metaplast.reuse.load import Rule
 from metaplast.signals import Theta
@@ -82,10 +82,12 @@ def surface_of(
     None for a rule without a surface, or where the data leave a number open.
     """
     surface = _surface(lifetime, theta, inputs_above_zero)
+    if surface is None:
+        return None
     half = half_width(
         theta, certainty, lambda theta: _surface(lifetime, theta, inputs_above_zero).delta_w
     )
-    if surface is None or half is None:
+    if half is None:
         return None
     held = ", ".join(f"{name} = {value:g}" for name, value in surface.held.items())
     return Surface(
@@ -164,7 +166,8 @@ def _surface(lifetime: Lifetime, theta: Theta, inputs_above_zero: bool) -> Any:
         formula="",
         document={},
     )
-    return next(iter(surfaces(rule, never_below_zero(lifetime, edge, inputs_above_zero))), None)
+    above_zero = never_below_zero(lifetime, edge, inputs_above_zero)
+    return next(iter(surfaces(rule, above_zero, spikes_at(lifetime, edge))), None)
 
 
 def spike_window(

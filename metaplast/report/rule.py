@@ -14,7 +14,7 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.registry import BadInput, Plain
 from metaplast.report.page import Figure, Page, Section, Table, figures_of, html
 from metaplast.results.numbers import text
-from metaplast.results.surfaces import never_below_zero
+from metaplast.results.surfaces import never_below_zero, spikes_at
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
 from metaplast.reuse.formula import formula
@@ -127,11 +127,13 @@ def rules_shown(
     """
     rules = {}
     above_zero = {}
+    spikes = {}
     for entry, facts in entries(files[0].document).items():
         rules[entry] = load_rule(paths[0], edge=facts.edges[0])
         if lifetime is not None:
             above_zero[entry] = never_below_zero(lifetime, facts.edges[0])
-    return RulesShown(files, rules, whose, pictures, above_zero)
+            spikes[entry] = spikes_at(lifetime, facts.edges[0])
+    return RulesShown(files, rules, whose, pictures, above_zero, spikes)
 
 
 def take_key_figure(parts: dict[str, PagePart], names: Sequence[str]) -> Figure | None:

@@ -23,6 +23,8 @@ from metaplast.signals import Theta
 ONE = Dense(1, 1)
 N_GRID = 61
 """Values of each signal."""
+SPIKES = np.array([0.0, 1.0])
+"""The values of a signal that is spikes."""
 SPAN = 1.0
 """The largest value of a signal; the smallest is -SPAN, or 0 for a signal that is never below."""
 # The value of a signal that is no axis: moderate activity, a small positive weight, credit and
@@ -70,16 +72,24 @@ class Surface(NamedTuple):
     dt: float
 
 
-def surfaces(rule: Rule, above_zero: Collection[str] = ()) -> list[Surface]:
+def surfaces(
+    rule: Rule, above_zero: Collection[str] = (), events: Collection[str] = ()
+) -> list[Surface]:
     """One surface per postsynaptic signal that the rule reads, against presynaptic activity.
 
     At most two. A rule without such a signal is drawn over the weight, or over the first other
-    signal that it reads. A rule that reads a single signal has no surface.
+    signal that it reads. A rule that reads a single signal has no surface. Two signals that are
+    spikes have none either, for nothing lies between their values 0 and 1.
 
     Args:
         rule: the rule.
         above_zero: names of signals that are never below 0, such as `pre` of a neuron that spikes.
+        events: names of signals that are spikes, 0 or 1. `pre` and `post` of a rule of spike times
+            always are.
     """
+    spikes = set(events)
+    if rule.spec.spike_timing:
+        spikes |= {"pre", "post"}
     read = sorted(_SHORT.get(field, field) for field in rule.reads - NO_SIGNALS)
     if len(read) < 2:
         return []
@@ -93,8 +103,23 @@ def surfaces(rule: Rule, above_zero: Collection[str] = ()) -> list[Surface]:
             rest.append(name)
     of_pairs = []
     for y in seconds or rest[:1]:
-        of_pairs.append(_surface(rule, x, y, above_zero))
+        if not {x, y} <= spikes:
+            of_pairs.append(_surface(rule, x, y, above_zero, spikes))
     return of_pairs
+
+
+def spikes_at(lifetime: Lifetime, edge: str) -> list[str]:
+    """The names of the activities at an edge, `pre` and `post`, that are spikes."""
+    plastic, _ = lifetime.plastic()[edge]
+    spiking = set()
+    for population in lifetime.wiring().populations:
+        if population.neuron.spiking:
+            spiking.add(population.name)
+    names = []
+    for side, population in (("pre", plastic.pre), ("post", plastic.post)):
+        if population in spiking:
+            names.append(side)
+    return names
 
 
 def never_below_zero(lifetime: Lifetime, edge: str, inputs_above_zero: bool = False) -> list[str]:
@@ -140,11 +165,16 @@ def _activity(neuron: RateNeuron, drives: Any) -> Array:
     return activity
 
 
-def _surface(rule: Rule, x: str, y: str, above_zero: Collection[str]) -> Surface:
+def _surface(
+    rule: Rule, x: str, y: str, above_zero: Collection[str], spikes: Collection[str]
+) -> Surface:
     axes = []
     for name in (x, y):
         least = 0.0 if name in above_zero else -SPAN
-        axes.append(np.linspace(least, SPAN, N_GRID))
+        values = np.linspace(least, SPAN, N_GRID)
+        if name in spikes:
+            values = SPIKES
+        axes.append(values)
     grid_x, grid_y = np.meshgrid(*axes)
     points = {_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)}
     held_by_name = {}
@@ -162,7 +192,7 @@ def _surface(rule: Rule, x: str, y: str, above_zero: Collection[str]) -> Surface
         y=y,
         x_values=axes[0],
         y_values=axes[1],
-        delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
+        delta_w=np.asarray(delta, np.float64).reshape(grid_x.shape),
         held=held_by_name,
         stateful=has_state(rule.spec, theta),
         averaged=averaged,
