@@ -83,7 +83,7 @@ def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
 
 
 def louder(config: Config) -> str:
-    """The word of a config that makes first weights LOUDER times as large; "" without such a one."""
+    """The word of a config that makes first weights LOUDER times as large; "" where none does."""
     gain = getattr(config.network, "gain", 0.0)
     if gain > 0:
         return f"network.gain={LOUDER * gain:g}"
