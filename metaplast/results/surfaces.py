@@ -23,7 +23,7 @@ from metaplast.signals import Theta
 ONE = Dense(1, 1)
 N_GRID = 61
 """Values of each signal."""
-SPIKES = np.array([0.0, 1.0])
+SPIKES = (0.0, 1.0)
 """The values of a signal that is spikes."""
 SPAN = 1.0
 """The largest value of a signal; the smallest is -SPAN, or 0 for a signal that is never below."""
@@ -169,12 +169,12 @@ def _surface(
     rule: Rule, x: str, y: str, above_zero: Collection[str], spikes: Collection[str]
 ) -> Surface:
     axes = []
+    shown = []
     for name in (x, y):
-        least = 0.0 if name in above_zero else -SPAN
-        values = np.linspace(least, SPAN, N_GRID)
-        if name in spikes:
-            values = SPIKES
-        axes.append(values)
+        least = 0.0 if name in above_zero or name in spikes else -SPAN
+        axes.append(np.linspace(least, SPAN, N_GRID))
+        # A program of the whole grid serves spikes too: their values 0 and 1 are its ends.
+        shown.append([0, -1] if name in spikes else list(range(N_GRID)))
     grid_x, grid_y = np.meshgrid(*axes)
     points = {_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)}
     held_by_name = {}
@@ -187,12 +187,13 @@ def _surface(
     if rule.dt is not None:
         dt = rule.dt
     delta = deltas(rule.spec, dt, theta, floats(points))
+    whole = np.asarray(delta, np.float64).reshape(N_GRID, N_GRID)
     return Surface(
         x=x,
         y=y,
-        x_values=axes[0],
-        y_values=axes[1],
-        delta_w=np.asarray(delta, np.float64).reshape(grid_x.shape),
+        x_values=axes[0][shown[0]],
+        y_values=axes[1][shown[1]],
+        delta_w=whole[np.ix_(shown[1], shown[0])],
         held=held_by_name,
         stateful=has_state(rule.spec, theta),
         averaged=averaged,
