@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+from metaplast import registry
 from metaplast.registry import BadInput
 from metaplast.runs import environment, folder, provenance, saver
 from metaplast.runs.config import Plain, read_file, to_yaml
@@ -221,9 +223,24 @@ def opened(
                 folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
             folder.write_text(run / CONFIG, text)
             how = means or Means()
-            provenance.record(run, how.command, kind.files(request), how.modules)
+            modules = how.modules if how.command else _used(how.modules, text)
+            provenance.record(run, how.command, kind.files(request), modules)
             folder.write_json(run / environment.FILE, environment.environment())
         yield
+
+
+def _used(modules: Sequence[str], text: str) -> list[str]:
+    """The modules whose plug-ins a config names.
+
+    A run from Python has every module with plug-ins that this process imported so far.
+    """
+    words = set(re.findall(r"\w+", text))
+    used = set()
+    for kind in registry.KINDS:
+        for cls in registry.classes(kind):
+            if cls.__module__ in modules and registry.name_of(cls) in words:
+                used.add(cls.__module__)
+    return sorted(used)
 
 
 def kind_of(run: Path) -> RunKind[Any]:

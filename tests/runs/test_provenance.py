@@ -141,8 +141,13 @@ def test_the_plug_ins_of_runs_are_words_of_their_next_commands(tmp_path: Path, o
     assert provenance.imports(runs[2:]) == []
 
 
-def test_a_run_from_python_records_its_plug_ins(tmp_path: Path) -> None:
+def test_a_run_from_python_records_the_plug_ins_that_it_uses(tmp_path: Path) -> None:
     plain: Plain = {"task": encode(IRIS), "outer": {"name": "bptt"}}
-    with lifecycle.opened(KIND, Request(plain), tmp_path / "run", Means(modules=("mine",))):
+    with lifecycle.opened(
+        KIND,
+        Request(plain),
+        tmp_path / "run",
+        Means(modules=("inner_tasks.digits", IRIS.__module__)),
+    ):
         pass
-    assert provenance.imports([tmp_path / "run"]) == ["--import", "mine"]
+    assert provenance.imports([tmp_path / "run"]) == ["--import", "inner_tasks.tabular"]
