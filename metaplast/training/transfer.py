@@ -18,7 +18,7 @@ from metaplast.results.table import RowFacts
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
-from metaplast.runs.provenance import as_given
+from metaplast.runs.provenance import as_given, imports
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.signals import Theta
@@ -139,6 +139,7 @@ def text_of(judged: Judged) -> str:
         list(map(as_given, judged.runs)),
         judged.outer_steps,
         judged.is_changed,
+        imports(judged.runs),
     )
     rows = table.render(judgement.scores, judgement.facts, DISCOVERED)
     return f"{verdict.text}\n\n{judgement.words}\n\n{rows}"
