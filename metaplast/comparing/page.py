@@ -52,7 +52,8 @@ def next_command(run: Path, comparison: LoopComparison) -> str:
     more seeds.
     """
     origin = provenance.read(run)
-    words = ["metaplast", "compare", f"experiment={comparison.experiment or 'NAME'}"]
+    experiment = f"experiment={comparison.experiment or 'NAME'}"
+    words = ["metaplast", "compare", *provenance.imports([run]), experiment]
     if origin is not None and origin.command:
         words = provenance.words_again(origin.command)
     for budget in comparison.best:

@@ -268,7 +268,7 @@ def _lines(diagnosis: Diagnosis) -> list[Line]:
     gradient = _gradient_lines(diagnosis)
     if not diagnosis.differentiable:
         gradient = [("gradient", "none", "the task passes no gradient")]
-    return [*gradient, *_loss_lines(diagnosis), *_exponent_lines(diagnosis), _blown(diagnosis)]
+    return [*gradient, *_loss_lines(diagnosis), *_exponent_lines(diagnosis), _not_finite(diagnosis)]
 
 
 def _gradient_lines(diagnosis: Diagnosis) -> list[Line]:
@@ -340,9 +340,9 @@ def _exponent_lines(diagnosis: Diagnosis) -> list[Line]:
     ]
 
 
-def _blown(diagnosis: Diagnosis) -> Line:
+def _not_finite(diagnosis: Diagnosis) -> Line:
     shares = f"{share(diagnosis.diverged)}, {share(diagnosis.diverged_nearby)}"
-    return ("blown lives, here and s away", shares, "loss not finite")
+    return ("lives not finite, here and s away", shares, "by their loss")
 
 
 def _by_length(diagnosis: Diagnosis) -> Line:

@@ -26,13 +26,13 @@ class Facts(NamedTuple):
     n_lives: held-out lives of each run.
     n_runs: number of runs.
     width: steps of the moving mean.
-    blown: {row: lives with a loss that is not finite}.
+    not_finite: {row: lives with a loss that is not finite}.
     """
 
     n_lives: int
     n_runs: int
     width: int
-    blown: Mapping[str, int]
+    not_finite: Mapping[str, int]
 
     @property
     def smoothing(self) -> str:
@@ -74,7 +74,7 @@ def part(
         "phase the curve is the score as a function of the number of steps learned from so far."
     )
     paragraphs = [words + _JUMP if len(phases) > 1 else words]
-    for name, n in facts.blown.items():
+    for name, n in facts.not_finite.items():
         if n:
             paragraphs.append(
                 f"{name}: {n} lives with a loss that is not finite; "

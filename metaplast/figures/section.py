@@ -80,6 +80,7 @@ class RulesShown(NamedTuple):
     whose: a sentence that says whose rule is drawn, where there are several files.
     folder: the folder of the page's pictures.
     above_zero: {entry: names of the signals that are never below 0}, where that is known.
+    spikes: {entry: names of the activities that are spikes}, where that is known.
     """
 
     files: Sequence[RuleFile]
@@ -87,6 +88,7 @@ class RulesShown(NamedTuple):
     whose: str
     folder: Path
     above_zero: Mapping[str, Collection[str]] = {}
+    spikes: Mapping[str, Collection[str]] = {}
 
 
 def reason_of(error: Exception) -> str:

@@ -18,6 +18,7 @@ _TITLE = "Change of weight over two signals"
 _ASKED = (
     "The change is what the rule asks for, before masks, bounds of the weights and the task's gate."
 )
+NONE = "No surface: the rule reads no two signals of which one takes values between 0 and 1."
 _CAPTION = (
     "Red: the weight grows; blue: it shrinks; black line: no change. "
     "The darkest red and blue are the largest change of each map."
@@ -37,7 +38,8 @@ def of_rules(shown: RulesShown) -> PagePart:
     """The surfaces of every rule of the first file."""
     by_entry = {}
     for entry, rule in shown.rules.items():
-        by_entry[entry] = surfaces.surfaces(rule, shown.above_zero.get(entry, ()))
+        above_zero = shown.above_zero.get(entry, ())
+        by_entry[entry] = surfaces.surfaces(rule, above_zero, shown.spikes.get(entry, ()))
     return part(by_entry, shown.whose, shown.folder)
 
 
@@ -61,7 +63,7 @@ def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) ->
         if moving:
             drawn[entry] = moving
     if not drawn:
-        words = still or ["The rule reads fewer than two signals: no surface."]
+        words = still or [NONE]
         return PagePart(Section(_TITLE, words), {})
     path = folder / "surfaces.svg"
     draw(drawn, path)
@@ -111,8 +113,13 @@ def _map(axes: Any, surface: Surface, title: str) -> None:
     axes.imshow(
         delta_w / limit, cmap=_COLOURS, vmin=-1, vmax=1, origin="lower", aspect="auto", extent=edges
     )
-    if delta_w.min() < 0 < delta_w.max():
+    is_graded = min(len(x), len(y)) > len(surfaces.SPIKES)
+    if is_graded and delta_w.min() < 0 < delta_w.max():
         axes.contour(x, y, delta_w, levels=[0.0], colors=ON_MAP, linewidths=1)
+    if len(x) == len(surfaces.SPIKES):
+        axes.set_xticks(surfaces.SPIKES)
+    if len(y) == len(surfaces.SPIKES):
+        axes.set_yticks(surfaces.SPIKES)
     axes.set_xlabel(surface.x, fontsize=9, labelpad=1)
     axes.set_ylabel(surface.y, fontsize=9, labelpad=1)
     axes.set_title(f"{title}\nlargest change {number(limit)} per step", fontsize=9)

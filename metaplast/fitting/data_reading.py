@@ -8,11 +8,12 @@ import numpy as np
 
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.neurons.linear import Linear
-from metaplast.recording import AbstractRecording
+from metaplast.recording import AbstractRecording, measured_of
 from metaplast.registry import name_of
 from metaplast.report.page import Section, Table
 from metaplast.runs import preflight
 from metaplast.runs.job import Config, Job
+from metaplast.tasks import SPLITS
 
 if TYPE_CHECKING:
     from metaplast.fitting.result import DataReading
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SAME_STEP = 1e-3  # of the data's dt: so near another dt is the same
 WARNING = "warning: "
+OF_WEIGHTS = "final_weights"  # what an objective of last weights needs
 
 
 def reading_of(job: Job) -> "DataReading":
@@ -37,8 +39,26 @@ def reading_of(job: Job) -> "DataReading":
         *preflight.too_fast(job),
     ]
     description = family.describe().splitlines()
+    if OF_WEIGHTS in job.main.objective.needs:
+        description = _split_by_sessions(description, family)
     description += [f"{WARNING}{line}" for line in warnings]
     return DataReading(description, list(_warnings(job, family)))
+
+
+def _split_by_sessions(description: list[str], family: AbstractRecording) -> list[str]:
+    """The description with the split of a fit to last weights, which judges whole sessions."""
+    facts = []
+    warnings = []
+    for line in description:
+        if line.startswith(WARNING):
+            warnings.append(line)
+        elif not line.startswith("split "):
+            facts.append(line)
+    recorded = family.recorded()
+    for split in SPLITS:
+        n = int(measured_of(recorded, family.held, split).sum())
+        facts.append(f"split {split}: {n} sessions, by their last weights")
+    return [*facts, *warnings]
 
 
 def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:

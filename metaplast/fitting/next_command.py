@@ -36,7 +36,8 @@ def next_command(run: Path, fit: FitResult) -> str:
         return ""
     truth = _truth(fit)
     if truth is None:
-        return shlex.join(["metaplast", "show", f"{provenance.as_given(run)}/{RULE_FILE}"])
+        rule = f"{provenance.as_given(run)}/{RULE_FILE}"
+        return shlex.join(["metaplast", "show", *provenance.imports([run]), rule])
     for word in truth:
         words += ["--recover", word]
     return shlex.join(words)
@@ -46,7 +47,8 @@ def _words(run: Path, fit: FitResult) -> list[str]:
     """The command of the fit without its folder and its truth; made anew where it is unknown."""
     origin = provenance.read(run)
     if origin is None or not origin.command:
-        return ["metaplast", "fit", f"experiment={fit.experiment or 'NAME'}"]
+        words = [f"experiment={fit.experiment or 'NAME'}"]
+        return ["metaplast", "fit", *provenance.imports([run]), *words]
     return provenance.without(provenance.words_again(origin.command), "--recover")
 
 

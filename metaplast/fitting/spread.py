@@ -16,7 +16,7 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.problem.lives import take
 from metaplast.recording import Session
 from metaplast.results.statistics import t_quantile
-from metaplast.results.surfaces import Extent, never_below_zero, surfaces
+from metaplast.results.surfaces import Extent, never_below_zero, spikes_at, surfaces
 from metaplast.results.windows import by_pairs, gated, pairs
 from metaplast.reuse.load import Rule
 from metaplast.signals import Theta
@@ -129,8 +129,10 @@ def surface_of(
         met: see `signals_met`.
     """
     surface = _surface(lifetime, theta, met)
+    if surface is None:
+        return None
     half = half_width(theta, certainty, lambda theta: _surface(lifetime, theta, met).delta_w)
-    if surface is None or half is None:
+    if half is None:
         return None
     held = ", ".join(f"{name} = {value:g}" for name, value in surface.held.items())
     return Surface(
@@ -209,7 +211,8 @@ def _surface(lifetime: Lifetime, theta: Theta, met: Mapping[str, Extent] | None)
         formula="",
         document={},
     )
-    return next(iter(surfaces(rule, never_below_zero(lifetime, edge), met)), None)
+    above_zero = never_below_zero(lifetime, edge)
+    return next(iter(surfaces(rule, above_zero, spikes_at(lifetime, edge), met)), None)
 
 
 def spike_window(

@@ -64,6 +64,8 @@ class Evidence:
     elsewhere: sentences on other widths; empty where none was tried.
     worlds: scores of all rows in changed worlds; empty where none was judged.
     other_world: the words that change the world for a next command; "" where none are known.
+    imports: the words of a command that import the plug-ins of the runs.
+    louder: the word of a config that makes the first weights larger; "" where none is known.
     """
 
     runs: Sequence[str]
@@ -79,6 +81,8 @@ class Evidence:
     elsewhere: Sequence[str] = ()
     worlds: Sequence[Cell] = ()
     other_world: str = ""
+    imports: Sequence[str] = ()
+    louder: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,8 @@ def _tuned(evidence: Evidence) -> list[str]:
 
 def _standing(evidence: Evidence, tuned: Mapping[str, Gain]) -> Standing:
     """The standing against the tuned baselines, each of which counts."""
-    if _score(evidence).mean is None or evidence.facts[evidence.searched].failed:
+    searched = evidence.facts[evidence.searched]
+    if _score(evidence).mean is None or searched.failed or searched.dead:
         return "failed"
     if not tuned:
         return "alone"
@@ -187,6 +192,13 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) ->
         return (
             f"Nothing was found: {score.not_finite} of the rule's {score.n} held-out lives are "
             "not finite, so it has no score."
+        )
+    dead = evidence.facts[evidence.searched].dead
+    if dead:
+        return (
+            f"Nothing was found: all {score.n} held-out lives of {evidence.searched} are dead: "
+            f"{_silent(dead)}. A cell fires where its drive reaches its threshold: make the first "
+            f"weights larger{_by(evidence)} or the threshold of the cell lower."
         )
     if standing == "failed":
         reason = failure(evidence.facts[evidence.searched])
@@ -210,6 +222,19 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) ->
         return f"{where} is not told apart from a tuned baseline, {name}: difference {by}."
     by = rival.turned.amount(", 95 % interval")
     return f"{where} is worse than a tuned baseline, {name}, by {by}."
+
+
+def _silent(populations: Sequence[str]) -> str:
+    """The populations that never fire, in words."""
+    if len(populations) == 1:
+        return f"population {populations[0]} is silent"
+    return f"populations {', '.join(populations)} are silent"
+
+
+def _by(evidence: Evidence) -> str:
+    if evidence.louder:
+        return f" ({evidence.louder})"
+    return ""
 
 
 def _among_equals(evidence: Evidence, tuned: Mapping[str, Gain]) -> str:
@@ -245,13 +270,20 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> 
         words.append(failed_in_words(failed))
     elif tuned:
         words.append(NONE_FAILED)
+    for name, facts in evidence.facts.items():
+        if facts.dead and name != evidence.searched:
+            words.append(
+                f"All lives of {name} are dead ({_silent(facts.dead)}); to be better than it shows "
+                "little."
+            )
     unknown = [name for name in _tuned(evidence) if name not in tuned]
     if unknown:
         words.append(
             f"No difference is known to {', '.join(unknown)}: some of its lives are not finite."
         )
-    if evidence.facts[evidence.searched].too_long:
-        words.append("Half of dt changes the rule's scores: dt is too long.")
+    changed = evidence.facts[evidence.searched].too_long
+    if changed:
+        words.append(f"Half of dt changes {', '.join(changed)}: dt is too long for that.")
     words.append(evidence.identifiability or "Which of its terms the task pins down is not known.")
     return " ".join(words)
 
@@ -356,6 +388,8 @@ def _limits(
 
 def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, Gain]) -> str:
     """Which control explains the score, by name."""
+    if evidence.facts[evidence.searched].dead:
+        return "lives without a spike show nothing of the rule."
     if not controls:
         return (
             "the table has no simpler row with its step size tuned, so a better step size alone "
@@ -406,43 +440,52 @@ def _has_other_task(evidence: Evidence) -> bool:
 
 def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, Gain]) -> str:
     """The command that would change the verdict most."""
-    folders = shlex.join(evidence.runs)
+    run = evidence.runs[0]
+    imports = evidence.imports
+    if evidence.facts[evidence.searched].dead and evidence.louder:
+        return f"{_train_again(run, imports)} {shlex.quote(evidence.louder)}"
     any_failed = any(facts.failed for facts in evidence.facts.values())
     if standing == "failed" or any_failed:
-        return with_more_steps(evidence.runs[0], evidence.outer_steps)
+        return with_more_steps(run, evidence.outer_steps, imports)
     if standing == "alone" or not controls:
-        return with_a_baseline(evidence.runs[0])
+        return with_a_baseline(run, imports)
     if len(evidence.seeds) == 1:
-        return with_more_seeds(evidence.runs[0], evidence.seeds[0])
+        return with_more_seeds(run, evidence.seeds[0], imports)
     if not evidence.identifiability:
-        return f"metaplast inspect --thorough {folders}"
+        return _command(evidence, "inspect", "--thorough", *evidence.runs)
     if evidence.other_world and not evidence.worlds:
-        return f"metaplast eval {folders} {shlex.quote(evidence.other_world)}"
-    return f"metaplast compare {folders}"
+        return _command(evidence, "eval", *evidence.runs, evidence.other_world)
+    return _command(evidence, "compare", *evidence.runs)
 
 
-def _train_again(run: str) -> str:
+def _command(evidence: Evidence, verb: str, *words: str) -> str:
+    """A command that finds the plug-ins of the runs."""
+    return shlex.join(["metaplast", verb, *evidence.imports, *words])
+
+
+def _train_again(run: str, imports: Sequence[str]) -> str:
     """The command that trains the rows of a run anew.
 
     Args:
         run: its folder, as a command names it.
+        imports: see `Evidence`.
     """
-    return f"metaplast train --config {shlex.quote(f'{run}/config.yaml')}"
+    return shlex.join(["metaplast", "train", *imports, "--config", f"{run}/config.yaml"])
 
 
-def with_more_steps(run: str, outer_steps: int) -> str:
+def with_more_steps(run: str, outer_steps: int, imports: Sequence[str] = ()) -> str:
     """The same with twice the outer steps."""
-    return f"{_train_again(run)} outer.steps={2 * outer_steps}"
+    return f"{_train_again(run, imports)} outer.steps={2 * outer_steps}"
 
 
-def with_more_seeds(run: str, seed: int) -> str:
+def with_more_seeds(run: str, seed: int, imports: Sequence[str] = ()) -> str:
     """The same with the four seeds behind its own."""
-    return f"{_train_again(run)} seed={seed + 1} seeds=4"
+    return f"{_train_again(run, imports)} seed={seed + 1} seeds=4"
 
 
-def with_a_baseline(run: str) -> str:
+def with_a_baseline(run: str, imports: Sequence[str] = ()) -> str:
     """The same with Hebb's rule beside them, whose step size is tuned."""
-    return f"{_train_again(run)} {shlex.quote(_HEBB)}"
+    return f"{_train_again(run, imports)} {shlex.quote(_HEBB)}"
 
 
 def failure(facts: RowFacts) -> str:

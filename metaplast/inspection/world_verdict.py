@@ -32,6 +32,7 @@ def world_verdict(
     runs: Sequence[str],
     outer_steps: int,
     is_changed: bool,
+    imports: Sequence[str] = (),
 ) -> ShortVerdict:
     """The verdict on finished runs in one world.
 
@@ -42,6 +43,7 @@ def world_verdict(
         runs: the folders of the runs, as a command names them.
         outer_steps: of every trained row.
         is_changed: whether the world is another one than that of the search.
+        imports: the words of a command that import the plug-ins of the runs.
     """
     has_failed = facts[searched].failed
     found = sentence(world, facts, searched)
@@ -60,13 +62,13 @@ def world_verdict(
     elif world.baseline is not None:
         sure.append(verdict.NONE_FAILED)
     doubts = [*_doubts(world, is_changed), *table.ahead(world.scores, facts, searched)]
-    next_command = f"metaplast inspect {shlex.join(runs)}"
+    next_command = shlex.join(["metaplast", "inspect", *imports, *runs])
     if has_failed or failed:
-        next_command = verdict.with_more_steps(runs[0], outer_steps)
+        next_command = verdict.with_more_steps(runs[0], outer_steps, imports)
     elif world.baseline is None and own_score(world, searched).mean is not None:
-        next_command = verdict.with_a_baseline(runs[0])
+        next_command = verdict.with_a_baseline(runs[0], imports)
     elif is_changed:
-        next_command = _tuned_there(world, runs[0])
+        next_command = _tuned_there(world, runs[0], imports)
     return ShortVerdict(
         found, " ".join(sure), f"Why not to believe it: {' '.join(doubts)}", next_command
     )
@@ -92,7 +94,7 @@ def _doubts(world: Cell, is_changed: bool) -> list[str]:
     return doubts
 
 
-def _tuned_there(world: Cell, run: str) -> str:
+def _tuned_there(world: Cell, run: str, imports: Sequence[str]) -> str:
     """The command that tunes the baselines in this world too."""
     *others, last = world.changes
-    return shlex.join(["metaplast", "eval", run, *others, "--grid", "--factor", last])
+    return shlex.join(["metaplast", "eval", *imports, run, *others, "--grid", "--factor", last])

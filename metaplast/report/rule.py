@@ -14,7 +14,7 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.registry import BadInput, Plain
 from metaplast.report.page import Figure, Page, Section, Table, figures_of, html
 from metaplast.results.numbers import text
-from metaplast.results.surfaces import never_below_zero
+from metaplast.results.surfaces import never_below_zero, spikes_at
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
 from metaplast.reuse.formula import formula
@@ -22,6 +22,7 @@ from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.reuse.text import printable
 from metaplast.runs import folder
+from metaplast.runs.provenance import imports
 from metaplast.settings.names import DISCOVERED, FIGURES, REPORT
 
 SCHEMA = "metaplast.inspect/1"
@@ -126,11 +127,13 @@ def rules_shown(
     """
     rules = {}
     above_zero = {}
+    spikes = {}
     for entry, facts in entries(files[0].document).items():
         rules[entry] = load_rule(paths[0], edge=facts.edges[0])
         if lifetime is not None:
             above_zero[entry] = never_below_zero(lifetime, facts.edges[0])
-    return RulesShown(files, rules, whose, pictures, above_zero)
+            spikes[entry] = spikes_at(lifetime, facts.edges[0])
+    return RulesShown(files, rules, whose, pictures, above_zero, spikes)
 
 
 def take_key_figure(parts: dict[str, PagePart], names: Sequence[str]) -> Figure | None:
@@ -263,8 +266,8 @@ def _next(path: Path, name: str) -> str:
         run = Path(name).parent
         if run == Path():
             run = Path(path.absolute().parent.name)
-        return f"metaplast inspect {shlex.quote(str(run))}"
-    return f"metaplast show {shlex.quote(name)}"
+        return shlex.join(["metaplast", "inspect", *imports([path.parent]), str(run)])
+    return shlex.join(["metaplast", "show", name])
 
 
 def _rule_section(file: RuleFile) -> Section:

@@ -75,7 +75,7 @@ def counted(values: Mapping[str, np.ndarray]) -> dict[str, Steps]:
     return steps
 
 
-def n_blown(steps: Steps) -> int:
+def n_not_finite(steps: Steps) -> int:
     """The number of lives with a value that is not finite."""
     return int((~np.isfinite(steps.values)).any(axis=1).sum())
 

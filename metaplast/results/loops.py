@@ -270,7 +270,7 @@ def render(comparison: LoopComparison) -> str:
 
 def cost_lines(entered: Mapping[str, EnteredLoop]) -> list[tuple[str, ...]]:
     """The table of costs and of what went wrong: its head, and a line per loop."""
-    head = ("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")
+    head = ("loop", "CPU s per 1000 lives", "lives not finite", "steps skipped", "")
     lines: list[tuple[str, ...]] = [head]
     for name, loop in entered.items():
         notes = ["theta never moved"]
@@ -302,7 +302,7 @@ def method(comparison: LoopComparison) -> str:
         f"training seeds, with 95 % intervals of Student's t{logarithms}. Every loop was tuned: "
         f"settings tried: {tries}, under the same budgets on one other seed, by validation lives; "
         "its luck is in no interval. The best is best on these very lives, which favours it. "
-        "blown: held-out lives that were not finite."
+        "not finite: held-out lives without a finite loss."
     )
 
 
@@ -317,7 +317,7 @@ def score_lines(comparison: LoopComparison, budget: str) -> list[tuple[str, ...]
     if best is not None:
         against = f"over {best}" if comparison.is_ratio else f"minus {best}"
     lines: list[tuple[str, ...]] = [
-        (head, "loss", INTERVAL, against, INTERVAL, "steps", "blown", "tuned to")
+        (head, "loss", INTERVAL, against, INTERVAL, "steps", "not finite", "tuned to")
     ]
     scores = {name: loop.scores[budget] for name, loop in comparison.entered.items()}
     for name in sorted(scores, key=lambda name: _sortable(scores[name].mean)):

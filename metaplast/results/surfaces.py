@@ -23,6 +23,8 @@ from metaplast.signals import Theta
 ONE = Dense(1, 1)
 N_GRID = 61
 """Values of each signal."""
+SPIKES = (0.0, 1.0)
+"""The values of a signal that is spikes."""
 SPAN = 1.0
 """The largest value of a signal; the smallest is -SPAN, or 0 for a signal that is never below."""
 # The value of a signal that is no axis: moderate activity, a small positive weight, credit and
@@ -78,18 +80,27 @@ class Surface(NamedTuple):
 
 
 def surfaces(
-    rule: Rule, above_zero: Collection[str] = (), met: Mapping[str, Extent] | None = None
+    rule: Rule,
+    above_zero: Collection[str] = (),
+    events: Collection[str] = (),
+    met: Mapping[str, Extent] | None = None,
 ) -> list[Surface]:
     """One surface per postsynaptic signal that the rule reads, against presynaptic activity.
 
     At most two. A rule without such a signal is drawn over the weight, or over the first other
-    signal that it reads. A rule that reads a single signal has no surface.
+    signal that it reads. A rule that reads a single signal has no surface. Two signals that are
+    spikes have none either, for nothing lies between their values 0 and 1.
 
     Args:
         rule: the rule.
         above_zero: names of signals that are never below 0, such as `pre` of a neuron that spikes.
+        events: names of signals that are spikes, 0 or 1. `pre` and `post` of a rule of spike times
+            always are.
         met: {signal: its range}, where it is known; others reach from -SPAN or 0 to SPAN.
     """
+    spikes = set(events)
+    if rule.spec.spike_timing:
+        spikes |= {"pre", "post"}
     read = sorted(_SHORT.get(field, field) for field in rule.reads - NO_SIGNALS)
     if len(read) < 2:
         return []
@@ -103,8 +114,23 @@ def surfaces(
             rest.append(name)
     of_pairs = []
     for y in seconds or rest[:1]:
-        of_pairs.append(_surface(rule, x, y, above_zero, met or {}))
+        if not {x, y} <= spikes:
+            of_pairs.append(_surface(rule, x, y, above_zero, spikes, met or {}))
     return of_pairs
+
+
+def spikes_at(lifetime: Lifetime, edge: str) -> list[str]:
+    """The names of the activities at an edge, `pre` and `post`, that are spikes."""
+    plastic, _ = lifetime.plastic()[edge]
+    spiking = set()
+    for population in lifetime.wiring().populations:
+        if population.neuron.spiking:
+            spiking.add(population.name)
+    names = []
+    for side, population in (("pre", plastic.pre), ("post", plastic.post)):
+        if population in spiking:
+            names.append(side)
+    return names
 
 
 def never_below_zero(lifetime: Lifetime, edge: str) -> list[str]:
@@ -147,12 +173,23 @@ def _activity(neuron: RateNeuron, drives: Any) -> Array:
 
 
 def _surface(
-    rule: Rule, x: str, y: str, above_zero: Collection[str], met: Mapping[str, Extent]
+    rule: Rule,
+    x: str,
+    y: str,
+    above_zero: Collection[str],
+    spikes: Collection[str],
+    met: Mapping[str, Extent],
 ) -> Surface:
     axes = []
+    shown = []
     for name in (x, y):
         usual = Extent(0.0 if name in above_zero else -SPAN, SPAN)
-        axes.append(np.linspace(*met.get(name, usual), N_GRID))
+        least, most = met.get(name, usual)
+        if name in spikes:
+            least, most = 0.0, SPAN
+        axes.append(np.linspace(least, most, N_GRID))
+        # A program of the whole grid serves spikes too: their values 0 and 1 are its ends.
+        shown.append([0, -1] if name in spikes else list(range(N_GRID)))
     grid_x, grid_y = np.meshgrid(*axes)
     points = {_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)}
     held_by_name = {}
@@ -165,12 +202,13 @@ def _surface(
     if rule.dt is not None:
         dt = rule.dt
     delta = deltas(rule.spec, dt, theta, floats(points))
+    whole = np.asarray(delta, np.float64).reshape(N_GRID, N_GRID)
     return Surface(
         x=x,
         y=y,
-        x_values=axes[0],
-        y_values=axes[1],
-        delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
+        x_values=axes[0][shown[0]],
+        y_values=axes[1][shown[1]],
+        delta_w=whole[np.ix_(shown[1], shown[0])],
         held=held_by_name,
         stateful=has_state(rule.spec, theta),
         averaged=averaged,

@@ -29,11 +29,13 @@ class RowFacts:
     """The facts about a row that a table shows beside its score, over one or several runs.
 
     row: as in the summary of the first run, with the worst verdict of all runs.
-    too_long: whether half of dt changes the row in one of them.
+    too_long: what half of dt changes in the row in any of them, as `loss` or `spikes_e`.
+    dead: the populations that are silent throughout every held-out life of all of them.
     """
 
     row: Row
-    too_long: bool = False
+    too_long: Sequence[str] = ()
+    dead: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict | None:
@@ -50,7 +52,7 @@ class RowFacts:
     @property
     def is_marked(self) -> bool:
         """Whether `marked` adds words to its name."""
-        return self.failed or self.too_long
+        return self.failed or bool(self.too_long) or bool(self.dead)
 
 
 def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[RowScore]:
@@ -133,8 +135,10 @@ def failed(verdict: Verdict | None) -> bool:
 
 
 def marked(name: str, facts: RowFacts | None) -> str:
-    """The name of a row, with its verdict where its search failed, and where dt is too long."""
+    """The name of a row, and in brackets why its score says less than it seems."""
     words = []
+    if facts is not None and facts.dead:
+        words.append("dead")
     if facts is not None and facts.verdict is not None and facts.failed:
         words.append(facts.verdict.state)
     if facts is not None and facts.too_long:

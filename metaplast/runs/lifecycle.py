@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+from metaplast import registry
 from metaplast.registry import BadInput
 from metaplast.runs import environment, folder, provenance, saver
 from metaplast.runs.config import Plain, read_file, to_yaml
@@ -169,7 +171,7 @@ def start(kind: RunKind[Plan], request: Request, path: Path | None, means: Means
     """
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
-    with opened(kind, request, run, means.command), folder.logging_to(run):
+    with opened(kind, request, run, means), folder.logging_to(run):
         kind.begin(plan, means)
         _execute(kind, plan, means)
     return run
@@ -197,7 +199,9 @@ def resume(run: Path, means: Means) -> Path:
 
 
 @contextmanager
-def opened(kind: RunKind[Any], request: Request, run: Path, command: str = "") -> Iterator[None]:
+def opened(
+    kind: RunKind[Any], request: Request, run: Path, means: Means | None = None
+) -> Iterator[None]:
     """Hold the lock of a run folder, in which the files of the request stand.
 
     A new folder is made, and gets them. A folder that has them all stays as it is.
@@ -206,7 +210,7 @@ def opened(kind: RunKind[Any], request: Request, run: Path, command: str = "") -
         kind: the kind of run.
         request: the config and the options.
         run: the folder of the run, or of one run of a group.
-        command: see `Means`.
+        means: of the run, whose command and plug-ins are recorded; None: not known.
 
     Raises: folder.Busy, OSError.
     """
@@ -218,9 +222,25 @@ def opened(kind: RunKind[Any], request: Request, run: Path, command: str = "") -
             if kind.marker:
                 folder.write_json(run / kind.marker, {**request.options, "config": _digest(text)})
             folder.write_text(run / CONFIG, text)
-            provenance.record(run, command, kind.files(request))
+            how = means or Means()
+            modules = how.modules if how.command else _used(how.modules, text)
+            provenance.record(run, how.command, kind.files(request), modules)
             folder.write_json(run / environment.FILE, environment.environment())
         yield
+
+
+def _used(modules: Sequence[str], text: str) -> list[str]:
+    """The modules whose plug-ins a config names.
+
+    A run from Python has every module with plug-ins that this process imported so far.
+    """
+    words = set(re.findall(r"\w+", text))
+    used = set()
+    for kind in registry.KINDS:
+        for cls in registry.classes(kind):
+            if cls.__module__ in modules and registry.name_of(cls) in words:
+                used.add(cls.__module__)
+    return sorted(used)
 
 
 def kind_of(run: Path) -> RunKind[Any]:

@@ -14,6 +14,7 @@ FILE = "provenance.json"
 SCHEMA = "metaplast.provenance/1"
 SHOWN_DIGITS = 16
 """Of a hash, on a page; the file holds all of them."""
+IMPORT = "--import"
 SILENT = ("--quiet", "--json")
 NOT_RECORDED = "not recorded"
 
@@ -24,17 +25,21 @@ class Provenance(NamedTuple):
     command: as it was given; "" for a run from Python.
     begun: the moment, in UTC, to the second.
     data: {name of a file: its SHA-256} of the files behind the tasks.
+    modules: the plug-ins that were imported for it (`--import`).
     """
 
     command: str
     begun: str
     data: Mapping[str, str]
+    modules: Sequence[str] = ()
 
 
-def record(run: Path, command: str, data: Mapping[str, str]) -> None:
-    """Write provenance.json into the folder of a run that begins now."""
+def record(run: Path, command: str, data: Mapping[str, str], modules: Sequence[str] = ()) -> None:
+    """Write provenance.json into the folder of a run that begins now. See `Provenance`."""
     begun = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     origin = {"schema": SCHEMA, "command": command, "begun": begun, "data": dict(data)}
+    if modules:
+        origin["modules"] = list(modules)
     folder.write_json(run / FILE, origin)
 
 
@@ -43,9 +48,36 @@ def read(run: Path) -> Provenance | None:
     try:
         plain = json.loads((run / FILE).read_bytes())
         data = {str(name): str(digest) for name, digest in plain["data"].items()}
-        return Provenance(str(plain["command"]), str(plain["begun"]), data)
+        command = str(plain["command"])
+        modules = list(map(str, plain.get("modules", ()))) or _modules_in(command)
+        return Provenance(command, str(plain["begun"]), data, modules)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def imports(runs: Sequence[Path]) -> list[str]:
+    """The words of a command that import the plug-ins of some runs, each once."""
+    modules: dict[str, None] = {}
+    for run in runs:
+        origin = read(run)
+        if origin is not None:
+            modules |= dict.fromkeys(origin.modules)
+    words = []
+    for module in modules:
+        words += [IMPORT, module]
+    return words
+
+
+def _modules_in(command: str) -> list[str]:
+    """The plug-ins that a command imports: the only record of them in older runs."""
+    words = shlex.split(command)
+    modules = []
+    for word, value in zip(words, [*words[1:], ""], strict=True):
+        if word == IMPORT:
+            modules.append(value)
+        if word.startswith(f"{IMPORT}="):
+            modules.append(word.partition("=")[2])
+    return modules
 
 
 def facts(run: Path, wall_s: float | None, again: str = "") -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ A line of a picture is one row of several runs: of all runs of a seed, or of one
 """
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 from metaplast.figures import learning_curves, training_loss
 from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.results import curves, evaluate
-from metaplast.runs import metrics
+from metaplast.runs import metrics, provenance
 from metaplast.runs.folder import row_folder
 from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import N_CURVES, STEPS, read_arrays, theta_of
@@ -41,7 +42,7 @@ Lines = Mapping[str, Sequence[RowOfRun]]
 def curves_part(
     lines: Lines, n_lives: int, pictures: Path, tick: Tick, ours: Sequence[str]
 ) -> PagePart:
-    """The learning curves within a life.
+    """The learning curves within a life; a task that scores one step alone has none.
 
     Args:
         lines: of the pictures, all over as many runs.
@@ -52,9 +53,11 @@ def curves_part(
     """
     every_row = [row for rows in lines.values() for row in rows]
     if not n_lives and not all((row.folder / STEPS).is_file() for row in every_row):
+        imports = provenance.imports([row.run.path for row in every_row])
+        again = shlex.join(["metaplast", "inspect", *imports, "RUN_DIR"])
         words = (
             f"Not stored by the run: its lives have more than {evaluate.LONGEST} steps, or it is "
-            f"older than these files. `metaplast inspect RUN_DIR` adds the curves to its page."
+            f"older than these files. `{again}` adds the curves to its page."
         )
         return PagePart(Section("Learning within a life", [words]), {})
     first = every_row[0].run.job.main
@@ -62,29 +65,42 @@ def curves_part(
     phases = first.task.shape().phases
     half_width = curves.half_width(sum(length for length, _ in phases))
     bands: dict[str, dict[str, curves.Band]] = {}
-    blown = {}
+    not_finite = {}
+    scored: set[int] = set()
     for index, (label, rows) in enumerate(lines.items()):
         of_rows = []
-        blown[label] = 0
+        not_finite[label] = 0
         for row in rows:
             steps = _per_step(row, n)
             of_rows.append(steps)
-            blown[label] += curves.n_blown(steps["loss"])
-        for metric in sorted(of_rows[0]):
+            not_finite[label] += curves.n_not_finite(steps["loss"])
+            scored |= set(np.flatnonzero(steps["loss"].weight.any(axis=0)).tolist())
+        for metric in sorted(of_rows[0], key=_place):
             values = [steps[metric] for steps in of_rows]
             bands.setdefault(metric, {})[label] = curves.band(values, phases, half_width)
         tick("learning curves", index + 1, len(lines))
+    if len(scored) <= 1:
+        at = "".join(f": {step + 1}" for step in scored)
+        words = f"No curve: the task scores at most one step of a life{at}."
+        return PagePart(Section("Learning within a life", [words]), {})
     same_as_loss = _same_as_loss(bands)
     for metric in same_as_loss:
         del bands[metric]
     n_runs = len(next(iter(lines.values())))
-    facts = learning_curves.Facts(n_lives=n, n_runs=n_runs, width=2 * half_width + 1, blown=blown)
+    facts = learning_curves.Facts(
+        n_lives=n, n_runs=n_runs, width=2 * half_width + 1, not_finite=not_finite
+    )
     part = learning_curves.part(bands, phases, facts, pictures, ours)
     if same_as_loss:
         words = f"The loss of this task is its {', '.join(same_as_loss)}: one picture shows both."
         paragraphs = [*part.section.paragraphs, words]
         part = part._replace(section=part.section._replace(paragraphs=paragraphs))
     return part
+
+
+def _place(metric: str) -> tuple[bool, bool, str]:
+    """The place of a metric among pictures: what rows are judged by comes first."""
+    return (metric != "accuracy", metric != "loss", metric)
 
 
 def _same_as_loss(bands: Mapping[str, Mapping[str, curves.Band]]) -> list[str]:

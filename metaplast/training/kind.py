@@ -68,7 +68,7 @@ class Training(RunKind[TrainingPlan]):
                 if run.folder != plan.folder:
                     # A run of a group has a folder as if it had run alone.
                     request = Request(run.job.plain)
-                    stack.enter_context(lifecycle.opened(self, request, run.folder, means.command))
+                    stack.enter_context(lifecycle.opened(self, request, run.folder, means))
             train_and_judge(plan.folder, plan.runs, workers, means)
 
     def finished(self, path: Path) -> bool:

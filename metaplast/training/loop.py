@@ -194,15 +194,16 @@ def _advance(
             moved.append(_after(trainee, step, run, outer, numbers_of_step["loss"]))
         together = moved
         wall_s = (time.monotonic() - clock) / len(together)
+        first = together[0]
+        if step == 1 and first.watched:
+            # Its compilation must not pass for the time of step 2, so no line of step 1 stands yet.
+            before = outer.theta(begun)
+            after = outer.theta(first.state.outer)
+            first_step.report(first.config, problem, before, after, values[0])
         for trainee, numbers_of_step in zip(together, values, strict=True):
             theta = listed(outer.theta(trainee.state.outer))
             finished = saver.FinishedStep(step, trainee.state, numbers_of_step, wall_s, theta)
             saver.SAVER.finish(trainee.folder, finished)
-        first = together[0]
-        if step == 1 and first.watched:
-            before = outer.theta(begun)
-            after = outer.theta(first.state.outer)
-            first_step.report(first.config, problem, before, after, values[0])
         clock = time.monotonic()
         ended = any(trainee.diverged for trainee in together)
         if step % first.config.checkpoint_every == 0 or step == outer.n_steps or ended:

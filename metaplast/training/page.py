@@ -51,6 +51,7 @@ from metaplast.training.finished_run import FinishedRun, read_finished
 from metaplast.training.kept_transfer import cells
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
+from metaplast.training.row_words import louder
 from metaplast.training.summary_text import gap_words
 
 if TYPE_CHECKING:
@@ -285,7 +286,9 @@ def _transfer(
         longer: see `_longer_life`.
         pictures: the folder of the pictures.
     """
-    command = shlex.join(["metaplast", "eval", *_names(runs), longer or "A.B=VALUE"])
+    command = shlex.join(
+        ["metaplast", "eval", *_imports(runs), *_names(runs), longer or "A.B=VALUE"]
+    )
     try:
         worlds = cells([run.path for run in runs], pool.facts)
     except BadInput as error:
@@ -298,6 +301,16 @@ def _transfer(
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
     """The runs as a command names them."""
     return [provenance.as_given(run.path) for run in runs]
+
+
+def _imports(runs: Sequence[FinishedRun]) -> list[str]:
+    """The words of a command that import the plug-ins of the runs."""
+    return provenance.imports([run.path for run in runs])
+
+
+def _inspect(runs: Sequence[FinishedRun]) -> str:
+    """The command that adds the parts that a training leaves out."""
+    return shlex.join(["metaplast", "inspect", *_imports(runs), "RUN_DIR"])
 
 
 def _evidence(
@@ -321,6 +334,8 @@ def _evidence(
         elsewhere=findings.elsewhere,
         worlds=worlds,
         other_world=longer,
+        imports=_imports(runs),
+        louder=louder(runs[0].job.main),
     )
 
 
@@ -367,7 +382,8 @@ def _provenance(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
     """The origin of the first run, and the runs beside it, at the head of the page."""
     first = runs[0]
     wall_s = sum(run.summary.wall_s for run in runs)
-    again = f"metaplast train --config {shlex.quote(f'{_names(runs)[0]}/config.yaml')}"
+    config = f"{_names(runs)[0]}/config.yaml"
+    again = shlex.join(["metaplast", "train", *_imports(runs[:1]), "--config", config])
     facts = provenance.facts(first.path, wall_s, again)
     if len(runs) > 1:
         facts.insert(0, ("runs", ", ".join(_names(runs))))
@@ -585,8 +601,7 @@ def _limits(
     left_out = without(effort)
     if left_out:
         words.append(
-            f"Not made here: {', '.join(left_out)}. `metaplast inspect RUN_DIR` adds them to this "
-            f"page."
+            f"Not made here: {', '.join(left_out)}. `{_inspect(runs)}` adds them to this page."
         )
     return words
 

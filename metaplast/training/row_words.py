@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from metaplast.results import halving
-from metaplast.results.summary import RunSummary, SearchRecord, TrainedRow, Verdict
+from metaplast.results.summary import Halving, RunSummary, SearchRecord, TrainedRow, Verdict
 from metaplast.results.table import RowFacts, failed
+from metaplast.runs.job import Config
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.judge import NOT_TRAINED, OVERFITTED, START
+
+LOUDER = 20
+"""Factor by which first weights are made larger where a population is silent."""
+SILENT = "silent_"
+"""Of the share of a population's units that is silent, in `TrainedRow.units`."""
 
 
 def lines(summaries: Sequence[RunSummary], facts: Mapping[str, RowFacts]) -> list[str]:
@@ -60,16 +66,43 @@ def on_dt(summaries: Sequence[RunSummary]) -> list[str]:
 def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
     """{row: facts} of several runs: the facts of the first run, with the worst verdict of all.
 
-    The searched row is marked `too_long` where half of dt changed its results in any run.
+    The searched row is marked `too_long` by what half of dt changed in any run.
     """
-    is_too_long = any(halving.too_long(summary.halving) for summary in summaries)
+    changed: dict[str, None] = {}
+    for summary in summaries:
+        if isinstance(summary.halving, Halving):
+            changed |= dict.fromkeys(summary.halving.changed)
     facts = {}
     for name, row in summaries[0].rows.items():
         if len(summaries) > 1 and isinstance(row, TrainedRow):
             verdicts = [summary.trained_rows[name].verdict for summary in summaries]
             row = replace(row, verdict=_worst(verdicts))
-        facts[name] = RowFacts(row, too_long=is_too_long and name == DISCOVERED)
+        too_long = list(changed) if name == DISCOVERED else []
+        facts[name] = RowFacts(row, too_long=too_long, dead=_dead(name, summaries))
     return facts
+
+
+def louder(config: Config) -> str:
+    """The word of a config that makes first weights LOUDER times as large; "" where none does."""
+    gain = getattr(config.network, "gain", 0.0)
+    if gain > 0:
+        return f"network.gain={LOUDER * gain:g}"
+    return ""
+
+
+def _dead(name: str, summaries: Sequence[RunSummary]) -> list[str]:
+    """The populations of a row that are silent throughout every held-out life of every run."""
+    in_each = []
+    for summary in summaries:
+        row = summary.rows[name]
+        silent = set()
+        if isinstance(row, TrainedRow) and row.faults.get("dead"):
+            is_every_life = row.faults["dead"] == summary.scores[0].n
+            for share, value in row.units.items():
+                if is_every_life and share.startswith(SILENT) and value >= 1.0:
+                    silent.add(share.removeprefix(SILENT))
+        in_each.append(silent)
+    return sorted(set.intersection(*in_each))
 
 
 def why(verdict: Verdict) -> str:

@@ -16,7 +16,8 @@ from metaplast.results.summary import (
     TrainedRow,
 )
 from metaplast.results.table import RowFacts
-from metaplast.runs.provenance import as_given
+from metaplast.runs.job import read_job
+from metaplast.runs.provenance import as_given, imports
 from metaplast.settings.names import DISCOVERED, FIGURES, REPORT, RULE_FILE
 from metaplast.training import row_words
 from metaplast.training.pool import Pool, pool
@@ -101,6 +102,9 @@ def _judged(
         facts: {row: facts}.
         means: {row: its mean in each run}; None for one run.
     """
+    louder = ""
+    if facts[DISCOVERED].dead:
+        louder = row_words.louder(read_job(runs[0]).main)
     evidence = verdict.Evidence(
         runs=list(map(as_given, runs)),
         searched=DISCOVERED,
@@ -109,6 +113,8 @@ def _judged(
         seeds=[summary.seed for summary in summaries],
         means=means or {},
         outer_steps=summaries[0].outer_steps,
+        imports=imports(runs),
+        louder=louder,
     )
     return verdict.verdict(evidence)
 

@@ -18,7 +18,7 @@ from metaplast.results.table import RowFacts
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, parse
-from metaplast.runs.provenance import as_given
+from metaplast.runs.provenance import as_given, imports
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.signals import Theta
@@ -98,9 +98,10 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
             values[name] = np.where(is_whole, score, np.nan).tolist()
         seed = read_summary(run).seed
         lived.append(Lived(changes=sorted(words), seed=seed, metric=metric, rows=values))
-    # The effect of half of dt was measured under the old config.
-    discovered = replace(trained.facts[DISCOVERED], too_long=False)
-    facts = {**trained.facts, DISCOVERED: discovered}
+    facts = {}
+    for name, of_row in trained.facts.items():
+        # Half of dt and silent populations were measured under the old config.
+        facts[name] = replace(of_row, too_long=(), dead=())
     before = compose((), Sources(), runs[0] / CONFIG)
     is_changed = compose(words, Sources(), runs[0] / CONFIG) != before
     return Judged(list(runs), lived, facts, is_changed, read_summary(runs[0]).outer_steps)
@@ -138,6 +139,7 @@ def text_of(judged: Judged) -> str:
         list(map(as_given, judged.runs)),
         judged.outer_steps,
         judged.is_changed,
+        imports(judged.runs),
     )
     rows = table.render(judgement.scores, judgement.facts, DISCOVERED)
     return f"{verdict.text}\n\n{judgement.words}\n\n{rows}"

@@ -112,7 +112,7 @@ def test_the_text_says_what_was_measured_and_what_it_speaks_for(report):
     for words in (
         "gradient norm, 1, 2, 5 steps",
         "largest exponent of a life",
-        "blown lives, here and s away",
+        "lives not finite, here and s away",
         "memory",
     ):
         assert words in text

@@ -23,6 +23,7 @@ from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.registry import BadInput, find
 from metaplast.runs.config import Sources
 from metaplast.runs.job import Config, Job
+from metaplast.tasks import SPLITS
 from tests._runs import fit_job
 
 N = 40
@@ -245,3 +246,16 @@ def test_activity_about_a_mean_asks_for_a_bias(tmp_path):
     assert lines(replace(plain, output=Sigmoid()), activity=high) == []
     assert lines(plain, activity=high, stimulus=np.ones((N, 1))) == []
     assert lines(plain) == []
+
+
+def test_the_split_of_a_fit_to_last_weights_is_counted_in_sessions(tmp_path):
+    job = _job(_spikes(tmp_path / "a.npz", subject=np.arange(N) // 10), *STDP)
+    lines = _lines(reading_of(job).description, "split ")
+    told = []
+    for split in SPLITS:
+        (weights,) = job.main.task.whole(split).final.values()
+        n = int(np.isfinite(weights).all(axis=(1, 2)).sum())  # the fit sees no others
+        told.append(f"split {split}: {n} sessions, by their last weights")
+    assert lines == told
+    values = _lines(reading_of(_job(_file(tmp_path / "b.npz"))).description, "split train")
+    assert "trials" in values[0]

@@ -220,6 +220,15 @@ def test_the_next_command_is_that_of_the_fit_with_the_step_of_the_verdict(tmp_pa
     assert next_command(tmp_path, replace(found, truth=[])) == own
 
 
+def test_the_next_command_imports_the_plug_ins_of_the_fit(tmp_path):
+    provenance.record(tmp_path, "", {}, ["mine"])
+    moving = _fit(0.1, 0.3, stable=False)
+    assert next_command(tmp_path, moving).startswith("metaplast fit --import mine experiment=")
+    timed = _fit(0.1, 0.3, numbers={"tau_pre": 0.02})
+    shown = f"metaplast show --import mine {tmp_path.name}/rule.safetensors"
+    assert next_command(tmp_path, timed) == shown
+
+
 def test_a_rule_that_is_no_list_of_terms_is_shown(tmp_path):
     timed = _fit(0.1, 0.3, numbers={"tau_pre": 0.02})
     assert next_command(tmp_path, timed) == f"metaplast show {tmp_path.name}/rule.safetensors"

@@ -284,11 +284,9 @@ def test_activity_carried_back_through_forward_weights_is_said() -> None:
 
 def test_a_step_of_time_that_matters_is_said() -> None:
     given = evidence((row("hebb", 0.1, 0.01), HEBB))
-    coarse = RowFacts(given.facts["discovered"].row, too_long=True)
-    assert (
-        "dt is too long"
-        in verdict(replace(given, facts={**given.facts, "discovered": coarse})).sure
-    )
+    coarse = RowFacts(given.facts["discovered"].row, too_long=["spikes_i"])
+    one = verdict(replace(given, facts={**given.facts, "discovered": coarse}))
+    assert "Half of dt changes spikes_i: dt is too long for that." in one.sure
 
 
 @pytest.mark.parametrize("gain", [-0.1, 0.0, 0.1])
@@ -302,3 +300,36 @@ def test_no_word_of_praise(gain: float) -> None:
 def test_a_hostile_name_is_one_word_of_a_shell() -> None:
     one = verdict(evidence((row("hebb", 0.1, 0.01), HEBB), runs=["x; rm -rf ~ '"]))
     assert "--config 'x; rm -rf ~ '\"'\"'/config.yaml' seed=1" in one.next_command
+
+
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [
+        ("train", {}),
+        ("inspect", {"seeds": [0, 1]}),
+        ("eval", {"seeds": [0, 1], "identifiability": "Known.", "other_world": "dt=0.01"}),
+        ("compare", {"seeds": [0, 1], "identifiability": "Known."}),
+    ],
+)
+def test_the_next_command_imports_the_plug_ins_of_the_runs(verb: str, more: dict[str, Any]) -> None:
+    given = evidence((row("hebb", 0.05, 0.01), HEBB), imports=["--import", "mine"], **more)
+    if len(given.seeds) > 1:
+        given = replace(given, means={"discovered": [0.9, 0.9], "hebb": [0.8, 0.8]})
+    assert verdict(given).next_command.startswith(f"metaplast {verb} --import mine ")
+
+
+def test_a_rule_whose_lives_are_all_dead_is_judged_by_that_alone() -> None:
+    given = evidence((row("hebb", 0.1, 0.01), HEBB))
+    dead = RowFacts(given.facts["discovered"].row, dead=["e"])
+    facts = {**given.facts, "discovered": dead}
+    one = verdict(replace(given, facts=facts, louder="network.gain=5"))
+    assert one.standing == "failed"
+    assert one.found.startswith(
+        "Nothing was found: all 1024 held-out lives of discovered are dead: population e is silent."
+    )
+    assert "make the first weights larger (network.gain=5)" in one.found
+    assert "step size" not in one.limits
+    assert one.next_command == "metaplast train --config 'runs a/config.yaml' network.gain=5"
+    rival = RowFacts(given.facts["hebb"].row, dead=["e", "i"])
+    other = verdict(replace(given, facts={**given.facts, "hebb": rival}))
+    assert "All lives of hebb are dead (populations e, i are silent)" in other.sure

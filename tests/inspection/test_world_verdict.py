@@ -51,6 +51,13 @@ def test_the_claim_is_that_of_the_paired_difference():
     assert "no tuned baseline has a score there" in judged(world(None)).found
 
 
+def test_the_next_command_in_a_world_imports_the_plug_ins_of_the_runs():
+    imports = ["--import", "mine"]
+    for is_changed, verb in ((True, "eval"), (False, "inspect")):
+        one = world_verdict(world(), facts(), "discovered", ["a"], 9, is_changed, imports)
+        assert one.next_command.startswith(f"metaplast {verb} --import mine a")
+
+
 def test_the_doubt_is_that_nothing_was_tuned_there_and_the_next_command_tunes():
     one = judged(world())
     assert one.doubts.startswith("Why not to believe it: No row was tuned in a=1 b=2: ")

@@ -104,4 +104,4 @@ def test_the_band_of_few_lives_is_student_s():
 
 def test_lives_that_blow_up_are_counted():
     values = np.array([[1.0, 2.0], [np.inf, 1.0], [3.0, np.nan]])
-    assert curves.n_blown(Steps(values, np.ones_like(values))) == 2
+    assert curves.n_not_finite(Steps(values, np.ones_like(values))) == 2

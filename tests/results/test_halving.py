@@ -247,5 +247,5 @@ def test_a_dt_that_is_too_long_is_marked_in_the_table_and_said_below_it():
     marked = [table.marked(*pair) for pair in row_words.over_runs([*runs, late]).items()]
     assert marked == ["discovered (dt too long)", "other"]
     assert row_words.on_dt([late])[0].endswith("dt is too long for loss.")
-    both = table.RowFacts(replace(row, verdict=Verdict("not trained", "loss")), too_long=True)
+    both = table.RowFacts(replace(row, verdict=Verdict("not trained", "loss")), too_long=["loss"])
     assert table.marked("discovered", both) == "discovered (not trained, dt too long)"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from metaplast.registry import BadInput
+from metaplast.results import table
 from metaplast.results.numbers import Bounds
 from metaplast.results.summary import (
     Difference,
@@ -21,6 +22,9 @@ from metaplast.results.summary import (
     from_json,
     to_json,
 )
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
+from metaplast.training import row_words
 
 SEARCH = SearchRecord(diverged_lives=2, falls=1, fell_at=[3], step_scale=0.5, chosen_step=4)
 VERDICT = Verdict("not trained", "loss", "validation", "start", 0.5, (0.25, 0.75), "more steps")
@@ -195,3 +199,21 @@ def test_a_file_of_another_form_is_refused_in_one_line(change, words):
     with pytest.raises(BadInput, match=words) as refused:
         from_json({**to_json(SUMMARY), **change}, "summary.json")
     assert "\n" not in str(refused.value)
+
+
+def test_a_population_that_is_silent_in_every_life_of_every_run_is_dead() -> None:
+    units = {"silent_e": 1.0, "silent_i": 0.5, "saturated_o": 1.0}
+    runs = []
+    for n_dead in (8, 8, 7):
+        row = TrainedRow("synapse", "none", [], 1, units=units, faults={"dead": n_dead})
+        runs.append(RunSummary("x", 0, 1, 0.0, 0, {"discovered": row}, [SCORE]))
+    of_two = row_words.over_runs(runs[:2])["discovered"]
+    assert of_two.dead == ["e"]
+    assert table.marked("discovered", of_two) == "discovered (dead)"
+    assert row_words.over_runs(runs)["discovered"].dead == []
+
+
+def test_first_weights_that_leave_cells_silent_are_made_larger() -> None:
+    words = ("experiment=inhibition", "rows={}")
+    config = parse(compose(words, Sources()), check=False).main
+    assert row_words.louder(config) == "network.gain=10"

@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metaplast.results.surfaces import Extent, held_at, surfaces
+from inner_tasks.regression import Regression
+from metaplast.feedback.none import None_
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.lif import Lif
+from metaplast.results.surfaces import Extent, held_at, spikes_at, surfaces
 from metaplast.reuse.load import load_rule
 from metaplast.rules.abcd import Abcd
 
@@ -62,3 +67,21 @@ def test_what_is_held():
         0.0,
         0.2,
     )
+
+
+def test_two_signals_that_are_spikes_have_no_surface_and_one_has_its_two_values() -> None:
+    assert surfaces(load_rule("triplet_visual")) == []
+    assert surfaces(load_rule("oja"), events=("pre", "post")) == []
+    (graded,) = surfaces(load_rule("oja"))
+    (surface,) = surfaces(load_rule("oja"), events=("post",))
+    assert surface.y_values.tolist() == [0.0, 1.0]
+    np.testing.assert_array_equal(surface.delta_w[0], graded.delta_w[30])
+    np.testing.assert_array_equal(surface.delta_w[1], graded.delta_w[-1])
+
+
+def test_the_spikes_at_an_edge_are_those_of_its_spiking_cells() -> None:
+    network = Feedforward(hidden=(3,), neuron=Lif())
+    slot = Slot(rule=Abcd())
+    life = Lifetime(Regression(), network, None_(), slots=(slot,))
+    assert spikes_at(life, "input_to_hidden_1") == ["post"]
+    assert spikes_at(life, "hidden_1_to_output") == ["pre"]

@@ -18,7 +18,7 @@ from inner_tasks.teacher_student import TeacherStudent
 from metaplast.cli import _run
 from metaplast.registry import Plain
 from metaplast.runs import lifecycle, provenance
-from metaplast.runs.lifecycle import Request
+from metaplast.runs.lifecycle import Means, Request
 from metaplast.spec import encode
 from metaplast.tasks import AbstractTaskFamily
 from metaplast.training.kind import KIND
@@ -121,8 +121,33 @@ def test_a_recording_has_the_hash_of_its_file_and_a_drawn_task_none(tmp_path: Pa
 
 def test_a_run_records_its_command_and_its_data(tmp_path: Path) -> None:
     plain: Plain = {"task": encode(IRIS), "outer": {"name": "bptt"}}
-    with lifecycle.opened(KIND, Request(plain), tmp_path / "run", "metaplast train task=tabular"):
+    means = Means(command="metaplast train task=tabular")
+    with lifecycle.opened(KIND, Request(plain), tmp_path / "run", means):
         pass
     record = json.loads((tmp_path / "run" / "provenance.json").read_text())
     assert record["command"] == "metaplast train task=tabular"
     assert record["data"] == IRIS.files()
+
+
+@pytest.mark.parametrize("option", ["--import mine", "--import=mine"])
+def test_the_plug_ins_of_runs_are_words_of_their_next_commands(tmp_path: Path, option: str) -> None:
+    runs = [tmp_path / name for name in ("old", "python", "plain", "none")]
+    for run in runs:
+        run.mkdir()
+    provenance.record(runs[0], f"metaplast train {option} seed=1", {})  # before they were recorded
+    provenance.record(runs[1], "", {}, ["mine", "others.too"])
+    provenance.record(runs[2], "metaplast train seed=1", {})
+    assert provenance.imports(runs) == ["--import", "mine", "--import", "others.too"]
+    assert provenance.imports(runs[2:]) == []
+
+
+def test_a_run_from_python_records_the_plug_ins_that_it_uses(tmp_path: Path) -> None:
+    plain: Plain = {"task": encode(IRIS), "outer": {"name": "bptt"}}
+    with lifecycle.opened(
+        KIND,
+        Request(plain),
+        tmp_path / "run",
+        Means(modules=("inner_tasks.digits", IRIS.__module__)),
+    ):
+        pass
+    assert provenance.imports([tmp_path / "run"]) == ["--import", "inner_tasks.tabular"]

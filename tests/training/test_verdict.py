@@ -1,6 +1,7 @@
 """A search that failed is named in every text, and no sentence rests on its score."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -252,12 +253,18 @@ def test_text_and_page_begin_with_the_same_verdict_and_next_command(tmp_path: Pa
 
 def test_the_origin_of_a_run_stands_at_the_head_of_its_page(tmp_path: Path):
     folder = forge(tmp_path / "run", SOUND, SOUND)
-    provenance.record(folder, "metaplast train --run-dir run", {"a.npz": "0" * 64})
+    command = "metaplast train --import my_neurons --run-dir run"
+    provenance.record(folder, command, {"a.npz": "0" * 64})
     text = page(folder)
     head = text[: text.index("Scores on held-out lives")]
-    for words in ("metaplast train --run-dir run", "a.npz, SHA-256 0000", "begun", "took"):
+    for words in (command, "a.npz, SHA-256 0000", "begun", "took"):
         assert words in head
     assert "run/config.yaml" in head
+    printed = text + summary_text.render(folder)
+    commands = re.findall(r"metaplast (?:train|eval|inspect|compare)\b.*", printed)
+    assert {command.split()[1] for command in commands} >= {"train", "eval", "inspect"}
+    for command in commands:
+        assert command.split()[2:4] == ["--import", "my_neurons"], command
 
 
 def test_a_damaged_origin_is_named_at_the_head_and_the_page_is_made(tmp_path: Path):
