@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,9 +71,12 @@ def imports(runs: Sequence[Path]) -> list[str]:
 
 def _modules_in(command: str) -> list[str]:
     """The plug-ins that a command imports: the only record of them in older runs."""
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
     modules = []
-    for word, value in zip(words, [*words[1:], ""], strict=True):
+    for word, value in pairwise([*words, ""]):
         if word == IMPORT:
             modules.append(value)
         if word.startswith(f"{IMPORT}="):

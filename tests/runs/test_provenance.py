@@ -151,3 +151,11 @@ def test_a_run_from_python_records_the_plug_ins_that_it_uses(tmp_path: Path) -> 
     ):
         pass
     assert provenance.imports([tmp_path / "run"]) == ["--import", "inner_tasks.tabular"]
+
+
+@pytest.mark.parametrize("command", ["", "metaplast train 'cut"])
+def test_a_run_without_a_readable_command_line_is_not_damaged(command: str, tmp_path: Path) -> None:
+    provenance.record(tmp_path, command, {})
+    origin = provenance.read(tmp_path)
+    assert origin is not None
+    assert (origin.command, list(origin.modules)) == (command, [])
