@@ -40,6 +40,9 @@ def combine(
     Raises: BadInput for no rule, a label without a rule, rules whose clocks do not go together, and
         a modulator that is no name.
     """
+    if not isinstance(rules, Mapping):
+        given = f"rules of the type {type(rules).__name__}"
+        raise BadInput(given, "{label: rule}", "write {'oja': rule} in place of [rule]")
     factors = dict(factors or {})
     gates = dict(gates or {})
     for label in (*factors, *gates):

@@ -61,6 +61,12 @@ def test_an_ancestor_of_an_ancestor_is_kept(tmp_path: Path) -> None:
     assert [ancestor["change"] for ancestor in ancestry] == ["part a of a sum", "part b of a sum"]
 
 
+def test_a_list_of_rules_is_refused_in_one_line() -> None:
+    rules: Any = [mp.load_rule("oja")]
+    with pytest.raises(BadInput, match=r"type list - expected \{label: rule\}"):
+        mp.combine(rules)
+
+
 def test_a_label_without_a_rule_is_refused() -> None:
     with pytest.raises(BadInput, match="label 'b'"):
         mp.combine({"a": mp.load_rule("oja")}, gates={"b": "reward"})
