@@ -23,9 +23,9 @@ one, without one in the table, or without a score that counts."""
 
 NONE_FAILED = "No baseline's search failed."
 _REACHES = ("-", "synapse", "neuron", "layer")
-_HEBB = (
-    "rows={hebb_tuned: {rule: {name: polynomial, terms: [post*pre], initial: [1], learn: rate}}}"
-)
+_CREDIT = ("post.feedback", "post.learning_signal")
+_STEP_SIZES = {"error_tuned": ("error*pre", -1), "hebb_tuned": ("post*pre", 1)}
+"""{row with its step size alone tuned: (term, its coefficient)}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,8 @@ def verdict(evidence: Evidence) -> PageVerdict:
     gains = _gains(evidence)
     tuned = {name: gains[name] for name in _tuned(evidence) if name in gains}
     standing = _standing(evidence, tuned)
-    controls = _controls(evidence, rule, tuned)
+    idle = _idle(evidence, gains)
+    controls = _controls(evidence, rule, tuned, idle)
     among_equals = ""
     if standing in ("below", "level"):
         among_equals = _among_equals(evidence, tuned)
@@ -327,20 +328,37 @@ def _in_how_many(evidence: Evidence, name: str) -> str:
     return f"Its mean is better than that of {name} in {wins} of {len(pairs)} splits."
 
 
-def _controls(evidence: Evidence, rule: TrainedRow, tuned: Mapping[str, Gain]) -> dict[str, Gain]:
-    """{row: gain} of the rows that may explain the score with less.
+def _controls(
+    evidence: Evidence, rule: TrainedRow, tuned: Mapping[str, Gain], idle: Gain | None
+) -> dict[str, Gain]:
+    """{row: gain} of the rows that may explain the score without what the rule adds.
 
     These are the named controls, the tuned rows whose family the rule contains, and tuned rows with
-    no more numbers, reach or feedback than the rule.
+    no more reach or feedback than the rule. A row with more numbers counts only where the rule is
+    not better than it. A row that is no better than no plasticity explains nothing.
     """
     controls = {}
     for name, gain in tuned.items():
         row = evidence.facts[name].row
         assert isinstance(row, TrainedRow)
-        is_simpler = row.learned <= rule.learned and _reads_no_more(row, rule)
-        if name in evidence.controls or name in rule.contains or is_simpler:
+        is_small = row.learned <= rule.learned or gain.relation in ("level", "below")
+        is_simpler = is_small and _reads_no_more(row, rule)
+        is_control = name in evidence.controls or name in rule.contains or is_simpler
+        if is_control and (idle is None or gain.mean < idle.mean):
             controls[name] = gain
     return controls
+
+
+def _idle(evidence: Evidence, gains: Mapping[str, Gain]) -> Gain | None:
+    """The gain over the best row whose weights stay as they are born; None without one."""
+    idle = {}
+    for name, gain in gains.items():
+        row = evidence.facts[name].row
+        if isinstance(row, TrainedRow) and row.learned == 0 and not row.reads:
+            idle[name] = gain
+    if not idle:
+        return None
+    return closest(idle)
 
 
 def _limits(
@@ -447,8 +465,9 @@ def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, Gain]) 
     any_failed = any(facts.failed for facts in evidence.facts.values())
     if standing == "failed" or any_failed:
         return with_more_steps(run, evidence.outer_steps, imports)
-    if standing == "alone" or not controls:
-        return with_a_baseline(run, imports)
+    tuned = with_a_baseline(run, evidence.facts, evidence.searched, imports)
+    if tuned and (standing == "alone" or not controls):
+        return tuned
     if len(evidence.seeds) == 1:
         return with_more_seeds(run, evidence.seeds[0], imports)
     if not evidence.identifiability:
@@ -483,9 +502,29 @@ def with_more_seeds(run: str, seed: int, imports: Sequence[str] = ()) -> str:
     return f"{_train_again(run, imports)} seed={seed + 1} seeds=4"
 
 
-def with_a_baseline(run: str, imports: Sequence[str] = ()) -> str:
-    """The same with Hebb's rule beside them, whose step size is tuned."""
-    return f"{_train_again(run, imports)} {shlex.quote(_HEBB)}"
+def with_a_baseline(
+    run: str, facts: Mapping[str, RowFacts], searched: str, imports: Sequence[str] = ()
+) -> str:
+    """The same with a row beside them whose step size alone is tuned; "" where they have it.
+
+    The row descends the error where the searched rule reads errors, else it is Hebb's rule.
+
+    Args:
+        run: its folder, as a command names it.
+        facts: {row: facts}.
+        searched: the name of the searched row.
+        imports: see `Evidence`.
+    """
+    row = facts[searched].row
+    name = "hebb_tuned"
+    if isinstance(row, TrainedRow) and any(field in _CREDIT for field in row.reads):
+        name = "error_tuned"
+    if name in facts:
+        return ""
+    term, start = _STEP_SIZES[name]
+    rule = f"{{name: polynomial, terms: [{term}], initial: [{start}], learn: rate}}"
+    words = f"rows={{{name}: {{rule: {rule}}}}}"
+    return f"{_train_again(run, imports)} {shlex.quote(words)}"
 
 
 def failure(facts: RowFacts) -> str:

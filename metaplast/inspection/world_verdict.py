@@ -66,7 +66,8 @@ def world_verdict(
     if has_failed or failed:
         next_command = verdict.with_more_steps(runs[0], outer_steps, imports)
     elif world.baseline is None and own_score(world, searched).mean is not None:
-        next_command = verdict.with_a_baseline(runs[0], imports)
+        tuned = verdict.with_a_baseline(runs[0], facts, searched, imports)
+        next_command = tuned or next_command
     elif is_changed:
         next_command = _tuned_there(world, runs[0], imports)
     return ShortVerdict(

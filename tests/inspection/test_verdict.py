@@ -158,6 +158,34 @@ def test_a_wider_reach_is_no_control() -> None:
     assert "no simpler row with its step size tuned" in one.limits
 
 
+def test_a_row_that_is_better_explains_the_score_with_more_numbers() -> None:
+    """A momentum of 2 numbers is behind the delta rule of 3: the delta rule explains it."""
+    small = replace(RULE, learned=2, verdict=TRAINED, reads=["post.feedback", "pre.activity"])
+    given = evidence((row("delta", -0.0068, 0.004, "loss"), HEBB))
+    one = verdict(replace(given, facts={**given.facts, "discovered": RowFacts(small)}))
+    assert (
+        "a control explains the score of its 2 learned numbers: delta (learned numbers: 3) is "
+        "better by 0.0068" in one.limits
+    )
+    assert "hebb" not in one.next_command
+    behind = evidence((row("delta", 0.0068, 0.004, "loss"), HEBB))
+    other = verdict(replace(behind, facts={**behind.facts, "discovered": RowFacts(small)}))
+    assert "no simpler row with its step size tuned" in other.limits
+    assert "error_tuned" in other.next_command and "terms: [error*pre]" in other.next_command
+    assert "initial: [-1]" in other.next_command
+
+
+def test_a_row_no_better_than_no_plasticity_is_no_control() -> None:
+    idle = replace(RULE, learned=0, reads=[], reach="-", feedback="none")
+    still = (row("no_plasticity", 0.5, 0.02, "loss"), idle)
+    one = verdict(evidence(still, (row("hebb_tuned", 2.3, 0.5, "loss"), HEBB)))
+    assert "no simpler row of the table explains" not in one.limits
+    assert "no simpler row with its step size tuned" in one.limits
+    assert "hebb_tuned" not in one.next_command  # the table has it
+    useful = verdict(evidence(still, (row("hebb_tuned", 0.3, 0.1, "loss"), HEBB)))
+    assert "the best of them, hebb_tuned, is worse by 0.3" in useful.limits
+
+
 def test_references_never_stand_for_a_baseline_but_are_named_when_better() -> None:
     one = verdict(evidence((row("knn", -0.06, 0.003), ReferenceRow()), (row("a", 0.1, 0.01), HEBB)))
     assert one.standing == "above" and "knn" not in one.found
