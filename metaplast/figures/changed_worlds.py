@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from metaplast.figures import cut
 from metaplast.figures.section import Figure, Folded, PagePart, Section, Table
 from metaplast.figures.style import FAINT, INK, OURS, save, subplots
 from metaplast.inspection.worlds_in_words import counted, name_of, own_score, sentence
@@ -71,26 +72,41 @@ def part(
 def draw(worlds: Sequence[Cell], path: Path) -> None:
     """Draw how much better the rule is than the best tuned baseline, one line per world.
 
+    An arrow with its number stands for a world far outside the others.
+
     Args:
         worlds: of one metric, each with a baseline; the first is drawn at the top.
         path: of the picture.
     """
     figure, axes = subplots(figsize=(6.4, 0.42 * len(worlds) + 1.1), layout="constrained")
     labels = []
+    limit = cut.reach(np.array([np.nanmax(np.abs(_ends(world))) for world in worlds]))
     for y, world in enumerate(reversed(worlds)):
-        assert world.better_by is not None
-        ends = np.asarray(world.better_by.ci95, float)  # None becomes NaN, which is not drawn
+        mean, *ends = _ends(world)  # a NaN is not drawn
         colour = OURS if world.changes else INK
-        axes.plot(ends, [y, y], color=colour, lw=2.5, solid_capstyle="round")
-        axes.plot(np.asarray(world.better_by.mean, float), y, "o", color=colour, ms=6)
-        labels.append(f"{_short(name_of(world))}\nagainst {world.baseline}")
+        label = f"{_short(name_of(world))}\nagainst {world.baseline}"
+        if abs(mean) > limit:
+            side = np.sign(mean) * limit
+            axes.plot(side, y, ">" if mean > 0 else "<", color=colour, ms=7, clip_on=False)
+            label += f": {number(mean, '+.3g')}"
+        else:
+            axes.plot(ends, [y, y], color=colour, lw=2.5, solid_capstyle="round")
+            axes.plot(mean, y, "o", color=colour, ms=6)
+        labels.append(label)
     axes.axvline(0.0, color=FAINT, lw=1.5)
+    axes.set_xlim(-limit, limit)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(worlds) - 0.4)
     axes.set_xlabel(f"rule better than the best tuned baseline by, in {worlds[0].metric}")
     axes.grid(axis="x", color=FAINT, alpha=0.6)
     save(figure, path)
+
+
+def _ends(world: Cell) -> np.ndarray:
+    """How much better the rule is: (mean, one end, other end); NaN where unknown."""
+    assert world.better_by is not None
+    return np.asarray([world.better_by.mean, *world.better_by.ci95], float)
 
 
 def _figures(worlds: Sequence[Cell], folder: Path) -> list[Figure]:

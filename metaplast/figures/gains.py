@@ -84,7 +84,7 @@ def draw(
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    figure.supxlabel(f"rule better than the row by, in {_words_of(metric)}", fontsize=10)
+    figure.supxlabel(f"rule better than the row by, in {metric}", fontsize=10)
     axes.grid(axis="x", color=FAINT, alpha=0.6)
     save(figure, path)
 
@@ -100,7 +100,3 @@ def _is_tuned(facts: RowFacts | None) -> bool:
     if facts is None or isinstance(facts.row, ReferenceRow):
         return False
     return facts.row.learned > 0
-
-
-def _words_of(metric: str) -> str:
-    return "accuracy" if metric == "accuracy" else f"{metric} (lower is better)"

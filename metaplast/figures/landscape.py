@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.ticker import ScalarFormatter
+from scipy.ndimage import gaussian_filter
 
 from metaplast.figures.section import Figure, PagePart, Section
 from metaplast.figures.style import ON_MAP, hide, save, subplots
@@ -16,8 +17,9 @@ _TITLE = "Change of weight in the task"
 CAPTION = (
     "Red: the weight grows; blue: it shrinks; black line: no change. Axes have the range that "
     "lives reach. Dotted line: inside are 90 % of the visits at about the map's value of the third "
-    f"signal (within {WIDTH:g} percentiles of it). Grey: no followed synapse met these values "
-    "there. The maps of a line share one colour scale."
+    f"signal (within {WIDTH:g} percentiles of it), with counts smoothed over neighbouring cells. "
+    "Grey: no followed synapse met values within three cells of these. The maps of a line share "
+    "one colour scale."
 )
 MOST = 0.9
 """The share of visits inside the dotted line."""
@@ -94,6 +96,7 @@ def _veil(axes: Any, each: Landscape, visited: np.ndarray) -> None:
         each: the landscape.
         visited: the share of visits in every cell.
     """
+    visited = smoothed(visited)
     n_y, n_x = visited.shape
     x = np.linspace(each.x_values[0], each.x_values[-1], n_x + 1)
     y = np.linspace(each.y_values[0], each.y_values[-1], n_y + 1)
@@ -103,6 +106,17 @@ def _veil(axes: Any, each: Landscape, visited: np.ndarray) -> None:
     if visited.min() < level < visited.max():
         centres = ((x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2)
         axes.contour(*centres, visited, levels=[level], colors="#444444", linestyles="dotted")
+
+
+def smoothed(visited: np.ndarray) -> np.ndarray:
+    """The share of visits at every cell and its neighbours, at most three cells away.
+
+    Few visits leave holes and islands of single cells, which say nothing about the rule.
+
+    Args:
+        visited: the share of visits in every cell [n_y, n_x].
+    """
+    return gaussian_filter(np.asarray(visited, np.float64), sigma=1.5, truncate=2.0)
 
 
 def _level_of_most(visited: np.ndarray) -> float:

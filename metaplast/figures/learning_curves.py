@@ -84,9 +84,11 @@ def part(
     for metric, rows in bands.items():
         numbers[metric] = {}
         for row, band in rows.items():
-            numbers[metric][row] = {}
-            for field, values in band._asdict().items():
-                numbers[metric][row][field] = json_list(values)
+            numbers[metric][row] = {
+                "mean": json_list(band.mean),
+                "low": json_list(band.low),
+                "high": json_list(band.high),
+            }
     lengths = [{"steps": length, "plastic": plastic} for length, plastic in phases]
     plain = {**facts._asdict(), "phases": lengths, "bands": numbers}
     return PagePart(Section("Learning within a life", paragraphs, figures=pictures), plain)
@@ -103,21 +105,31 @@ def _figure(
     path = folder / f"curves_{metric}.svg"
     label = metric
     if facts.width > 1:
-        label = f"{metric}, moving mean"
-    draw(rows, phases, label, path, ours)
+        label = f"{metric}, moving mean of {facts.width} steps"
+    draw(rows, phases, label, path, ours, f"step in the life; {facts.over}")
     last = ", ".join(f"{name} {number(band.mean[-1], '.3g')}" for name, band in rows.items())
     alt = f"{metric} at every step of a life for {', '.join(rows)}; last step: {last}"
+    certainty = "pointwise 95 % band"
+    if not all(band.is_interval for band in rows.values()):
+        certainty = f"thin: each of {facts.n_runs} runs, too few for a band"
     caption = (
-        f"{metric} at each step, mean over {facts.over}, {facts.smoothing}; pointwise 95 % band. "
+        f"{metric} at each step, mean over {facts.over}, {facts.smoothing}; {certainty}. "
         "Shaded: plasticity is on. The legend is in the order of the curves' ends."
     )
     return Figure(path, alt, caption)
 
 
 def draw(
-    bands: Mapping[str, Band], phases: Phases, label: str, path: Path, ours: Sequence[str]
+    bands: Mapping[str, Band],
+    phases: Phases,
+    label: str,
+    path: Path,
+    ours: Sequence[str],
+    below: str = "step in the life",
 ) -> None:
     """Draw every row's band over the steps of a life; plastic phases are shaded.
+
+    Of few splits, a thin line for each stands in place of the band.
 
     Args:
         bands: {row: band}.
@@ -125,6 +137,7 @@ def draw(
         label: of the vertical axis.
         path: of the picture.
         ours: the names of the rows with a thick line; the first is blue.
+        below: the label of the horizontal axis.
     """
     figure, axes = subplots(figsize=(8.2, 4.4), layout="constrained")
     steps = np.arange(1, sum(length for length, _ in phases) + 1)
@@ -140,16 +153,21 @@ def draw(
         width = 1.3
         if name in ours:
             width = 2.4
-        low, high = band.low[drawn], band.high[drawn]
-        axes.fill_between(steps[drawn], low, high, color=colour, alpha=alpha, lw=0)
         style = styles[name]
+        at = steps[drawn]
+        if band.is_interval:
+            low, high = band.lowest[drawn], band.high[drawn]
+            axes.fill_between(at, low, high, color=colour, alpha=alpha, lw=0)
+        else:
+            for split in band.splits:
+                axes.plot(at, split[drawn], lw=0.6, color=colour, ls=style["ls"], alpha=0.7)
         mean = band.mean[drawn]
-        axes.plot(steps[drawn], mean, lw=width, label=name, color=colour, ls=style["ls"])
+        axes.plot(at, mean, lw=width, label=name, color=colour, ls=style["ls"])
     if _wants_logarithm(bands):
         axes.set_yscale("log")
     axes.set_xlim(0.5, steps[-1] + 0.5)
     count_in_wholes(axes)
-    axes.set_xlabel("step in the life")
+    axes.set_xlabel(below)
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     _legend(figure, axes, bands)
@@ -166,7 +184,7 @@ def _drawn(phases: Phases) -> np.ndarray:
 
 def _wants_logarithm(bands: Mapping[str, Band]) -> bool:
     """Whether all bounds are positive and the means span more than a factor of 30."""
-    low = np.concatenate([band.low for band in bands.values()])
+    low = np.concatenate([band.lowest for band in bands.values()])
     low = low[np.isfinite(low)]
     means = np.concatenate([band.mean for band in bands.values()])
     means = means[np.isfinite(means)]

@@ -182,27 +182,34 @@ def save(figure: Any, path: Path) -> None:
 
 
 class _Powers(LogFormatterSciNotation):
-    """The ticks of a logarithmic axis as plain words; matplotlib's own need typesetting."""
+    """The ticks of a logarithmic axis, also of both signs, as plain words.
+
+    matplotlib's own need typesetting.
+    """
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         """The words of a tick; "" for one that has none."""
         if not super().__call__(x, pos):
             return ""
-        if 0.01 <= x < 1e4:
+        if x == 0.0 or 0.01 <= abs(x) < 1e4:
             return f"{x:g}"
         factor, exponent = f"{x:e}".split("e")
         power = "10" + str(int(exponent)).translate(_RAISED)
         if float(factor) == 1.0:
             return power
+        if float(factor) == -1.0:
+            return f"-{power}"
         return f"{float(factor):g}\N{MULTIPLICATION SIGN}{power}"
 
 
 def _tidy(axes: Any) -> None:
     """Leave out the frame where no map fills it, and write powers of ten as plain words."""
     for axis in (axes.xaxis, axes.yaxis):
-        if axis.get_scale() == "log" and axis.get_transform().base == 10:
+        scale = axis.get_scale()
+        if scale in ("log", "symlog") and axis.get_transform().base == 10:
             axis.set_major_formatter(_Powers())
-            axis.set_minor_formatter(_Powers())
+            if scale == "log":
+                axis.set_minor_formatter(_Powers())
     is_map = bool(axes.images) or any(isinstance(each, QuadMesh) for each in axes.collections)
     if not is_map:
         for side in ("top", "right"):

@@ -11,8 +11,11 @@ from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.results.evaluate import PIECE, batches
 from metaplast.results.statistics import FEW, t_quantile
 from metaplast.signals import Score, Theta
+from metaplast.tasks import Split
 
 RESAMPLES = 1000
+FEW_SPLITS = 4
+"""Fewer splits have no band: Student's t of 1 or 2 degrees of freedom is wider than the axis."""
 
 
 class Steps(NamedTuple):
@@ -27,15 +30,37 @@ class Steps(NamedTuple):
 
 
 class Band(NamedTuple):
-    """mean, and the 95 % interval low .. high at each step [n_steps]; NaN where no life counts."""
+    """The mean of a row at every step, and how far it is known.
+
+    mean: NaN where no life counts [n_steps].
+    low, high: the pointwise 95 % interval [n_steps].
+    splits: the mean of each split [n_steps]; empty where it is not known.
+    floor: 0 where no value of a life is negative, else -inf: no picture shows less.
+    """
 
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    splits: Sequence[np.ndarray] = ()
+    floor: float = -np.inf
+
+    @property
+    def is_interval(self) -> bool:
+        """Whether the interval says more than the splits themselves."""
+        return not 1 < len(self.splits) < FEW_SPLITS
+
+    @property
+    def lowest(self) -> np.ndarray:
+        """The lower end of what is drawn at each step [n_steps]."""
+        if self.is_interval:
+            return np.maximum(self.low, self.floor)
+        return np.min(self.splits, axis=0)
 
 
-def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str, Steps]:
-    """`loss` and the task's own metrics at every step of held-out lives.
+def per_step(
+    problem: MetaProblem, theta: Theta, seed: int, n: int, split: Split = "heldout"
+) -> dict[str, Steps]:
+    """`loss` and the task's own metrics at every step of lives.
 
     Every step is scored before its own weight change. See `counted`.
 
@@ -44,10 +69,11 @@ def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str,
         theta: the rule's numbers.
         seed: of the run.
         n: number of lives, the first of those that `evaluate.lives` scores.
+        split: of the lives.
     """
     stacked = jax.tree.map(lambda x: x[None], theta)
     pieces = []
-    for piece, batch in enumerate(batches(problem, seed, "heldout", n)):
+    for piece, batch in enumerate(batches(problem, seed, split, n)):
         wanted = n - piece * PIECE
         first = jax.tree.map(lambda x, wanted=wanted: x[:wanted], batch)
         score = _scores(problem, stacked, first)
@@ -107,15 +133,17 @@ def band(
     means = np.stack([_ratio(lives.top.sum(axis=0), lives.bottom.sum(axis=0)) for lives in smooth])
     mean = means.mean(axis=0)
     n_groups = len(groups)
+    lives = smooth[0]
     if n_groups > 1:
         half = t_quantile(n_groups - 1) * means.std(axis=0, ddof=1) / np.sqrt(n_groups)
-        return Band(mean, mean - half, mean + half)
-    lives = smooth[0]
-    if 1 < len(lives.top) < FEW:
+        low, high = mean - half, mean + half
+    elif 1 < len(lives.top) < FEW:
         half = _jackknife(lives)
-        return Band(mean, mean - half, mean + half)
-    low, high = _bootstrap(lives, seed)
-    return Band(mean, low, high)
+        low, high = mean - half, mean + half
+    else:
+        low, high = _bootstrap(lives, seed)
+    has_negative = any((_counted(group) < 0).any() for group in groups)
+    return Band(mean, low, high, tuple(means), -np.inf if has_negative else 0.0)
 
 
 class _Smooth(NamedTuple):

@@ -108,7 +108,8 @@ def _same_as_loss(bands: Mapping[str, Mapping[str, curves.Band]]) -> list[str]:
     same = []
     for metric, rows in bands.items():
         if metric != "loss" and all(
-            np.array_equal(band, bands["loss"][name], equal_nan=True) for name, band in rows.items()
+            np.array_equal(band.splits, bands["loss"][name].splits, equal_nan=True)
+            for name, band in rows.items()
         ):
             same.append(metric)
     return same

@@ -7,25 +7,33 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import LogNorm, SymLogNorm
+from scipy.ndimage import label
 
 from metaplast import Lifetime
 from metaplast.figures import (
+    changed_worlds,
     coefficient_paths,
     coefficients,
     cut,
     explained,
     fit_session,
+    gains,
+    landscape,
+    learning_curves,
     leaves,
     loop_curves,
     scores,
     surface_spread,
     surfaces,
 )
-from metaplast.figures.style import kept
+from metaplast.figures.style import kept, save, subplots
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.neurons.tanh import Tanh
+from metaplast.results import curves
+from metaplast.results.changed_world import Cell
 from metaplast.results.numbers import Bounds, RoundedEstimate
 from metaplast.results.summary import Difference, RowScore
 from metaplast.results.surfaces import never_below_zero
@@ -241,3 +249,98 @@ def test_a_loop_that_made_no_step_says_so() -> None:
     figure = _drawn(loop_curves.draw, compared([1.0, 2.0], [3.0, 4.0], steps=(5, 0)))
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["first", "second (no step)"]
+
+
+def _splits(n: int) -> curves.Band:
+    """The curve of n splits of a squared loss, apart by 0.5."""
+    each = []
+    for split in range(n):
+        each.append(curves.Steps(np.full((12, 6), 0.1 + 0.5 * split), np.ones((12, 6))))
+    return curves.band(each, ((6, True),), 0)
+
+
+@pytest.mark.parametrize(("n", "n_lines", "n_bands"), [(1, 1, 1), (2, 3, 0), (3, 4, 0), (4, 1, 1)])
+def test_a_curve_of_few_seeds_has_a_line_for_each_and_no_band(
+    n: int, n_lines: int, n_bands: int
+) -> None:
+    facts = learning_curves.Facts(n_lives=12, n_runs=n, width=3, not_finite={})
+    bands = {"loss": {"discovered": _splits(n)}}
+    with kept() as figures:
+        part = learning_curves.part(bands, ((6, True),), facts, HERE.parent, ["discovered"])
+    (axes,) = figures["curves_loss"].axes
+    assert (len(axes.lines), len(axes.collections)) == (n_lines, n_bands)
+    assert axes.get_ylabel() == "loss, moving mean of 3 steps"
+    assert "12 held-out lives" in axes.get_xlabel()
+    said = part.section.figures[0].caption
+    assert ("pointwise 95 % band" in said) == (n_bands == 1)
+    assert (f"thin: each of {n} runs" in said) == (n_bands == 0)
+
+
+def test_the_band_of_a_loss_is_not_drawn_below_zero() -> None:
+    band = _splits(4)
+    assert band.low.min() < 0.0 and band.lowest.min() == 0.0
+
+
+@pytest.mark.parametrize("scale", ["log", "symlog"])
+def test_no_tick_of_a_picture_is_raw_typesetting(scale: str, tmp_path: Path) -> None:
+    figure, (left, right) = subplots(1, 2)
+    low = 1e-6 if scale == "log" else -1e6
+    for axes in (left, right):
+        axes.plot([low, 1e6], [low, 1e6])
+        axes.set_xscale(scale)
+        axes.set_yscale(scale)
+    norm = LogNorm(1e-6, 1e6) if scale == "log" else SymLogNorm(1.0, vmin=-1e6, vmax=1e6)
+    figure.colorbar(right.pcolormesh(np.ones((2, 2)), norm=norm))
+    save(figure, tmp_path / "ticks.svg")
+    text = (tmp_path / "ticks.svg").read_text()
+    assert "mathdefault" not in text and "$" not in text
+    assert "10\N{SUPERSCRIPT SIX}" in text
+    assert ("-10\N{SUPERSCRIPT SIX}" in text) == (scale == "symlog")
+
+
+def _world(name: str, gain: float) -> Cell:
+    by = Difference(gain, Bounds(0.9 * gain, 1.1 * gain))
+    scores_of = [_score("discovered", 1.0, 0.1)]
+    return Cell(
+        changes=[name],
+        seeds=[0],
+        n=8,
+        metric="loss",
+        scores=scores_of,
+        baseline="delta",
+        better_by=by,
+    )
+
+
+def test_one_far_world_does_not_flatten_the_others() -> None:
+    worlds = [_world("near", 0.01), _world("other", 0.02), _world("far", -2490.0)]
+    (axes,) = _drawn(changed_worlds.draw, worlds).axes
+    assert axes.get_xlim()[1] < 0.1
+    labels = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert any("-2.49e+03" in text for text in labels if text.startswith("far"))
+    assert not any("e+03" in text for text in labels if not text.startswith("far"))
+
+
+def test_the_axis_of_gains_has_one_direction() -> None:
+    ends = {"delta": np.array([0.1, 0.05, 0.15])}
+    figure = _drawn(gains.draw, ends, {}, "loss")
+    assert figure.get_supxlabel() == "rule better than the row by, in loss"
+
+
+def _islands(visited: np.ndarray) -> int:
+    """The separate regions inside the dotted line."""
+    found: Any = label(visited >= landscape._level_of_most(visited))
+    return int(found[1])
+
+
+def test_few_visits_make_one_island() -> None:
+    y, x = np.mgrid[-3:3:14j, -3:3:14j]
+    islands = []
+    for seed in range(10):
+        counts = np.random.default_rng(seed).poisson(3.0 * np.exp(-(x**2 + y**2) / 4.0))
+        visited = counts / counts.sum()
+        smooth = landscape.smoothed(visited)
+        assert smooth.sum() == pytest.approx(1.0)
+        islands.append([_islands(visited), _islands(smooth)])
+    raw, after = np.mean(islands, axis=0)
+    assert raw > 5 and after < 1.5
