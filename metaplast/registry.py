@@ -110,6 +110,10 @@ class NotInstalled(BadInput):
     """What an input needs is right, but its package is not on this machine."""
 
 
+_USUAL = {"lr": "learning_rate"}
+"""{short name that is usual elsewhere: the name here}"""
+
+
 def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
     """The fix of a `BadInput` for an unknown name: a question after the nearest known name.
 
@@ -118,7 +122,11 @@ def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
         known: the known names.
         otherwise: the fix where no known name is near.
     """
-    near = difflib.get_close_matches(name, list(known), n=1)
+    known = list(known)
+    usual = _USUAL.get(name)
+    if usual in known:
+        return f"did you mean {usual!r}?"
+    near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
     return otherwise

@@ -1,6 +1,7 @@
 """The command line. Each verb is one file of this folder, which is imported when it is used."""
 
 import errno
+import itertools
 import logging
 import os
 import sys
@@ -172,15 +173,36 @@ def _ending_of(error: Exception) -> _Ending | None:
         return _Ending("interrupted", EXIT_INT)
     if isinstance(error, click.ClickException):
         line = error.format_message()
-        if " - " not in line:
+        if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+            line += _option_fix(error, error.ctx)
+        elif " - " not in line:
             line += " - expected a command of 'metaplast --help' - correct the command"
         return _Ending(line, EXIT_BAD_INPUT)
-    name = type(error).__name__
-    if name in CODES:
-        return _Ending(str(error), getattr(error, "code", CODES[name]))
+    for base in type(error).__mro__:
+        if base.__name__ in CODES:
+            return _Ending(str(error), getattr(error, "code", CODES[base.__name__]))
     if isinstance(error, OSError):
         return _ending_of_disk(error)
     return None
+
+
+def _option_fix(error: click.NoSuchOption, context: click.Context) -> str:
+    """What was expected in place of an unknown option, and the fix."""
+    from metaplast.cli._complete import Word
+
+    expected = f" - expected an option of '{context.command_path} --help'"
+    if not any(isinstance(each.type, Word) for each in context.command.params):
+        return f"{expected} - correct the option"
+    name = error.option_name.lstrip("-")
+    value = "VALUE"
+    given = list(context.find_root().obj or ())
+    for word, after in itertools.pairwise(given):
+        if word == error.option_name and not after.startswith("-"):
+            value = after
+    for word in given:
+        if word.startswith(f"{error.option_name}="):
+            value = word.partition("=")[2]
+    return f"{expected} - words have no dashes: write {name}={value}"
 
 
 def _ending_of_disk(error: OSError) -> _Ending:

@@ -412,11 +412,16 @@ def _row(main: Plain, name: str, changes: Any) -> Plain:
             "a mapping of the differences to the main rule",
             "correct the config",
         )
+    known = Config.__annotations__
     for key in changes:
         if key not in ROW_KEYS:
             near = difflib.get_close_matches(key, ROW_KEYS, n=1)
             fix = "task, outer loop and budget are the same for every row"
-            if near:
+            if key == "outer":
+                fix = "all rows share the outer loop"
+            elif key in known:
+                fix = f"{key} is the same for every row"
+            elif near:
                 fix = f"did you mean {near[0]!r}?"
             raise BadInput(f"rows.{name}.{key}", f"one of {', '.join(ROW_KEYS)}", fix)
     base = dict(main)

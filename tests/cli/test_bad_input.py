@@ -100,7 +100,7 @@ CASES = [
     (["train", "--import", "no_such_module"], ["no_such_module", "importable"]),
     (["train", "--run-dir", "list.yaml", "rows={}"], ["list.yaml", "folder"]),
     (["train", "--jobs", "0"], ["--jobs", "0"]),
-    (["train", "--nonsense"], ["--nonsense", "metaplast --help"]),
+    (["train", "--nonsense"], ["--nonsense", "metaplast train --help"]),
     (["resume", "missing"], ["missing", "run folder"]),
     (["list", "rulez"], ["'rulez'", "rules"]),
     (["trian"], ["'trian'", "'train'"]),
