@@ -5,10 +5,12 @@ values are [post, pre], or in the connection's own layout. Units are SI units.
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax.numpy as jnp
 from jax import Array, tree_util
+
+from metaplast.registry import BadInput
 
 Theta = Any  # a pytree of float arrays
 Key = Array
@@ -27,6 +29,25 @@ def pytree(cls: type[T]) -> type[T]:
     names = sorted(field.name for field in fields(made))
     made.replace = replace
     return tree_util.register_dataclass(made, data_fields=names, meta_fields=[])
+
+
+IN_TERMS = {"error": "view.post.feedback", "pre_error": "view.pre.feedback"}
+"""{name in a term that is often taken for a field: the field of the view in Python}"""
+
+
+class NoField(BadInput, AttributeError):
+    """A rule asked a view for a field that it does not have."""
+
+
+def _refuse(view: Any, name: str) -> NoReturn:
+    """Raises: NoField, which names the fields that the view has."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    known = ", ".join(field.name for field in fields(view))
+    fix = "correct the name; docs/explanations/signals.md has every field"
+    if name in IN_TERMS:
+        fix = f"in Python `{name}` is `{IN_TERMS[name]}`"
+    raise NoField(f"{type(view).__name__} has no field {name!r}", f"one of {known}", fix)
 
 
 @pytree
@@ -70,6 +91,11 @@ class NeuronView:
     layer_backward: Array
     layer_forward: Array
 
+    if not TYPE_CHECKING:  # it is called for a wrong name alone
+
+        def __getattr__(self, name: str) -> NoReturn:
+            _refuse(self, name)
+
 
 @pytree
 class SynapseView:
@@ -97,6 +123,11 @@ class SynapseView:
     modulators: dict[str, Array]
     key: Key
     transmitted: "SynapseView | None" = None
+
+    if not TYPE_CHECKING:  # it is called for a wrong name alone
+
+        def __getattr__(self, name: str) -> NoReturn:
+            _refuse(self, name)
 
 
 @pytree

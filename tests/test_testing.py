@@ -11,10 +11,21 @@ import numpy as np
 import pytest
 
 from metaplast import search_loop
+from metaplast.cli.main import EXIT_BAD_INPUT, report
 from metaplast.connections.base import Term
+from metaplast.language.grammar import field_of
+from metaplast.locality.reads import blank_view
 from metaplast.neurons.base import AbstractNeuron
-from metaplast.rules.base import AbstractRule, Clock, Mixes, TermRule
-from metaplast.signals import Outcome, Score, TaskShape, feedback, neuron_view, rule_state
+from metaplast.rules.base import AbstractRule, Clock, KernelRule, Mixes, TermRule
+from metaplast.signals import (
+    IN_TERMS,
+    Outcome,
+    Score,
+    TaskShape,
+    feedback,
+    neuron_view,
+    rule_state,
+)
 from metaplast.spec import spec
 from metaplast.tasks import SPLITS, AbstractTaskFamily
 from metaplast.testing import (
@@ -241,6 +252,64 @@ class Boasts(Hebb):
     mixes: ClassVar[Mixes] = "layer"
 
 
+@spec
+class Momentum(KernelRule):
+    """A running mean of error*pre whose decay goes by time, with weight decay, in steps."""
+
+    def init(self, key: Any, connection: Any) -> Any:
+        return {}
+
+    def init_state(self, theta: Any, connection: Any) -> Any:
+        return rule_state(synapse={"m": connection.zeros()})
+
+    def keep(self, dt: float) -> Any:
+        return jnp.exp(-dt / 3e-3)
+
+    def kernel(self, theta: Any, state: Any, synapse: Any, dt: float) -> Any:
+        keep = self.keep(dt)
+        mean = keep * state["m"] + (1 - keep) * synapse.post.feedback * synapse.pre.activity
+        return {"m": mean}, -0.1 * mean - 0.01 * synapse.weight
+
+
+@spec
+class ByTime(Momentum):
+    """The same with the clock of time, and without dt in the change."""
+
+    clock: ClassVar[Clock] = "time"
+
+
+@spec
+class ByTrial(Momentum):
+    """The same with the clock of trials, and a decay of time."""
+
+    clock: ClassVar[Clock] = "trial"
+
+
+@spec
+class Counted(ByTrial):
+    """A constant decay a step: no fault."""
+
+    def keep(self, dt: float) -> Any:
+        return 0.9
+
+
+@spec
+class Integrated(ByTime):
+    """A change that dt scales: no fault."""
+
+    def kernel(self, theta: Any, state: Any, synapse: Any, dt: float) -> Any:
+        state, delta = super().kernel(theta, state, synapse, dt)
+        return state, dt * delta
+
+
+@spec
+class Misspelt(Momentum):
+    """Reads a signal by its name in a term."""
+
+    def kernel(self, theta: Any, state: Any, synapse: Any, dt: float) -> Any:
+        return state, synapse.post.error * synapse.pre.activity
+
+
 LOCALITY = rules.check_locality
 CLOCK = rules.check_clock
 FAULTS = [
@@ -259,6 +328,9 @@ FAULTS = [
     (ForgetsDt, CLOCK, "the same events at half the dt"),
     (Drifts, CLOCK, "nothing changes without a spike"),
     (Hasty, CLOCK, "converges as dt -> 0"),
+    (Momentum, CLOCK, r"the state \(synapse.m\) changes the weight.*field clock.*units.md"),
+    (ByTime, CLOCK, "a change that is not multiplied by dt does not.*units.md"),
+    (ByTrial, CLOCK, "dt plays a part.*units.md"),
     (Trial, CLOCK, "one step is one presentation"),
 ]
 
@@ -603,3 +675,20 @@ def test_the_quadratic_is_one():
 
     assert loss(2.0) == pytest.approx(4 * loss(1.0), rel=1e-5)
     assert loss(0.0) == 0.0
+
+
+@pytest.mark.parametrize("rule", [Counted(), Integrated()])
+def test_a_momentum_of_one_clock_has_no_fault(rule: KernelRule) -> None:
+    CLOCK(rules.Bench(rule))
+
+
+def test_a_misspelt_field_of_the_view_is_named_with_the_right_one() -> None:
+    with pytest.raises(AttributeError) as caught:
+        rules.Bench(Misspelt())
+    said = str(caught.value)
+    assert "no field 'error' - expected one of activity, potential" in said
+    assert said.endswith("in Python `error` is `view.post.feedback`") and "\n" not in said
+    assert report(caught.value) == EXIT_BAD_INPUT
+    assert not hasattr(blank_view(rules.DENSE, ()), "weigth")
+    for name, field in IN_TERMS.items():
+        assert field == f"view.{field_of(name)}"

@@ -433,12 +433,12 @@ class KernelRule(AbstractRule):
     """delta_w of one synapse from the scalars at it. The library applies it at all synapses."""
 
     @property
-    @abstractmethod
     def per_synapse(self) -> bool:
         """Whether leaves of theta hold one number a synapse (in the layout of the connection).
 
-        Otherwise all synapses share theta.
+        Otherwise all synapses share theta, as here.
         """
+        return False
 
     @abstractmethod
     def kernel(
@@ -448,11 +448,12 @@ class KernelRule(AbstractRule):
 
         Args:
             theta: the learned parameters of this synapse.
-            state: the state of this synapse before the step.
+            state: name -> the number of this synapse before the step: the entries that
+                `init_state` puts on the side `synapse`.
             synapse: the signals at this synapse.
             dt: the length of the step, in seconds.
 
-        Returns: the state of the synapse after the step, and its delta_w.
+        Returns: the state of the synapse after the step, under the same names, and its delta_w.
         """
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:

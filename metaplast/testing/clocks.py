@@ -2,18 +2,19 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import jax
 import numpy as np
 
 from metaplast.connections.dense import Dense
-from metaplast.signals import SynapseView
+from metaplast.signals import RuleState, SynapseView
 from metaplast.testing.base import EXACT, demand, demand_close, keys
 from metaplast.testing.worlds import DT, N_POST, N_PRE, N_STEPS, moment
 
 DENSE = Dense(N_POST, N_PRE)
+PAGE = "docs/explanations/units.md, the clock of a rule"
 Bench = Any  # metaplast.testing.rule.Bench, whose module imports this one
 
 
@@ -44,10 +45,14 @@ def _check_event(bench: Bench) -> None:
     views = jax.tree.map(after_silence, replace(bench.views, key=np.zeros(N_STEPS)))
     views = replace(views, weight_max=np.ones(2 * N_STEPS), key=keys(0, 2 * N_STEPS))
     fine = bench.live(views=views, dt=DT / 2)["deltas"].reshape(N_STEPS, 2, *DENSE.shape)
+    carried = ", ".join(_entries(bench.base["state"]))
     demand_close(
         fine[:, 0],
         np.zeros_like(fine[:, 0]),
-        "clock `event`: nothing changes without a spike, activity, error or modulator",
+        "clock `event`: nothing changes without a spike, activity, error or modulator; here the "
+        f"state ({carried}) changes the weight in a silent step. A rule of steps, such as momentum "
+        'with a constant decay, declares the field clock = "trial"; one that multiplies its change '
+        f'by dt declares clock = "time" ({PAGE})',
         size=float(np.abs(fine).max()),
     )
     demand_close(
@@ -57,13 +62,23 @@ def _check_event(bench: Bench) -> None:
     )
 
 
+def _entries(state: RuleState) -> list[str]:
+    """The entries of a state with their sides, such as `synapse.m`."""
+    names = []
+    for side in fields(state):
+        for name in getattr(state, side.name):
+            names.append(f"{side.name}.{name}")
+    return names
+
+
 def _check_trial(bench: Bench) -> None:
     """Check that dt does not matter."""
     fine = bench.live(dt=DT / 2)["deltas"]
     demand_close(
         fine,
         bench.base["deltas"],
-        f"clock `{bench.rule.clock}`: one step is one presentation, whatever dt",
+        f"clock `{bench.rule.clock}`: one step is one presentation, whatever dt; here dt plays a "
+        f"part, as in a decay of exp(-dt / tau) ({PAGE})",
     )
 
 
@@ -84,7 +99,7 @@ def _check_time(bench: Bench, views: Callable[[int], SynapseView] | None = None)
     demand(
         size > 0 and converges,
         f"clock `{bench.rule.clock}`: the change over a fixed life converges as dt -> 0, "
-        f"its steps were {steps}",
+        f"its steps were {steps}; a change that is not multiplied by dt does not ({PAGE})",
     )
 
 
