@@ -74,7 +74,28 @@ def build(cls: type[T], fields: Mapping[str, Any]) -> T:
         if key not in known:
             expected = f"one of {', '.join(known)}" if known else "no field at all"
             raise BadInput(f"unknown field {key!r}", expected, nearest(key, known, "remove it"))
+    _demand_methods(any_class)
     return cls(**{key: frozen(value) for key, value in fields.items()})
+
+
+_PAGES = {
+    "rule": "docs/guides/own_rule.md",
+    "task": "docs/guides/own_task.md",
+    "neuron": "docs/guides/own_neuron.md",
+}
+"""{kind: the page that shows a plug-in of this kind}; other kinds stand in CONTRIBUTING.md."""
+
+
+def _demand_methods(cls: Any) -> None:
+    """Raises: BadInput for a plug-in that lacks a method of its base class."""
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    kind = registry.kind_of(cls)
+    if missing and kind:
+        raise BadInput(
+            f"{kind} {registry.name_of(cls)!r} has no method {missing[0]}",
+            f"a class that writes {', '.join(missing)}",
+            f"see {_PAGES.get(kind, 'CONTRIBUTING.md')}",
+        )
 
 
 def decode(kind: str, value: Any) -> Any:

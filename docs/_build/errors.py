@@ -15,7 +15,7 @@ from metaplast.runs.checkpoint import NoCheckpoint
 from metaplast.runs.folder import Busy
 from metaplast.runs.stopping import Interrupted
 from metaplast.runs.workers import WorkerLost
-from metaplast.training.train_row import Diverged
+from metaplast.training.diverged import Diverged
 
 CODES_PAGE = "reference/errors.md"
 LINES_PAGE = "reference/error_messages.md"
@@ -72,6 +72,7 @@ def _codes() -> str:
     rows.sort(key=lambda row: int(row[0]))
     ends = [
         "",
+        "An interruption has no EXPECTED: its line says where the finished steps are.",
         "A signal other than Ctrl-C gives 128 + its number, such as 143 for SIGTERM.",
         "A traceback without `--debug` is a fault of metaplast; its code is 1.",
     ]

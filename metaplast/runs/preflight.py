@@ -20,6 +20,8 @@ from metaplast.runs.nesting import check_origins
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Key
 from metaplast.tasks import SPLITS
+from metaplast.testing.base import ContractBroken
+from metaplast.testing.task_family import check_shapes
 
 log = logging.getLogger(__name__)
 PROCESS = 700 * 2**20
@@ -71,7 +73,8 @@ class Forecast(NamedTuple):
 def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) -> None:
     """Check a job for errors that would show only after minutes.
 
-    Such errors are tasks that a split cannot give, a row whose origin it does not contain, a rule
+    Such errors are tasks that a split cannot give or whose arrays have other shapes than they
+    declare, a row whose origin it does not contain, a rule
     whose parts are not where it says, an outer loop that cannot work on the task, missing devices,
     and too little memory. Only shapes are computed (`jax.eval_shape`).
 
@@ -86,6 +89,7 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
     job.main.logging.check()
     _check_devices(job.main)
     check_splits(job.main)
+    check_task(job.main)
     for _, config in job.rows:
         for slot in config.slots():
             check_parts(slot.rule)
@@ -214,6 +218,24 @@ def check_splits(config: Config) -> None:
         return [config.task.sample(key, split) for split in SPLITS]
 
     jax.eval_shape(drawn, jax.eval_shape(jax.random.key, 0))
+
+
+def check_task(config: Config) -> None:
+    """Check the shapes of stimuli, feedback and score of the task. Only shapes are computed.
+
+    Raises: BadInput with the promise that the task breaks.
+    """
+    task = jax.eval_shape(
+        lambda key: config.task.sample(key, "train"), jax.eval_shape(jax.random.key, 0)
+    )
+    try:
+        check_shapes(config.task, task)
+    except ContractBroken as broken:
+        raise BadInput(
+            f"task {name_of(type(config.task))}, broken promise: {broken}".replace("\n", " "),
+            "arrays of the shapes that its method `shape` declares",
+            "correct the task; metaplast.testing.check_task_family checks all of it",
+        ) from None
 
 
 def too_fast(job: Job) -> list[str]:

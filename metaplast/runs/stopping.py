@@ -41,13 +41,12 @@ class Interrupted(RuntimeError):
         self.code = 128 + number
         if run is None:
             super().__init__(
-                f"interrupted by {signal.Signals(number).name} - expected to run to its end - "
-                f"start again"
+                f"interrupted by {signal.Signals(number).name}, and nothing is kept - start again"
             )
         else:
             super().__init__(
-                f"interrupted: {run} - expected to run to its end - go on with: metaplast resume "
-                f"{run}"
+                f"interrupted: {run}, whose finished steps are saved - go on with: metaplast "
+                f"resume {run}"
             )
 
 

@@ -6,6 +6,7 @@ The report needs no program that the run does not compile anyway.
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,10 +17,12 @@ from metaplast.diagnosis.measure import NEAR, Plan
 from metaplast.diagnosis.signal import resolution
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import name_of
+from metaplast.results import curves
 from metaplast.results.evaluate import PIECE, lives
 from metaplast.runs.job import Config
 from metaplast.signals import Theta
 from metaplast.space import decode, encode
+from metaplast.training.diverged import Diverged
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,8 @@ def report(
 ) -> None:
     """Log the first step, and warn where it speaks against an outer loop of the class `gradient`.
 
-    The same 256 validation lives are lived twice, by the program that judges candidates.
+    The same 256 validation lives are lived twice, by the program that judges candidates. Where all
+    lives of the step blew up, some validation lives are lived without plasticity.
 
     Args:
         config: the config of the run.
@@ -41,8 +45,12 @@ def report(
         before: theta before the step.
         after: theta after the step.
         metrics: the metrics of the step.
+
+    Raises: Diverged where no life is finite even without plasticity: no search can mend that.
     """
     first = measured(config, problem, before, after, metrics)
+    if first.diverged >= first.lives:
+        _demand_finite_task(config, problem, before)
     name = name_of(type(config.outer))
     facts = [f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"]
     if math.isfinite(first.norm):
@@ -62,6 +70,22 @@ def report(
         )
     else:
         log.info("first step of outer=%s: %s", name, ", ".join(facts))
+
+
+def _demand_finite_task(config: Config, problem: MetaProblem, theta: Theta) -> None:
+    """Raises: Diverged where the loss is not finite in any life whose weights stay as at birth."""
+    still = replace(problem, lifetime=replace(problem.lifetime, slots=()))
+    frozen = {**theta, "rules": {}}
+    seen = curves.per_step(still, frozen, config.seed, problem.n_tasks, "validation")["loss"]
+    is_lost = ~np.isfinite(seen.values)
+    if not is_lost.any(axis=1).all():
+        return
+    step = 1 + int(is_lost.argmax(axis=1).min())
+    task = name_of(type(problem.lifetime.task))
+    raise Diverged(
+        f"task {task}: its loss is not finite at step {step}, in all of {problem.n_tasks} lives "
+        f"without plasticity - expected a finite loss - run metaplast.testing.check_task_family"
+    )
 
 
 def measured(

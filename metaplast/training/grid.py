@@ -51,12 +51,13 @@ from metaplast.runs.stopping import stoppable
 from metaplast.settings.names import CONFIG, DISCOVERED, RULE_FILE
 from metaplast.signals import Theta
 from metaplast.training.carried import Carried, carried
+from metaplast.training.diverged import Diverged
 from metaplast.training.factors import Factor, Level, factors
 from metaplast.training.grid_page import write_grid_page
 from metaplast.training.judge import judge
 from metaplast.training.row_record import RowRecord, to_json
 from metaplast.training.summary import lives, trained_row
-from metaplast.training.train_row import Diverged, train_row
+from metaplast.training.train_row import train_row
 
 ABOUT = "about.json"
 RESULT = "grid.json"

@@ -12,8 +12,8 @@ from metaplast.runs.job import Run
 from metaplast.runs.same_setting import runs_by_setting
 from metaplast.settings.names import REPORT
 from metaplast.training import group, side_by_side, summary_text
+from metaplast.training.diverged import Diverged
 from metaplast.training.pool import pool
-from metaplast.training.train_row import Diverged
 from metaplast.training.variants import variants_of
 
 SCHEMA = "metaplast.group/1"

@@ -29,16 +29,13 @@ from metaplast.runs.metrics import METRICS, read
 from metaplast.runs.row_files import publish, save_arrays, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
+from metaplast.training.diverged import Diverged
 from metaplast.training.loop import Tick, Trainee, candidate_steps, enlist, train_together
 from metaplast.training.row_record import RowRecord, to_json
 
 log = logging.getLogger(__name__)
 FEW = 0.05
 """The share of validation lives of a candidate that are few."""
-
-
-class Diverged(RuntimeError):
-    """Too many outer steps in a row were not finite (exit code 6)."""
 
 
 class Chosen(NamedTuple):

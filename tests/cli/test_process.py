@@ -37,8 +37,7 @@ def test_a_signal_before_anything_was_begun_ends_with_a_word(number: signal.Sign
     )
     assert done.returncode == 128 + number
     assert (
-        done.stderr
-        == f"error: interrupted by {number.name} - expected to run to its end - start again\n"
+        done.stderr == f"error: interrupted by {number.name}, and nothing is kept - start again\n"
     )
 
 

@@ -1,15 +1,26 @@
 """Jobs that cannot work are refused before anything compiles, with the setting to change."""
 
+from dataclasses import replace
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import pytest
 
-from metaplast.registry import BadInput
+from inner_tasks.teacher_student import TeacherStudent
+from metaplast.cli.main import EXIT_DIVERGED, report
+from metaplast.registry import BadInput, register
 from metaplast.rules.clopath import Clopath
 from metaplast.rules.eprop import Eprop
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.runs import preflight
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Job, parse
+from metaplast.spec import spec
+from metaplast.tasks import AbstractTaskFamily
+from metaplast.training import first_step
+from metaplast.training.diverged import Diverged
+from tests._runs import start_run
 from tests.reuse.test_laws import Amplified as Amplified  # registers the rule `amplified`
 
 
@@ -123,3 +134,76 @@ def test_a_rule_whose_theta_is_not_where_it_says_is_refused_before_a_search():
     preflight.check(_job(*words, "rule={name: amplified}"), 1)
     with pytest.raises(BadInput, match="rule amplified: account: part 'rule'"):
         preflight.check(_job(*words, "rule={name: amplified, says: []}"), 1)
+
+
+@register("task", "wrong_error")
+@spec
+class WrongError(TeacherStudent):
+    """An error of shape () where one number per output is due."""
+
+    def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
+        state, outcome = super().step(task, state, output, key, dt)
+        error = outcome.feedback.error.sum()
+        return state, replace(outcome, feedback=replace(outcome.feedback, error=error))
+
+
+@register("task", "wrong_stimulus")
+@spec
+class WrongStimulus(TeacherStudent):
+    """A stimulus that is one short."""
+
+    def stimulus(self, task: Any, state: Any, key: Any, dt: float) -> Any:
+        return {name: x[1:] for name, x in super().stimulus(task, state, key, dt).items()}
+
+
+@register("task", "half_made")
+@spec
+class HalfMade(AbstractTaskFamily):
+    """A task of which only the shape is written."""
+
+    def shape(self) -> Any:
+        return TeacherStudent().shape()
+
+
+WRONG_PARTS = {
+    "wrong_error": r"task wrong_error, broken promise: feedback .*'error': \(3,\)",
+    "wrong_stimulus": "task wrong_stimulus, broken promise: stimuli have the declared sizes",
+    "half_made": "no method begin - expected a class that writes begin, .*own_task.md",
+}
+
+
+@pytest.mark.parametrize(("name", "message"), WRONG_PARTS.items())
+def test_a_task_with_wrong_parts_is_refused_before_a_folder_is_made(name, message, tmp_path):
+    words = ["experiment=oja", "rows={}", "outer.steps=1"]
+    plain = compose(words, Sources())
+    plain["task"] = {"name": name}
+    if name != "half_made":
+        plain["task"] |= {"n_in": 4, "n_out": 3, "n_steps": 4}
+    with pytest.raises(BadInput, match=message) as caught:
+        start_run(plain, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@register("task", "not_finite")
+@spec
+class NotFinite(TeacherStudent):
+    """A loss that is not finite from the third step on, whatever the rule does."""
+
+    def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
+        state, outcome = super().step(task, state, output, key, dt)
+        loss = jnp.where(state.t > 2, jnp.nan, outcome.score.loss)
+        return state, replace(outcome, score=replace(outcome.score, loss=loss))
+
+
+def test_a_loss_that_no_rule_makes_finite_ends_the_run_at_its_first_step() -> None:
+    plain = compose(["experiment=oja", "rows={}", "outer=es"], Sources())
+    plain["task"] = {"name": "not_finite", "n_in": 3, "n_out": 2, "n_steps": 4}
+    plain["problem"] = {"n_tasks": 2}
+    config = parse(plain, check=False).main
+    problem = config.meta_problem()
+    theta = problem.init(jax.random.key(0))
+    with pytest.raises(Diverged, match="not_finite: its loss is not finite at step 3") as caught:
+        first_step.report(config, problem, theta, theta, {"lives": 2.0, "diverged": 2.0})
+    assert "check_task_family" in str(caught.value)
+    assert report(caught.value) == EXIT_DIVERGED
