@@ -126,6 +126,23 @@ def members(folder: Path) -> list[Run]:
     return group.runs(parse(plain, check=False), folder)
 
 
+def in_runs(folders: Sequence[Path]) -> list[Path]:
+    """The folders of runs, with the folder of a group replaced by those of its runs.
+
+    Args:
+        folders: of runs, of groups, or of anything else, which stays as it is.
+
+    Raises: BadInput for a wrong config.
+    """
+    runs = []
+    for folder in folders:
+        if (folder / CONFIG).is_file() and not is_alone(folder):
+            runs += [run.folder for run in members(folder)]
+        else:
+            runs.append(folder)
+    return runs
+
+
 def is_alone(folder: Path) -> bool:
     """Whether a folder holds one run and no group. Raises: BadInput for a wrong config."""
     group, _ = split(read_file(folder / CONFIG))

@@ -6,7 +6,9 @@ from pathlib import Path
 from metaplast.registry import BadInput
 from metaplast.report.rule import folder_of, inspect_rule
 from metaplast.reuse import shelf
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.training.effort import Effort, Tick
+from metaplast.training.group import in_runs
 from metaplast.training.inspected import of_rule_file
 from metaplast.training.page import inspect_runs
 
@@ -22,10 +24,12 @@ def inspect(
     """Write the page of finished runs that differ in their seed, or of one rule file.
 
     Args:
-        named: the folders of the runs, or the path of a rule file, or `zoo/NAME`.
+        named: the folders of the runs, or the folder of a group of them, or the path of a rule
+            file, or `zoo/NAME`.
         words: of a rule file alone: words of a config that give its task; none without a task.
-        out: the folder of the page; None: the folder of the run; for several runs one beside the
-            first; for a rule file `<name>_inspect` beside it, for a rule of the zoo here.
+        out: the folder of the page; None: the folder of the run or of the group; for several runs
+            one beside the first; for a rule file `<name>_inspect` beside it, for a rule of the zoo
+            here.
         n_lives: held-out lives per run behind the learning curves.
         effort: the time that may be taken.
         tick: a function that is called as parts get done.
@@ -54,4 +58,20 @@ def inspect(
         raise BadInput(
             " ".join(words), "a rule file before words", "judge runs with `metaplast eval`"
         )
-    return inspect_runs(paths, out, n_lives, tick, effort)
+    runs = in_runs(paths)
+    if len(runs) > 1 and len(paths) == 1:
+        _check_seeds(paths[0], runs)
+        out = out or paths[0]
+    return inspect_runs(runs, out, n_lives, tick, effort)
+
+
+def _check_seeds(group: Path, runs: Sequence[Path]) -> None:
+    """Raises: BadInput for a group whose runs differ in more than their seed."""
+    settings = runs_by_setting(runs)
+    if len(settings) > 1:
+        names = ", ".join(str(run) for run in runs)
+        raise BadInput(
+            f"{group}, a group of {len(settings)} settings",
+            "runs that differ in their seed alone",
+            f"name those of one setting: {names}",
+        )

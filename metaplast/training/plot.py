@@ -9,6 +9,7 @@ from metaplast.runs import folder, lifecycle, metrics
 from metaplast.runs.files import figures_in
 from metaplast.runs.folder import row_folder
 from metaplast.runs.metrics import METRICS
+from metaplast.training.group import in_runs
 
 
 def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
@@ -17,7 +18,7 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
     The runs may be unfinished. A value that is not finite is a gap.
 
     Args:
-        runs: the folders of the runs.
+        runs: the folders of the runs, or of groups of them.
         metric: a number of metrics.jsonl.
         row: the row.
         out: the file of the picture.
@@ -26,6 +27,7 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
     Raises: BadInput for a folder without metrics, for a metric that a run does not have, and for
         folders of one name.
     """
+    runs = in_runs(runs)
     names = []
     for run in runs:
         names.append(run.resolve().name)

@@ -15,6 +15,7 @@ from metaplast.runs.job import read_job
 from metaplast.runs.same_setting import runs_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import summary, summary_text
+from metaplast.training.group import in_runs
 from metaplast.training.pool import Pool, pool
 
 Line = tuple[str, ...]
@@ -32,7 +33,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     over the means of runs. They are bootstrapped over lives where a setting has one run.
 
     Args:
-        runs: the folders of the runs.
+        runs: the folders of the runs, or of groups of them.
         row: the row whose differences are shown.
         against: the rows among which the reference is chosen. Without any: the rows whose credit
             signal is the gradient itself.
@@ -40,6 +41,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     Raises: BadInput for a folder without a finished run, for settings with other rows or another
         metric, and for an unknown row.
     """
+    runs = in_runs(runs)
     groups = runs_by_setting(runs)
     if len(groups) == 1 and row == DISCOVERED and not against:
         return summary_text.pooled(list(runs))

@@ -103,7 +103,11 @@ class _TableRun:
         return steps
 
     def _show(self, name: str, steps: int) -> None:
-        self.means.progress(name, steps, self.totals[name] * len(self.runs))
+        """Show a row's outer steps, those of all runs together."""
+        stage = name
+        if len(self.runs) > 1:
+            stage = f"{name} ({len(self.runs)} runs)"
+        self.means.progress(stage, steps, self.totals[name] * len(self.runs))
 
     def _watch(self) -> None:
         """Show the progress of the workers."""

@@ -22,6 +22,7 @@ from metaplast.runs.provenance import as_given, imports
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.signals import Theta
+from metaplast.training.group import in_runs
 from metaplast.training.kept_transfer import keep
 from metaplast.training.pool import pool
 from metaplast.training.reference_row import judged_elsewhere
@@ -70,7 +71,7 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     held-out lives of each seed.
 
     Args:
-        runs: the folders of the runs, which differ in their seed.
+        runs: the folders of the runs, which differ in their seed, or of a group of them.
         words: words that change the configs.
         n: held-out lives of each run.
         only: rows that are judged beside `discovered`; empty: all rows.
@@ -80,7 +81,8 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     """
     if not runs:
         raise BadInput(f"{' '.join(words)}, without a run", "RUN_DIR...", "name a finished run")
-    _check_split(words)
+    _check_words(words)
+    runs = in_runs(runs)
     trained = pool(list(runs))
     of_runs = [_scores(run, words, n, only) for run in runs]
     metric = "accuracy"
@@ -107,11 +109,26 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     return Judged(list(runs), lived, facts, is_changed, read_summary(runs[0]).outer_steps)
 
 
-def _check_split(words: Sequence[str]) -> None:
-    """Raises: BadInput for a word that changes the split of the data.
+NOT_OF_LIVES = (
+    *("outer", "compare", "fit", "checkpoint_every", "logging", "ancestry", "note"),
+    *("problem.n_tasks", "problem.life_clip"),
+)
+"""Fields of a config that decide how numbers are searched, compared or kept, and no life."""
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Raises: BadInput for a word that changes the split of the data, or no life.
 
     Held-out lives of another split may show examples that the search saw.
     """
+    for word in words:
+        name = word.partition("=")[0]
+        if name in NOT_OF_LIVES or name.partition(".")[0] in NOT_OF_LIVES:
+            raise BadInput(
+                word,
+                "a word that changes a life, such as task.FIELD=VALUE or network.FIELD=VALUE",
+                "leave it out: nothing is tuned again; to search anew, metaplast train",
+            )
     for word in words:
         if word.partition("=")[0] in ("seed", "task.split_seed"):
             raise BadInput(

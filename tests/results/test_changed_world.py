@@ -18,7 +18,7 @@ from metaplast.results.changed_world import (
 from metaplast.results.summary import ReferenceRow, TrainedRow
 from metaplast.results.table import RowFacts
 from metaplast.training.kept_transfer import FOLDER, cells, keep, kept
-from metaplast.training.transfer import Judged, keep_all, text_of
+from metaplast.training.transfer import Judged, judged, keep_all, text_of
 
 FACTS = {
     "discovered": RowFacts(TrainedRow(reach="synapse", feedback="none", reads=[], learned=44)),
@@ -121,3 +121,11 @@ def test_a_folder_that_cannot_be_written_costs_a_line_and_not_the_table(tmp_path
     (line,) = keep_all(judged)
     assert line.startswith("not kept for metaplast inspect: ") and FOLDER in line
     assert "in: a=1" in text_of(judged)
+
+
+@pytest.mark.parametrize("word", ["outer.steps=3", "outer=es", "checkpoint_every=2"])
+def test_a_word_that_changes_no_life_makes_no_world(tmp_path: Path, word: str) -> None:
+    with pytest.raises(BadInput, match="expected a word that changes a life"):
+        judged([tmp_path], [word], 4)
+    with pytest.raises(BadInput, match=r"config\.yaml"):
+        judged([tmp_path], ["task.shots=2"], 4)
