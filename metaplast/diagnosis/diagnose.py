@@ -231,12 +231,9 @@ def render(report: Report) -> str:
     """The report as text: one table per theta with its advice, then the configured outer loop."""
     texts = []
     for name, (diagnosis, advice) in report.places.items():
-        theta = "the theta that was found"
-        if name == "birth":
-            theta = "theta of birth"
         head = (
-            f"at {theta}: {diagnosis.n_numbers} numbers, lives of {diagnosis.n_steps} steps, "
-            f"measured on {diagnosis.here.n_lives} lives"
+            f"at {_theta(name)}: {diagnosis.n_numbers} numbers, lives of "
+            f"{diagnosis.n_steps} steps, measured on {diagnosis.here.n_lives} lives"
         )
         lines = [("measured", "value", "what it means"), *_lines(diagnosis)]
         lines += _cost_lines(report.costs) if name == "birth" else []
@@ -245,15 +242,31 @@ def render(report: Report) -> str:
 
 
 def _configured(report: Report) -> str:
-    """The configured outer loop, and whether it is of the advised class."""
+    """The configured outer loop, and at which theta it is of the advised class."""
     outer = report.config.outer
     kind = kind_of(outer)
     text = f"configured: outer={name_of(type(outer))}"
     if kind is None:
         return text
-    if kind == report.places["birth"][1].kind:
+    fitting = []
+    others = []
+    for name, (_, advice) in report.places.items():
+        if advice.kind == kind:
+            fitting.append(_theta(name))
+        else:
+            others.append(f"{_theta(name)} (outer={advice.outer})")
+    if not others:
         return f"{text}, as advised"
-    return f"{text}, of the class {kind}: not advised"
+    if not fitting:
+        return f"{text}, of the class {kind}: not advised"
+    return f"{text}, as advised at {fitting[0]}, not at {others[0]}"
+
+
+def _theta(place: str) -> str:
+    """The theta of a place of a report, in words."""
+    if place == "birth":
+        return "theta of birth"
+    return "the theta that was found"
 
 
 def _advice_text(advice: Advice) -> str:

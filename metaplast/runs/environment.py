@@ -35,15 +35,24 @@ def recorded(run: Path) -> dict[str, Any]:
         return {}
 
 
-def warn_of_other_versions(run: Path) -> None:
-    """Warn where a run goes on with other versions, since its last bits may then differ."""
+def warn_of_other_versions(run: Path, has_spikes: bool = True) -> None:
+    """Warn where a run goes on with other versions, since its last bits may then differ.
+
+    Args:
+        run: its folder.
+        has_spikes: whether a population spikes. Elsewhere no native step is used.
+    """
     earlier = recorded(run)
     if not earlier:
         return
     earlier.setdefault("step", "jax")  # before there was a native one
     changes = []
     for name, value in environment().items():
-        if earlier.get(name) != value:
+        if earlier.get(name) != value and (has_spikes or name != "step"):
             changes.append(f"{name} {earlier.get(name)} -> {value}")
+    remedy = ""
+    if has_spikes and earlier["step"] == "jax" and library.name() != "jax":
+        remedy = f"; {library.OFF}=0 keeps the step of before"
     if changes:
-        log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(changes))
+        told = ", ".join(changes)
+        log.warning("%s goes on with %s: the last bits may differ%s", run, told, remedy)

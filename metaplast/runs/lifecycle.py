@@ -127,6 +127,10 @@ class RunKind(ABC, Generic[Plan]):
         """{name: SHA-256} of the files of data that a checked request reads."""
         return {}
 
+    def has_spikes(self, request: Request) -> bool:
+        """Whether a population of a checked request may spike."""
+        return True
+
     def begin(self, plan: Plan, means: Means) -> None:
         """Show the first lines of a new run. A resumed run does not show them."""
 
@@ -192,7 +196,7 @@ def resume(run: Path, means: Means) -> Path:
     request = _recorded(kind, run)
     plan = None if kind.finished(run) else kind.check(request, run, means)
     with folder.locked(run), folder.logging_to(run):
-        environment.warn_of_other_versions(run)
+        environment.warn_of_other_versions(run, kind.has_spikes(request))
         if plan is not None:
             _execute(kind, plan, means)
     return run

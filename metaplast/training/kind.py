@@ -56,6 +56,14 @@ class Training(RunKind[TrainingPlan]):
         _, plain = group.split(request.plain)
         return parse(plain, check=False).main.task.files()
 
+    def has_spikes(self, request: Request) -> bool:
+        _, plain = group.split(request.plain)
+        for _, config in parse(plain, check=False).rows:
+            wiring = config.meta_problem().lifetime.wiring()
+            if any(population.neuron.spiking for population in wiring.populations):
+                return True
+        return False
+
     def begin(self, plan: TrainingPlan, means: Means) -> None:
         data_reading.warn(plan.runs[0].job)
         means.say(f"{plan.folder}: {_size(plan)}")

@@ -124,6 +124,19 @@ def test_the_text_says_what_was_measured_and_what_it_speaks_for(report):
     assert max(map(len, text.partition("\n\nadvised")[0].splitlines())) <= 120
 
 
+def test_a_loop_that_is_advised_at_one_theta_alone_is_no_contradiction(report):
+    diagnosis, advice = report.places["birth"]
+    moved = {"birth": (diagnosis, advice), "found": (diagnosis, advice._replace(outer="es"))}
+    told = diagnose.render(report._replace(places=moved)).splitlines()[-1]
+    assert told == "configured: outer=bptt, as advised"  # of the same class
+    moved["found"] = (diagnosis, advice._replace(outer="es", kind="evolution"))
+    told = diagnose.render(report._replace(places=moved)).splitlines()[-1]
+    assert told == (
+        "configured: outer=bptt, as advised at theta of birth, not at the theta that was found "
+        "(outer=es)"
+    )
+
+
 def test_the_json_holds_every_measurement_and_no_number_that_is_not_finite(report):
     record = json.loads(json.dumps(diagnose.plain(report), allow_nan=False))
     assert (record["schema"], record["outer"], record["kind"]) == (

@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 import pytest
 
+from metaplast.native import library
 from metaplast.registry import BadInput
 from metaplast.runs import folder, lifecycle
+from metaplast.runs.config import Sources, compose
 from metaplast.runs.counted import Counted
-from metaplast.runs.environment import environment
+from metaplast.runs.environment import environment, warn_of_other_versions
 from metaplast.runs.folder import Busy, fresh_path
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.stopping import Interrupted, Stop
+from metaplast.training.kind import KIND as TRAINING
 
 
 class CountingPlan(NamedTuple):
@@ -158,12 +161,28 @@ def test_other_versions_are_named(
     assert "jax 0.1 -> " in caplog.text
 
 
+@pytest.mark.parametrize("neuron", ["tanh", "lif"])
+def test_another_step_of_spikes_is_named_where_there_are_spikes(
+    neuron: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["experiment=oja", "rows={}", f"network.output={neuron}"]
+    has_spikes = TRAINING.has_spikes(Request(compose(words, Sources())))
+    assert has_spikes == (neuron == "lif")
+    (tmp_path / "environment.json").write_text(json.dumps({**environment(), "step": "jax"}))
+    monkeypatch.setattr(library, "name", lambda: "native 0123")
+    with caplog.at_level(logging.WARNING):
+        warn_of_other_versions(tmp_path, has_spikes)
+    assert ("METAPLAST_NATIVE=0 keeps the step of before" in caplog.text) == has_spikes
+
+
 def test_a_kind_learns_of_signals_by_its_means(kind: Counting, tmp_path: Path) -> None:
     def interrupt(*stage: object) -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
 
     kind.stops = True
-    with pytest.raises(Interrupted, match="metaplast resume"):
+    with pytest.raises(
+        Interrupted, match="run, whose finished steps are saved - go on with: metaplast resume"
+    ):
         lifecycle.start(kind, request(2), tmp_path / "run", Means(progress=interrupt))
     assert not (tmp_path / "run" / "2.txt").exists()
     kind.stops = False
