@@ -167,7 +167,7 @@ CASES: list[
     ),
     (
         ["train", "rules={a: 3}", "rule=null", "rows={}"],
-        "rules: a: 3 - expected a mapping of fields (rule, edges, shared)",
+        "rules: a: 3 - expected a mapping of fields (rule, edges, shared, start, frozen)",
     ),
     (["train", "rows={'../../x': {note: a}}"], "rows: name '../../x'"),
     (["train", "rows={discovered: {note: a}}"], "rows: name 'discovered'"),
