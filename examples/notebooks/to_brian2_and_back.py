@@ -44,7 +44,7 @@ def source(spikes):
 
 exported = runpy.run_path("triplet_brian2.py")
 before, behind = source(pre), source(post)
-synapses = exported["synapses"](before, behind, weight)
+synapses = exported["synapses"](before, behind, weight, low=0.0, high=1.0)
 brian2.Network(before, behind, synapses).run(SECONDS * brian2.second)
 there = np.zeros((N_POST, N_PRE))
 there[synapses.j[:], synapses.i[:]] = synapses.w[:]

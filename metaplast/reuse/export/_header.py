@@ -12,6 +12,16 @@ LONGEST = 4000
 """Characters of the longest formula that is shown."""
 
 
+def interval(bounds: tuple[float, float]) -> str:
+    """The bounds of weights in words.
+
+    Args:
+        bounds: (low, high).
+    """
+    low, high = bounds
+    return f"[{low:.6g}, {high:.6g}]"
+
+
 def header(
     subject: Subject,
     target: str,
@@ -36,9 +46,12 @@ def header(
     step = "any length of a step"
     if subject.dt is not None:
         step = f"found with steps of {subject.dt:g} s"
+    if subject.bounds is not None:
+        step += f", weights in {interval(subject.bounds)}"
     lines = textwrap.wrap(formula, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
     lines.append("")
-    lines.append(f"Rule {comment(subject.name)}, clock {subject.clock}, {step}.")
+    rule = f"Rule {comment(subject.name)}, clock {subject.clock}, {step}."
+    lines += textwrap.wrap(rule, WIDTH)
     lines.append(f"Exported to {target} by metaplast {comment(subject.version)}.")
     lines += textwrap.wrap(f"Grade: {grade}. {comment(' '.join(reasons))}", WIDTH)
     lines.append("")

@@ -38,6 +38,7 @@ class Subject(NamedTuple):
     version: the version of this package.
     document: the document of a rule file that holds the rule.
     tensors: the tensors of that file.
+    bounds: (low, high) of the weights of the edge on which it was found; None: not known.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Subject(NamedTuple):
     version: str
     document: Plain
     tensors: dict[str, np.ndarray]
+    bounds: tuple[float, float] | None = None
 
 
 class Exported(NamedTuple):

@@ -14,7 +14,7 @@ from metaplast.reuse.export._expressions import (
     SpikeSide,
     walk,
 )
-from metaplast.reuse.export._header import header
+from metaplast.reuse.export._header import header, interval
 from metaplast.reuse.export._print import Language, show
 from metaplast.reuse.export._program import Events, Program, Trace, Unsupported, total
 from metaplast.reuse.export.exported import Exported, Subject
@@ -49,10 +49,13 @@ def export(subject: Subject) -> Exported:
         '        "neuron_synapse_pairs": [{"neuron": "your_neuron", "synapses": {',
         f'            "{NAME}": {{"post_ports": ["post_spikes"]}}}}}}],',
         f'        "weight_variable": {{"{NAME}": "w"}}}})',
-        "w is the weight, low and high are its bounds, weight_max is the bound of the rule.",
+        "w is the weight, low and high are its bounds.",
     ]
-    lines = header(subject, "nestml", "faithful", (REASON,), usage)
-    lines += ["", f"model {NAME}:", *_state(events), "", *_parameters(equations)]
+    bounds = subject.bounds or (0.0, 1.0)
+    reason = f"{REASON} {_clipped(subject)}"
+    lines = header(subject, "nestml", "faithful", (reason,), usage)
+    lines += ["", f"model {NAME}:", *_state(events, bounds), ""]
+    lines += _parameters(equations, bounds)
     lines += ["", "    equations:", f"        together' = -together / {SHORT}"]
     for trace in events.traces:
         name = trace.name.name
@@ -73,7 +76,18 @@ def export(subject: Subject) -> Exported:
         "    update:",
         "        integrate_odes()",
     ]
-    return Exported("\n".join(lines) + "\n", "faithful", (REASON,))
+    return Exported("\n".join(lines) + "\n", "faithful", (reason,))
+
+
+def _clipped(subject: Subject) -> str:
+    """What happens to a weight at its bounds, in words."""
+    if subject.bounds is None:
+        return (
+            "Weights are clipped to [low, high], which are 0 and 1 until you set them: the rule "
+            "does not hold them."
+        )
+    shown = interval(subject.bounds)
+    return f"Weights are clipped to {shown}, the bounds of the edge on which the rule was found."
 
 
 def _check_pairs(events: Events) -> None:
@@ -85,19 +99,19 @@ def _check_pairs(events: Events) -> None:
                 raise Unsupported("a spike reads a trace of its own neuron, as in triplets")
 
 
-def _state(events: Events) -> list[str]:
-    lines = ["    state:", "        w real = 0.5"]
-    lines += ["        w_before real = 0.5", "        together real = 0.0"]
+def _state(events: Events, bounds: tuple[float, float]) -> list[str]:
+    first = min(max(0.5, bounds[0]), bounds[1])
+    lines = ["    state:", f"        w real = {_number(first)}"]
+    lines += [f"        w_before real = {_number(first)}", "        together real = 0.0"]
     for trace in events.traces:
         lines.append(f"        {trace.name.name} real = 0.0")
     return lines
 
 
-def _parameters(equations: Program) -> list[str]:
+def _parameters(equations: Program, bounds: tuple[float, float]) -> list[str]:
     lines = ["    parameters:  # time constants in seconds"]
-    lines += ["        low real = 0.0", "        high real = 1.0"]
-    if any(signal.name == "weight_max" for signal in equations.signals):
-        lines.append("        weight_max real = 1.0")
+    low, high = bounds
+    lines += [f"        low real = {_number(low)}", f"        high real = {_number(high)}"]
     for constant in equations.constants:
         lines.append(f"        {constant.name} real = {_number(float(constant.value))}")
     return lines
@@ -201,8 +215,8 @@ def _number(value: float) -> str:
 
 
 def _name(name: Name) -> str:
-    if name.name == "weight":
-        return "w"
+    if name.name in ("weight", "weight_max"):
+        return "w" if name.name == "weight" else "high"
     return name.name
 
 

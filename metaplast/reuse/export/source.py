@@ -3,8 +3,12 @@
 The rule is loaded as `load_rule` loads it: its reference vector is computed anew and compared.
 """
 
+import math
 import os
+from collections.abc import Iterable
+from typing import Any
 
+from metaplast.registry import Plain
 from metaplast.reuse.ask import node_of
 from metaplast.reuse.describe import versions
 from metaplast.reuse.export.exported import Subject
@@ -36,4 +40,28 @@ def subject_of(path_or_name: str | os.PathLike[str], edge: str | None = None) ->
         version=versions()["metaplast"],
         document=file.document,
         tensors=file.tensors,
+        bounds=_bounds(file.document, rule.edges),
     )
+
+
+def _bounds(document: Plain, edges: Iterable[str]) -> tuple[float, float] | None:
+    """The bounds of the weights of edges, where the file has them and they are the same."""
+    found = set()
+    by_edge = document["provenance"].get("bounds")
+    for edge in edges:
+        ends = by_edge.get(edge) if isinstance(by_edge, dict) else None
+        if not isinstance(ends, list) or len(ends) != 2:
+            return None
+        found.add((_end(ends[0], -math.inf), _end(ends[1], math.inf)))
+    if len(found) != 1:
+        return None
+    low, high = found.pop()
+    return (low, high) if low < high else None
+
+
+def _end(value: Any, none: float) -> float:
+    """A bound as a number; null is none, and anything else is NaN."""
+    if value is None:
+        return none
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else math.nan
