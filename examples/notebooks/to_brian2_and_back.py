@@ -21,7 +21,7 @@ N_PRE, N_POST, RATE, DT = 8, 4, 20.0, 1e-3
 # %%
 rule = mp.load_rule("zoo/triplet_visual")
 print(rule.formula)
-print(mp.export("zoo/triplet_visual", "brian2", "triplet_brian2.py").reasons)
+print(mp.export("zoo/triplet_visual", "brian2", "triplet_brian2.py", force=True).reasons)
 
 # %% [markdown]
 # ## In Brian2

@@ -129,7 +129,9 @@ def export(subject: Subject) -> Exported:
     parts = _by_events(equations) or _by_clock(equations, subject.dt)
     bounds = _bounds(subject, equations, parts)
     reason = f"{parts.reason} {_clipped(bounds, subject.bounds is not None)}"
-    lines = header(subject, "brian2", "faithful", (reason,), _usage(subject, equations, parts, bounds))
+    lines = header(
+        subject, "brian2", "faithful", (reason,), _usage(subject, equations, parts, bounds)
+    )
     lines += ["", "import numpy as np", "from brian2 import NeuronGroup, Synapses, ms, run, second"]
     lines += ["", "NUMBERS = {  # time constants in seconds"]
     matrices = []
@@ -170,9 +172,7 @@ def _clipped(bounds: Bounds | None, is_found: bool) -> str:
     return f"Weights are clipped to {interval(bounds)}{origin}."
 
 
-def _usage(
-    subject: Subject, equations: Program, parts: Parts, bounds: Bounds | None
-) -> list[str]:
+def _usage(subject: Subject, equations: Program, parts: Parts, bounds: Bounds | None) -> list[str]:
     given = "weight" if bounds is not None else "weight, low=0.0, high=1.0"
     lines = [
         "Use, with this file saved as rule.py (python rule.py runs a small example):",
