@@ -178,8 +178,8 @@ def _usage(subject: Subject, equations: Program, parts: Parts, bounds: Bounds | 
         "Use, with this file saved as rule.py (python rule.py runs a small example):",
         "    from rule import synapses",
         f"    learned = synapses(source, target, {given})",
-        "weight is [n_target, n_source], and lies in [low, high], to which changes are clipped. The",
-        "synapses transmit nothing by themselves: give transmit='I_post += w' or the like.",
+        "weight is [n_target, n_source] and lies in [low, high], to which changes are clipped.",
+        "The synapses transmit nothing by themselves: give transmit='I_post += w' or the like.",
     ]
     for side in _SIDES:
         group = GROUPS[side].name
@@ -349,8 +349,8 @@ def _synapses(
         "    first = weight[post, pre]",
         "    if np.any((first < low) | (first > high)):",
         "        raise ValueError(",
-        '            f"first weights from {first.min():g} to {first.max():g} - expected weights in "',
-        '            f"[{low:g}, {high:g}] - give low and high of your weights"',
+        '            f"first weights from {first.min():g} to {first.max():g} - expected weights "',
+        '            f"in [{low:g}, {high:g}] - give low and high of your weights"',
         "        )",
         f"    on_pre = {'dict(ON_PRE)' if has_pre else '{}'}",
         "    if transmit:",

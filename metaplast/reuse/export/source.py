@@ -6,15 +6,20 @@ The rule is loaded as `load_rule` loads it: its reference vector is computed ane
 import math
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from metaplast.registry import Plain
+from metaplast.reuse import shelf
 from metaplast.reuse.ask import node_of
 from metaplast.reuse.describe import versions
 from metaplast.reuse.export.exported import Subject
-from metaplast.reuse.known import is_name, rule_path
+from metaplast.reuse.known import FILE, is_name, rule_path
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import read_rule
+
+SLOT = "rule"
+"""The slot of a run that has one rule."""
 
 
 def subject_of(path_or_name: str | os.PathLike[str], edge: str | None = None) -> Subject:
@@ -31,7 +36,7 @@ def subject_of(path_or_name: str | os.PathLike[str], edge: str | None = None) ->
     rule = load_rule(path_or_name, edge)
     file = rule.as_file() if is_name(path_or_name) else read_rule(path_or_name)
     return Subject(
-        name=rule.name,
+        name=_title(path_or_name, rule.name, edge),
         rule=node_of(rule.spec, rule.theta),
         formula=rule.formula,
         reads=tuple(sorted(rule.reads)),
@@ -42,6 +47,17 @@ def subject_of(path_or_name: str | os.PathLike[str], edge: str | None = None) ->
         tensors=file.tensors,
         bounds=_bounds(file.document, rule.edges),
     )
+
+
+def _title(path_or_name: str | os.PathLike[str], entry: str, edge: str | None) -> str:
+    """The name of a rule for a reader: its own, its slot's, or that of its folder or file."""
+    given = str(path_or_name)
+    if not is_name(path_or_name) and not shelf.is_shelved(path_or_name):
+        if entry != SLOT:
+            return entry
+        path = Path(path_or_name)
+        given = path.absolute().parent.name if path.name == FILE else path.stem
+    return given if edge is None else f"{given}, {edge}"
 
 
 def _bounds(document: Plain, edges: Iterable[str]) -> tuple[float, float] | None:
