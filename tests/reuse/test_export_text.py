@@ -190,3 +190,15 @@ def test_a_rule_that_is_code_alone_is_unsupported(target: str) -> None:
     assert result.grade == "unsupported"
     expected = "the form of rule of_another_package is known as code and not as data"
     assert result.reasons == (expected,)
+
+
+def test_a_header_says_what_a_spike_does() -> None:
+    text = " ".join(export(subject_of("zoo/stdp"), "python").text.split())
+    assert "At a presynaptic spike: w + (-(depression * stdp_y))." in text
+    assert "At a postsynaptic spike: w + (potentiation * stdp_x)." in text
+    assert "stdp_x grows by 1.0 at a presynaptic spike, and decays with tau_pre = 20 ms." in text
+    assert "the postsynaptic spike sees pre traces before their jump" in text
+    assert "steps of 1 ms" in text
+    of_form = " ".join(export(subject(Stdp(), {}), "python").text.split())
+    assert "the postsynaptic spike sees pre traces after their jump" in of_form
+    assert "At a presynaptic spike" not in export(subject_of("zoo/oja"), "python").text

@@ -96,7 +96,7 @@ def _row(left: str, value: Expression, primed: dict[Expression, Name]) -> list[s
     """An equation on one line or more, which ends at sums."""
     text = _show(value, primed)[0]
     rows = []
-    for line in _broken(text, _width(left)):
+    for line in _broken(text, _width(left) + 1):
         mark = f"{left} &=" if not rows else r"&\quad"
         rows.append(rf"{mark} {line} \\")
     return rows
