@@ -127,7 +127,18 @@ def plugin(kind: str) -> Any:
 
     Use it as `Annotated[AbstractNeuron, plugin("neuron")]`.
     """
-    return PlainValidator(lambda value: decode(kind, value))
+
+    def read(value: Any) -> Any:
+        held = getattr(value, "spec", None)
+        if type(held) in registry.classes(kind):
+            # A TypeError passes pydantic as one line, where a ValueError becomes a report.
+            raise TypeError(
+                f"a loaded {kind} with its numbers - expected the form of a {kind} - give .spec, "
+                f"and the numbers .theta to theta"
+            )
+        return decode(kind, value)
+
+    return PlainValidator(read)
 
 
 def _pairs(value: Any) -> Any:

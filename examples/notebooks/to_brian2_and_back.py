@@ -21,7 +21,7 @@ N_PRE, N_POST, RATE, DT = 8, 4, 20.0, 1e-3
 # %%
 rule = mp.load_rule("zoo/triplet_visual")
 print(rule.formula)
-print(mp.export("zoo/triplet_visual", "brian2", "triplet_brian2.py").reasons)
+print(mp.export("zoo/triplet_visual", "brian2", "triplet_brian2.py", force=True).reasons)
 
 # %% [markdown]
 # ## In Brian2
@@ -44,7 +44,7 @@ def source(spikes):
 
 exported = runpy.run_path("triplet_brian2.py")
 before, behind = source(pre), source(post)
-synapses = exported["synapses"](before, behind, weight)
+synapses = exported["synapses"](before, behind, weight, low=0.0, high=1.0)
 brian2.Network(before, behind, synapses).run(SECONDS * brian2.second)
 there = np.zeros((N_POST, N_PRE))
 there[synapses.j[:], synapses.i[:]] = synapses.w[:]

@@ -1,5 +1,6 @@
 """One life in Python: the activity, weights and scores of every step, to plot."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -17,7 +18,7 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.numerics.compiler import program
 from metaplast.registry import BadInput
 from metaplast.reuse import html
-from metaplast.reuse.load import Rule
+from metaplast.reuse.load import ANY, Rule
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
 from metaplast.settings.names import DISCOVERED
@@ -122,7 +123,8 @@ def live(
             found, unless `dt` says otherwise.
         task: the family of tasks; None: teacher_student.
         n_steps: steps; None: the whole life of the task.
-        edges: the edges that the rule changes, such as `i_to_e`; all others are static. None: all.
+        edges: the edges that the rule changes, such as `i_to_e`; all others are static. None: those
+            on which a loaded rule was found, where the network has them, and else all.
         seed: draws the task, the weights at birth and all noise. Where the task draws its lives
             anew, the life is the first held-out one of a run with this seed.
         config_dir: a folder of config groups of your own.
@@ -131,6 +133,7 @@ def live(
     Raises: BadInput for parts that do not live together, or more steps than the task has.
     """
     theta = None
+    given = rule
     if isinstance(rule, Rule):
         theta = rule.theta
         if rule.dt is not None:
@@ -147,12 +150,15 @@ def live(
         parts["rules"] = {ON_EDGES: {"edges": edges, "rule": rule}}
     elif rule is not None:
         parts["rule"] = rule
+    own = edges is None and "rules" not in words
     sources = Sources(None if config_dir is None else Path(config_dir))
     plain = compose(words_of(None, parts), sources, default=None)
     with precision_kept():
         config = parse({**plain, "seed": seed}).row(DISCOVERED)
         jax.config.update("jax_enable_x64", config.precision == "float64")
         lifetime = replace(config.meta_problem().lifetime, record=("activity", "weights"))
+        if own and isinstance(given, Rule):
+            lifetime = _on_own_edges(lifetime, given)
         whole = lifetime.task.shape().n_steps
         n = whole if n_steps is None else n_steps
         if not isinstance(n, int) or not 1 <= n <= whole:
@@ -166,13 +172,38 @@ def live(
         return _lived(lifetime, jax.device_get(born), jax.device_get(lived), n)
 
 
+def _on_own_edges(lifetime: Lifetime, rule: Rule) -> Lifetime:
+    """The life in which a loaded rule changes the edges on which it was found.
+
+    Where the network has none of them, the rule changes all edges, and a line says so.
+    """
+    (slot,) = lifetime.slots
+    own = set(rule.edges) - {ANY}
+    if not own:
+        return lifetime
+    names = [edge.name for edge in lifetime.wiring().edges if edge.plastic]
+    if own.isdisjoint(names):
+        words = (
+            f"the network has no edge {', '.join(sorted(own))}, on which the rule was found: it "
+            f"changes {', '.join(names)} - edges= names others"
+        )
+        warnings.warn(words, stacklevel=3)
+        return lifetime
+    if own.issuperset(names):
+        return lifetime
+    slots = []
+    for name in names:
+        if name in own:
+            slots.append(replace(slot, name=name, edges=name))
+    return replace(lifetime, slots=tuple(slots))
+
+
 def _with_numbers(start: Theta, theta: Theta, lifetime: Lifetime) -> Theta:
-    """The theta of a life whose only slot has the numbers of a loaded rule.
+    """The theta of a life whose slots all have the numbers of a loaded rule.
 
     Raises: BadInput where they do not fit the network.
     """
-    name = lifetime.slots[0].name
-    wanted = start["rules"][name]
+    wanted = start["rules"][lifetime.slots[0].name]
     if jax.tree.map(np.shape, theta) != jax.tree.map(np.shape, wanted):
         raise BadInput(
             "the numbers of this rule in another network",
@@ -180,7 +211,7 @@ def _with_numbers(start: Theta, theta: Theta, lifetime: Lifetime) -> Theta:
             "give the network and the task of its run",
         )
     numbers = jax.tree.map(lambda leaf, form: np.asarray(leaf, form.dtype), theta, wanted)
-    return {**start, "rules": {**start["rules"], name: numbers}}
+    return {**start, "rules": {slot.name: numbers for slot in lifetime.slots}}
 
 
 @program("lifetime", "n")

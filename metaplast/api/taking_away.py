@@ -6,7 +6,7 @@ from pathlib import Path
 from metaplast.api.checks import name_of
 from metaplast.api.run import Run
 from metaplast.reuse.card_of import card_of
-from metaplast.reuse.export.exported import Exported, check_target, demand_text
+from metaplast.reuse.export.exported import Exported, check_target, demand_text, write
 from metaplast.reuse.export.exported import export as exported_of
 from metaplast.reuse.export.source import subject_of
 
@@ -17,6 +17,7 @@ def export(
     out: str | PathLike[str] | None = None,
     *,
     edge: str | None = None,
+    force: bool = False,
 ) -> Exported:
     """A rule as a file that another program runs, as `metaplast export` writes it.
 
@@ -27,16 +28,18 @@ def export(
         to: python, optax, brian2, nestml, lava, latex or json.
         out: the file that is written; None: none is, and the text is in the answer.
         edge: the edge whose rule is exported, for a file with several rules.
+        force: whether an existing file is replaced.
 
     Returns: the text, its grade, and the reasons of the grade.
-    Raises: BadInput for an unknown rule or target, and for a rule that the target cannot say.
+    Raises: BadInput for an unknown rule or target, for a rule that the target cannot say, and for
+        an existing file without `force`.
     """
     check_target(to)
     name = _name(rule)
     exported = exported_of(subject_of(name, edge), to)
     demand_text(exported, name, to)
     if out is not None:
-        Path(out).write_text(exported.text, encoding="utf-8")
+        write(exported, Path(out), force)
     return exported
 
 

@@ -77,13 +77,28 @@ def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
         dashes = "--"
         if colour == OURS:
             dashes = "-"
-        axes.plot(lags, change, lw=1.6, color=colour, ls=dashes, label=name)
+        axes.plot(*broken(lags, change), lw=1.6, color=colour, ls=dashes, label=name)
+        at_once = lags == 0.0
+        axes.plot(lags[at_once], change[at_once], "o", ms=4, color=colour)
     axes.axhline(0.0, color="black", lw=0.8)
     axes.axvline(0.0, color="black", lw=0.8)
     axes.set_xlabel("time of the post spike minus time of the pre spike, ms")
     axes.set_ylabel("change of weight")
     axes.legend(frameon=False)
     save(figure, path)
+
+
+def broken(lags: np.ndarray, change: np.ndarray) -> Curve:
+    """The curve with a gap at lag 0, where a change jumps and the rule's order of spikes counts.
+
+    Args:
+        lags: in ms, rising.
+        change: of the weight at each lag.
+    """
+    gap = np.array([np.nan])
+    before, after = lags < 0.0, lags > 0.0
+    broken_lags = np.concatenate([lags[before], gap, lags[after]])
+    return broken_lags, np.concatenate([change[before], gap, change[after]])
 
 
 def _words(windows: Mapping[str, SpikeWindow]) -> list[str]:

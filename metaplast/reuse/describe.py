@@ -38,7 +38,7 @@ def describe_rule(
         lifetime: the task, the network and the slots whose rules are described.
         theta: the numbers of the rules, as `lifetime.init` gives them.
         provenance: the origin of the rules, such as experiment, seed and outer_steps. The versions
-            of the packages that compute the rules are added.
+            of the packages that compute the rules, and the bounds of the weights, are added.
         scores: rows of a table, as in summary.json.
         activity_reference: hertz that an activity of 1 stands for; 1.0 where activities are rates.
         ancestry: the ancestors of the rules as {rule, sha256, change}, the eldest first; empty for
@@ -70,7 +70,11 @@ def describe_rule(
         "reference": vectors,
         "dt": lifetime.dt,
         "activity_reference": float(activity_reference),
-        "provenance": {"versions": versions(), **plain(dict(provenance or {}))},
+        "provenance": {
+            "versions": versions(),
+            "bounds": _bounds(lifetime),
+            **plain(dict(provenance or {})),
+        },
         "scores": plain(list(scores or [])),
         "ancestry": plain(list(ancestry)),
     }
@@ -96,6 +100,18 @@ def _slot(lifetime: Lifetime, slot: Slot) -> Plain:
         "reads": sorted(fields),
         "reach": reach(fields),
     }
+
+
+def _bounds(lifetime: Lifetime) -> Plain:
+    """{edge: [low, high]} of the weights of every edge with a rule; null where there is none."""
+    wiring = lifetime.wiring()
+    by_edge = {}
+    for name, (edge, _) in lifetime.plastic().items():
+        ends: list[float | None] = []
+        for end in wiring.bounds(edge):
+            ends.append(float(end) if math.isfinite(end) else None)
+        by_edge[name] = ends
+    return by_edge
 
 
 def describe_loaded(

@@ -1,5 +1,6 @@
 """Known rules: the rules that ship as `configs/rule/*.yaml`."""
 
+import difflib
 import os
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -15,6 +16,10 @@ from metaplast.reuse.text import quote
 
 FILE = "rule.safetensors"
 """The name of the rule file in the folder of a run."""
+CONFIG = "config.yaml"
+"""A file that the folder of every run holds."""
+RESULTS = ("summary.json", "group.json", "fit.json", "compare.json")
+"""Files of which the folder of a run holds one when it has ended."""
 
 
 def shipped_configs() -> Traversable:
@@ -39,8 +44,11 @@ def known_rule(name: str) -> dict[str, Any]:
     known = known_rules()
     if name not in known:
         fix = nearest(name, known, "or give the path of a rule.safetensors")
+        near_zoo = difflib.get_close_matches(name, shelf.names(), n=1)
         if name in shelf.names():
             fix = f"the zoo has it: {shelf.PREFIX}{name}"
+        elif near_zoo and near_zoo[0] not in known:
+            fix = f"did you mean {shelf.PREFIX + near_zoo[0]!r}?"
         raise BadInput(f"rule {quote(name)}", f"one of {', '.join(known)}", fix)
     content = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
     plain = OmegaConf.to_container(OmegaConf.create(content))
@@ -96,11 +104,22 @@ def rule_path(path_or_name: str | os.PathLike[str]) -> str | os.PathLike[str]:
     Args:
         path_or_name: the path of a rule file or of the folder of a run, or the name of a known
             rule or of a rule of the zoo.
+
+    Raises: BadInput for the folder of a run that has not ended.
     """
     if is_name(path_or_name) or shelf.is_shelved(path_or_name) or "\0" in str(path_or_name):
         return path_or_name
-    inside = Path(path_or_name) / FILE
-    return inside if inside.is_file() else path_or_name
+    folder = Path(path_or_name)
+    inside = folder / FILE
+    if inside.is_file():
+        return inside
+    if (folder / CONFIG).is_file() and not any((folder / name).is_file() for name in RESULTS):
+        raise BadInput(
+            f"rule {quote(str(path_or_name), 200)}: the run has not ended",
+            "the folder of a run with a rule",
+            "wait for it, or go on: metaplast resume",
+        )
+    return path_or_name
 
 
 def _folder() -> Traversable:

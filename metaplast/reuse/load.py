@@ -23,7 +23,7 @@ from metaplast.reuse import html
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
 from metaplast.reuse.describe import describe_loaded
 from metaplast.reuse.document import MAX_WORDS, RuleEntry, entries
-from metaplast.reuse.known import is_name, known_rule
+from metaplast.reuse.known import is_name, known_rule, rule_path
 from metaplast.reuse.reference import TINY, compare, floats, reference
 from metaplast.reuse.rule_file import RuleFile, checksum, read_rule, save_rule
 from metaplast.reuse.text import printable, quote
@@ -34,6 +34,8 @@ from metaplast.spec import decode, encode, explain
 
 DT = 1e-3
 """Seconds of a step in the file of a rule that was learned at no step."""
+ANY = "any"
+"""The edge in the file of a rule that was found on none."""
 MAX_STATE = 2**24
 """The most numbers in the state of a rule on a tiny connection."""
 
@@ -151,7 +153,7 @@ class Rule:
         connections = self.connections
         if not connections:
             sizes = {"n_post": TINY.n_post, "n_pre": TINY.n_pre, "shape": list(TINY.shape)}
-            connections = {"any": {**sizes, "spec": encode(TINY)}}
+            connections = {ANY: {**sizes, "spec": encode(TINY)}}
         document, tensors = describe_loaded(
             self.spec,
             self.theta,
@@ -196,8 +198,8 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     The reference vector of the file is computed anew and compared.
 
     Args:
-        path_or_name: the path of a rule file, the name of a known rule, or the name of a rule of
-            the zoo, such as `zoo/oja`.
+        path_or_name: the path of a rule file or of the folder of a run, the name of a known rule,
+            or the name of a rule of the zoo, such as `zoo/oja`.
         edge: the edge whose rule is loaded, for a file with several rules.
 
     Returns: the rule with its numbers. Its `init` and `update` run it on any arrays.
@@ -211,8 +213,9 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
                 "leave it out",
             )
         return _known(str(path_or_name))
-    file = read_rule(path_or_name)
-    where = f"rule file {quote(str(path_or_name), 200)}"
+    path = rule_path(path_or_name)
+    file = read_rule(path)
+    where = f"rule file {quote(str(path), 200)}"
     entry = _choose(entries(file.document), edge, where)
     spec = _decode("rule", entry.slot["rule"], f"{where}: {entry.key}")
     theta = _theta(spec, entry, file.tensors, f"{where}: {entry.key}")

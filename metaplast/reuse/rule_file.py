@@ -240,6 +240,11 @@ def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
     return data
 
 
+def _is_text(data: bytes) -> bool:
+    """Whether a file begins as a text. The first bytes of a rule file are a small number."""
+    return len(data) > 0 and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in data[:8])
+
+
 def _parse(data: bytes, where: str) -> RuleFile:
     """The checked content of a rule file, from its bytes."""
     damaged = BadInput(
@@ -247,6 +252,12 @@ def _parse(data: bytes, where: str) -> RuleFile:
     )
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
+        if _is_text(data):
+            raise BadInput(
+                f"{where}: a text and not a rule file",
+                "a rule.safetensors",
+                "give the file that a run or save_rule wrote",
+            )
         raise damaged
     if length > MAX_HEADER:
         raise BadInput(

@@ -1,5 +1,6 @@
 """The same spike trains in: the exported Synapses, run by Brian2, have the weights of the rule."""
 
+import inspect
 import logging
 from typing import Any
 
@@ -224,7 +225,52 @@ def test_brian2_has_the_weights_of_the_rule(form: str) -> None:
 def test_a_rule_of_rates_has_weights_of_either_sign() -> None:
     """Bounds that nobody asked for would cut the weights of `delta` at once."""
     assert "low=-np.inf" in exported(find("rule", "polynomial")(), {})
-    assert "low=0.0" in exported(find("rule", "stdp")(), {})
+    assert "    low,\n" in exported(find("rule", "stdp")(), {})  # must be given
+
+
+def of_edge(spec: AbstractRule, bounds: tuple[float, float]) -> Any:
+    """The module of a rule that was found on an edge with bounds."""
+    made = subject(spec, {})._replace(bounds=bounds)
+    result = export(made, "brian2")
+    assert f"[{bounds[0]:g}, {bounds[1]:g}]" in result.reasons[0]
+    return module(result.text)
+
+
+def test_the_bounds_are_those_of_the_edge_and_of_no_first_weight_outside() -> None:
+    """A weight of 1.25, which a fit found on an edge up to 2, is no weight of 1."""
+    b.start_scope()
+    b.defaultclock.dt = DT * b.second
+    groups = [b.SpikeGeneratorGroup(1, [0], [t] * b.second) for t in (2e-3, 5e-3)]
+    found = of_edge(Stdp(potentiation=0.1), (0.0, 2.0))
+    learned = found.synapses(*groups, np.full((1, 1), 1.25))
+    b.Network(*groups, learned).run(20e-3 * b.second)
+    assert np.asarray(learned.w) == pytest.approx([1.25 + 0.1 * np.exp(-3 / 20)])
+    with pytest.raises(ValueError, match=r"from 50 to 50 - expected weights in \[0, 2\]"):
+        found.synapses(*groups, np.full((1, 1), 50.0))
+    with pytest.raises(TypeError, match="low"):
+        module(exported(Stdp(), {})).synapses(*groups, np.full((1, 1), 0.5))
+
+
+def test_a_rule_of_rates_keeps_its_step_in_a_simulation_of_another_one() -> None:
+    b.start_scope()
+    b.defaultclock.dt = 0.1 * DT * b.second
+    groups = [b.NeuronGroup(1, "activity : 1") for _ in range(2)]
+    for group in groups:
+        group.activity = 1.0
+    rule = Polynomial(terms=("post*pre",), initial=(0.01,), rate=1.0, learn="none")
+    made = subject(rule, {})._replace(dt=DT)
+    learned = module(export(made, "brian2").text).synapses(*groups, np.zeros((1, 1)))
+    b.Network(*groups, learned).run(20 * DT * b.second)
+    assert np.asarray(learned.w) == pytest.approx([0.2])  # 20 steps of 1 ms
+
+
+def test_a_file_has_the_arguments_that_act() -> None:
+    spikes = inspect.signature(module(exported(Stdp(), {})).synapses).parameters
+    rates = inspect.signature(module(exported(Polynomial(), {})).synapses).parameters
+    assert "dt" not in spikes
+    assert "dendritic_delay" in spikes
+    assert "dt" in rates
+    assert "dendritic_delay" not in rates
 
 
 def test_delays_shift_the_spikes() -> None:
@@ -256,7 +302,9 @@ def test_the_synapses_transmit_what_they_are_told() -> None:
     source = b.SpikeGeneratorGroup(1, [0, 0], [2e-3, 5e-3] * b.second)
     target = b.NeuronGroup(1, "current : 1", threshold="current > 9")
     made = module(exported(Stdp(), {}))
-    learned = made.synapses(source, target, np.full((1, 1), 0.25), transmit="current_post += w")
+    learned = made.synapses(
+        source, target, np.full((1, 1), 0.25), low=0.0, high=1.0, transmit="current_post += w"
+    )
     b.Network(source, target, learned).run(10e-3 * b.second)
     assert np.asarray(target.current) == pytest.approx([0.5])
 

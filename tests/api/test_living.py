@@ -1,5 +1,6 @@
 """One life in Python against a loop in NumPy."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,25 @@ def test_a_rule_may_live_on_some_edges_alone(run: mp.Run) -> None:
     (edge,) = everywhere.weights
     there = mp.live(network, run.rule, run.config["task"], edges=edge, genome="given")
     assert np.array_equal(there.weights[edge], everywhere.weights[edge])
+
+
+def test_a_loaded_rule_lives_on_the_edges_on_which_it_was_found(run: mp.Run) -> None:
+    """Two hidden layers have one edge of the same name, and the others stay as they are."""
+    own = replace(run.rule, edges=("input_to_hidden_1",))
+    network = {"name": "feedforward", "hidden": [2]}
+    life = mp.live(network, own, TASK, seed=3)
+    moved = set()
+    for edge, weights in life.weights.items():
+        if not np.allclose(weights[-1], life.weights_at_birth[edge]):
+            moved.add(edge)
+    assert moved == {"input_to_hidden_1"}
+    named = mp.live(network, own, TASK, edges="input_to_hidden_1", seed=3)
+    assert np.array_equal(named.weights["input_to_hidden_1"], life.weights["input_to_hidden_1"])
+    with pytest.warns(UserWarning, match="no edge i_to_e, .* edges= names others"):
+        mp.live(network, replace(own, edges=("i_to_e",)), TASK, seed=3, n_steps=2)
+
+
+def test_a_loaded_rule_is_no_form_and_the_error_is_one_line() -> None:
+    with pytest.raises(TypeError, match=r"a loaded rule with its numbers .* give \.spec") as caught:
+        mp.Slot(rule=mp.load_rule("oja"))
+    assert "\n" not in str(caught.value)

@@ -3,6 +3,10 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
+from metaplast.registry import BadInput
+from metaplast.reuse.load import load_rule
 from tests.reuse._exports import module
 from tests.reuse.conftest import files, made
 from tests.system._commands import here
@@ -46,3 +50,45 @@ def test_what_a_target_cannot_say_is_refused_in_one_line(tmp_path: Path) -> None
     assert error.count("\n") == 1
     assert "not at spikes alone" in error
     assert not (tmp_path / "rule.py").exists()
+
+
+def test_an_existing_file_is_replaced_by_force_alone(tmp_path: Path) -> None:
+    words = ("export", "oja", "--to", "json", "--out", "oja.json")
+    (tmp_path / "oja.json").write_text("mine")
+    code, _, error = here(*words, cwd=tmp_path)
+    assert code == 2
+    assert "out 'oja.json': the file exists" in error
+    assert "--force" in error
+    assert (tmp_path / "oja.json").read_text() == "mine"
+    assert here(*words, "--force", cwd=tmp_path)[0] == 0
+    assert (tmp_path / "oja.json").read_text() != "mine"
+
+
+def test_a_file_in_no_folder_is_bad_input(tmp_path: Path) -> None:
+    code, _, error = here("export", "oja", "--to", "json", "--out", "nodir/x.json", cwd=tmp_path)
+    assert code == 2
+    assert "the folder 'nodir' does not exist" in error
+    assert "resume" not in error
+
+
+def test_a_folder_is_a_rule_everywhere(files: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("seed: 0")
+    for verb in (["show"], ["card"], ["export", "--to", "json"]):
+        code, _, error = here(verb[0], "run", *verb[1:], cwd=tmp_path)
+        assert code == 2
+        assert "rule 'run': the run has not ended" in error
+    with pytest.raises(BadInput, match="the run has not ended"):
+        load_rule(run)
+    shutil.copy(files["shared"], run / "rule.safetensors")
+    assert load_rule(run).formula == load_rule(files["shared"]).formula
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("code.py", "a text and not a rule file"), ("stpd", "did you mean 'zoo/stdp'?")],
+)
+def test_what_is_no_rule_says_so(rule: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("import numpy as np\n")
+    assert expected in here("export", rule, "--to", "python", cwd=tmp_path)[2]

@@ -21,7 +21,15 @@ from tests.reuse.test_hostile import DAMAGED
 
 PAYLOAD = "\"\"\"'''\\\nimport os\nos.system('true')\r\u2028os.remove('x')#$\\input{x}%"
 LABEL = "import_os"
-MODULES = {"numpy", "brian2", "lava.magma.core.learning.learning_rule", "jax", "jax.numpy", "optax"}
+MODULES = {
+    "numpy",
+    "brian2",
+    "lava.magma.core.learning.learning_rule",
+    "jax",
+    "jax.numpy",
+    "optax",
+    "warnings",
+}
 
 
 def hostile(rule: Any) -> Subject:

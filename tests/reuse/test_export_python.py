@@ -170,3 +170,12 @@ def _resized(view: mp.SynapseView, shape: tuple[int, ...]) -> mp.SynapseView:
         weight=jnp.resize(view.weight, shape),
         weight_initial=jnp.resize(view.weight_initial, shape),
     )
+
+
+def test_a_step_above_half_of_a_time_constant_warns() -> None:
+    rule = exported_module(subject_of("zoo/stdp"))
+    weight = np.full((1, 1), 0.5)
+    given = {"pre": np.ones(1), "post": np.ones(1), "weight": weight, "state": rule.init(weight)}
+    rule.update(**given, dt=0.01)
+    with pytest.warns(UserWarning, match=r"dt 1 s is above half of tau_\w+, 0\.02 s"):
+        rule.update(**given, dt=1.0)  # milliseconds in place of seconds

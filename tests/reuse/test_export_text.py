@@ -90,11 +90,44 @@ def test_latex_is_well_formed(name: str) -> None:
 @pytest.mark.parametrize("name", ["oja", "confavreux", "class_mean", "triplet_hippocampus"])
 def test_latex_has_every_number_in_full(name: str) -> None:
     made = subject_of(name)
-    table = export(made, "latex").text.split(r"\hline")[1]
-    written = []
-    for value in re.findall(r"& \$(.*?)\$ &", table):
-        written.append(float(value.replace(r"\times 10^{", "e").replace("}", "")))
-    assert written == [constant.value for constant in program(made.rule).constants]
+    table = export(made, "latex").text.split(r"\hline")[1].split(r"\end{longtable}")[0]
+    shown, full = [], []
+    for row in table.strip().splitlines():
+        cells = row.split(" & ")
+        value = cells[1].strip("$")
+        shown.append(number(value))
+        full.append(number(row.rpartition(" % ")[2]) if " % " in row else number(value))
+        assert cells[2].split("\\\\")[0].strip(), row  # a meaning
+    constants = [constant.value for constant in program(made.rule).constants]
+    assert full == constants
+    assert shown == [float(f"{value:.6g}") for value in constants]
+
+
+def number(text: str) -> float:
+    return float(text.replace(r"\times 10^{", "e").replace("}", ""))
+
+
+def test_latex_says_what_its_symbols_mean() -> None:
+    text = export(subject_of("zoo/triplet"), "latex").text
+    assert r"\section*{zoo/triplet}" in text
+    assert "$z_i$: spikes of the presynaptic neuron" in text
+    assert r"$[a > 0]$: 1 where" in text
+    assert "trace of presynaptic spikes" in text
+    assert "in seconds" in text
+    potential = export(subject_of("zoo/clopath"), "latex").text
+    assert (
+        "$u_j$: membrane potential of the postsynaptic neuron (potential: mV for adex" in potential
+    )
+
+
+@pytest.mark.parametrize("name", ["triplet", "clopath", "eprop"])
+def test_latex_breaks_its_lines(name: str) -> None:
+    """A line has at most 54 characters that are seen, or is one factor that is longer."""
+    text = export(subject_of(f"zoo/{name}"), "latex").text
+    equations = text.split(r"\begin{align*}")[1].split(r"\end{align*}")[0]
+    for row in equations.strip().split("\\\\\n"):
+        seen = re.sub(r"\\(mathrm|bigl|bigr|quad|,)|[\\{}_^& ]", "", row)
+        assert len(seen) <= 54 or r"\frac" in row, row
 
 
 @pytest.mark.parametrize(
@@ -117,10 +150,19 @@ def test_nestml_has_its_blocks_and_declares_every_name(rule: AbstractRule) -> No
         "onReceive(pre_spikes)",
         "update",
     ]
-    declared = set(re.findall(r"^ {8}(\w+) real = ", text, re.MULTILINE))
+    declared = set(re.findall(r"^ {8}(\w+) (?:real|ms) = ", text, re.MULTILINE))
+    assert re.search(r"tau\w* ms = \d+\.\d+ ms", text)
     body = "\n".join(lines[lines.index("    onReceive(post_spikes):") :])
     used = set(re.findall(r"[a-z_]\w*", body)) - {"onReceive", "pre_spikes", "post_spikes"}
-    assert used - declared == {"min", "max", "if", "else", "update", "integrate_odes", "emit_spike"}
+    assert used - declared == {
+        "min",
+        "max",
+        "if",
+        "else",
+        "update",
+        "integrate_odes",
+        "emit_spike",
+    } | ({"ms"} if "1000 ms" in body else set())
 
 
 @pytest.mark.parametrize(
@@ -148,3 +190,15 @@ def test_a_rule_that_is_code_alone_is_unsupported(target: str) -> None:
     assert result.grade == "unsupported"
     expected = "the form of rule of_another_package is known as code and not as data"
     assert result.reasons == (expected,)
+
+
+def test_a_header_says_what_a_spike_does() -> None:
+    text = " ".join(export(subject_of("zoo/stdp"), "python").text.split())
+    assert "At a presynaptic spike: w + (-(depression * stdp_y))." in text
+    assert "At a postsynaptic spike: w + (potentiation * stdp_x)." in text
+    assert "stdp_x grows by 1.0 at a presynaptic spike, and decays with tau_pre = 20 ms." in text
+    assert "the postsynaptic spike sees pre traces before their jump" in text
+    assert "steps of 1 ms" in text
+    of_form = " ".join(export(subject(Stdp(), {}), "python").text.split())
+    assert "the postsynaptic spike sees pre traces after their jump" in of_form
+    assert "At a presynaptic spike" not in export(subject_of("zoo/oja"), "python").text

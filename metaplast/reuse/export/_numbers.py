@@ -3,6 +3,7 @@
 from typing import Any
 
 from metaplast.reuse.export._expressions import Name
+from metaplast.reuse.export._meanings import meaning
 from metaplast.reuse.export._program import Builder
 from metaplast.reuse.node import Node, learned
 
@@ -15,7 +16,15 @@ def number(builder: Builder, rule: Node, field: str) -> Name:
         rule: the rule.
         field: the name of the field.
     """
-    return builder.constant(field, acting(rule, field))
+    return builder.constant(field, acting(rule, field), note(rule, field))
+
+
+def note(rule: Node, field: str) -> str:
+    """The meaning of a field with its unit, from the words of the rule's class."""
+    words = meaning(rule.name, field)
+    if not words and field.startswith("tau"):
+        words = "time constant, in seconds"
+    return words
 
 
 def acting(rule: Node, field: str) -> float:

@@ -12,7 +12,7 @@ from metaplast.reuse.export._expressions import (
     Number,
     call,
 )
-from metaplast.reuse.export._numbers import acting, number, option
+from metaplast.reuse.export._numbers import acting, note, number, option
 from metaplast.reuse.export._program import Builder, faded
 from metaplast.reuse.node import Node
 
@@ -109,7 +109,7 @@ def eprop(builder: Builder, rule: Node) -> Expression:
     adaptation = None
     if beta:
         adaptation = builder.state("eprop_a", "synapse")
-        reaching = eps - builder.constant("beta", beta) * adaptation
+        reaching = eps - builder.constant("beta", beta, note(rule, "beta")) * adaptation
     e = builder.let("e", builder.signal("post_gain") * reaching)
     if adaptation is not None:
         builder.keep(adaptation, faded(adaptation, number(builder, rule, "tau_a")) + e)

@@ -11,7 +11,7 @@ from metaplast.reuse.export._expressions import (
     Number,
     call,
 )
-from metaplast.reuse.export._numbers import number, option
+from metaplast.reuse.export._numbers import note, number, option
 from metaplast.reuse.export._program import Builder, Unsupported, faded, total
 from metaplast.reuse.node import Node, coefficients, rate, tree
 
@@ -21,12 +21,12 @@ LARGEST = 20_000
 
 def terms(builder: Builder, rule: Node) -> Expression:
     """delta_w = rate sum_k c_k term_k. A term whose c_k is exactly 0 is left out."""
-    step = builder.constant("rate", rate(rule))
+    step = builder.constant("rate", rate(rule), note(rule, "rate"))
     summands = []
     for term, coefficient in coefficients(rule).items():
         if coefficient == 0.0:
             continue
-        c = builder.constant(f"c_{len(summands) + 1}", coefficient, f"of {term}")
+        c = builder.constant(f"c_{len(summands) + 1}", coefficient, f"coefficient of {term}")
         products = [product_of(builder, product) for product in parse(term)]
         summands.append(c * total(products))
     return step * total(summands)
@@ -46,10 +46,10 @@ def expression(builder: Builder, rule: Node) -> Expression:
     eligibility: Expression | None = None
     if kept:
         state = builder.state(_tree.ELIGIBILITY, "synapse")
-        tau = builder.constant("tau", float(option(rule, "tau")))
+        tau = builder.constant("tau", float(option(rule, "tau")), note(rule, "tau"))
         now = _converted(builder, _tree.parse(kept), None)
         eligibility = builder.keep(state, faded(state, tau) + now)
-    step = builder.constant("rate", rate(rule))
+    step = builder.constant("rate", rate(rule), note(rule, "rate"))
     return step * _converted(builder, tree(rule), eligibility)
 
 
@@ -93,11 +93,11 @@ def mlp(builder: Builder, rule: Node) -> Expression:
             for o in range(len(bias))
         ]
     if states:
-        tau = builder.constant("tau", float(option(rule, "tau")))
+        tau = builder.constant("tau", float(option(rule, "tau")), note(rule, "tau"))
         keep = builder.let("keep", call("exp", -STEP / tau))
         for state, unit in zip(states, units[1:], strict=True):
             builder.keep(state, keep * state + (ONE - keep) * call("tanh", unit))
-    step = builder.constant("rate", float(option(rule, "rate")))
+    step = builder.constant("rate", float(option(rule, "rate")), note(rule, "rate"))
     output = units[0]
     if option(rule, "output") == "tanh":
         output = call("tanh", output)

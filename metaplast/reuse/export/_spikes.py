@@ -14,7 +14,7 @@ from metaplast.reuse.export._expressions import (
     SpikeSide,
     call,
 )
-from metaplast.reuse.export._numbers import number, option
+from metaplast.reuse.export._numbers import note, number, option
 from metaplast.reuse.export._program import AtSpike, Builder, Events, Trace, faded, total
 from metaplast.reuse.node import Node, coefficients, rate
 
@@ -158,7 +158,7 @@ def vogels(builder: Builder, rule: Node) -> Change:
 
 def trace_taylor(builder: Builder, rule: Node) -> Change:
     """delta_w = rate sum_k c_k term_k over spikes, their traces and other signals."""
-    step = builder.constant("rate", rate(rule))
+    step = builder.constant("rate", rate(rule), note(rule, "rate"))
     nearest = option(rule, "pairing") == "nearest"
     weighted: list[tuple[Expression, Product]] = []
     count = 0
@@ -166,7 +166,7 @@ def trace_taylor(builder: Builder, rule: Node) -> Change:
         if coefficient == 0.0:
             continue
         count += 1
-        c = builder.constant(f"c_{count}", coefficient, f"of {term}")
+        c = builder.constant(f"c_{count}", coefficient, f"coefficient of {term}")
         for product in parse(term, traces=True):
             weighted.append((c, product))
     read = {name for _, product in weighted for name in dict(product.factors)}

@@ -10,7 +10,7 @@ from metaplast.reuse.export._expressions import (
     Sum,
     call,
 )
-from metaplast.reuse.export._numbers import number, option
+from metaplast.reuse.export._numbers import note, number, option
 from metaplast.reuse.export._program import Builder, faded
 from metaplast.reuse.node import Node
 
@@ -20,9 +20,9 @@ Inside = Callable[[Builder], Expression]
 def adam(builder: Builder, rule: Node, inside: Inside) -> Expression:
     """The change, normalised by its running moments."""
     g = builder.let("g", inside(builder))
-    b1 = builder.constant("b1", float(option(rule, "b1")))
-    b2 = builder.constant("b2", float(option(rule, "b2")))
-    eps = builder.constant("eps", float(option(rule, "eps")))
+    b1 = builder.constant("b1", float(option(rule, "b1")), note(rule, "b1"))
+    b2 = builder.constant("b2", float(option(rule, "b2")), note(rule, "b2"))
+    eps = builder.constant("eps", float(option(rule, "eps")), note(rule, "eps"))
     m_state = builder.state("adam_m", "synapse")
     v_state = builder.state("adam_v", "synapse")
     b1_state = builder.state("adam_b1", "scalar", 1.0)
@@ -51,7 +51,7 @@ def bound(builder: Builder, rule: Node, inside: Inside) -> Expression:
 
 def clip(builder: Builder, rule: Node, inside: Inside) -> Expression:
     """The change, limited."""
-    limit = builder.constant("limit", float(option(rule, "limit")))
+    limit = builder.constant("limit", float(option(rule, "limit")), note(rule, "limit"))
     return call("clip", inside(builder), -limit, limit)
 
 

@@ -4,6 +4,7 @@ A rule of spikes acts at spikes: `on_pre` and `on_post`. Any other rule is updat
 a clock. Pathways of one step run in a fixed order, so that both forms make the changes of the rule.
 """
 
+import math
 import textwrap
 from dataclasses import replace
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from metaplast.reuse.export._expressions import (
     Sum,
     walk,
 )
-from metaplast.reuse.export._header import WIDTH, header
+from metaplast.reuse.export._header import WIDTH, header, interval
 from metaplast.reuse.export._print import Language, show
 from metaplast.reuse.export._program import (
     Constant,
@@ -34,9 +35,12 @@ from metaplast.reuse.export.lowered import program
 from metaplast.reuse.export.python import matrix
 
 EVENTS = "The changes at spikes are those of the rule, also where both neurons spike in one step."
-CLOCKED = "The rule is updated once a step of its clock, as it was found."
+CLOCKED = "The rule is updated once a step of a clock of its own, {}."
 TAKEN = frozenset({"e", "pi", "inf", "i", "j", "t", "dt", "N", "lastupdate", "step", "second"})
 """Names that Brian2 uses itself."""
+
+
+Bounds = tuple[float, float]
 
 
 class Summed(NamedTuple):
@@ -122,8 +126,12 @@ def export(subject: Subject) -> Exported:
     sums = sorted(read & set(SUMS) - set(SUMMED))
     if sums:
         raise Unsupported(f"it reads {', '.join(sums)}, a sum over a layer")
-    parts = _by_events(equations) or _by_clock(equations)
-    lines = header(subject, "brian2", "faithful", (parts.reason,), _usage(equations, parts))
+    parts = _by_events(equations) or _by_clock(equations, subject.dt)
+    bounds = _bounds(subject, equations, parts)
+    reason = f"{parts.reason} {_clipped(bounds, subject.bounds is not None)}"
+    lines = header(
+        subject, "brian2", "faithful", (reason,), _usage(subject, equations, parts, bounds)
+    )
     lines += ["", "import numpy as np", "from brian2 import NeuronGroup, Synapses, ms, run, second"]
     lines += ["", "NUMBERS = {  # time constants in seconds"]
     matrices = []
@@ -140,17 +148,38 @@ def export(subject: Subject) -> Exported:
         lines += _pathways(side, parts)
     if parts.update:
         lines += _text("UPDATE", parts.update)
-    lines += ["", "", *_synapses(equations, parts, matrices), "", "", *_example(equations, parts)]
-    return Exported("\n".join(lines) + "\n", "faithful", (parts.reason,))
+    lines += ["", "", *_synapses(subject, equations, parts, matrices, bounds)]
+    lines += ["", "", *_example(equations, parts, bounds)]
+    return Exported("\n".join(lines) + "\n", "faithful", (reason,))
 
 
-def _usage(equations: Program, parts: Parts) -> list[str]:
+def _bounds(subject: Subject, equations: Program, parts: Parts) -> Bounds | None:
+    """The bounds of the weights; None where the user of the file must give them."""
+    if subject.bounds is not None:
+        return subject.bounds
+    if parts.update and not _reads(equations, "weight_max"):
+        return (-math.inf, math.inf)  # weights of either sign
+    return None
+
+
+def _clipped(bounds: Bounds | None, is_found: bool) -> str:
+    """What happens to a weight at its bounds, in words."""
+    if bounds is None:
+        return "Weights are clipped to [low, high], which you give: the rule does not hold them."
+    if bounds == (-math.inf, math.inf):
+        return "Weights have no bounds unless you give them."
+    origin = ", the bounds of the edge on which the rule was found" if is_found else ""
+    return f"Weights are clipped to {interval(bounds)}{origin}."
+
+
+def _usage(subject: Subject, equations: Program, parts: Parts, bounds: Bounds | None) -> list[str]:
+    given = "weight" if bounds is not None else "weight, low=0.0, high=1.0"
     lines = [
         "Use, with this file saved as rule.py (python rule.py runs a small example):",
         "    from rule import synapses",
-        "    learned = synapses(source, target, weight)     # weight [n_target, n_source]",
-        "A change is bounded to [low, high] in every step. The synapses transmit nothing by",
-        "themselves: give transmit='I_post += w' or the like.",
+        f"    learned = synapses(source, target, {given})",
+        "weight is [n_target, n_source] and lies in [low, high], to which changes are clipped.",
+        "The synapses transmit nothing by themselves: give transmit='I_post += w' or the like.",
     ]
     for side in _SIDES:
         group = GROUPS[side].name
@@ -163,7 +192,10 @@ def _usage(equations: Program, parts: Parts) -> list[str]:
     for name in _channels(equations):
         lines.append(f"Set learned.{name} as the task tells it.")
     if parts.update:
-        lines.append("The update runs after the synapses and before the resets of a step.")
+        words = "The update runs after the synapses and before the resets of a step. Its step is dt"
+        if subject.dt is not None:
+            words += f", {1e3 * subject.dt:g} ms as it was found, whatever step the simulation has"
+        lines += textwrap.wrap(f"{words}.", WIDTH)
     return lines
 
 
@@ -238,8 +270,11 @@ def _changes(events: Events, side: SpikeSide) -> list[str]:
     return lines
 
 
-def _by_clock(equations: Program) -> Parts:
+def _by_clock(equations: Program, dt: float | None) -> Parts:
     """The parts of a rule that is updated in every step."""
+    step = "the step of the simulation unless you give one"
+    if dt is not None:
+        step = f"{1e3 * dt:g} ms as it was found"
     model = ["w : 1"]
     pathways = []
     for side in _SIDES:
@@ -267,42 +302,56 @@ def _by_clock(equations: Program) -> Parts:
     update.append("w = clip(w + delta_w, low, high)")
     for pathway in pathways:
         update.append(f"{pathway.side}_spikes = 0")
-    return Parts(tuple(model), tuple(pathways), tuple(update), CLOCKED)
+    return Parts(tuple(model), tuple(pathways), tuple(update), CLOCKED.format(step))
 
 
-def _synapses(equations: Program, parts: Parts, matrices: list[Constant]) -> list[str]:
-    """The function `synapses`."""
+def _synapses(
+    subject: Subject,
+    equations: Program,
+    parts: Parts,
+    matrices: list[Constant],
+    bounds: Bounds | None,
+) -> list[str]:
+    """The function `synapses`, with the arguments that act."""
     has_pre = any(pathway.side == "pre" for pathway in parts.pathways)
-    low, high = "0.0", "1.0"
-    reads_largest = any(signal.name == "weight_max" for signal in equations.signals)
-    if parts.reason == CLOCKED and not reads_largest:
-        low, high = "-np.inf", "np.inf"  # weights of either sign
+    has_post = any(pathway.side == "post" for pathway in parts.pathways)
+    low, high = "", ""
+    if bounds is not None:
+        low, high = (f"={_end(end)}" for end in bounds)
+    arguments = [f"low{low}", f"high{high}", "connected=None"]
+    if parts.update:
+        step = "None" if subject.dt is None else f"{1e3 * subject.dt:g} * ms"
+        arguments.append(f"dt={step}")
+    arguments.append("delay=0 * second")
+    if has_post:
+        arguments.append("dendritic_delay=0 * second")
     lines = [
         "def synapses(",
         "    source,",
         "    target,",
         "    weight,",
-        "    connected=None,",
-        f"    low={low},",
-        f"    high={high},",
-        "    dt=None,",
-        "    delay=0 * second,",
-        "    dendritic_delay=0 * second,",
+        "    *,",
+        *(f"    {argument}," for argument in arguments),
         '    transmit="",',
         "):",
         '    """Plastic synapses between two groups.',
         "",
         "    weight: first weights [n_target, n_source].",
         "    connected: True where a synapse exists, of the same shape; None: everywhere.",
-        "    low, high: bounds of the weights.",
-        "    dt: the step of the update; None: the step of the simulation.",
-        "    delay, dendritic_delay: of the two spikes on their way to the synapse.",
+        "    low, high: bounds of the weights; a change is clipped to them.",
+        *_meanings(subject, parts, has_post),
         "    transmit: what a presynaptic spike does to the target, such as 'I_post += w'.",
         '    """',
         "    weight = np.asarray(weight, float)",
         "    if connected is None:",
         "        connected = np.ones(weight.shape, bool)",
         "    post, pre = np.nonzero(connected)",
+        "    first = weight[post, pre]",
+        "    if np.any((first < low) | (first > high)):",
+        "        raise ValueError(",
+        '            f"first weights from {first.min():g} to {first.max():g} - expected weights "',
+        '            f"in [{low:g}, {high:g}] - give low and high of your weights"',
+        "        )",
         f"    on_pre = {'dict(ON_PRE)' if has_pre else '{}'}",
         "    if transmit:",
         '        on_pre["transmit"] = transmit',
@@ -312,16 +361,16 @@ def _synapses(equations: Program, parts: Parts, matrices: list[Constant]) -> lis
         "        MODEL,",
     ]
     lines.append("        on_pre=on_pre,")
-    if any(pathway.side == "post" for pathway in parts.pathways):
+    if has_post:
         lines.append("        on_post=ON_POST,")
     lines += [
         '        namespace={**NUMBERS, "low": low, "high": high},',
         "    )",
         "    made.connect(i=pre, j=post)",
-        "    made.w = weight[post, pre]",
+        "    made.w = first",
     ]
     if parts.update and _reads(equations, "weight_initial"):
-        lines.append("    made.w_birth = weight[post, pre]")
+        lines.append("    made.w_birth = first")
     for constant in matrices:
         lines.append(f"    made.{_safe(constant.name)} = {constant.name}[post, pre]")
     for state in equations.states:
@@ -358,8 +407,33 @@ def _start(state: State, equations: Program) -> float:
     raise Unsupported(f"the value of {state.name} at birth is no number")
 
 
-def _example(equations: Program, parts: Parts) -> list[str]:
+def _meanings(subject: Subject, parts: Parts, has_post: bool) -> list[str]:
+    """The meaning of the step and the delays."""
+    lines = []
+    if parts.update:
+        found = "None: the step of the simulation"
+        if subject.dt is not None:
+            found = "by default that of the rule as it was found"
+        lines.append(f"    dt: the step of the update, {found}.")
+    lines.append("    delay: of a presynaptic spike on its way to the synapse.")
+    if has_post:
+        lines.append("    dendritic_delay: of a postsynaptic spike on its way to the synapse.")
+    return lines
+
+
+def _end(end: float) -> str:
+    """A bound as a default of an argument."""
+    if math.isinf(end):
+        return "np.inf" if end > 0 else "-np.inf"
+    return repr(end)
+
+
+def _example(equations: Program, parts: Parts, bounds: Bounds | None) -> list[str]:
     """A small example that runs."""
+    ends = "" if bounds is not None else ", low=0.0, high=1.0"
+    first = 0.5
+    if bounds is not None and not bounds[0] <= first <= bounds[1]:
+        first = next(end for end in bounds if math.isfinite(end))
     lines = ['if __name__ == "__main__":']
     for side in _SIDES:
         group, n = GROUPS[side]
@@ -369,7 +443,8 @@ def _example(equations: Program, parts: Parts) -> list[str]:
         lines.append(f"    {group}.chance = 0.01")
         for name in _variables(equations, side):
             lines.append(f"    {group}.{name} = 0.5")
-    lines.append("    learned = synapses(source, target, np.full((2, 3), 0.5))")
+    weights = f"np.full((2, 3), {first!r})"
+    lines.append(f"    learned = synapses(source, target, {weights}{ends})")
     for name in _channels(equations):
         lines.append(f"    learned.{name} = 1.0")
     return [*lines, "    run(100 * ms)", "    print(np.asarray(learned.w))"]

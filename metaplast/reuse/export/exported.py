@@ -4,6 +4,7 @@ Each target is one file of this folder, whose `export` takes a `Subject`.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ class Subject(NamedTuple):
     version: the version of this package.
     document: the document of a rule file that holds the rule.
     tensors: the tensors of that file.
+    bounds: (low, high) of the weights of the edge on which it was found; None: not known.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Subject(NamedTuple):
     version: str
     document: Plain
     tensors: dict[str, np.ndarray]
+    bounds: tuple[float, float] | None = None
 
 
 class Exported(NamedTuple):
@@ -97,9 +100,33 @@ def demand_text(exported: Exported, rule: str, target: str) -> None:
     if exported.grade == "unsupported":
         raise BadInput(
             f"rule {quote(rule)} to {target}: {' '.join(exported.reasons)}",
-            "a rule that this target can say",
+            f"a rule that {target} can express",
             "export it to python, which has every form",
         )
+
+
+def write(exported: Exported, path: Path, force: bool) -> None:
+    """Write an export as a file.
+
+    Args:
+        exported: the export.
+        path: of the file.
+        force: whether an existing file is replaced.
+
+    Raises: BadInput for an existing file without `force`, for a folder, and for a file in a folder
+        that does not exist; OSError where the disk refuses.
+    """
+    shown = quote(str(path), 200)
+    if not path.parent.is_dir():
+        parent = quote(str(path.parent), 200)
+        what = f"out {shown}: the folder {parent} does not exist"
+        raise BadInput(what, "a file in an existing folder", "make the folder first")
+    if path.is_file() and not force:
+        fix = "take another name, or replace it: --force (force=True in Python)"
+        raise BadInput(f"out {shown}: the file exists", "a new file", fix)
+    if path.is_dir():
+        raise BadInput(f"out {shown}: a folder", "a file", "add the name of a file")
+    path.write_text(exported.text, encoding="utf-8")
 
 
 def check_target(target: str) -> None:

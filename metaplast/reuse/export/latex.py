@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from metaplast.language.grammar import SIGNALS, field_of
 from metaplast.reuse._notation import escape, power_of_ten, symbol
 from metaplast.reuse.export._expressions import (
     Expression,
@@ -15,17 +16,23 @@ from metaplast.reuse.export._expressions import (
     Power,
     Sum,
     parts,
+    walk,
 )
 from metaplast.reuse.export._header import header
+from metaplast.reuse.export._meanings import meaning
 from metaplast.reuse.export._names import comment
 from metaplast.reuse.export._program import Constant, Program, Unsupported
 from metaplast.reuse.export.exported import Exported, Subject
 from metaplast.reuse.export.lowered import program
+from metaplast.reuse.node import Node
+from metaplast.reuse.signal_words import of_field
 
-REASON = "The equations of the rule, with every number in full."
-WIDTH = 70
-"""Characters of a line of an equation, without its commands."""
-_COMMAND = re.compile(r"\\[A-Za-z]+|\\.|[{}^_ ]")
+REASON = (
+    "The equations of the rule. The table has six digits of a number, and behind a % all of them."
+)
+WIDTH = 54
+"""The widest line of an equation, in characters as they are shown."""
+DIGITS = 6
 COLUMNS = 12
 """The most columns of a matrix of numbers."""
 GREEK = frozenset(
@@ -34,6 +41,8 @@ GREEK = frozenset(
 _INDEX = {"pre": "i", "post": "j", "synapse": "ji", "scalar": ""}
 _RANK = {"+": 1, "-": 1, "*": 2, "/": 4}
 _ATOM = 4
+_HIDDEN = re.compile(r"\\(?:mathrm|bigl|bigr|text|operatorname|,)|[\\{}_^ ]")
+"""What takes no room on the page."""
 _PARTS = re.compile(r"(?<=[a-z])(?=[0-9])|_")
 
 
@@ -48,20 +57,20 @@ def export(subject: Subject) -> Exported:
     lines = header(subject, "latex", "faithful", (REASON,), usage, mark="%")
     lines += [
         r"\documentclass{article}",
-        r"\usepackage[margin=2cm]{geometry}",
         r"\usepackage{amsmath}",
         r"\usepackage{longtable}",
         r"\allowdisplaybreaks",
         r"\begin{document}",
         "",
-        rf"\section*{{Rule \texttt{{{escape(comment(subject.name))}}}}}",
+        rf"\section*{{{escape(comment(subject.name))}}}",
         "In every step of $\\Delta t$ seconds, the weight $w_{ji}$ from neuron $i$ to neuron $j$",
         "changes by $\\Delta w_{ji}$. A prime marks a value after the step.",
+        *_signals(equations),
         r"\begin{align*}",
         *rows(equations),
         r"\end{align*}",
     ]
-    lines += _births(equations)
+    lines += _births(subject.rule, equations)
     lines += _numbers(equations)
     lines += ["", r"\end{document}"]
     return Exported("\n".join(lines) + "\n", "faithful", (REASON,))
@@ -87,36 +96,89 @@ def _row(left: str, value: Expression, primed: dict[Expression, Name]) -> list[s
     """An equation on one line or more, which ends at sums."""
     text = _show(value, primed)[0]
     rows = []
-    for line in _broken(text):
+    for line in _broken(text, _width(left) + 1):
         mark = f"{left} &=" if not rows else r"&\quad"
         rows.append(rf"{mark} {line} \\")
     return rows
 
 
-def _broken(text: str) -> list[str]:
-    """The text on lines that end before a sign between summands, outside of braces."""
+def _broken(text: str, indent: int) -> list[str]:
+    """The text on lines that end before a sign or a factor, outside of braces.
+
+    Args:
+        text: the right side of an equation.
+        indent: the width of its left side.
+    """
     lines = []
     line = ""
     depth = 0
-    for word in re.split(r"( (?=[+-] ))", text):
-        if len(_COMMAND.sub("", line)) > WIDTH and depth == 0 and word == " ":
-            lines.append(line)
-            line = ""
-            continue
-        line += word
+    part = ""
+    for word in re.split(r"( (?=[+-] )|(?<=\\,) )", text):
+        part += word
         depth += word.count("{") - word.count("}")
-    return [*lines, line]
+        if depth:
+            continue
+        if line.strip() and indent + _width(line + part) > WIDTH:
+            is_product = line.rstrip().endswith(r"\,")
+            lines.append(line.rstrip().removesuffix(r"\,"))
+            line = r"\times " if is_product else ""
+            part = part.lstrip()
+        line += part
+        part = ""
+    return [*lines, line + part]
 
 
-def _births(equations: Program) -> list[str]:
-    """The values of the state at birth."""
-    values = []
+def _width(text: str) -> int:
+    """The characters of a line that are seen; a fraction counts both of its parts."""
+    return len(_HIDDEN.sub("", text))
+
+
+def _signals(equations: Program) -> list[str]:
+    """The signals of the equations with their units, and the bracket, in words."""
+    lines = []
+    for name in equations.signals:
+        words = _signal_words(name)
+        if words:
+            lines.append(f"${_signal(name)}$: {escape(words)}.")
+    for value in [equations.change, *(let.value for let in equations.lets)]:
+        if any(isinstance(part, Function) and part.function == "positive" for part in walk(value)):
+            lines.append(r"$[a > 0]$: 1 where $a > 0$, and 0 elsewhere.")
+            break
+    return lines
+
+
+def _signal_words(name: Name) -> str:
+    """The meaning of a signal, and its unit."""
+    if name.kind == "spikes":
+        return f"spikes of the {name.name}synaptic neuron in this step (0, 1, ...)"
+    if name.name in SIGNALS:
+        words, unit = of_field(field_of(name.name))
+        return f"{words} ({unit})" if unit else words
+    words, unit = of_field(name.name)
+    return f"{words} ({unit})" if words and unit else words
+
+
+def _births(rule: Node, equations: Program) -> list[str]:
+    """The values of the state at birth, with their meanings."""
+    lines = []
     for state in equations.states:
         name = Name(state.name, state.side, "state")
-        values.append(f"${_symbol(name, {})} = {_show(state.start, {})[0]}$")
-    if not values:
-        return []
-    return ["At birth, " + ", ".join(values) + "."]
+        words = _state_words(rule, state.original)
+        meant = f": {escape(words)}" if words else ""
+        lines.append(f"At birth, ${_symbol(name, {})} = {_show(state.start, {})[0]}${meant}.")
+        lines.append("")
+    return lines
+
+
+def _state_words(rule: Node, original: str) -> str:
+    """The meaning of a value in the state of a rule, or of a rule inside it."""
+    bare = original.rpartition(".")[2].partition("[")[0]
+    words = ""
+    if bare.startswith(f"{rule.name}_"):
+        words = meaning(rule.name, bare.removeprefix(f"{rule.name}_"))
+    for part in rule.parts.values():
+        words = words or _state_words(part, original)
+    return words
 
 
 def _numbers(equations: Program) -> list[str]:
@@ -129,9 +191,12 @@ def _numbers(equations: Program) -> list[str]:
             matrices += _matrix(number)
         else:
             note = escape(number.note)
-            rows.append(rf"${left}$ & ${_number(float(number.value))}$ & {note} \\")
+            full = _number(float(number.value))
+            shown = _number(float(f"{float(number.value):.{DIGITS}g}"))
+            rest = "" if shown == full else f" % {full}"
+            rows.append(rf"${left}$ & ${shown}$ & {note} \\{rest}")
     if rows:
-        top = [r"\begin{longtable}{lll}", r"number & value & meaning \\ \hline"]
+        top = [r"\begin{longtable}{llp{0.55\textwidth}}", r"number & value & meaning \\ \hline"]
         rows = [*top, *rows, r"\end{longtable}"]
     return [*rows, *matrices]
 

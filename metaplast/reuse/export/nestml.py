@@ -14,7 +14,7 @@ from metaplast.reuse.export._expressions import (
     SpikeSide,
     walk,
 )
-from metaplast.reuse.export._header import header
+from metaplast.reuse.export._header import header, interval
 from metaplast.reuse.export._print import Language, show
 from metaplast.reuse.export._program import Events, Program, Trace, Unsupported, total
 from metaplast.reuse.export.exported import Exported, Subject
@@ -49,14 +49,22 @@ def export(subject: Subject) -> Exported:
         '        "neuron_synapse_pairs": [{"neuron": "your_neuron", "synapses": {',
         f'            "{NAME}": {{"post_ports": ["post_spikes"]}}}}}}],',
         f'        "weight_variable": {{"{NAME}": "w"}}}})',
-        "w is the weight, low and high are its bounds, weight_max is the bound of the rule.",
+        "w is the weight, low and high are its bounds.",
     ]
-    lines = header(subject, "nestml", "faithful", (REASON,), usage)
-    lines += ["", f"model {NAME}:", *_state(events), "", *_parameters(equations)]
+    bounds = subject.bounds or (0.0, 1.0)
+    times = frozenset(trace.tau.name for trace in events.traces if isinstance(trace.tau, Name))
+    language = _language(times)
+    reason = f"{REASON} {_clipped(subject)}"
+    lines = header(subject, "nestml", "faithful", (reason,), usage)
+    lines += ["", f"model {NAME}:", *_state(events, bounds), ""]
+    lines += _parameters(equations, bounds, times)
     lines += ["", "    equations:", f"        together' = -together / {SHORT}"]
     for trace in events.traces:
         name = trace.name.name
-        lines.append(f"        {name}' = -{name} / ({show(trace.tau, _LANGUAGE)} * 1000 ms)")
+        tau = f"({show(trace.tau, language)} * 1000 ms)"
+        if isinstance(trace.tau, Name):
+            tau = trace.tau.name
+        lines.append(f"        {name}' = -{name} / {tau}")
     lines += [
         "",
         "    input:",
@@ -66,14 +74,25 @@ def export(subject: Subject) -> Exported:
         "    output:",
         "        spike",
         "",
-        *_at_post(events),
+        *_at_post(events, language),
         "",
-        *_at_pre(events),
+        *_at_pre(events, language),
         "",
         "    update:",
         "        integrate_odes()",
     ]
-    return Exported("\n".join(lines) + "\n", "faithful", (REASON,))
+    return Exported("\n".join(lines) + "\n", "faithful", (reason,))
+
+
+def _clipped(subject: Subject) -> str:
+    """What happens to a weight at its bounds, in words."""
+    if subject.bounds is None:
+        return (
+            "Weights are clipped to [low, high], which are 0 and 1 until you set them: the rule "
+            "does not hold them."
+        )
+    shown = interval(subject.bounds)
+    return f"Weights are clipped to {shown}, the bounds of the edge on which the rule was found."
 
 
 def _check_pairs(events: Events) -> None:
@@ -85,53 +104,63 @@ def _check_pairs(events: Events) -> None:
                 raise Unsupported("a spike reads a trace of its own neuron, as in triplets")
 
 
-def _state(events: Events) -> list[str]:
-    lines = ["    state:", "        w real = 0.5"]
-    lines += ["        w_before real = 0.5", "        together real = 0.0"]
+def _state(events: Events, bounds: tuple[float, float]) -> list[str]:
+    first = min(max(0.5, bounds[0]), bounds[1])
+    lines = ["    state:", f"        w real = {_number(first)}"]
+    lines.append(f"        w_before real = {_number(first)}  # w before the postsynaptic spikes")
+    lines.append("        together real = 0.0  # 1 where a postsynaptic spike comes at this time")
     for trace in events.traces:
         lines.append(f"        {trace.name.name} real = 0.0")
     return lines
 
 
-def _parameters(equations: Program) -> list[str]:
-    lines = ["    parameters:  # time constants in seconds"]
-    lines += ["        low real = 0.0", "        high real = 1.0"]
-    if any(signal.name == "weight_max" for signal in equations.signals):
-        lines.append("        weight_max real = 1.0")
+def _parameters(
+    equations: Program, bounds: tuple[float, float], times: frozenset[str]
+) -> list[str]:
+    lines = ["    parameters:"]
+    low, high = bounds
+    lines += [f"        low real = {_number(low)}", f"        high real = {_number(high)}"]
     for constant in equations.constants:
-        lines.append(f"        {constant.name} real = {_number(float(constant.value))}")
+        value = float(constant.value)
+        if constant.name in times:
+            shown = _number(float(f"{1e3 * value:.15g}"))
+            lines.append(f"        {constant.name} ms = {shown} ms")
+        else:
+            lines.append(f"        {constant.name} real = {_number(value)}")
     return lines
 
 
-def _at_post(events: Events) -> list[str]:
+def _at_post(events: Events, language: Language) -> list[str]:
     """What a postsynaptic spike does."""
     lines = ["    onReceive(post_spikes):", "        w_before = w", "        together = 1.0"]
     change = _change(events, "post")
     if change is not None:
-        lines.append(f"        w = {_bounded('w', show(change, _LANGUAGE))}")
+        lines.append(f"        w = {_bounded('w', show(change, language))}")
     return lines + _jumps(events, "post")
 
 
-def _at_pre(events: Events) -> list[str]:
+def _at_pre(events: Events, language: Language) -> list[str]:
     """What a presynaptic spike does."""
     by_pre = _change(events, "pre")
     by_post = _change(events, "post")
     lines = ["    onReceive(pre_spikes):", "        if together > 0.5:"]
-    lines += [f"            {line}" for line in _together(events, by_pre, by_post)]
+    lines += [f"            {line}" for line in _together(events, by_pre, by_post, language)]
     if by_pre is not None:
-        alone = _bounded("w", show(by_pre, _LANGUAGE))
+        alone = _bounded("w", show(by_pre, language))
         lines += ["        else:", f"            w = {alone}"]
     return [*lines, *_jumps(events, "pre"), "        together = 0.0", "        emit_spike(w)"]
 
 
-def _together(events: Events, by_pre: Expression | None, by_post: Expression | None) -> list[str]:
+def _together(
+    events: Events, by_pre: Expression | None, by_post: Expression | None, language: Language
+) -> list[str]:
     """The statements where both neurons spike at once, from the weight before both."""
     lines = ["w = w_before"]
     changes = []
     for side, change in (("pre", by_pre), ("post", by_post)):
         if change is None:
             continue
-        met = show(_met(change, side, events), _LANGUAGE)
+        met = show(_met(change, side, events), language)
         if events.in_turn:
             lines.append(f"w = {_bounded('w', met)}")
         else:
@@ -200,19 +229,20 @@ def _number(value: float) -> str:
     return repr(float(value)).replace("e+", "e")
 
 
-def _name(name: Name) -> str:
-    if name.name == "weight":
-        return "w"
-    return name.name
-
-
 def _sign(_: str) -> str:
     raise Unsupported("an exponent of a bound is neither 0 nor 1")
 
 
-_LANGUAGE = Language(
-    name=_name,
-    functions={"sign": _sign},
-    power="{} ** {}".format,
-    number=_number,
-)
+def _language(times: frozenset[str]) -> Language:
+    """The language of the model, in which a time constant in a change is a number of seconds.
+
+    Args:
+        times: names of parameters in ms.
+    """
+
+    def name(name: Name) -> str:
+        if name.name in times:
+            return f"({name.name} / (1000 ms))"
+        return {"weight": "w", "weight_max": "high"}.get(name.name, name.name)
+
+    return Language(name=name, functions={"sign": _sign}, power="{} ** {}".format, number=_number)

@@ -1,7 +1,7 @@
 """A rule as one Python module that needs NumPy alone."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -48,20 +48,28 @@ def export(subject: Subject) -> Exported:
         "seconds. A sum over synapses that is left out is computed.",
     ]
     lines = header(subject, "python", "faithful", (REASON,), usage)
-    lines += ["", "import numpy as np", "", *functions(equations)]
+    times = []
+    for constant in equations.constants:
+        if constant.name.startswith("tau") and not isinstance(constant.value, np.ndarray):
+            times.append(constant.name)
+    if times:
+        lines += ["", "import warnings"]
+    lines += ["", "import numpy as np", "", *functions(equations, times)]
     return Exported("\n".join(lines) + "\n", "faithful", (REASON,))
 
 
-def functions(equations: Program) -> list[str]:
+def functions(equations: Program, times: Sequence[str] = ()) -> list[str]:
     """The lines of the constants, `init` and `update`, where `np` is NumPy or `jax.numpy`.
 
     Args:
         equations: the equations of a rule.
+        times: names of time constants in seconds; a step above half of one warns.
     """
     lines = []
     for constant in equations.constants:
         lines += _constant(constant)
-    return [*lines, "", "", *_init(equations), "", "", *_update(equations, signals_of(equations))]
+    update = _update(equations, signals_of(equations), times)
+    return [*lines, "", "", *_init(equations), "", "", *update]
 
 
 def _constant(constant: Constant) -> list[str]:
@@ -108,7 +116,9 @@ def _at_birth(state: State) -> str:
     return f"np.full({_SHAPES[state.side]}, {start})"
 
 
-def _update(equations: Program, arguments: list[tuple[str, bool]]) -> list[str]:
+def _update(
+    equations: Program, arguments: list[tuple[str, bool]], times: Sequence[str]
+) -> list[str]:
     """The function `update`."""
     given = []
     for name, is_optional in arguments:
@@ -123,6 +133,10 @@ def _update(equations: Program, arguments: list[tuple[str, bool]]) -> list[str]:
         '    """One step: (new state, delta_w [n_post, n_pre])."""',
         "    n_post, n_pre = np.shape(weight)",
     ]
+    for name in times:
+        lines.append(f"    if dt > 0.5 * {name}:")
+        words = f'f"dt {{dt:g}} s is above half of {name}, {{{name}:g}} s"'
+        lines.append(f"        warnings.warn({words}, stacklevel=2)")
     for name, is_optional in arguments:
         if not is_optional:
             lines.append(f"    {name} = np.asarray({name}, float)")
