@@ -27,13 +27,18 @@ from metaplast.settings.names import RULE_FILE
 
 
 def described(name: str) -> tuple[Plain, dict[str, np.ndarray]]:
-    """The document and the tensors of a rule of the literature."""
+    """The document and the tensors of a rule of the literature.
+
+    It has no bounds of weights: those here are of the network that only carries the rule.
+    """
     facts = shelf.shelved(name)
     job = parse(compose(facts.made, Sources(), None))
     lifetime = job.main.meta_problem().lifetime
     theta: Any = lifetime.init(jax.random.key(0))
     provenance = {"zoo": name, "source": facts.source}
-    return describe_rule(lifetime, theta, provenance=provenance)
+    document, tensors = describe_rule(lifetime, theta, provenance=provenance)
+    del document["provenance"]["bounds"]
+    return document, tensors
 
 
 def table() -> str:
