@@ -19,10 +19,30 @@ __all__ = [
     "SearchedProblem",
     "Space",
     "check",
+    "coordinates",
     "decode",
     "encode",
+    "searched",
+    "theta_at",
     "within",
 ]
+
+
+def coordinates(space: Space, held: Held, theta: Theta) -> Theta:
+    """The coordinates z of the leaves of theta that a search moves."""
+    return encode(space, without(held, theta))
+
+
+def theta_at(space: Space, held: Held, z: Theta) -> Theta:
+    """The whole theta at the coordinates z: the inverse of `coordinates`."""
+    return filled(held, decode(space, z))
+
+
+def searched(problem: Problem, space: Space, held: Held) -> SearchedProblem:
+    """A problem in the coordinates of the leaves that a search moves."""
+    if held:
+        problem = HeldProblem(problem, held)
+    return SearchedProblem(problem, space)
 
 
 def within(outer: AbstractOuterLoop, space: Space, held: Held = ()) -> AbstractOuterLoop:
@@ -67,14 +87,14 @@ class SearchedOuterLoop(AbstractOuterLoop):
         self.outer.check(self._searched(problem), key)
 
     def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> Any:
-        free = encode(self.space, without(self.held, theta))
-        return self.outer.init(self._searched(problem), free, key, hyper)
+        z = coordinates(self.space, self.held, theta)
+        return self.outer.init(self._searched(problem), z, key, hyper)
 
     def step(self, problem: Problem, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
         return self.outer.step(self._searched(problem), state, batch, key)
 
     def theta(self, state: Any) -> Theta:
-        return filled(self.held, decode(self.space, self.outer.theta(state)))
+        return theta_at(self.space, self.held, self.outer.theta(state))
 
     def regrown(self, state: Any, key: Key) -> Any:
         return self.outer.regrown(state, key)
@@ -86,6 +106,4 @@ class SearchedOuterLoop(AbstractOuterLoop):
         return self.outer.forms(state)
 
     def _searched(self, problem: Problem) -> SearchedProblem:
-        if self.held:
-            problem = HeldProblem(problem, self.held)
-        return SearchedProblem(problem, self.space)
+        return searched(problem, self.space, self.held)

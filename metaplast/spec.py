@@ -256,8 +256,7 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
     if isinstance(cause, pydantic.ValidationError):
         return explain(cause, path)
     if isinstance(cause, BadInput):
-        what = f"{path}: {cause.what}" if path else cause.what
-        return BadInput(what, cause.expected, cause.fix)
+        return cause.within(f"{path}: " if path else "")
     value = first.get("input")
     if first["type"] == "tuple_type":
         item = value if isinstance(value, bool | int | float | str) else "ITEM"

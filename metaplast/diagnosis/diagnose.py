@@ -13,6 +13,7 @@ from metaplast import search_loop
 from metaplast.diagnosis import measure
 from metaplast.diagnosis.advice import Advice, advise, growth_factor, kind_of, spread_factor
 from metaplast.diagnosis.measure import Diagnosis, Plan
+from metaplast.problem.held import held_of
 from metaplast.registry import BadInput, find, name_of
 from metaplast.results.numbers import measured, per_second, share, with_error
 from metaplast.results.table import aligned
@@ -24,7 +25,7 @@ from metaplast.runs.lifecycle import CONFIG
 from metaplast.runs.row_files import is_finished, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
-from metaplast.space import SearchedProblem, encode
+from metaplast.space import coordinates, searched
 
 SCHEMA = "metaplast.diagnosis/1"
 HOUR = 3600.0
@@ -93,7 +94,9 @@ def diagnose(
     plan = Plan(n_lives, std_of(config))
     measurements = {}
     for name, theta in thetas.items():
-        measurements[name] = measure.diagnose(problem, theta, key, config.space, plan)
+        measurements[name] = measure.diagnose(
+            problem, theta, key, config.space, plan, held_of(config.slots())
+        )
     costs = _costs(config, thetas["birth"], n_lives)._replace(memory=needed, free=free)
     memory = needed / max(1.0, preflight.SHARE * free)
     places = {}
@@ -154,18 +157,19 @@ def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
     The programs are compiled already. Each runs once more.
     """
     problem = measure.longest(config.meta_problem())
-    searched = SearchedProblem(problem, config.space)
-    z = encode(config.space, theta)
+    held = held_of(config.slots())
+    seen = searched(problem, config.space, held)
+    z = coordinates(config.space, held, theta)
     key = search_loop.stream(config.seed, "diagnosis")
     batch = search_loop.sample(problem.lifetime.task, key, n_lives, "train")
     n = len(batch.keys)
     cuts = measure.cut_lengths(problem)
     members = jax.tree.map(lambda x: jnp.broadcast_to(x, (measure.N_TRIED, *x.shape)), z)
-    life = _seconds(lambda: measure.losses(searched, members, batch)) / (measure.N_TRIED * n)
+    life = _seconds(lambda: measure.losses(seen, members, batch)) / (measure.N_TRIED * n)
     gradient = math.nan
     if problem.lifetime.task.shape().differentiable:
         # The program makes one pass forward, and one pass back for every length.
-        all_lengths = _seconds(lambda: measure.gradients(searched, z, batch, cuts)) / n
+        all_lengths = _seconds(lambda: measure.gradients(seen, z, batch, cuts)) / n
         gradient = life + max(0.0, all_lengths - life) / len(cuts)
     return Costs(0, 0, gradient, life, _hours(config, gradient, life))
 

@@ -13,6 +13,8 @@ from jax.flatten_util import ravel_pytree
 from metaplast.diagnosis.exponents import Exponents, exponents
 from metaplast.diagnosis.signal import Signal, finite_rows, resolution, signal
 from metaplast.objectives.base import Lived
+from metaplast.problem.around import ThroughProblem
+from metaplast.problem.held import Held
 from metaplast.problem.layout import Layout, spread
 from metaplast.problem.lives import leading, take
 from metaplast.problem.meta_problem import Batch, MetaProblem
@@ -21,7 +23,7 @@ from metaplast.problem.unroll import shortened
 from metaplast.registry import BadInput
 from metaplast.search_loop import sample
 from metaplast.signals import Key, Theta
-from metaplast.space import SearchedProblem, Space, decode, encode
+from metaplast.space import SearchedProblem, Space, coordinates, decode, searched, theta_at
 
 # Random directions; each is tried forward and back.
 N_DIRECTIONS = 16
@@ -123,7 +125,12 @@ PLAN = Plan()
 
 
 def diagnose(
-    problem: MetaProblem, theta: Theta, key: Key, space: Space = (), plan: Plan = PLAN
+    problem: MetaProblem,
+    theta: Theta,
+    key: Key,
+    space: Space = (),
+    plan: Plan = PLAN,
+    held: Held = (),
 ) -> Diagnosis:
     """Measure lives at theta and around it.
 
@@ -136,6 +143,7 @@ def diagnose(
         key: the key of all draws.
         space: the coordinates of the search.
         plan: the number of lives, and the distance of the other thetas.
+        held: leaves of theta that the search does not move.
 
     Raises: BadInput for a theta without numbers.
     """
@@ -144,19 +152,20 @@ def diagnose(
             "diagnose: theta", "a number to learn", "let the rule, the genome or the neurons learn"
         )
     problem = longest(problem)
-    searched = SearchedProblem(problem, space)
+    seen = searched(problem, space, held)
     k_lives, k_directions, k_state = jax.random.split(key, 3)
     batch = sample(problem.lifetime.task, k_lives, plan.n_lives, "train")
-    flat, unravel = ravel_pytree(encode(space, theta))
+    flat, unravel = ravel_pytree(coordinates(space, held, theta))
     directions = jax.random.normal(k_directions, (N_DIRECTIONS, flat.size), flat.dtype)
     thetas = [flat, *(flat + plan.std * x for x in directions[:N_NEARBY])]
-    gradients_at = _gradients_at(searched, [unravel(x) for x in thetas], batch, flat.size)
+    gradients_at = _gradients_at(seen, [unravel(x) for x in thetas], batch, flat.size)
     here, *nearby = gradients_at.gradients
     up, back = around(flat, directions, here, plan.std)
     every_theta = jax.vmap(unravel)(jnp.concatenate([flat[None], up, back]))
-    exact_losses = np.asarray(losses(searched, every_theta, batch))
+    exact_losses = np.asarray(losses(seen, every_theta, batch))
     life_losses = _as_float64(exact_losses)
     n_steps = problem.shape().n_steps
+    here_theta = theta_at(space, held, unravel(flat))
     few = jax.tree.map(lambda x: x[:N_FOLLOWED], batch)
     blown = ~np.isfinite(life_losses)
     # The two steps along the gradient do not count.
@@ -175,7 +184,7 @@ def diagnose(
         nearby=tuple(signal(gradients, problem.n_tasks) for gradients in nearby),
         lengths=gradients_at.lengths,
         growth=slope(gradients_at.lengths),
-        exponents=exponents(problem.lifetime, decode(space, unravel(flat)), few, k_state, n_steps),
+        exponents=exponents(problem.lifetime, here_theta, few, k_state, n_steps),
         agreement=agreement(
             life_losses, here, np.asarray(directions, np.float64), problem.n_tasks, plan.std
         ),
@@ -195,19 +204,17 @@ class _Gradients(NamedTuple):
     lengths: tuple[tuple[int, float], ...]
 
 
-def _gradients_at(
-    searched: SearchedProblem, zs: list[Theta], batch: Batch, size: int
-) -> _Gradients:
+def _gradients_at(seen: SearchedProblem, zs: list[Theta], batch: Batch, size: int) -> _Gradients:
     """The gradients at every z.
 
     A task that passes no gradient gives NaN at the first z alone.
     """
-    if not searched.lifetime.task.shape().differentiable:
+    if not seen.lifetime.task.shape().differentiable:
         return _Gradients([np.full((leading(batch.keys), size), np.nan)], ())
-    cuts = cut_lengths(searched.problem)
+    cuts = cut_lengths(seen)
     by_z = []
     for z in zs:
-        by_z.append(_as_float64(gradients(searched, z, batch, cuts)))
+        by_z.append(_as_float64(gradients(seen, z, batch, cuts)))
     first_losses, first_gradients = by_z[0]
     lengths = []
     for i, n_steps in enumerate(cuts):
@@ -252,6 +259,8 @@ def gradients(
 
         def losses_of_cuts(flat: Array) -> Array:
             theta = decode(seen.space, unravel(flat))
+            if isinstance(problem, ThroughProblem):
+                theta = problem.inner(theta)
             life = lifetime.begin(theta, task, key)
             life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=True)
             losses = []

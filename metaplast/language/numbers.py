@@ -8,7 +8,6 @@ No array of a config is larger than LARGEST.
 
 import base64
 import binascii
-import math
 import re
 from functools import lru_cache
 
@@ -32,7 +31,7 @@ def as_text(values: np.ndarray) -> str:
     return f"{kind} {sizes} {written.decode()}"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def of_text(text: str) -> np.ndarray:
     """The array of a text, which may not be written. Raises: BadInput for another text."""
     found = _TEXT.fullmatch(text)
@@ -42,11 +41,12 @@ def of_text(text: str) -> np.ndarray:
     shape = () if sizes == "-" else tuple(map(int, sizes.split("x")))
     try:
         values = np.frombuffer(base64.b64decode(written, validate=True), _KINDS[kind])
+        values = values.reshape(shape)
     except (binascii.Error, ValueError):
         raise _damaged(text) from None
-    if values.size > LARGEST or values.size != math.prod(shape):
+    if values.size > LARGEST:
         raise _damaged(text)
-    return values.reshape(shape)
+    return values
 
 
 def _damaged(text: str) -> BadInput:

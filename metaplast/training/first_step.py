@@ -15,13 +15,14 @@ import numpy as np
 from metaplast.diagnosis.advice import FirstStep, first_objection, kind_of
 from metaplast.diagnosis.measure import NEAR, Plan
 from metaplast.diagnosis.signal import resolution
+from metaplast.problem.held import held_of
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import name_of
 from metaplast.results import curves
 from metaplast.results.evaluate import PIECE, lives
 from metaplast.runs.job import Config
 from metaplast.signals import Theta
-from metaplast.space import decode, encode
+from metaplast.space import coordinates, theta_at
 from metaplast.training.diverged import Diverged
 
 log = logging.getLogger(__name__)
@@ -104,8 +105,9 @@ def measured(
     u: unit vector in the direction of the step.
     s: a tenth of the standard deviation of an evolution strategy.
     """
-    start = jax.device_get(encode(config.space, before))
-    end = jax.device_get(encode(config.space, after))
+    held = held_of(config.slots())
+    start = jax.device_get(coordinates(config.space, held, before))
+    end = jax.device_get(coordinates(config.space, held, after))
     step = jax.tree.map(np.subtract, end, start)
     squares = [np.sum(np.square(x)) for x in jax.tree.leaves(step)]
     length = float(np.sqrt(sum(squares)))
@@ -117,7 +119,7 @@ def measured(
         def losses(share: float) -> np.ndarray:
             """The losses after a share of the step."""
             z = jax.tree.map(lambda x, u: x + np.asarray(share, x.dtype) * u, start, step)
-            theta = decode(config.space, z)
+            theta = theta_at(config.space, held, z)
             return lives(problem, theta, config.seed, "validation", PIECE)["loss"]
 
         forward = losses(size / length)

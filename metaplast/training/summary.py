@@ -11,6 +11,7 @@ import numpy as np
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.language.grammar import REACHES, reach
 from metaplast.life.units import FAULTS
+from metaplast.problem.held import held_of, without
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import name_of
 from metaplast.results import table
@@ -156,7 +157,7 @@ def trained_row(folder: Path, problem: MetaProblem, config: Config) -> TrainedRo
         problem: the problem in which it was judged.
         config: the config of the row.
     """
-    theta = theta_of(folder, problem)
+    moved = without(held_of(config.slots()), theta_of(folder, problem))
     reads = sorted(frozenset().union(*problem.lifetime.reads().values()))
     has_credit = False
     for field in reads:
@@ -178,7 +179,7 @@ def trained_row(folder: Path, problem: MetaProblem, config: Config) -> TrainedRo
         reach=reach(reads) if reads else "-",
         feedback=feedback,
         reads=reads,
-        learned=sum(leaf.size for leaf in jax.tree.leaves(theta)),
+        learned=sum(leaf.size for leaf in jax.tree.leaves(moved)),
         at_bound=means["at_bound"],
         units=_idle_units(means),
         faults=faults,

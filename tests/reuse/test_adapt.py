@@ -15,6 +15,7 @@ from metaplast import search_loop
 from metaplast.language.numbers import as_text, of_text
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
+from metaplast.problem.held import held_of
 from metaplast.registry import BadInput
 from metaplast.reuse import shelf
 from metaplast.reuse.adapt import start_of
@@ -31,7 +32,9 @@ from metaplast.rules.wrappers.sum import Sum
 from metaplast.runs.config import Sources, compose, to_yaml
 from metaplast.runs.job import parse
 from metaplast.runs.row_files import dotted
+from metaplast.space import coordinates, theta_at
 from metaplast.spec import decode
+from metaplast.training.summary import read_summary
 from tests.system._commands import here
 
 
@@ -322,6 +325,43 @@ def test_numbers_come_back_from_their_text(shape: tuple[int, ...], kind: Any) ->
 def test_too_many_numbers_have_no_text() -> None:
     with pytest.raises(BadInput, match="at most"):
         as_text(np.zeros(2**20 + 1, np.float32))
+
+
+def test_a_text_of_numbers_with_too_many_axes_is_refused_in_one_line() -> None:
+    sizes = "x".join(["1"] * 70)
+    _, _, written = as_text(np.zeros(1, np.float32)).split()
+    with pytest.raises(BadInput, match="numbers 'float32 1x1"):
+        of_text(f"float32 {sizes} {written}")
+
+
+def test_coordinates_are_of_the_leaves_that_are_free(tmp_path: Path) -> None:
+    path = tmp_path / "rule.safetensors"
+    saved = _saved(MLP, path)
+    box = 1.01 * np.abs(saved["layer_1.weight"]).max()
+    assert np.abs(saved["layer_0.weight"]).max() > box  # a frozen leaf may lie outside
+    words = (f"rule.from={path}", "rule.freeze=layer_0", "rule.drop=layer_1.bias")
+    space = f"space={{a: {{leaves: '*weight', transform: box, low: {-box}, high: {box}}}}}"
+    config = _config(*ON_ALL, *words, space)
+    held = held_of(config.slots())
+    theta = config.meta_problem().init(jax.random.key(5))
+    z = coordinates(config.space, held, theta)
+    assert list(_leaves(z["rules"]["rule"])) == ["layer_1.weight"]
+    assert np.isfinite(_leaves(z["rules"]["rule"])["layer_1.weight"]).all()
+    back = _leaves(theta_at(config.space, held, z)["rules"]["rule"])
+    for name, values in _leaves(theta["rules"]["rule"]).items():
+        np.testing.assert_allclose(back[name], values, rtol=1e-5)
+
+
+@pytest.mark.system
+def test_frozen_numbers_are_not_counted_nor_diagnosed(tmp_path: Path) -> None:
+    saved = _saved(MLP, tmp_path / "rule.safetensors")
+    n_free = saved["layer_1.weight"].size + saved["layer_1.bias"].size
+    words = (*ON_ALL, "rule.from=rule.safetensors", "rule.freeze=layer_0")
+    code, _, error = here("train", *words, "--run-dir", "first", "--quiet", cwd=tmp_path)
+    assert code == 0, error
+    run = mp.open(tmp_path / "first")
+    assert read_summary(tmp_path / "first").rows["discovered"].learned == n_free
+    assert f"{n_free} numbers" in mp.diagnose(run, lives=2).text
 
 
 @pytest.mark.system

@@ -38,6 +38,7 @@ def test_a_rule_file_holds_the_bounds_of_its_edges(files: dict[str, Path]) -> No
         ([True, 3.0], None),
         ("abc", None),
         ([0.0], None),
+        ([0, 10**400], None),
     ],
 )
 def test_the_bounds_of_a_file_are_two_numbers_in_order_or_nothing(

@@ -79,5 +79,9 @@ def _end(value: Any, none: float) -> float:
     """A bound as a number; null is none, and anything else is NaN."""
     if value is None:
         return none
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
