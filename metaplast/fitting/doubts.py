@@ -11,6 +11,7 @@ from metaplast.fitting.result import (
     PathPoint,
     RowResult,
     SettledResult,
+    TermsPlace,
     Weights,
 )
 from metaplast.language.grammar import is_term
@@ -36,7 +37,7 @@ def doubts(fit: FitResult) -> list[str]:
     for name, family in fit.rows.items():
         if name != DISCOVERED:
             reasons.append(family_still_moving(name, family))
-            reasons.append(contained_family_is_better(name, family, row))
+            reasons.append(contained_family_is_better(fit, name))
             reasons.append(family_explains_more(name, family))
     reasons.append(supports_alike(row.path))
     reasons.append(intervals_not_asked(fit))
@@ -172,8 +173,10 @@ def family_still_moving(name: str, family: RowResult) -> str | None:
     return f"The family {name} was not at rest: it may explain more than is shown."
 
 
-def contained_family_is_better(name: str, family: RowResult, row: RowResult) -> str | None:
+def contained_family_is_better(fit: FitResult, name: str) -> str | None:
     """A family that the discovered rule contains has a lower training loss."""
+    row = fit.discovered
+    family = fit.rows[name]
     by_terms = bool(family.searched) or name == NO_PLASTICITY
     contained = by_terms and set(family.searched) < set(row.searched)
     if not contained or family.loss is None or row.loss is None:
@@ -187,10 +190,11 @@ def contained_family_is_better(name: str, family: RowResult, row: RowResult) -> 
     dropped = dropped_terms(family, row)
     if not dropped:
         return f"{better}: search longer."
-    return (
-        f"{better}: the penalty dropped {', '.join(dropped)}. Fit its terms: "
-        f"{shlex.quote(terms_word(family))}."
-    )
+    better = f"{better}: the penalty dropped {', '.join(dropped)}."
+    words = terms_words(family, fit.terms)
+    if not words:
+        return f"{better} Fit its terms alone."
+    return f"{better} Fit its terms: {shlex.join(words)}."
 
 
 def dropped_terms(family: RowResult, row: RowResult) -> list[str]:
@@ -209,9 +213,21 @@ def has_terms(family: RowResult) -> bool:
     return bool(family.numbers) and all(map(is_term, family.numbers))
 
 
-def terms_word(family: RowResult) -> str:
-    """The word of a config by which the terms of a family are fitted alone."""
-    return f"rule.terms=[{','.join(family.numbers)}]"
+def terms_words(family: RowResult, place: TermsPlace) -> tuple[str, ...]:
+    """The words of a config by which the terms of a family are fitted alone.
+
+    Args:
+        family: a list of terms.
+        place: where the config has the terms of the discovered rule.
+
+    Returns: none where the config has no place for them.
+    """
+    if not place.path:
+        return ()
+    words = (f"{place.path}.terms=[{','.join(family.numbers)}]",)
+    if place.initial:
+        words += (f"{place.path}.initial=[]",)
+    return words
 
 
 def family_explains_more(name: str, family: RowResult) -> str | None:

@@ -311,6 +311,18 @@ class ModelAdvice:
 
 
 @dataclass(frozen=True)
+class TermsPlace:
+    """The place of the discovered rule's list of terms in the config.
+
+    path: the rule, `rule` or `rules.NAME.rule`; "" where no one list of terms is searched.
+    initial: whether the config gives first coefficients, which belong to the terms of that list.
+    """
+
+    path: str = "rule"
+    initial: bool = False
+
+
+@dataclass(frozen=True)
 class TrueNumber:
     """A number of the rule that simulated the data, beside the fitted one.
 
@@ -335,6 +347,7 @@ class FitResult:
     doubts: reasons not to believe the fit.
     truth: None where the data are not simulated, or by a rule of another form.
     recover: the rule that replaced the recorded values, or None.
+    terms: where the config has the terms of the discovered rule.
     verdict: the first sentences of terminal and page.
     wall_s: seconds of the fit.
     """
@@ -351,6 +364,7 @@ class FitResult:
     advice: list[ModelAdvice] = field(default_factory=list)
     truth: list[TrueNumber] | None = None
     recover: Plain | None = None
+    terms: TermsPlace = field(default_factory=TermsPlace)
     verdict: list[str] = field(default_factory=list)
     wall_s: float
 

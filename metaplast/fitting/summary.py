@@ -30,6 +30,7 @@ from metaplast.fitting.result import (
     PathPoint,
     Plain,
     RowResult,
+    TermsPlace,
     TrueNumber,
     WeightScore,
 )
@@ -37,6 +38,7 @@ from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import FittedRow, agreement
 from metaplast.fitting.verdict import verdict
 from metaplast.results.numbers import RoundedEstimate, json_number, rounded
+from metaplast.rules.base import TermList
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS, Split
@@ -89,6 +91,7 @@ def result_of(
         advice=_advice(job.main, rows[DISCOVERED], data),
         truth=None,
         recover=recover,
+        terms=terms_place(job.main),
         verdict=[],
         wall_s=0.0,
     )
@@ -98,6 +101,20 @@ def result_of(
         reasons.append(OTHER_FORM)
     result = replace(result, doubts=reasons)
     return replace(result, verdict=verdict(result))
+
+
+def terms_place(config: Config) -> TermsPlace:
+    """The place of the terms that a config searches, for fit.json."""
+    slots = config.slots()
+    if len(slots) != 1:
+        return TermsPlace("")
+    slot = slots[0]
+    if not isinstance(slot.rule, TermList) or not slot.rule.learns_coefficients:
+        return TermsPlace("")
+    path = "rule"
+    if config.rule is None:
+        path = f"rules.{slot.name}.rule"
+    return TermsPlace(path, bool(slot.rule.initial))
 
 
 class Comparisons(NamedTuple):

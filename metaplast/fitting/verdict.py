@@ -8,7 +8,7 @@ from metaplast.fitting.doubts import (
     contained_family_is_better,
     dropped_terms,
     has_terms,
-    terms_word,
+    terms_words,
     without_scale,
 )
 from metaplast.fitting.result import FitResult, IntervalsResult, RowResult
@@ -293,7 +293,7 @@ def next_step(fit: FitResult) -> NextStep:
     if fit.advice:
         return NextStep(fit.advice[0].words, tuple(fit.advice[0].settings))
     if (name := family_to_fit(fit)) is not None:
-        return NextStep(f"fit the terms of {name} alone.", (terms_word(fit.rows[name]),))
+        return NextStep(f"fit the terms of {name} alone.", terms_words(fit.rows[name], fit.terms))
     if (why := _nothing_told(fit.discovered)) is not None:
         if can_hold_out_more(fit):
             return NextStep(
@@ -330,7 +330,7 @@ def family_to_fit(fit: FitResult) -> str | None:
         if has_terms(family) and set(family.numbers) != set(row.numbers):
             return apart
     for name, family in fit.rows.items():
-        is_better = contained_family_is_better(name, family, row) is not None
+        is_better = contained_family_is_better(fit, name) is not None
         if name != DISCOVERED and is_better and dropped_terms(family, row):
             return name
     return None

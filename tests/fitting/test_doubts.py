@@ -12,6 +12,7 @@ from metaplast.fitting.result import (
     PathPoint,
     RowResult,
     StartAgreement,
+    TermsPlace,
 )
 from tests.fitting._results import (
     SCORES,
@@ -126,6 +127,14 @@ def test_terms_that_the_penalty_dropped_are_to_be_fitted_and_no_search_is_to_be_
         "the penalty dropped pre*post. Fit its terms: 'rule.terms=[pre*post]'."
     )
     assert "longer" not in sentence
+    rows = {"hebb": hebb}
+    place = TermsPlace("rules.first.rule", initial=True)
+    (sentence,) = doubts(fit_result(row_result(**kept), rows, terms=place))
+    assert sentence.endswith(
+        "Fit its terms: 'rules.first.rule.terms=[pre*post]' 'rules.first.rule.initial=[]'."
+    )
+    (sentence,) = doubts(fit_result(row_result(**kept), rows, terms=TermsPlace("")))
+    assert sentence.endswith("the penalty dropped pre*post. Fit its terms alone.")
     (sentence,) = _doubts({**kept, "path": []}, {"hebb": hebb})
     assert sentence.endswith("search longer.")
 

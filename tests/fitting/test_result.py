@@ -18,6 +18,7 @@ from metaplast.fitting.result import (
     PartComparison,
     PathPoint,
     SettledResult,
+    TermsPlace,
     TrueNumber,
     WeightScore,
     from_json,
@@ -65,6 +66,7 @@ def _whole() -> FitResult:
         advice=[ModelAdvice("constant", 0.3, "add a column")],
         truth=[TrueNumber("a", 1.0, 1.1, Bounds(0.5, 1.5), "recovered")],
         recover={"rule": "oja"},
+        terms=TermsPlace("rules.recorded.rule", True),
         verdict=["Found."],
     )
 
@@ -92,7 +94,7 @@ def test_fit_json_has_the_keys_that_its_readers_know():
 
 def test_a_fit_json_of_an_earlier_version_lacks_what_came_later():
     plain: dict[str, Any] = to_json(fit_result())
-    for later in ("reading", "intervals", "advice", "recover", "verdict"):
+    for later in ("reading", "intervals", "advice", "recover", "terms", "verdict"):
         del plain[later]
     for later in ("failed", "unsettled"):
         del plain["bootstrap"][later]

@@ -8,7 +8,14 @@ import pytest
 
 from metaplast.fitting.doubts import doubts
 from metaplast.fitting.next_command import next_command
-from metaplast.fitting.result import DataReading, FitResult, FitScore, IntervalsResult, ModelAdvice
+from metaplast.fitting.result import (
+    DataReading,
+    FitResult,
+    FitScore,
+    IntervalsResult,
+    ModelAdvice,
+    TermsPlace,
+)
 from metaplast.fitting.verdict import verdict
 from metaplast.results.numbers import Bounds
 from metaplast.runs import provenance
@@ -185,6 +192,9 @@ def test_a_family_that_beats_the_nulls_where_the_rule_does_not_is_named(tmp_path
     )
     assert verdict(fit)[-1] == "Next: fit the terms of oja alone."
     assert next_command(tmp_path, fit).endswith("'rule.terms=[post*pre,post^2*weight]'")
+    unplaced = replace(fit, terms=TermsPlace(""))
+    assert verdict(unplaced)[-1] == "Next: fit the terms of oja alone."
+    assert next_command(tmp_path, unplaced) == ""
     found = replace(_fit(0.1, 0.3), rows={**_fit(0.1, 0.3).rows, **known})
     assert "oja" not in " ".join(verdict(found))
 
