@@ -11,7 +11,7 @@ from scipy.special import fdtrc
 
 from metaplast.fitting.data import recording_of
 from metaplast.fitting.judgement import only_columns
-from metaplast.fitting.result import ModelAdvice
+from metaplast.fitting.result import FIXED_SETTINGS, ModelAdvice
 from metaplast.genomes.given import Given
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.life.lifetime import Lifetime
@@ -276,10 +276,8 @@ def _is_within(extent: _Extent, neuron: str) -> bool:
 
 def _settings(change: str, units: list[UnitRows]) -> list[str]:
     """The words of a config that make an advised change; none where the data have to change too."""
-    if change == "constant":
-        return ["network.bias=true"]
-    if change == "first_weights":
-        return ["genome=per_subject", "task.held.subjects=0"]
+    if change in FIXED_SETTINGS:
+        return list(FIXED_SETTINGS[change])
     extent = _extent(units)
     neuron = _bounded_neuron(extent)
     if _is_within(extent, neuron):

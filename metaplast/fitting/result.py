@@ -20,6 +20,12 @@ NO_PLASTICITY = "no_plasticity"  # the row that learns nothing, and the null of 
 LEAD = f"minus_{DISCOVERED}"
 """The key of the lead of a comparison in JSON."""
 
+FIXED_SETTINGS = {
+    "constant": ("network.bias=true",),
+    "first_weights": ("genome=per_subject", "task.held.subjects=0"),
+}
+"""{advised change: the words of a config that make it}, for changes whose words no data alter."""
+
 Weights = dict[str, float | None]
 """A combination of numbers: {name of a number: its weight}."""
 
@@ -301,13 +307,19 @@ class ModelAdvice:
     change: `constant`, `bounded` or `first_weights`.
     share: of the residual variance that it would explain, adjusted for its numbers.
     words: the change as a sentence.
-    settings: the words of a config that make it; none where no word does.
+    settings: the words of a config that make it; none where no word does. An earlier version wrote
+        none.
     """
 
     change: str
     share: float | None
     words: str
     settings: list[str] = field(default_factory=list)
+
+    @property
+    def taken_by(self) -> tuple[str, ...]:
+        """The words of a config that make the change, also where an earlier version wrote none."""
+        return tuple(self.settings) or FIXED_SETTINGS.get(self.change, ())
 
 
 @dataclass(frozen=True)

@@ -291,7 +291,7 @@ def next_step(fit: FitResult) -> NextStep:
     if fit.intervals is not None and fit.intervals.open:
         return NextStep("hold or drop what is not settled, or record rows that depend on it.")
     if fit.advice:
-        return NextStep(fit.advice[0].words, tuple(fit.advice[0].settings))
+        return NextStep(fit.advice[0].words, fit.advice[0].taken_by)
     if (name := family_to_fit(fit)) is not None:
         return NextStep(f"fit the terms of {name} alone.", terms_words(fit.rows[name], fit.terms))
     if (why := _nothing_told(fit.discovered)) is not None:

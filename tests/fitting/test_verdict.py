@@ -15,6 +15,8 @@ from metaplast.fitting.result import (
     IntervalsResult,
     ModelAdvice,
     TermsPlace,
+    from_json,
+    to_json,
 )
 from metaplast.fitting.verdict import verdict
 from metaplast.results.numbers import Bounds
@@ -77,6 +79,19 @@ def test_a_verdict_ends_with_the_advice_and_the_command_that_takes_it(tmp_path):
     fit = replace(_fit(-0.3, -0.1), advice=[advice])
     assert verdict(fit)[-1] == f"Next: {words}"
     assert next_command(tmp_path, fit).endswith(" network.bias=true")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("constant", " network.bias=true"),
+        ("first_weights", " genome=per_subject task.held.subjects=0"),
+    ],
+)
+def test_advice_of_an_earlier_version_has_its_command(change, words, tmp_path):
+    plain = to_json(replace(_fit(-0.3, -0.1), advice=[ModelAdvice(change, 0.7, "Change it.")]))
+    del plain["advice"][0]["settings"]
+    assert next_command(tmp_path, from_json(plain, "fit.json")).endswith(words)
 
 
 def _known(**changes: Any) -> IntervalsResult:
