@@ -36,6 +36,7 @@ def reading_of(job: Job) -> "DataReading":
         *no_bias(job, family),
         *_unused_weights(job, family),
         *_step_warnings(job, family),
+        *_slow_rules(job, family),
         *preflight.too_fast(job),
     ]
     description = family.describe().splitlines()
@@ -67,6 +68,7 @@ def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
     yield from no_bias(job, family)
     yield from _unused_weights(job, family)
     yield from _step_warnings(job, family)
+    yield from _slow_rules(job, family)
 
 
 def no_bias(job: Job, family: AbstractRecording) -> Iterator[str]:
@@ -113,11 +115,9 @@ def _step_warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
     Also a line where time constants matter and neither the data nor the config say a dt.
     """
     seconds = family.seconds()
-    main = job.main
-    default = main.dt == Config.dt
-    if seconds is None and family.truth() is None and default and preflight.timed(main):
+    if _is_step_unknown(job, family) and preflight.timed(job.main):
         yield (
-            f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: "
+            f"the data do not say how long a row is, and the fit takes dt={job.main.dt:g} s: "
             "say dt=SECONDS"
         )
     for dt in dict.fromkeys(config.dt for _, config in job.rows):
@@ -127,6 +127,20 @@ def _step_warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
                 f"constant that it finds is off by the factor {dt / seconds:.3g}; leave dt out, "
                 "or correct the one in the file"
             )
+
+
+def _is_step_unknown(job: Job, family: AbstractRecording) -> bool:
+    """Whether neither the data nor the config say how long a row is."""
+    is_default = job.main.dt == Config.dt
+    return family.seconds() is None and family.truth() is None and is_default
+
+
+def _slow_rules(job: Job, family: AbstractRecording) -> list[str]:
+    """A line for every time constant of a rule that is longer than the longest session."""
+    if _is_step_unknown(job, family):
+        return []
+    n_steps = int((family.recorded().trial >= 0).sum(axis=1).max())
+    return preflight.too_slow(job, n_steps)
 
 
 def warn(job: Job) -> None:

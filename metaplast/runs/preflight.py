@@ -258,6 +258,22 @@ def too_fast(job: Job) -> list[str]:
     return list(lines)
 
 
+def too_slow(job: Job, n_steps: int) -> list[str]:
+    """A warning for every time constant of a rule that is longer than n_steps steps."""
+    lines: dict[str, None] = {}
+    for _, config in job.rows:
+        longest = config.dt * n_steps
+        for slot in config.slots():
+            for name, tau in _time_constants(slot.rule, type(slot.rule).__name__):
+                if tau > longest:
+                    line = (
+                        f"{name}={tau:g} s is longer than every session ({longest:.3g} s): times "
+                        "are in seconds"
+                    )
+                    lines[line] = None
+    return list(lines)
+
+
 def _parts(config: Config) -> list[Any]:
     """The network and the rules of a config."""
     return [config.network, *(slot.rule for slot in config.slots())]

@@ -95,6 +95,15 @@ def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path)
     assert _lines(description, "tau_pre=0.02 s is not resolved by dt=10 s")
 
 
+def test_a_time_constant_longer_than_every_session_was_not_meant_in_seconds(tmp_path):
+    words = (_spikes(tmp_path / "a.npz", dt=0.01), *STDP)  # sessions of 10 rows
+    (line,) = _lines(_warnings(*words, "rule.tau_pre=20"), "longer")
+    assert line.endswith("tau_pre=20 s is longer than every session (0.1 s): times are in seconds")
+    assert _lines(_warnings(*words, "rule.tau_pre=0.1"), "longer") == []
+    unknown = (_spikes(tmp_path / "b.npz"), *STDP, "rule.tau_pre=20")  # the length of a row is not
+    assert _lines(_warnings(*unknown), "longer") == []
+
+
 def test_time_constants_without_a_dt_are_named(tmp_path):
     timed = (_spikes(tmp_path / "a.npz"), *STDP)
     line = "the data do not say how long a row is, and the fit takes dt=0.001 s: say dt=SECONDS"
