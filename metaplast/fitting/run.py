@@ -25,6 +25,7 @@ from metaplast.fitting.result import FitResult, write_result
 from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import FittedRow, fit_row, residual_sd
 from metaplast.fitting.summary import result_of
+from metaplast.fitting.tables import numbers_with_bounds
 from metaplast.recording import AbstractRecording
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
@@ -133,6 +134,19 @@ def _certainty(config: Config, row: FittedRow, data: Data, tick: Tick) -> Certai
     return Certainty(intervals(problem.lifetime, data, fitted, config.seed), refits)
 
 
+def provenance_of(result: FitResult) -> Plain:
+    """The origin of a fitted rule, which its file holds and its card shows."""
+    provenance: Plain = {
+        "experiment": result.experiment,
+        "seed": result.seed,
+        "fitted_to": asdict(result.data),
+    }
+    bounded = numbers_with_bounds(result)
+    if bounded:
+        provenance["fitted_numbers_ci95"] = bounded
+    return provenance
+
+
 def _save_rule(run: Path, config: Config, row: FittedRow, result: FitResult) -> None:
     """Write the discovered rule with its scores; a row without rules has no file."""
     lifetime = problem_of(config).lifetime
@@ -142,15 +156,10 @@ def _save_rule(run: Path, config: Config, row: FittedRow, result: FitResult) -> 
     for null, share in result.discovered.explained.items():
         metric = f"deviance explained against {null}"
         scores.append({"name": DISCOVERED, "split": "heldout", "metric": metric, **asdict(share)})
-    provenance = {
-        "experiment": config.experiment,
-        "seed": config.seed,
-        "fitted_to": asdict(result.data),
-    }
     document, tensors = describe_rule(
         lifetime,
         row.theta,
-        provenance=provenance,
+        provenance=provenance_of(result),
         scores=scores,
         ancestry=config.ancestors(),
     )

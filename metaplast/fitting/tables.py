@@ -131,6 +131,15 @@ def number_lines(fit: FitResult) -> list[tuple[str, ...]]:
     return [(name, number(values[name]), _bounds_text(fit, name)) for name in names[:SHOWN]]
 
 
+def numbers_with_bounds(fit: FitResult) -> dict[str, str]:
+    """{name: number and interval} of the discovered rule; empty where no interval is known."""
+    texts = {}
+    if fit.number_bounds:
+        for name, fitted, bounds, *_ in number_lines(fit):
+            texts[name] = f"{fitted} {bounds}"
+    return texts
+
+
 def _undetermined(fit: FitResult) -> dict[str, float | None]:
     """The numbers whose interval has no ends, as 0: the table lists them although they are 0."""
     undetermined = {}

@@ -12,11 +12,14 @@ from metaplast.figures import explained
 from metaplast.fitting import page
 from metaplast.fitting.page import FinishedFit, interval_source
 from metaplast.fitting.result import WeightScore
+from metaplast.fitting.run import provenance_of
 from metaplast.fitting.tables import number_lines
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.results.numbers import Bounds
+from metaplast.reuse.card import card
+from metaplast.reuse.rule_file import read_rule
 from metaplast.runs import provenance
 from metaplast.settings.names import REPORT
 from tests.fitting._results import (
@@ -38,6 +41,14 @@ def test_numbers_without_an_interval_are_not_determined_and_those_nobody_asked_o
         ("b", "0.5", "not determined"),
         ("c", "not finite", "-"),
     ]
+
+
+def test_the_card_of_a_fitted_rule_has_the_intervals_of_its_numbers():
+    file = read_rule("zoo/oja")
+    document = {**file.document, "provenance": provenance_of(OLD)}
+    text = card(replace(file, document=document), "run")
+    assert r"\_ci95: a 1 \[0.5, 1.5\], b 0.5 not determined, c not finite -" in text
+    assert "fitted_numbers_ci95" not in provenance_of(replace(OLD, bootstrap=None))
 
 
 def test_bars_say_where_they_come_from():
