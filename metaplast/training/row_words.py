@@ -84,8 +84,8 @@ def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
 
 def louder(config: Config) -> str:
     """The word of a config that makes first weights LOUDER times as large; "" where none does."""
-    gain = getattr(config.network, "gain", 0.0)
-    if gain > 0:
+    gain = getattr(config.network, "gain", None)  # that of a plug-in may be anything
+    if isinstance(gain, int | float) and gain > 0:
         return f"network.gain={LOUDER * gain:g}"
     return ""
 

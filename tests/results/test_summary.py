@@ -1,6 +1,8 @@
 """summary.json: its keys, and the files of earlier versions."""
 
 import json
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -23,7 +25,7 @@ from metaplast.results.summary import (
     to_json,
 )
 from metaplast.runs.config import Sources, compose
-from metaplast.runs.job import parse
+from metaplast.runs.job import Config, parse
 from metaplast.training import row_words
 
 SEARCH = SearchRecord(diverged_lives=2, falls=1, fell_at=[3], step_scale=0.5, chosen_step=4)
@@ -217,3 +219,9 @@ def test_first_weights_that_leave_cells_silent_are_made_larger() -> None:
     words = ("experiment=inhibition", "rows={}")
     config = parse(compose(words, Sources()), check=False).main
     assert row_words.louder(config) == "network.gain=10"
+
+
+@pytest.mark.parametrize("gain", [None, (0.5, 0.5), "0.5", 0.0])
+def test_a_network_whose_gain_is_no_number_is_not_made_louder(gain) -> None:
+    config = cast(Config, SimpleNamespace(network=SimpleNamespace(gain=gain)))
+    assert row_words.louder(config) == ""
