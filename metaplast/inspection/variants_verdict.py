@@ -30,20 +30,10 @@ def variants_verdict(
         lost: the names of the runs that have no scores.
         of_best: the verdict on the best variant alone, against its own baselines.
     """
-    level = []
-    for score in scores:
-        if score.name == best or score.difference.mean is None:
-            continue
-        gain = gain_over(score.name, better_by(score))
-        if gain.relation == "level":
-            level.append(f"{score.name} (difference {gain.amount()})")
     first = next(score for score in scores if score.name == best)
-    rest = "every other one is worse"
-    if level:
-        rest = f"it is not told apart from {', '.join(level)}"
     found = (
         f"Of {len(scores)} variants, {best} has the best {first.metric} on {first.n} held-out "
-        f"lives, {number(first.mean)} {interval(first.ci95)}; {rest}."
+        f"lives, {number(first.mean)} {interval(first.ci95)}; {_against_the_others(scores, best)}."
     )
     if first.mean is None:
         found = f"Nothing was found: no variant of {len(scores)} has a finite score."
@@ -70,3 +60,26 @@ def variants_verdict(
         f"Why not to believe it: {' '.join(doubts)}",
         of_best.next_command,
     )
+
+
+def _against_the_others(scores: Sequence[RowScore], best: str) -> str:
+    """The best variant beside the others, in words: those that are level with it, else the worse.
+
+    A variant without a difference to the best one is neither.
+    """
+    level = []
+    n_worse = 0
+    for score in scores:
+        if score.name == best or score.difference.mean is None:
+            continue
+        gain = gain_over(score.name, better_by(score))
+        if gain.relation == "level":
+            level.append(f"{score.name} (difference {gain.amount()})")
+        else:
+            n_worse += 1
+    n_others = len(scores) - 1
+    if level:
+        return f"it is not told apart from {', '.join(level)}"
+    if n_worse == n_others:
+        return "every other one is worse"
+    return f"worse than it are {n_worse} of the {n_others} others"

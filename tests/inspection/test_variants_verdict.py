@@ -54,3 +54,11 @@ def test_what_failed_is_named():
     assert "Without scores, so left out: seed-0-a-3." in one.doubts
     nothing = judged({"a=1": [broken], "a=2": [broken]})
     assert nothing.found == "Nothing was found: no variant of 2 has a finite score."
+
+
+def test_a_variant_without_a_score_is_not_called_worse():
+    broken = np.where(np.arange(40) == 0, np.nan, LIVES)
+    one = judged({"a=1": [LIVES], "a=2": [broken]})
+    assert one.found.endswith("; worse than it are 0 of the 1 others.")
+    two = judged({"a=1": [LIVES], "a=2": [broken], "a=3": [LIVES + 0.1]})
+    assert two.found.endswith("; worse than it are 1 of the 2 others.")
