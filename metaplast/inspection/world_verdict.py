@@ -96,6 +96,15 @@ def _doubts(world: Cell, is_changed: bool) -> list[str]:
 
 
 def _tuned_there(world: Cell, run: str, imports: Sequence[str]) -> str:
-    """The command that tunes the baselines in this world too."""
-    *others, last = world.changes
+    """The command that tunes the baselines in this world too.
+
+    Words are laid in their order, so the word for a whole (`task=NAME`) stands before the words for
+    its fields (`task.n_in=5`). The factor of a grid is laid last.
+    """
+    *others, last = sorted(world.changes, key=_depth)
     return shlex.join(["metaplast", "eval", *imports, run, *others, "--grid", "--factor", last])
+
+
+def _depth(word: str) -> int:
+    """The depth of the field that a word of a config changes; 0 for a whole group."""
+    return word.partition("=")[0].count(".")

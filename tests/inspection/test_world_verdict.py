@@ -73,6 +73,14 @@ def test_the_doubt_is_that_nothing_was_tuned_there_and_the_next_command_tunes():
     assert unchanged.next_command == "metaplast inspect 'runs/my a'"
 
 
+def test_the_task_of_a_world_is_chosen_before_its_fields_are_set():
+    changes = " ".join(sorted(["task=moons", "task.n_in=5"]))
+    one = judged(world(changes=changes))
+    assert shlex.split(one.next_command) == (
+        ["metaplast", "eval", "runs/my a", "task=moons", "--grid", "--factor", "task.n_in=5"]
+    )
+
+
 def test_seeds_say_how_sure_it_is():
     assert "one seed (0); the interval covers lives of one split" in judged(world()).sure
     assert "Student's t over 2 splits" in judged(world(seeds=(0, 1))).sure
