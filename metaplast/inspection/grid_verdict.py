@@ -13,13 +13,12 @@ MORE = 2
 """Times the budget of the baselines, where it was too small for a search."""
 
 
-def grid_verdict(grid: Grid, searched: str, is_run: bool) -> ShortVerdict:
+def grid_verdict(grid: Grid, searched: str) -> ShortVerdict:
     """The verdict on a grid.
 
     Args:
         grid: the grid.
         searched: the name of the searched row in the cells.
-        is_run: whether the rule is that of a run folder, not a rule file.
     """
     found = counts_in_words(grid.cells)
     worlds = _worlds(grid)
@@ -36,7 +35,7 @@ def grid_verdict(grid: Grid, searched: str, is_run: bool) -> ShortVerdict:
     elif grid.about.rows and worlds:
         sure = f"{sure} {verdict.NONE_FAILED}"
     doubts = f"Why not to believe it: {' '.join(_doubts(grid))}"
-    return ShortVerdict(found, sure, doubts, _next(grid, bool(failed), is_run))
+    return ShortVerdict(found, sure, doubts, _next(grid, bool(failed)))
 
 
 def _worlds(grid: Grid) -> list[Cell]:
@@ -79,7 +78,7 @@ def _doubts(grid: Grid) -> list[str]:
     return doubts
 
 
-def _next(grid: Grid, has_failed: bool, is_run: bool) -> str:
+def _next(grid: Grid, has_failed: bool) -> str:
     """The command that settles more: a larger budget, other seeds, or a look at the rule itself."""
     about = grid.about
     budget = about.budget
@@ -89,18 +88,19 @@ def _next(grid: Grid, has_failed: bool, is_run: bool) -> str:
         budget = max(budget, about.searched)
     if about.rows and budget > about.budget:
         return shlex.join([*_again(grid), "--budget", str(budget), "--out", f"grid-{budget}"])
-    if not is_run:
-        return shlex.join(["metaplast", "inspect", about.rule, *about.setting])
+    inspect = ["metaplast", "inspect", *about.imports, about.rule]
+    if not about.is_run:
+        return shlex.join([*inspect, *about.setting])
     worlds = _worlds(grid)
     if worlds:
-        return verdict.with_more_seeds(about.rule, worlds[0].seeds[0])
-    return shlex.join(["metaplast", "inspect", about.rule])
+        return verdict.with_more_seeds(about.rule, worlds[0].seeds[0], about.imports)
+    return shlex.join(inspect)
 
 
 def _again(grid: Grid) -> list[str]:
     """The words of the command that makes the grid anew, without a budget and a folder."""
     about = grid.about
-    words = ["metaplast", "eval", about.rule, *about.setting, "--grid"]
+    words = ["metaplast", "eval", *about.imports, about.rule, *about.setting, "--grid"]
     own: dict[str, list[str]] = {}
     named = {}
     for one in grid.cells[1:]:

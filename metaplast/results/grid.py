@@ -109,6 +109,8 @@ class About:
     budget: outer steps of the search of each baseline in each cell.
     lives: held-out lives of each cell.
     base: a digest of the config from which the grid starts.
+    is_run: whether the rule is that of a run folder, not a rule file.
+    imports: the words of a command that import the plug-ins of that run.
     """
 
     rule: str
@@ -119,6 +121,8 @@ class About:
     budget: int
     lives: int
     base: str
+    is_run: bool = False
+    imports: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

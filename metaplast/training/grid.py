@@ -45,6 +45,7 @@ from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Job, Run, parse
 from metaplast.runs.nesting import contained
 from metaplast.runs.preflight import check_splits
+from metaplast.runs.provenance import imports
 from metaplast.runs.row_files import LIVES as LIVES_FILE
 from metaplast.runs.row_files import is_finished, publish, read_arrays, theta_of
 from metaplast.runs.stopping import stoppable
@@ -65,6 +66,8 @@ CELLS = "cells"
 CELL = "cell.json"
 BASE = Factor("start", (Level("as given"),))
 """The world from which a grid starts."""
+_OF_ITS_PLACE = ("rule", "is_run", "imports")
+"""Fields of `About` in which one rule may differ: it has several paths. The checksum tells it."""
 Say = Callable[[str], None]
 
 
@@ -222,6 +225,8 @@ def subject_of(request: GridRequest) -> Subject:
         searched=searched or provenance.get("outer_steps"),
         budget=job.main.outer.n_steps,
         lives=request.lives,
+        is_run=run.is_dir(),
+        imports=imports([run]),
     )
     return Subject(rules, rest, file, tuple(words), about, job)
 
@@ -300,8 +305,7 @@ def check_about(path: Path, about: About) -> None:
         return
     old = from_plain(About, folder.read_json(path), str(path))
     for name, value in asdict(about).items():
-        # One rule has several names, such as those of its path; the checksum tells it.
-        if name != "rule" and value != getattr(old, name):
+        if name not in _OF_ITS_PLACE and value != getattr(old, name):
             raise BadInput(
                 f"{path.parent} holds a grid of another {name}: {getattr(old, name)}",
                 f"{name} {value}",

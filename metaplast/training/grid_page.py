@@ -24,10 +24,9 @@ def write_grid_page(path: Path, grid: Grid) -> None:
         grid: the grid.
     """
     grid_figure.draw(grid, DISCOVERED, path / FIGURE)
-    is_run = Path(grid.about.rule).is_dir()
     shown = _without_paths(grid)
     about = shown.about
-    verdict = grid_verdict(shown, DISCOVERED, is_run)
+    verdict = grid_verdict(shown, DISCOVERED)
     names, *rows = lines(shown, DISCOVERED)
     worlds = Section(
         "The worlds",

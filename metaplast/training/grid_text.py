@@ -1,7 +1,5 @@
 """The text of a grid: the end of `metaplast eval --grid`."""
 
-from pathlib import Path
-
 from metaplast.inspection.grid_verdict import grid_verdict
 from metaplast.results.grid import Grid, render
 from metaplast.settings.names import DISCOVERED
@@ -9,5 +7,5 @@ from metaplast.settings.names import DISCOVERED
 
 def grid_text(grid: Grid) -> str:
     """The verdict, the next command, and the table."""
-    verdict = grid_verdict(grid, DISCOVERED, is_run=Path(grid.about.rule).is_dir())
+    verdict = grid_verdict(grid, DISCOVERED)
     return f"{verdict.text}\n\n{render(grid, DISCOVERED)}"

@@ -146,7 +146,7 @@ REFUSED = GridCell(factor="width", level="x2", words=["network.hidden=[20]"], re
 
 
 def test_a_grid_counts_its_worlds_and_names_the_worst():
-    one = grid_verdict(grid(START, WIDE, REFUSED), "discovered", is_run=False)
+    one = grid_verdict(grid(START, WIDE, REFUSED), "discovered")
     assert one.found == (
         "Beside baselines tuned in each of 2 worlds, the rule is better than the best tuned "
         "baseline in 1, worse in 1; at worst in network.hidden [80,80]: worse by 0.200 "
@@ -159,7 +159,7 @@ def test_a_grid_counts_its_worlds_and_names_the_worst():
 
 
 def test_a_grid_of_small_budgets_is_doubted_and_made_again():
-    one = grid_verdict(grid(START, WIDE, REFUSED, budget=50), "discovered", is_run=False)
+    one = grid_verdict(grid(START, WIDE, REFUSED, budget=50), "discovered")
     assert "The baselines had 50 outer steps and the rule 200, which favours the rule." in (
         one.doubts
     )
@@ -172,17 +172,29 @@ def test_a_grid_of_small_budgets_is_doubted_and_made_again():
 
 def test_a_search_that_failed_in_a_grid_is_named_with_its_worlds():
     cells = (START, replace(WIDE, failed={"tuned": "not trained"}))
-    one = grid_verdict(grid(*cells), "discovered", is_run=False)
+    one = grid_verdict(grid(*cells), "discovered")
     assert "A search failed: tuned (not trained) in network.hidden [80,80]; " in one.sure
     assert "--budget 400 --out grid-400" in one.next_command
 
 
 def test_a_grid_of_a_run_asks_for_other_seeds():
-    one = grid_verdict(grid(START, rule="runs/a"), "discovered", is_run=True)
+    one = grid_verdict(grid(START, rule="runs/a", is_run=True), "discovered")
     assert one.next_command.endswith("config.yaml seed=1 seeds=4")
 
 
+def test_the_next_command_of_a_grid_imports_the_plug_ins_of_its_run():
+    of_run = {"rule": "runs/a", "is_run": True, "imports": ["--import", "mine"]}
+    for one, verb in (
+        (grid(START, budget=50, **of_run), "eval --import mine runs/a experiment=some --grid"),
+        (grid(START, **of_run), "train --import mine --config runs/a/config.yaml"),
+        (grid(REFUSED, **of_run), "inspect --import mine runs/a"),
+    ):
+        assert f"{grid_verdict(one, 'discovered').next_command} ".startswith(f"metaplast {verb} ")
+    refused = grid_verdict(grid(REFUSED, **of_run), "discovered")
+    assert refused.next_command == "metaplast inspect --import mine runs/a"
+
+
 def test_a_grid_of_refusals_claims_nothing():
-    one = grid_verdict(grid(REFUSED), "discovered", is_run=False)
+    one = grid_verdict(grid(REFUSED), "discovered")
     assert one.found == "Of 1 worlds: refused in 1."
     assert one.sure == "How sure: no world was lived."

@@ -48,6 +48,7 @@ def test_the_rule_lives_as_in_its_run_and_baselines_are_tuned_in_every_cell(run)
     start, deep, refused = made.cells
     assert path == run / "grid"
     assert (made.about.searched, made.about.budget, made.about.rows) == (3, 1, ["tuned"])
+    assert made.about.is_run
 
     (folder,) = (path / CELLS).glob("start-as_given-*")
     np.testing.assert_allclose(

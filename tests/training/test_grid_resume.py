@@ -145,6 +145,7 @@ def test_a_folder_holds_one_setting(tmp_path, changes, what):
     file.write_text(json.dumps(asdict(about)))
     check_about(file, about)
     check_about(file, replace(about, rule="./some"))  # the same rule by another name of its file
+    check_about(file, replace(about, is_run=True, imports=["--import", "mine"]))
     with pytest.raises(BadInput, match=f"a grid of another {what}"):
         check_about(file, replace(about, **changes))
 
