@@ -28,9 +28,7 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
         folders of one name.
     """
     runs = in_runs(runs)
-    names = []
-    for run in runs:
-        names.append(run.resolve().name)
+    names = _labels(runs)
     if len(set(names)) < len(names):
         raise BadInput(
             f"runs {', '.join(names)}", "folders of distinct names", "name every run once"
@@ -41,6 +39,20 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
     with folder.naming_errors(out):
         training_loss.draw(curves, out, names[:1], f"{metric}, {row} (running median)")
     return out
+
+
+def _labels(runs: Sequence[Path]) -> list[str]:
+    """The names of the folders; where two are equal, each with that of the folder around it.
+
+    The runs of every group have names such as seed-0.
+    """
+    names = []
+    longer = []
+    for run in runs:
+        path = run.resolve()
+        names.append(path.name)
+        longer.append(f"{path.parent.name}/{path.name}")
+    return names if len(set(names)) == len(names) else longer
 
 
 def _values(run: Path, metric: str, row: str) -> list[float]:

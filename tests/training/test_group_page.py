@@ -13,6 +13,7 @@ from metaplast.training import inspect_any
 from metaplast.training.effort import Effort
 from metaplast.training.group import in_runs
 from metaplast.training.kind import KIND
+from metaplast.training.plot import plot
 from metaplast.training.transfer import judged, scores_of
 from tests._runs import start_run
 
@@ -68,6 +69,21 @@ def test_the_folder_of_a_group_stands_for_its_runs(folder: Path, tmp_path: Path)
     assert "seed-0" in out.read_text() and "seed-1" in out.read_text()
     with pytest.raises(BadInput, match=r"group of 2 settings .* name those of one setting: .*ed-1"):
         inspect_any._check_seeds(folder, [runs[0], _of_another_setting(runs[1], tmp_path)])
+
+
+def test_runs_of_several_groups_are_told_apart_by_the_names_of_the_groups(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    out = tmp_path / "search.svg"
+    assert _told("plot", folder, other, "--out", out) == f"{out}\n"
+    assert "group/seed-0" in out.read_text() and "other/seed-1" in out.read_text()
+
+
+def test_a_run_that_is_named_twice_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="name every run once"):
+        plot([folder, folder / "seed-0"], "loss", "discovered", tmp_path / "a.svg")
 
 
 @pytest.mark.system
