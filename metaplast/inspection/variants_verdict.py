@@ -18,6 +18,7 @@ def variants_verdict(
     facts: Mapping[str, RowFacts],
     seeds: Sequence[int],
     lost: Sequence[str],
+    unshared: Sequence[str],
     of_best: PageVerdict,
 ) -> ShortVerdict:
     """The verdict on the searched rule of several variants.
@@ -28,6 +29,7 @@ def variants_verdict(
         facts: {label: facts of the searched row}.
         seeds: of each variant.
         lost: the names of the runs that have no scores.
+        unshared: the names of the finished runs whose seed is lost in another variant.
         of_best: the verdict on the best variant alone, against its own baselines.
     """
     first = next(score for score in scores if score.name == best)
@@ -52,6 +54,11 @@ def variants_verdict(
             doubts.append(f"{score.name} has no score: {score.not_finite} lives are not finite.")
     if lost:
         doubts.append(f"Without scores, so left out: {', '.join(lost)}.")
+    if unshared:
+        doubts.append(
+            f"Finished, but left out, for another variant has no scores of their seed: "
+            f"{', '.join(unshared)}."
+        )
     doubts.append("The best variant is best on these very lives, which favours it.")
     doubts.append(f"Of {best} alone: {of_best.found}")
     return ShortVerdict(

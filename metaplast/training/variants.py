@@ -1,6 +1,6 @@
 """The variants of a group of runs (`vary`): their scores together, and the verdict on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,12 +51,12 @@ def variants_of(path: Path) -> Variants | None:
     several, _ = group.split(read_file(path / CONFIG))
     by_variant: dict[str, dict[int, Path]] = {}
     lost = []
+    settings = several.settings()
     runs = group.members(path)
     for index, run in enumerate(runs):
-        setting = several.settings()[index // several.seeds]
-        label = ", ".join(f"{name}={value:g}" for name, value in setting.items())
+        variant = _label(settings[index // several.seeds])
         if (run.folder / FILE).is_file():
-            by_variant.setdefault(label, {})[run.job.main.seed] = run.folder
+            by_variant.setdefault(variant, {})[run.job.main.seed] = run.folder
         else:
             lost.append(run.folder.name)
     if len(by_variant) < 2:
@@ -65,12 +65,24 @@ def variants_of(path: Path) -> Variants | None:
     if not seeds:
         return None
     folders = {}
-    for label, of_seeds in by_variant.items():
-        folders[label] = [of_seeds[seed] for seed in seeds]
-    return _judged(folders, seeds, lost)
+    unshared = []
+    for variant, of_seeds in by_variant.items():
+        folders[variant] = [of_seeds[seed] for seed in seeds]
+        unshared += [run.name for seed, run in of_seeds.items() if seed not in seeds]
+    return _judged(folders, seeds, lost, unshared)
 
 
-def _judged(folders: dict[str, list[Path]], seeds: list[int], lost: Sequence[str]) -> Variants:
+def _label(setting: Mapping[str, float]) -> str:
+    """The name of a variant: its numbers in full, as the names of its folders hold them."""
+    return ", ".join(f"{name}={value!r}" for name, value in setting.items())
+
+
+def _judged(
+    folders: dict[str, list[Path]],
+    seeds: list[int],
+    lost: Sequence[str],
+    unshared: Sequence[str],
+) -> Variants:
     pools = {}
     judged = {}
     facts = {}
@@ -91,5 +103,5 @@ def _judged(folders: dict[str, list[Path]], seeds: list[int], lost: Sequence[str
     if means:
         best = table.best(means, metric)
     scores = table.scores(values, metric, best)
-    verdict = variants_verdict(scores, best, facts, seeds, lost, judged[best])
+    verdict = variants_verdict(scores, best, facts, seeds, lost, unshared, judged[best])
     return Variants(folders, pools, scores, best, facts, seeds, judged, verdict)

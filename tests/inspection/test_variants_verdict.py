@@ -20,10 +20,10 @@ TRAINED = RowFacts(
 )
 
 
-def judged(values, facts=None, lost=()):
+def judged(values, facts=None, lost=(), unshared=()):
     scores = table.scores(values, "loss", "a=1")
     of_rows = facts or dict.fromkeys(values, TRAINED)
-    return variants_verdict(scores, "a=1", of_rows, [0], lost, OF_BEST)
+    return variants_verdict(scores, "a=1", of_rows, [0], lost, unshared, OF_BEST)
 
 
 def test_the_best_is_named_and_the_others_are_worse():
@@ -48,10 +48,12 @@ def test_what_failed_is_named():
         {"a=1": [LIVES], "a=2": [broken]},
         {"a=1": TRAINED, "a=2": RowFacts(failed)},
         lost=["seed-0-a-3"],
+        unshared=["seed-1-a-1"],
     )
     assert "A search failed: a=2 (not trained: it ended below its own start, " in one.sure
     assert "a=2 has no score: 1 lives are not finite." in one.doubts
     assert "Without scores, so left out: seed-0-a-3." in one.doubts
+    assert "for another variant has no scores of their seed: seed-1-a-1." in one.doubts
     nothing = judged({"a=1": [broken], "a=2": [broken]})
     assert nothing.found == "Nothing was found: no variant of 2 has a finite score."
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,9 @@ from metaplast import search_loop
 from metaplast.cli.main import report
 from metaplast.registry import BadInput
 from metaplast.runs import same_setting
-from metaplast.runs.config import read_yaml
+from metaplast.runs.config import read_yaml, to_yaml
 from metaplast.runs.job import parse
-from metaplast.training import group, group_result, table_run
+from metaplast.training import group, group_result, table_run, variants
 from metaplast.training.train_row import Diverged
 from tests._runs import resume_run, start_run
 from tests.system._commands import bits
@@ -28,6 +29,7 @@ checkpoint_every: 4
 """
 RESTARTS = {"name": "es", "steps": 2, "population": 4, "restarts": 1}
 RATES = (0.01, 0.03, 1e30)  # the last one diverges
+CLOSE = [0.1234567, 0.1234568]
 
 
 class Halt(Exception):
@@ -170,3 +172,21 @@ def test_what_is_no_group_is_refused_and_nothing_is_written(given, words, tmp_pa
     with pytest.raises(BadInput, match=words):
         start_run({**read_yaml(CONFIG, "test"), **given}, tmp_path / "group", 1)
     assert not list(tmp_path.iterdir())
+
+
+def test_variants_have_names_of_their_own_and_runs_of_lost_seeds_are_kept_in_mind(
+    tmp_path, monkeypatch
+):
+    plain = {**read_yaml(CONFIG, "test"), "seeds": 2, "vary": {"learning_rate": CLOSE}}
+    (tmp_path / "config.yaml").write_text(to_yaml(plain))
+    *finished, _ = group.members(tmp_path)
+    for run in finished:
+        run.folder.mkdir()
+        (run.folder / "summary.json").touch()
+    monkeypatch.setattr(variants, "_judged", lambda *given: given)
+    given: Any = variants.variants_of(tmp_path)
+    folders, seeds, lost, unshared = given
+    assert list(folders) == ["learning_rate=0.1234567", "learning_rate=0.1234568"]
+    assert seeds == [0]
+    assert lost == ["seed-1-learning_rate-0.1234568"]
+    assert unshared == ["seed-1-learning_rate-0.1234567"]
