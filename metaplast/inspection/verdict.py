@@ -277,6 +277,11 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> 
                 f"All lives of {name} are dead ({_silent(facts.dead)}); to be better than it shows "
                 "little."
             )
+        if facts.silent:
+            words.append(
+                f"In all lives of {name} {_silent(facts.silent)}; its score came about without a "
+                "spike there."
+            )
     unknown = [name for name in _tuned(evidence) if name not in tuned]
     if unknown:
         words.append(

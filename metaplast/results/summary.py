@@ -104,6 +104,8 @@ class TrainedRow:
     at_bound: share of weights that end at their bound, a mean over held-out lives.
     units: {`silent_<population>` or `saturated_<population>`: share of units}.
     faults: {fault: held-out lives that have it}.
+    spiking: the populations of spiking units that an edge drives; empty where none is known.
+    output: the last population of the network; "" where it is not known.
     search: None where nothing is learned.
     wall_s: seconds of training and judging.
     note: the row's own words from its config.
@@ -120,6 +122,8 @@ class TrainedRow:
     at_bound: float = 0.0
     units: dict[str, float] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
+    spiking: list[str] = field(default_factory=list)
+    output: str = ""
     search: Annotated[SearchRecord | None, BeforeValidator(lambda plain: plain or None)] = None
     wall_s: float | None = None
     note: str = ""

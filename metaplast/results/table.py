@@ -30,12 +30,16 @@ class RowFacts:
 
     row: as in the summary of the first run, with the worst verdict of all runs.
     too_long: what half of dt changes in the row in any of them, as `loss` or `spikes_e`.
-    dead: the populations that are silent throughout every held-out life of all of them.
+    dead: the silent populations, where their silence leaves nothing of the row to judge.
+    silent: the same, where other populations of the row are heard.
+
+    A population is silent where its units spike and none does, in any held-out life of any run.
     """
 
     row: Row
     too_long: Sequence[str] = ()
     dead: Sequence[str] = ()
+    silent: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict | None:

@@ -78,7 +78,11 @@ def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
             verdicts = [summary.trained_rows[name].verdict for summary in summaries]
             row = replace(row, verdict=_worst(verdicts))
         too_long = list(changed) if name == DISCOVERED else []
-        facts[name] = RowFacts(row, too_long=too_long, dead=_dead(name, summaries))
+        silent = _silent(name, summaries)
+        of_row = RowFacts(row, too_long=too_long, silent=silent)
+        if isinstance(row, TrainedRow) and _is_void(row, silent):
+            of_row = RowFacts(row, too_long=too_long, dead=silent)
+        facts[name] = of_row
     return facts
 
 
@@ -90,17 +94,22 @@ def louder(config: Config) -> str:
     return ""
 
 
-def _dead(name: str, summaries: Sequence[RunSummary]) -> list[str]:
-    """The populations of a row that are silent throughout every held-out life of every run."""
+def _is_void(row: TrainedRow, silent: Sequence[str]) -> bool:
+    """Whether nothing is heard of a row: its output is silent, or every spiking population."""
+    return row.output in silent or (bool(row.spiking) and set(row.spiking) <= set(silent))
+
+
+def _silent(name: str, summaries: Sequence[RunSummary]) -> list[str]:
+    """The spiking populations of a row without a spike in any held-out life of any run."""
     in_each = []
     for summary in summaries:
         row = summary.rows[name]
         silent = set()
         if isinstance(row, TrainedRow) and row.faults.get("dead"):
             is_every_life = row.faults["dead"] == summary.scores[0].n
-            for share, value in row.units.items():
-                if is_every_life and share.startswith(SILENT) and value >= 1.0:
-                    silent.add(share.removeprefix(SILENT))
+            for population in row.spiking:
+                if is_every_life and row.units.get(f"{SILENT}{population}", 0.0) >= 1.0:
+                    silent.add(population)
         in_each.append(silent)
     return sorted(set.intersection(*in_each))
 

@@ -41,6 +41,7 @@ from metaplast.signals import CREDIT_FIELDS
 from metaplast.training import reference_row, row_words
 from metaplast.training.judge import judge
 from metaplast.training.row_record import read_record
+from metaplast.wiring import Wiring
 
 ALIGNMENT = "feedback_alignment"
 IDLE = ("silent", "saturated")
@@ -175,6 +176,7 @@ def trained_row(folder: Path, problem: MetaProblem, config: Config) -> TrainedRo
     feedback = "none"
     if has_credit:
         feedback = name_of(type(config.feedback))
+    wiring = problem.lifetime.wiring()
     return TrainedRow(
         reach=reach(reads) if reads else "-",
         feedback=feedback,
@@ -183,10 +185,21 @@ def trained_row(folder: Path, problem: MetaProblem, config: Config) -> TrainedRo
         at_bound=means["at_bound"],
         units=_idle_units(means),
         faults=faults,
+        spiking=_spiking(wiring),
+        output=wiring.populations[-1].name,
         search=record.search,
         wall_s=record.wall_s,
         note=config.note,
     )
+
+
+def _spiking(wiring: Wiring) -> list[str]:
+    """The populations of spiking units that an edge drives."""
+    names = []
+    for population in wiring.populations:
+        if population.neuron.spiking and wiring.into(population.name):
+            names.append(population.name)
+    return names
 
 
 def _idle_units(means: Mapping[str, float]) -> dict[str, float]:

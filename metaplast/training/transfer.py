@@ -103,7 +103,7 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     facts = {}
     for name, of_row in trained.facts.items():
         # Half of dt and silent populations were measured under the old config.
-        facts[name] = replace(of_row, too_long=(), dead=())
+        facts[name] = replace(of_row, too_long=(), dead=(), silent=())
     before = compose((), Sources(), runs[0] / CONFIG)
     is_changed = compose(words, Sources(), runs[0] / CONFIG) != before
     return Judged(list(runs), lived, facts, is_changed, read_summary(runs[0]).outer_steps)

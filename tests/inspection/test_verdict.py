@@ -361,3 +361,15 @@ def test_a_rule_whose_lives_are_all_dead_is_judged_by_that_alone() -> None:
     rival = RowFacts(given.facts["hebb"].row, dead=["e", "i"])
     other = verdict(replace(given, facts={**given.facts, "hebb": rival}))
     assert "All lives of hebb are dead (populations e, i are silent)" in other.sure
+
+
+def test_a_rule_with_one_silent_population_is_judged_by_its_score() -> None:
+    given = evidence((row("hebb", 0.45, 0.01), HEBB))
+    facts = {}
+    for name, of_row in given.facts.items():
+        facts[name] = replace(of_row, silent=["inh"])
+    one = verdict(replace(given, facts=facts, louder="network.gain=5"))
+    assert one.standing == "above" and "is better than the best tuned baseline, hebb" in one.found
+    assert "In all lives of discovered population inh is silent; its score came" in one.sure
+    assert "In all lives of hebb population inh is silent" in one.sure
+    assert "network.gain" not in one.next_command

@@ -1,6 +1,7 @@
 """summary.json: its keys, and the files of earlier versions."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,6 +16,7 @@ from metaplast.results.summary import (
     Halving,
     NotHalved,
     ReferenceRow,
+    Row,
     RowScore,
     RuleCard,
     RunSummary,
@@ -27,6 +29,7 @@ from metaplast.results.summary import (
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Config, parse
 from metaplast.training import row_words
+from metaplast.training.summary import _spiking
 
 SEARCH = SearchRecord(diverged_lives=2, falls=1, fell_at=[3], step_scale=0.5, chosen_step=4)
 VERDICT = Verdict("not trained", "loss", "validation", "start", 0.5, (0.25, 0.75), "more steps")
@@ -108,8 +111,9 @@ def test_the_keys_of_summary_json_and_their_order():
     plain = json.loads(json.dumps(to_json(SUMMARY), allow_nan=False))
     head = ["schema", "experiment", "seed", "outer_steps", "wall_s", "diverged_lives", "rows"]
     assert list(plain) == [*head, "scores", "gap_closed", "halving", "rule"]
-    facts = ["reach", "feedback", "reads", "learned", "at_bound", "units", "faults", "search"]
+    facts = ["reach", "feedback", "reads", "learned", "at_bound", "units", "faults"]
     trained = plain["rows"]["discovered"]
+    facts += ["spiking", "output", "search"]
     assert list(trained) == [*facts, "wall_s", "note", "contains", "verdict", "budget", "from"]
     assert trained["from"] == "plain"
     record = ["diverged_lives", "falls", "fell_at", "step_scale", "chosen_step"]
@@ -203,16 +207,38 @@ def test_a_file_of_another_form_is_refused_in_one_line(change, words):
     assert "\n" not in str(refused.value)
 
 
-def test_a_population_that_is_silent_in_every_life_of_every_run_is_dead() -> None:
-    units = {"silent_e": 1.0, "silent_i": 0.5, "saturated_o": 1.0}
+def _runs(units: dict[str, float], spiking: list[str], n_dead: tuple[int, ...]) -> list[RunSummary]:
+    """A run of one row for every number of dead lives, of 8."""
+    row = TrainedRow("synapse", "none", [], 1, units=units, spiking=spiking, output="out")
     runs = []
-    for n_dead in (8, 8, 7):
-        row = TrainedRow("synapse", "none", [], 1, units=units, faults={"dead": n_dead})
-        runs.append(RunSummary("x", 0, 1, 0.0, 0, {"discovered": row}, [SCORE]))
+    for n in n_dead:
+        rows: dict[str, Row] = {"discovered": replace(row, faults={"dead": n})}
+        runs.append(RunSummary("x", 0, 1, 0.0, 0, rows, [SCORE]))
+    return runs
+
+
+def test_a_row_whose_spiking_cells_are_silent_in_every_life_of_every_run_is_dead() -> None:
+    runs = _runs({"silent_e": 1.0, "silent_out": 0.0}, ["e"], (8, 8, 7))
     of_two = row_words.over_runs(runs[:2])["discovered"]
-    assert of_two.dead == ["e"]
+    assert of_two.dead == ["e"] and not of_two.silent
     assert table.marked("discovered", of_two) == "discovered (dead)"
-    assert row_words.over_runs(runs)["discovered"].dead == []
+    assert not row_words.over_runs(runs)["discovered"].dead
+
+
+@pytest.mark.parametrize(
+    ("units", "spiking", "dead", "silent"),
+    [
+        ({"silent_e": 0.5, "silent_inh": 1.0}, ["e", "inh"], [], ["inh"]),
+        ({"silent_e": 1.0, "silent_inh": 1.0}, ["e", "inh"], ["e", "inh"], []),
+        ({"silent_e": 0.5, "silent_out": 1.0}, ["e", "out"], ["out"], []),
+        ({"silent_hidden": 1.0, "silent_out": 1.0}, [], [], []),
+    ],
+)
+def test_a_silent_population_voids_a_row_only_where_nothing_else_is_heard(
+    units, spiking, dead, silent
+) -> None:
+    facts = row_words.over_runs(_runs(units, spiking, (8,)))["discovered"]
+    assert (list(facts.dead), list(facts.silent)) == (dead, silent)
 
 
 def test_first_weights_that_leave_cells_silent_are_made_larger() -> None:
@@ -225,3 +251,12 @@ def test_first_weights_that_leave_cells_silent_are_made_larger() -> None:
 def test_a_network_whose_gain_is_no_number_is_not_made_louder(gain) -> None:
     config = cast(Config, SimpleNamespace(network=SimpleNamespace(gain=gain)))
     assert row_words.louder(config) == ""
+
+
+@pytest.mark.parametrize(
+    ("experiment", "names"), [("inhibition", ["i", "e"]), ("spiking", ["hidden_1"]), ("digits", [])]
+)
+def test_spiking_cells_are_known_without_inputs_and_graded_units(experiment, names) -> None:
+    words = (f"experiment={experiment}", "rows={}")
+    config = parse(compose(words, Sources()), check=False).main
+    assert _spiking(config.meta_problem().lifetime.wiring()) == names

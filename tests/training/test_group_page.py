@@ -14,6 +14,7 @@ from metaplast.training.effort import Effort
 from metaplast.training.group import in_runs
 from metaplast.training.kind import KIND
 from metaplast.training.plot import plot
+from metaplast.training.summary import read_summary
 from metaplast.training.transfer import judged, scores_of
 from tests._runs import start_run
 
@@ -62,6 +63,8 @@ def test_a_group_of_seeds_has_a_page_that_its_text_names(folder: Path) -> None:
 
 def test_the_folder_of_a_group_stands_for_its_runs(folder: Path, tmp_path: Path) -> None:
     runs = [folder / "seed-0", folder / "seed-1"]
+    row = read_summary(runs[0]).trained_rows["discovered"]
+    assert (row.spiking, row.output) == ([], "output")
     assert in_runs([folder]) == runs and in_runs(runs) == runs
     assert _told("compare", folder) == _told("compare", *runs)
     out = tmp_path / "search.svg"
