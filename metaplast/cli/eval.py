@@ -91,7 +91,7 @@ def command(
     if grid:
         if len(runs) != 1:
             raise BadInput(f"--grid of {len(runs)} rules", "one run folder or one rule", "name one")
-        _grid(str(runs[0]), tuple(words), factors, rows, budget, lives, out)
+        _grid(str(runs[0]), tuple(words), factors, rows, budget, lives, out, modules)
         return
     if factors or budget is not None or out is not None:
         raise BadInput("--factor, --budget or --out", "--grid beside them", "add --grid")
@@ -109,6 +109,7 @@ def _grid(
     budget: int | None,
     lives: int,
     out: Path | None,
+    modules: tuple[str, ...],
 ) -> None:
     """Make a grid, and print its verdict, its table and its files."""
     from metaplast.settings.names import REPORT
@@ -116,7 +117,7 @@ def _grid(
     from metaplast.training.grid_page import FIGURE
     from metaplast.training.grid_text import grid_text
 
-    request = GridRequest(rule, words, factors, rows, budget, lives, out)
+    request = GridRequest(rule, words, factors, rows, budget, lives, out, modules)
     path, made = make_grid(request, lambda line: click.echo(line, err=True))
     click.echo(grid_text(made))
     click.echo(f"\n{path / RESULT}\n{path / FIGURE}\n{path / REPORT}")

@@ -110,7 +110,7 @@ class About:
     lives: held-out lives of each cell.
     base: a digest of the config from which the grid starts.
     is_run: whether the rule is that of a run folder, not a rule file.
-    imports: the words of a command that import the plug-ins of that run.
+    imports: the words of a command that import the plug-ins of that run and of the grid.
     """
 
     rule: str

@@ -56,9 +56,9 @@ def read(run: Path) -> Provenance | None:
         return None
 
 
-def imports(runs: Sequence[Path]) -> list[str]:
-    """The words of a command that import the plug-ins of some runs, each once."""
-    modules: dict[str, None] = {}
+def imports(runs: Sequence[Path], more: Sequence[str] = ()) -> list[str]:
+    """The words of a command that import the plug-ins of some runs and `more`, each once."""
+    modules: dict[str, None] = dict.fromkeys(more)
     for run in runs:
         origin = read(run)
         if origin is not None:

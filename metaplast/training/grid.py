@@ -81,6 +81,7 @@ class GridRequest(NamedTuple):
     budget: outer steps of the search of each baseline; None: those of the config.
     lives: held-out lives of each cell.
     out: the folder of the grid; None: `grid` in the run folder, or `grid-<rule>` here.
+    modules: the plug-ins that the request imported.
     """
 
     rule: str
@@ -90,6 +91,7 @@ class GridRequest(NamedTuple):
     budget: int | None = None
     lives: int = 1024
     out: Path | None = None
+    modules: tuple[str, ...] = ()
 
 
 class Subject(NamedTuple):
@@ -226,7 +228,7 @@ def subject_of(request: GridRequest) -> Subject:
         budget=job.main.outer.n_steps,
         lives=request.lives,
         is_run=run.is_dir(),
-        imports=imports([run]),
+        imports=imports([run], request.modules),
     )
     return Subject(rules, rest, file, tuple(words), about, job)
 

@@ -158,6 +158,11 @@ def test_the_baselines_learn_something_and_are_known(tmp_path):
         subject_of(_request(tmp_path, rows=("hebb",)))
 
 
+def test_a_grid_of_a_rule_file_keeps_the_plug_ins_of_its_request(tmp_path):
+    about = subject_of(_request(tmp_path, modules=("mine",))).about
+    assert about.imports == ["--import", "mine"] and not about.is_run
+
+
 def test_a_rule_file_needs_a_world(tmp_path):
     with pytest.raises(BadInput, match="experiment=NAME"):
         subject_of(_request(tmp_path, words=()))
