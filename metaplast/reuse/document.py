@@ -268,7 +268,8 @@ def _check_part(part: Any, spec: Plain, where: str, left: int) -> None:
         is_path = _is_list_of_texts(part[path]) and len(part[path]) <= 2
         _must(is_path, f"{where}: {path}", part[path], "up to two names")
     inner = _branch(spec, part["fields"])
-    is_rule = isinstance(inner, dict) and inner is not spec and "name" in inner
+    is_inside = isinstance(inner, dict) and inner is not spec
+    is_rule = is_inside and registry.has("rule", inner.get("name"))
     _must(is_rule, f"{where}: fields", part["fields"], "where a rule stands")
     _check_account(part["account"], inner, where, left - 1)
 

@@ -36,16 +36,20 @@ def _show(activity: Array) -> NeuronView:
 def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
     """Check the sizes of stimuli, feedback and score, and that a scan can carry the state."""
     shape = family.shape()
-    key = jax.random.key(0)
-    state = jax.eval_shape(lambda t: family.begin(t, key, DT), task)
-    stimulus = jax.eval_shape(lambda t, s: family.stimulus(t, s, key, DT), task, state)
+    # The shape of a key: a key itself takes three programs, and a training calls this.
+    key = jax.eval_shape(jax.random.key, 0)
+    state = jax.eval_shape(lambda t, k: family.begin(t, k, DT), task, key)
+    stimulus = jax.eval_shape(lambda t, s, k: family.stimulus(t, s, k, DT), task, state, key)
     sizes = {name: x.shape for name, x in stimulus.items()}
     demand(
         sizes == {n: (size,) for n, size in shape.inputs.items()},
         f"stimuli have the declared sizes {shape.inputs}, not {sizes}",
     )
-    answer = _show(jnp.zeros(shape.n_seen))
-    after, outcome = jax.eval_shape(lambda t, s: family.step(t, s, answer, key, DT), task, state)
+
+    def step(task: Any, state: Any, key: Array) -> Any:
+        return family.step(task, state, _show(jnp.zeros(shape.n_seen)), key, DT)
+
+    after, outcome = jax.eval_shape(step, task, state, key)
     demand_same_type(
         state, after, "the task's state that comes out has the type of the one that went in"
     )
