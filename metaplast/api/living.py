@@ -133,7 +133,7 @@ def live(
     Raises: BadInput for parts that do not live together, or more steps than the task has.
     """
     theta = None
-    given = rule
+    loaded = rule if isinstance(rule, Rule) else None
     if isinstance(rule, Rule):
         theta = rule.theta
         if rule.dt is not None:
@@ -150,15 +150,15 @@ def live(
         parts["rules"] = {ON_EDGES: {"edges": edges, "rule": rule}}
     elif rule is not None:
         parts["rule"] = rule
-    own = edges is None and "rules" not in words
+    names_no_edges = edges is None and "rules" not in words
     sources = Sources(None if config_dir is None else Path(config_dir))
     plain = compose(words_of(None, parts), sources, default=None)
     with precision_kept():
         config = parse({**plain, "seed": seed}).row(DISCOVERED)
         jax.config.update("jax_enable_x64", config.precision == "float64")
         lifetime = replace(config.meta_problem().lifetime, record=("activity", "weights"))
-        if own and isinstance(given, Rule):
-            lifetime = _on_own_edges(lifetime, given)
+        if names_no_edges and loaded is not None:
+            lifetime = _on_own_edges(lifetime, loaded)
         whole = lifetime.task.shape().n_steps
         n = whole if n_steps is None else n_steps
         if not isinstance(n, int) or not 1 <= n <= whole:
@@ -178,22 +178,22 @@ def _on_own_edges(lifetime: Lifetime, rule: Rule) -> Lifetime:
     Where the network has none of them, the rule changes all edges, and a line says so.
     """
     (slot,) = lifetime.slots
-    own = set(rule.edges) - {ANY}
-    if not own:
+    edges_of_rule = set(rule.edges) - {ANY}
+    if not edges_of_rule:
         return lifetime
     names = [edge.name for edge in lifetime.wiring().edges if edge.plastic]
-    if own.isdisjoint(names):
+    if edges_of_rule.isdisjoint(names):
         words = (
-            f"the network has no edge {', '.join(sorted(own))}, on which the rule was found: it "
-            f"changes {', '.join(names)} - edges= names others"
+            f"the network has no edge {', '.join(sorted(edges_of_rule))}, on which the rule was "
+            f"found: it changes {', '.join(names)} - edges= names others"
         )
         warnings.warn(words, stacklevel=3)
         return lifetime
-    if own.issuperset(names):
+    if edges_of_rule.issuperset(names):
         return lifetime
     slots = []
     for name in names:
-        if name in own:
+        if name in edges_of_rule:
             slots.append(replace(slot, name=name, edges=name))
     return replace(lifetime, slots=tuple(slots))
 

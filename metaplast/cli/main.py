@@ -195,11 +195,11 @@ def _option_fix(error: click.NoSuchOption, context: click.Context) -> str:
         return f"{expected} - correct the option"
     name = error.option_name.lstrip("-")
     value = "VALUE"
-    given = list(context.find_root().obj or ())
-    for word, after in itertools.pairwise(given):
+    words = list(context.find_root().obj or ())
+    for word, after in itertools.pairwise(words):
         if word == error.option_name and not after.startswith("-"):
             value = after
-    for word in given:
+    for word in words:
         if word.startswith(f"{error.option_name}="):
             value = word.partition("=")[2]
     return f"{expected} - words have no dashes: write {name}={value}"

@@ -39,12 +39,12 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     Raises: BadInput for a folder that holds no finished fit, or an unknown row.
     """
     values = {}
-    own = {}
+    shares_of_run = {}
     names = {}  # in the order of the columns
     for run in runs:
         result = _read(run, row)
         values[run] = _values(result, row)
-        own[run] = _own_shares(result.rows[row])
+        shares_of_run[run] = _own_shares(result.rows[row])
         names |= dict.fromkeys(values[run])
     configs = {run: _whole_config(run) for run in runs}
     groups = group_by_setting(list(configs.items()), SEEDS)
@@ -54,7 +54,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
         for name in names:
             cell = _cell([values[run].get(name, math.nan) for run in members])
             if len(members) == 1:
-                cell = own[members[0]].get(name, cell)
+                cell = shares_of_run[members[0]].get(name, cell)
             cells.append(cell)
         lines.append((label or "-", str(len(members)), *cells))
     if out is not None:

@@ -20,11 +20,11 @@ def grid_verdict(grid: Grid, searched: str) -> ShortVerdict:
         grid: the grid.
         searched: the name of the searched row in the cells.
     """
-    found = counts_in_words(grid.cells)
+    outcome = counts_in_words(grid.cells)
     worlds = _worlds(grid)
     if worlds:
         subject = f"Beside baselines tuned in each of {len(worlds)} worlds, the rule"
-        found = f"{counted(subject, worlds, searched)} {found}"
+        outcome = f"{counted(subject, worlds, searched)} {outcome}"
     sure = "How sure: no world was lived."
     if worlds:
         sure = verdict.splits_in_words(worlds[0].seeds)
@@ -35,7 +35,7 @@ def grid_verdict(grid: Grid, searched: str) -> ShortVerdict:
     elif grid.about.rows and worlds:
         sure = f"{sure} {verdict.NONE_FAILED}"
     doubts = f"Why not to believe it: {' '.join(_doubts(grid))}"
-    return ShortVerdict(found, sure, doubts, _next(grid, bool(failed)))
+    return ShortVerdict(outcome, sure, doubts, _next(grid, bool(failed)))
 
 
 def _worlds(grid: Grid) -> list[Cell]:

@@ -46,10 +46,8 @@ def without(held: Held, theta: Theta) -> Theta:
     if not held:
         return theta
     rules = _copy(theta["rules"])
-    for leaf in held:
-        for of_rule in _thetas(rules, leaf):
-            inside, name = _place(of_rule, leaf)
-            del inside[name]
+    for place in _places(rules, held):
+        del place.inside[place.name]
     return {**theta, "rules": rules}
 
 
@@ -58,10 +56,8 @@ def filled(held: Held, theta: Theta) -> Theta:
     if not held:
         return theta
     rules = _copy(theta["rules"])
-    for leaf in held:
-        for of_rule in _thetas(rules, leaf):
-            inside, name = _place(of_rule, leaf)
-            inside[name] = jnp.asarray(of_text(leaf.numbers), float)
+    for place in _places(rules, held):
+        place.inside[place.name] = jnp.asarray(of_text(place.numbers), float)
     return {**theta, "rules": rules}
 
 
@@ -72,21 +68,28 @@ def _copy(theta: Any) -> Any:
     return {name: _copy(part) for name, part in theta.items()}
 
 
-def _thetas(rules: Theta, leaf: HeldLeaf) -> Iterator[Theta]:
-    """The theta of every rule that has a leaf."""
-    if leaf.shared:
-        yield rules[leaf.slot]
-    else:
-        yield from rules[leaf.slot].values()
+class _Place(NamedTuple):
+    """The place of a held leaf in the theta of one rule.
+
+    inside: the innermost dict that holds it.
+    name: its name there.
+    numbers: as text.
+    """
+
+    inside: Theta
+    name: str
+    numbers: str
 
 
-def _place(theta: Theta, leaf: HeldLeaf) -> tuple[Theta, str]:
-    """The innermost dict that holds a leaf, and its name there."""
-    *path, name = leaf.leaf.split(".")
-    inside = theta
-    for step in path:
-        inside = inside[step]
-    return inside, name
+def _places(rules: Theta, held: Held) -> Iterator[_Place]:
+    """The places of all held leaves, in the theta of every rule that has them."""
+    for leaf in held:
+        *path, name = leaf.leaf.split(".")
+        thetas = [rules[leaf.slot]] if leaf.shared else rules[leaf.slot].values()
+        for inside in thetas:
+            for step in path:
+                inside = inside[step]
+            yield _Place(inside, name, leaf.numbers)
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,8 @@ class HeldProblem(ThroughProblem):
 
     def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> LossGradient:
         """The mean loss and its gradient in the free leaves. See `Problem.value_and_grad`."""
-        found = self.problem.value_and_grad(self.inner(theta), batch, tangents)
-        return found._replace(gradient=without(self.held, found.gradient))
+        whole = self.problem.value_and_grad(self.inner(theta), batch, tangents)
+        return whole._replace(gradient=without(self.held, whole.gradient))
 
     def window_gradient(
         self, theta: Theta, lives: Lives, births: Births, n_steps: int
