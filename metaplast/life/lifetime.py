@@ -171,25 +171,7 @@ class Lifetime:
             BadInput: for a name that is no name or is used twice, and for parts that do not fit
                 each other.
         """
-        _check_names("slot", [slot.name for slot in self.slots])
-        _check_names("edge", [edge.name for edge in self.wiring().edges])
-        network.check_watched(self.wiring(), self.task.shape())
-        _reads(self)
-        check_shared(self.plastic())
-        check_start(self.plastic())
-        self._check_genome()
-        jax.eval_shape(
-            lambda key: self.begin(self._init(key), some_task(self.task, key), key),
-            jax.eval_shape(jax.random.key, 0),
-        )
-
-    def _check_genome(self) -> None:
-        offers = self.task.shape().offers
-        for need in sorted(self.genome.needs - offers):
-            expected = f"one of its offers: {', '.join(sorted(offers))}"
-            raise BadInput(
-                f"genome: needs {need!r} from the task", expected, "change genome or task"
-            )
+        _check(self)
 
     def init(self, key: Key) -> Theta:
         """Check the lifetime and draw the first theta.
@@ -641,6 +623,30 @@ def _check_names(kind: str, names: list[str]) -> None:
         if not _NAME.fullmatch(name) or names.count(name) > 1:
             expected = "a name of letters, digits, _ and -, used once"
             raise BadInput(f"{kind} {name!r}", expected, "rename it")
+
+
+@lru_cache(maxsize=128)
+def _check(lifetime: Lifetime) -> None:
+    """See `Lifetime.check`. A lifetime that has passed once is not traced again."""
+    _check_names("slot", [slot.name for slot in lifetime.slots])
+    _check_names("edge", [edge.name for edge in lifetime.wiring().edges])
+    network.check_watched(lifetime.wiring(), lifetime.task.shape())
+    _reads(lifetime)
+    check_shared(lifetime.plastic())
+    check_start(lifetime.plastic())
+    _check_genome(lifetime)
+    jax.eval_shape(
+        lambda key: lifetime.begin(lifetime._init(key), some_task(lifetime.task, key), key),
+        jax.eval_shape(jax.random.key, 0),
+    )
+
+
+def _check_genome(lifetime: Lifetime) -> None:
+    """Raises: BadInput for a genome that needs what the task does not offer."""
+    offers = lifetime.task.shape().offers
+    for need in sorted(lifetime.genome.needs - offers):
+        expected = f"one of its offers: {', '.join(sorted(offers))}"
+        raise BadInput(f"genome: needs {need!r} from the task", expected, "change genome or task")
 
 
 @lru_cache(maxsize=128)

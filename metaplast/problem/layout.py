@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -112,6 +113,7 @@ def fitting_chunk(lifetime: Lifetime, tangents: int = 0) -> int:
     return max(1, min(MAX_CHUNK, CACHE_BYTES // max(1, size)))
 
 
+@lru_cache(maxsize=128)
 def _numbers_kept(lifetime: Lifetime) -> int:
     """The count of numbers that a life carries in its weights and in the states of its rules."""
     n_weights = sum(math.prod(edge.connection.shape) for edge in lifetime.wiring().edges)
