@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from metaplast import _moved
 
 if TYPE_CHECKING:
+    from metaplast.api import plot
     from metaplast.api.comparing import Comparison, compare, compare_loops
     from metaplast.api.diagnosing import Diagnosed, diagnose
     from metaplast.api.fitting import fit
@@ -87,6 +88,9 @@ _HOMES = {
     "transfer": "metaplast.api.transferring",
 }
 
+_MODULES = {"plot": "metaplast.api.plot"}
+"""{public name of a module: its path}"""
+
 __all__ = [
     "BadInput",
     "Comparison",
@@ -124,6 +128,7 @@ __all__ = [
     "load_rule",
     "open",
     "optax",
+    "plot",
     "read_rule",
     "register",
     "resume",
@@ -138,6 +143,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'metaplast' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -76,6 +76,13 @@ def test_a_check_and_each_of_its_arguments_is_said(name: str) -> None:
         _every_argument_is_named(value)
 
 
+@pytest.mark.parametrize("name", mp.plot.__all__)
+def test_a_picture_and_each_of_its_arguments_is_said(name: str) -> None:
+    value = getattr(mp.plot, name)
+    assert _docstring(value)
+    _every_argument_is_named(value)
+
+
 def _every_argument_is_named(function: Any) -> None:
     names = list(inspect.signature(function).parameters)
     text = _docstring(function)

@@ -17,6 +17,8 @@ HOMES = {
     "specs": ("Specs and the registry", ("metaplast.registry", "metaplast.spec")),
 }
 """{page: (title, homes of the public names that stand on it)}"""
+PICTURES = "metaplast.api.plot"
+"""The module that is a public name, `mp.plot`."""
 MODULES = (
     "metaplast.signals",
     "metaplast.language.grammar",
@@ -41,6 +43,10 @@ def pages() -> dict[str, str]:
             words = literal(summary(getattr(metaplast, public).__doc__))
             index.append(f"- [`mp.{public}`]({name}.md#{_path(public)}): {words}")
         index.append("")
+    module = import_module(PICTURES)
+    made[f"{FOLDER}/plot.md"] = _of_module(module)
+    words = literal(summary(module.__doc__ or ""))
+    index += ["## Pictures", "", f"- [`mp.plot`](plot.md): {words}", ""]
     index += ["## For authors of plug-ins", ""]
     for name in _modules():
         module = import_module(name)
@@ -64,7 +70,10 @@ def _names(page: str) -> list[str]:
     homes = HOMES[page][1]
     names = []
     for name in metaplast.__all__:
-        if name != "__version__" and getattr(metaplast, name).__module__.startswith(homes):
+        value = getattr(metaplast, name)
+        if name == "__version__" or isinstance(value, ModuleType):
+            continue
+        if value.__module__.startswith(homes):
             names.append(name)
     return names
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from metaplast import search_loop
 from metaplast.api.carrying import precision_kept
 from metaplast.api.words import words_of
 from metaplast.figures.style import PALETTE, Picture, subplots
+from metaplast.inspection.lived import spiking_populations
+from metaplast.inspection.spiking_life import thresholds
 from metaplast.life.lifetime import Lifetime
 from metaplast.numerics.compiler import program
 from metaplast.registry import BadInput
@@ -44,6 +46,9 @@ class LivedLife:
     scores: {`loss` and the metrics of the task: value of every step [n_steps]}.
     dt: seconds of a step.
     phases: (steps, whether plasticity is on) of the phases of the task.
+    potentials: {population that spikes: the potential that decided its spikes [n_steps, n_units]}.
+    thresholds: {population: the potential at which a cell at rest spikes}, where it has one.
+    signs: {population: +1 excitatory, -1 inhibitory, 0 neither}.
     """
 
     time: np.ndarray
@@ -54,6 +59,9 @@ class LivedLife:
     scores: dict[str, np.ndarray]
     dt: float
     phases: tuple[tuple[int, bool], ...]
+    potentials: dict[str, np.ndarray] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
+    signs: dict[str, int] = field(default_factory=dict)
 
     def plot(self) -> Picture:
         """The activity of every population, the weights of every edge, and the scores over time.
@@ -156,7 +164,11 @@ def live(
     with precision_kept():
         config = parse({**plain, "seed": seed}).row(DISCOVERED)
         jax.config.update("jax_enable_x64", config.precision == "float64")
-        lifetime = replace(config.meta_problem().lifetime, record=("activity", "weights"))
+        lifetime = config.meta_problem().lifetime
+        record = ("activity", "weights")
+        if spiking_populations(lifetime.wiring()):
+            record += ("potential",)
+        lifetime = replace(lifetime, record=record)
         if names_no_edges and loaded is not None:
             lifetime = _on_own_edges(lifetime, loaded)
         whole = lifetime.task.shape().n_steps
@@ -226,14 +238,14 @@ def _life(lifetime: Lifetime, theta: Theta, seed: int, n: int) -> Any:
 
 def _lived(lifetime: Lifetime, born: Mapping[str, Any], trace: Any, n: int) -> LivedLife:
     """A life as arrays with names."""
-    activities = {}
-    spikes = {}
+    recorded = trace.recorded
     wiring = lifetime.wiring()
-    for population in wiring.populations:
-        values = np.asarray(trace.recorded["activity"][population.name])
-        activities[population.name] = values
-        if population.neuron.spiking and wiring.into(population.name):
-            spikes[population.name] = values
+    activities = {name: np.asarray(values) for name, values in recorded["activity"].items()}
+    spikes = {}
+    potentials = {}
+    for population in spiking_populations(wiring):
+        spikes[population.name] = activities[population.name]
+        potentials[population.name] = np.asarray(recorded["potential"][population.name])
     scores = {"loss": np.asarray(trace.score.loss)}
     for name, values in trace.score.metrics.items():
         scores[name] = np.asarray(values)
@@ -241,11 +253,14 @@ def _lived(lifetime: Lifetime, born: Mapping[str, Any], trace: Any, n: int) -> L
         time=lifetime.dt * np.arange(1, n + 1),
         activities=activities,
         spikes=spikes,
-        weights={name: np.asarray(values) for name, values in trace.recorded["weights"].items()},
+        weights={name: np.asarray(values) for name, values in recorded["weights"].items()},
         weights_at_birth={name: np.asarray(values) for name, values in born.items()},
         scores=scores,
         dt=lifetime.dt,
         phases=lifetime.task.shape().phases,
+        potentials=potentials,
+        thresholds=thresholds(wiring),
+        signs={population.name: population.sign for population in wiring.populations},
     )
 
 

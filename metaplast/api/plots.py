@@ -120,6 +120,17 @@ class Plots:
         """Weights and activity through a life."""
         return self._first("life")
 
+    def spikes(self) -> Picture:
+        """The spikes of one held-out life, and the rate of each population.
+
+        `figures("spikes")` also has membrane potentials, weights and intervals between spikes.
+        """
+        return self._first("spikes")
+
+    def protocols(self) -> Picture:
+        """The change of weight by pairs of spikes at a frequency, and by triplets."""
+        return self._first("protocols")
+
     def __repr__(self) -> str:
         return f"Plots of {self._folder}: {', '.join(FIGURES_OF)}"
 

@@ -1,4 +1,4 @@
-"""The figure of a life: weights and activity over its steps, and spikes."""
+"""The figure of lives: weights and activity over their steps."""
 
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,6 @@ def part(course: Course, folder: Path) -> PagePart:
         "same over lives, of the mean of a population. Grey: phases without plasticity."
     )
     figures = [Figure(path, _alt(course), caption)]
-    if course.raster:
-        raster = folder / "raster.svg"
-        draw_raster(course, raster)
-        spikes = int(sum(values.sum() for values in course.raster.values()))
-        alt = f"Spikes of the first life over time: {spikes} spikes"
-        figures.append(Figure(raster, alt, "Spikes of one life; a line is a cell."))
     words = _words(course)
     return PagePart(Section(_TITLE, words, figures=figures), _plain(course))
 
@@ -55,24 +49,6 @@ def draw(course: Course, path: Path) -> None:
         axes.set_xlabel("step of the life", fontsize=9)
     hide(list(grid[0])[len(course.weights) :])
     hide(list(grid[1])[len(course.activity) :])
-    save(figure, path)
-
-
-def draw_raster(course: Course, path: Path) -> None:
-    """Draw the spikes of one life, a panel for each spiking population."""
-    figure, grid = subplots(
-        len(course.raster),
-        1,
-        figsize=(8.0, 2.4 * len(course.raster)),
-        layout="constrained",
-        squeeze=False,
-    )
-    for axes, (name, values) in zip(grid[:, 0], course.raster.items(), strict=True):
-        steps, cells = np.nonzero(values)
-        axes.plot(1e3 * course.dt * steps, cells, "|", color="black", markersize=3)
-        axes.set_title(name, fontsize=9)
-        axes.set_xlabel("time (ms)", fontsize=9)
-        axes.set_ylabel("cell", fontsize=9)
     save(figure, path)
 
 
@@ -120,19 +96,9 @@ def _plain(course: Course) -> dict[str, Any]:
     activity = {}
     for name, values in course.activity.items():
         activity[name] = [json_list(row) for row in values]
-    raster = {}
-    for name, values in course.raster.items():
-        steps, cells = np.nonzero(values)
-        raster[name] = {
-            "steps_shown": len(values),
-            "cells_shown": values.shape[1],
-            "steps": steps.tolist(),
-            "cells": cells.tolist(),
-        }
     return {
         "dt": course.dt,
         "phases": [list(phase) for phase in course.phases],
-        "raster": raster,
         "steps": json_list(course.steps),
         "levels": list(LEVELS),
         "weights": weights,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,21 +74,41 @@ def _turning(each: SpikeProtocols) -> str:
 def _draw(each: SpikeProtocols, path: Path) -> None:
     """Draw both protocols side by side."""
     figure, (left, right) = subplots(1, 2, figsize=(8.2, 3.4), layout="constrained")
-    left.plot(each.frequencies, each.post_later, "o-", color=OURS, label="post spike later")
-    left.plot(each.frequencies, each.post_earlier, "s--", color=TRUE, label="post spike earlier")
-    left.set_xlabel("frequency of the pairs, Hz")
-    left.set_ylabel("mean change of weight by a pair")
-    left.legend(frameon=False)
+    draw_frequency(left, each)
+    draw_triplets(right, each)
+    save(figure, path)
+
+
+def draw_frequency(axes: Any, each: SpikeProtocols) -> None:
+    """Draw the mean change by a pair of a train over the frequency of the pairs.
+
+    Args:
+        axes: a panel.
+        each: the changes.
+    """
+    axes.plot(each.frequencies, each.post_later, "o-", color=OURS, label="post spike later")
+    axes.plot(each.frequencies, each.post_earlier, "s--", color=TRUE, label="post spike earlier")
+    axes.set_xlabel("frequency of the pairs, Hz")
+    axes.set_ylabel("mean change of weight by a pair")
+    axes.axhline(0.0, color="black", lw=0.8)
+    axes.legend(frameon=False)
+
+
+def draw_triplets(axes: Any, each: SpikeProtocols) -> None:
+    """Draw the change by three spikes over the times between them.
+
+    Args:
+        axes: a panel.
+        each: the changes.
+    """
     places = np.arange(len(each.intervals))
-    right.plot(places - 0.1, each.pre_post_pre, "o", color=OURS, label="pre, post, pre")
-    right.plot(places + 0.1, each.post_pre_post, "s", color=TRUE, label="post, pre, post")
+    axes.plot(places - 0.1, each.pre_post_pre, "o", color=OURS, label="pre, post, pre")
+    axes.plot(places + 0.1, each.post_pre_post, "s", color=TRUE, label="post, pre, post")
     names = []
     for first, second in each.intervals:
         names.append(f"{1e3 * first:g}, {1e3 * second:g}")
-    right.set_xticks(places, names)
-    right.set_xlabel("times between the spikes, ms")
-    right.set_ylabel("change of weight by a triplet")
-    right.legend(frameon=False)
-    for panel in (left, right):
-        panel.axhline(0.0, color="black", lw=0.8)
-    save(figure, path)
+    axes.set_xticks(places, names)
+    axes.set_xlabel("times between the spikes, ms")
+    axes.set_ylabel("change of weight by a triplet")
+    axes.axhline(0.0, color="black", lw=0.8)
+    axes.legend(frameon=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, RulesShown, Section
-from metaplast.figures.style import OURS, PALETTE, TRUE, save, subplots
+from metaplast.figures.style import OURS, PALETTE, TRUE, Picture, save, subplots
 from metaplast.results.numbers import json_list, number
 from metaplast.results.windows import WEIGHT, SpikeWindow, spike_window
 
@@ -35,13 +35,7 @@ def part(windows: Mapping[str, SpikeWindow], folder: Path) -> PagePart:
         folder: of the picture.
     """
     path = folder / "windows.svg"
-    curves: dict[str, Curve] = {}
-    for entry, each in windows.items():
-        curves[entry] = (1e3 * each.lags, each.pair)
-    if len(windows) == 1:
-        (only,) = windows.values()
-        curves["both spikes alone"] = (1e3 * only.lags[[0, -1]], np.full(2, only.alone))
-    draw(curves, None, path)
+    draw(curves_of(windows), None, path)
     extremes = []
     plain = {}
     for entry, each in windows.items():
@@ -60,6 +54,21 @@ def part(windows: Mapping[str, SpikeWindow], folder: Path) -> PagePart:
     return PagePart(Section(title, _words(windows), figures=[figure]), plain)
 
 
+def curves_of(windows: Mapping[str, SpikeWindow]) -> dict[str, Curve]:
+    """The curves of windows; beside a single window, the change by both spikes alone.
+
+    Args:
+        windows: {slot or edge: window}.
+    """
+    curves: dict[str, Curve] = {}
+    for entry, each in windows.items():
+        curves[entry] = (1e3 * each.lags, each.pair)
+    if len(windows) == 1:
+        (only,) = windows.values()
+        curves["both spikes alone"] = (1e3 * only.lags[[0, -1]], np.full(2, only.alone))
+    return curves
+
+
 def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
     """Draw the change of weight by one pair of spikes against post time minus pre time in ms.
 
@@ -67,6 +76,16 @@ def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
         curves: {name: (lags, changes)}; the first is blue and solid, the others are dashed.
         band: (lags, low, high) of the 95 % interval, or None.
         path: of the picture.
+    """
+    save(figure_of(curves, band), path)
+
+
+def figure_of(curves: Mapping[str, Curve], band: Any = None) -> Picture:
+    """The figure that `draw` writes.
+
+    Args:
+        curves: {name: (lags, changes)}; the first is blue and solid, the others are dashed.
+        band: (lags, low, high) of the 95 % interval, or None.
     """
     figure, axes = subplots(figsize=(6, 3.6), layout="constrained")
     if band is not None:
@@ -85,7 +104,7 @@ def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
     axes.set_xlabel("time of the post spike minus time of the pre spike, ms")
     axes.set_ylabel("change of weight")
     axes.legend(frameon=False)
-    save(figure, path)
+    return figure
 
 
 def broken(lags: np.ndarray, change: np.ndarray) -> Curve:

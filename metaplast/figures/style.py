@@ -166,10 +166,7 @@ def save(figure: Any, path: Path) -> None:
     The words of an SVG file are text, and the same figure gives the same file. Missing folders are
     created. In a block of `kept`, the figure goes to the block and no file is written.
     """
-    for axes in figure.axes:
-        _tidy(axes)
-    for words in figure.findobj(Text):
-        words.set_parse_math(False)  # a $ in a user's word is a $
+    tidied(figure)
     keep = _kept.get()
     if keep is not None:
         keep[path.stem] = figure
@@ -182,6 +179,15 @@ def save(figure: Any, path: Path) -> None:
             FigureCanvasSVG(figure).print_svg(str(path), metadata=_NO_METADATA)
     else:
         figure.savefig(path, dpi=_DPI)
+
+
+def tidied(figure: Any) -> Any:
+    """The figure as a page shows it: without frames, its words as they stand."""
+    for axes in figure.axes:
+        _tidy(axes)
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)  # a $ in a user's word is a $
+    return figure
 
 
 class _Powers(LogFormatterSciNotation):

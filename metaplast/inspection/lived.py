@@ -10,20 +10,18 @@ from jax import Array, lax
 
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import existing
+from metaplast.life.lifetime import Life, Lifetime
 from metaplast.numerics.compiler import program
 from metaplast.problem.lives import Batch
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results.evaluate import batches
 from metaplast.signals import Theta
 from metaplast.tasks import Split
+from metaplast.wiring import Population, Wiring
 
 N_LIVES = 16
 N_POINTS = 40
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-MOST_CELLS = 60
-"""Spiking units of a population that a raster shows."""
-MOST_SPIKES = 2000
-"""Steps of a life that a raster shows."""
 
 
 class Course(NamedTuple):
@@ -34,7 +32,6 @@ class Course(NamedTuple):
     activity: {population: mean activity since the point before, its quantiles over lives
         [n_points, n_levels]}; spikes a second where the population spikes.
     spiking: the populations that spike.
-    raster: {spiking population: spikes of the first life [n_steps, n_cells]}.
     dt: seconds of a step.
     phases: (n_steps, plastic) of the task.
     n_lives: the lives that count.
@@ -45,11 +42,19 @@ class Course(NamedTuple):
     weights: dict[str, np.ndarray]
     activity: dict[str, np.ndarray]
     spiking: list[str]
-    raster: dict[str, np.ndarray]
     dt: float
     phases: tuple[tuple[int, bool], ...]
     n_lives: int
     left_out: int
+
+
+def spiking_populations(wiring: Wiring) -> list[Population]:
+    """The populations whose cells spike; sources, which the task drives, are left out."""
+    found = []
+    for population in wiring.populations:
+        if population.neuron.spiking and wiring.into(population.name):
+            found.append(population)
+    return found
 
 
 def course(
@@ -82,7 +87,7 @@ def course(
     finite = np.ones(batch.keys.shape[0], bool)
     for values in (*weights.values(), *activity.values()):
         finite &= np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    spiking = [p.name for p in wiring.populations if p.neuron.spiking and wiring.into(p.name)]
+    spiking = [population.name for population in spiking_populations(wiring)]
     of_edges = {}
     for edge, values in weights.items():
         of_edges[edge] = _mean(values[finite])
@@ -90,23 +95,30 @@ def course(
     for name, values in activity.items():
         rates = values / lifetime.dt if name in spiking else values
         of_populations[name] = _quantiles(rates[finite])
-    raster = {}
-    if spiking:
-        n_shown = min(shape.n_steps, MOST_SPIKES)
-        spikes = _spikes(problem, subject.theta, batch, n_shown)
-        for name in spiking:
-            raster[name] = np.asarray(spikes[name])[:, :MOST_CELLS]
     return Course(
         stride * np.arange(n + 1),
         of_edges,
         of_populations,
         spiking,
-        raster,
         lifetime.dt,
         shape.phases,
         int(finite.sum()),
         int((~finite).sum()),
     )
+
+
+def quantiles(lifetime: Lifetime, life: Life) -> dict[str, Array]:
+    """{plastic edge: LEVELS of its weights [n_levels]} of a life.
+
+    Args:
+        lifetime: whose life.
+        life: its state.
+    """
+    of_edges = {}
+    for name, (edge, _) in lifetime.plastic().items():
+        weight = life.synapses[name].weight.reshape(-1)[existing(edge.connection)]
+        of_edges[name] = jnp.quantile(weight, jnp.asarray(LEVELS, weight.dtype))
+    return of_edges
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -129,13 +141,6 @@ def _courses(problem: MetaProblem, theta: Theta, batch: Batch, stride: int, n: i
     lifetime = replace(problem.lifetime, record=("activity",))
     wiring = lifetime.wiring()
 
-    def quantiles(life: Any) -> dict[str, Array]:
-        of_edges = {}
-        for name, (edge, _) in lifetime.plastic().items():
-            weight = life.synapses[name].weight.reshape(-1)[existing(edge.connection)]
-            of_edges[name] = jnp.quantile(weight, jnp.asarray(LEVELS, weight.dtype))
-        return of_edges
-
     def live(one: Batch) -> Any:
         birth = lifetime.begin(theta, one.tasks, one.keys)
 
@@ -145,23 +150,13 @@ def _courses(problem: MetaProblem, theta: Theta, batch: Batch, stride: int, n: i
             for population in wiring.populations:
                 if wiring.into(population.name):
                     means[population.name] = jnp.mean(trace.recorded["activity"][population.name])
-            return after, (quantiles(after), means)
+            return after, (quantiles(lifetime, after), means)
 
         _, (weights, means) = lax.scan(stretch, birth, None, n)
-        first = quantiles(birth)
+        first = quantiles(lifetime, birth)
         whole = {}
         for name, later in weights.items():
             whole[name] = jnp.concatenate([first[name][None], later])
         return whole, means
 
     return lax.map(live, batch)
-
-
-@program("problem", "n")
-def _spikes(problem: MetaProblem, theta: Theta, batch: Batch, n: int) -> Any:
-    """{population: activity of the first life [n, n_cells]}."""
-    lifetime = replace(problem.lifetime, record=("activity",))
-    task = jax.tree.map(lambda leaf: leaf[0], batch.tasks)
-    birth = lifetime.begin(theta, task, batch.keys[0])
-    _, trace = lifetime.advance(theta, task, birth, n, start=0)
-    return trace.recorded["activity"]

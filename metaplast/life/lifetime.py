@@ -134,7 +134,7 @@ class Lifetime:
     genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()
     slots: tuple[Slot, ...] = (Slot(),)
     dt: Positive = 1e-3
-    record: tuple[Literal["weights", "activity", "gain", "sent", "feedback"], ...] = ()
+    record: tuple[Literal["weights", "activity", "potential", "gain", "sent", "feedback"], ...] = ()
     measure: tuple[Literal["alignment", "units", "steps"], ...] = ()
     spike_times: SpikeTimes = "synapse"
 
@@ -600,6 +600,7 @@ class Lifetime:
         signals = {
             "weights": {name: s.weight for name, s in life.synapses.items()},
             "activity": {name: view.activity for name, view in views.items()},
+            "potential": {name: view.potential for name, view in views.items()},
             "gain": {name: view.gain for name, view in views.items()},
             "sent": transmitted,
             "feedback": feedback,

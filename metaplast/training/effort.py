@@ -23,14 +23,18 @@ class Planned(NamedTuple):
 
     name: its key in inspect.json.
     title: its title on the page, and its name in the progress.
-    least: the effort from which on it is made.
+    least: the effort from which on it is made; None: the page that a training writes has it too.
+    of_spikes: whether only networks with spiking cells have it.
     """
 
     name: str
     title: str
-    least: Effort
+    least: Effort | None
+    of_spikes: bool = False
 
 
+SPIKES = "spikes"
+"""The name of the part on one life of a spiking network."""
 PLAN: tuple[Planned, ...] = (
     Planned("ablation", "Terms knocked out", Effort.USUAL),
     Planned("landscape", "Change of weight in the task", Effort.QUICK),
@@ -39,6 +43,7 @@ PLAN: tuple[Planned, ...] = (
     Planned("identifiability", "What the task pins down", Effort.USUAL),
     Planned("horizons", "Other lives and networks", Effort.USUAL),
     Planned("life", "Through a life", Effort.QUICK),
+    Planned(SPIKES, "One life, spike by spike", None, of_spikes=True),
 )
 """The parts in the order of the page. `metaplast/training/inspected.py` makes them."""
 
@@ -57,10 +62,28 @@ class Findings:
         self.elsewhere: list[str] = []
 
 
+def is_made(least: Effort | None, of_spikes: bool, effort: Effort | None, has_spikes: bool) -> bool:
+    """Whether a page has a part.
+
+    Args:
+        least: of the part.
+        of_spikes: of the part.
+        effort: of the page; None: the page that a training writes.
+        has_spikes: whether the network of the rule has spiking cells.
+    """
+    if of_spikes and not has_spikes:
+        return False
+    return least is None or (effort is not None and least <= effort)
+
+
 def without(effort: Effort | None) -> list[str]:
-    """The titles of the parts that an effort leaves out; None leaves out all."""
+    """The titles of the parts that an effort leaves out.
+
+    Args:
+        effort: of the page; None: the page that a training writes.
+    """
     titles = []
     for part in PLAN:
-        if effort is None or part.least > effort:
+        if not is_made(part.least, part.of_spikes, effort, has_spikes=True):
             titles.append(part.title[0].lower() + part.title[1:])
     return titles

@@ -16,6 +16,7 @@ from metaplast.figures import identifiability as identifiability_figure
 from metaplast.figures import kinship as kinship_figure
 from metaplast.figures import landscape as landscape_figure
 from metaplast.figures import lived as lived_figure
+from metaplast.figures import spiking_life as spiking_life_figure
 from metaplast.figures.section import PagePart, reason_of, unmade
 from metaplast.inspection import (
     ablation,
@@ -32,6 +33,8 @@ from metaplast.inspection import (
 )
 from metaplast.inspection.certificate import certificate
 from metaplast.inspection.landscape import landscape
+from metaplast.inspection.lived import spiking_populations
+from metaplast.inspection.spiking_life import spiking_life
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.verdict import Horizon
 from metaplast.inspection.visited import Visited, visited
@@ -50,7 +53,7 @@ from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import CAUGHT, DISCOVERED, FIGURES, RULE_FILE
 from metaplast.space import SearchedOuterLoop
-from metaplast.training.effort import PLAN, Effort, Findings, Tick
+from metaplast.training.effort import PLAN, SPIKES, Effort, Findings, Tick, is_made
 from metaplast.training.sparse_rule import write_sparse
 
 log = logging.getLogger(CAUGHT)
@@ -72,7 +75,7 @@ class Inspected:
     outer: the outer loop of the first; None where it searched the form of the rule, so that it
         cannot go on from the rule that it found.
     whose: a sentence that says whose rule is drawn, where there are several.
-    effort: the time that may be taken.
+    effort: the time that may be taken; None: that of the page that a training writes.
     target: the folder of the page and of the rule files that are made.
     findings: what the parts found for the verdict.
     """
@@ -83,7 +86,7 @@ class Inspected:
         path: Path,
         outer: AbstractOuterLoop | None,
         whose: str,
-        effort: Effort,
+        effort: Effort | None,
         target: Path,
     ) -> None:
         self.subjects = tuple(subjects)
@@ -103,6 +106,11 @@ class Inspected:
     def subject(self) -> Subject:
         """The rule that is drawn."""
         return self.subjects[0]
+
+    @property
+    def has_spikes(self) -> bool:
+        """Whether the network has a population that spikes."""
+        return bool(spiking_populations(self.subject.problem.lifetime.wiring()))
 
     @property
     def tuning(self) -> AbstractOuterLoop | None:
@@ -139,14 +147,15 @@ class Inspected:
 class Part(NamedTuple):
     """A part of a page that lives the rule anew.
 
-    name, title, least: as planned (metaplast/training/effort.py).
+    name, title, least, of_spikes: as planned (metaplast/training/effort.py).
     make: the part of a subject.
     """
 
     name: str
     title: str
-    least: Effort
+    least: Effort | None
     make: Callable[[Inspected], PagePart]
+    of_spikes: bool = False
 
 
 def shortened(outer: AbstractOuterLoop, n: int) -> AbstractOuterLoop | None:
@@ -341,6 +350,11 @@ def _life(inspected: Inspected) -> PagePart:
     return lived_figure.part(lived.course(inspected.subject), inspected.folder)
 
 
+def _spikes(inspected: Inspected) -> PagePart:
+    """One life of the first run's rule: its spikes, potentials, weights and intervals."""
+    return spiking_life_figure.part(spiking_life(inspected.subject), inspected.folder)
+
+
 _MAKERS: dict[str, Callable[[Inspected], PagePart]] = {
     "ablation": _ablation,
     "landscape": _landscapes,
@@ -349,8 +363,11 @@ _MAKERS: dict[str, Callable[[Inspected], PagePart]] = {
     "identifiability": _identifiability,
     "horizons": _horizons,
     "life": _life,
+    SPIKES: _spikes,
 }
-PARTS: tuple[Part, ...] = tuple(Part(*planned, _MAKERS[planned.name]) for planned in PLAN)
+PARTS: tuple[Part, ...] = tuple(
+    Part(each.name, each.title, each.least, _MAKERS[each.name], each.of_spikes) for each in PLAN
+)
 
 
 def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
@@ -362,7 +379,10 @@ def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
             it. A part is a stage of its own, because parts differ in their time.
     """
     parts = {}
-    wanted = [part for part in PARTS if part.least <= inspected.effort]
+    wanted = []
+    for part in PARTS:
+        if is_made(part.least, part.of_spikes, inspected.effort, inspected.has_spikes):
+            wanted.append(part)
     for index, part in enumerate(wanted):
         stage = f"{index + 1}/{len(wanted)} {part.title}"
         tick(stage, 1, 2)

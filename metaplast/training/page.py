@@ -19,6 +19,7 @@ from metaplast.figures.section import PagePart, unmade
 from metaplast.figures.style import Picture, kept
 from metaplast.inspection import verdict
 from metaplast.inspection.horizons import lasting
+from metaplast.inspection.lived import spiking_populations
 from metaplast.objectives.l1 import L1
 from metaplast.registry import BadInput, Plain, nearest
 from metaplast.report.page import Figure, Folded, Page, Section, Table
@@ -46,7 +47,7 @@ from metaplast.runs.metrics import METRICS
 from metaplast.runs.row_files import N_CURVES
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 from metaplast.training.course import RowOfRun, curves_part, training_part
-from metaplast.training.effort import PLAN, Effort, Findings, Tick, without
+from metaplast.training.effort import PLAN, SPIKES, Effort, Findings, Tick, without
 from metaplast.training.finished_run import FinishedRun, read_finished
 from metaplast.training.kept_transfer import cells
 from metaplast.training.pool import Pool
@@ -75,7 +76,8 @@ def inspect_runs(
         out: the folder of the page; None: `default_out`.
         n_lives: held-out lives behind the learning curves; 0: those that the runs stored.
         tick: a function that is called as parts get done.
-        effort: the time that may be taken for parts that live the rule anew; None leaves them out.
+        effort: the time that may be taken for parts that live the rule anew; None: the page that a
+            training writes, of which a spiking network has one.
 
     Returns: the files of the page.
     Raises: BadInput for a folder without a finished run, and for runs that differ in more than
@@ -103,8 +105,8 @@ def inspect_runs(
         lifetime = runs[0].job.main.meta_problem().lifetime
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures, lifetime)
         in_task = {"surfaces": of_rules.pop("surfaces")}
-        if effort is not None:
-            from metaplast.training.inspected import made  # 0.08 s; a training needs none
+        if effort is not None or _has_spikes(runs):
+            from metaplast.training.inspected import made  # 0.08 s; a training of rates needs none
 
             inspected = _inspected(runs, pool, effort, target)
             in_task = made(inspected, tick)
@@ -206,6 +208,8 @@ def _drawn(runs: Sequence[FinishedRun], name: str, n_lives: int, target: Path) -
     else:
         from metaplast.training.inspected import PARTS
 
+        if name == SPIKES and not _has_spikes(runs):
+            return "no population spikes"
         make = {part.name: part.make for part in PARTS}[name]
         parts[name] = make(_inspected(runs, pool, Effort.USUAL, target))
     part = parts.get(name)
@@ -229,7 +233,7 @@ def default_out(runs: Sequence[FinishedRun]) -> Path:
 
 
 def _inspected(
-    runs: Sequence[FinishedRun], pool: Pool, effort: Effort, target: Path
+    runs: Sequence[FinishedRun], pool: Pool, effort: Effort | None, target: Path
 ) -> "Inspected":
     """The searched rule of every run, in its task."""
     from metaplast.training.inspected import Inspected, of_run
@@ -244,6 +248,12 @@ def _inspected(
         outer = runs[0].job.main.outer_loop()
     rule = runs[0].path / RULE_FILE
     return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target)
+
+
+def _has_spikes(runs: Sequence[FinishedRun]) -> bool:
+    """Whether the network of the searched rule has a population that spikes."""
+    wiring = runs[0].job.row(DISCOVERED).meta_problem().lifetime.wiring()
+    return bool(spiking_populations(wiring))
 
 
 LEADING = 4
