@@ -210,8 +210,9 @@ def f_i(
 ) -> Picture:
     """The f-I curve of a cell: its rate over a constant drive, steady and at onset.
 
-    A cell for each drive lives side by side in one program. The steady rate counts spikes in the
-    second half of the time; the rate at onset is 1 / the first interval.
+    A cell for each drive lives side by side in one program. The steady rate is 1 / the mean of the
+    intervals that end in the second half of the time; the rate at onset is 1 / the first interval.
+    Spikes come at multiples of dt, so that high rates go in steps; a shorter dt has smaller ones.
 
     Args:
         neuron: a name, a mapping with `name` and fields, a spec, or several of them as a list or

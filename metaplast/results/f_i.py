@@ -10,7 +10,6 @@ from jax import Array
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.numerics.compiler import program
 from metaplast.registry import BadInput, name_of
-from metaplast.results.spike_statistics import cell_rates
 
 
 class FICurve(NamedTuple):
@@ -18,7 +17,8 @@ class FICurve(NamedTuple):
 
     drives: of the port [n], in the neuron's own unit.
     onset: 1 / the first interval between two spikes [n], hertz; 0 where there is none.
-    steady: spikes per second in the second half of the time [n], hertz.
+    steady: 1 / the mean of the intervals that end in the second half of the time [n], hertz; 0
+        where there is none.
     """
 
     drives: np.ndarray
@@ -62,11 +62,16 @@ def f_i_curve(
         raise BadInput(f"seconds={seconds:g}", f"two steps of {dt:g} s or more", "give more time")
     spikes = np.asarray(_spikes(neuron, jnp.asarray(drives), n_steps, dt, port, seed))
     onset = np.zeros(len(drives))
+    steady = np.zeros(len(drives))
     for cell in range(len(drives)):
         steps = np.flatnonzero(spikes[:, cell])
-        if len(steps) > 1:
-            onset[cell] = 1.0 / (dt * (steps[1] - steps[0]))
-    return FICurve(drives, onset, cell_rates(spikes[n_steps // 2 :], dt))
+        between = np.diff(steps)
+        late = between[steps[1:] >= n_steps // 2]
+        if len(between):
+            onset[cell] = 1.0 / (dt * between[0])
+        if len(late):
+            steady[cell] = 1.0 / (dt * late.mean())
+    return FICurve(drives, onset, steady)
 
 
 @program("neuron", "n_steps", "dt", "port", small=True)

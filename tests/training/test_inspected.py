@@ -9,11 +9,13 @@ import pytest
 
 from metaplast.cli.main import main
 from metaplast.figures.section import PagePart, Section
+from metaplast.inspection.subject import Subject
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, find
 from metaplast.reuse.describe import describe_rule
-from metaplast.reuse.rule_file import save_rule
+from metaplast.reuse.rule_file import RuleFile, save_rule
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic
@@ -21,6 +23,7 @@ from metaplast.settings.names import CAUGHT
 from metaplast.space import Coordinate, within
 from metaplast.spec import decode
 from metaplast.training import inspected
+from metaplast.training.effort import SPIKES
 from metaplast.training.inspected import Effort, Inspected, Part, made, of_rule, shortened
 
 WORDS = ("experiment=oja", "task.n_in=4", "task.n_out=3", "task.n_steps=6")
@@ -70,11 +73,47 @@ def test_every_part_of_a_page_is_made(tmp_path: Path, rule: AbstractRule, shared
     outer = decode("outer", {"name": "bptt", "steps": 2})
     subject = Inspected([of_rule(file, WORDS)], file, outer, "", Effort.USUAL, tmp_path)
     page = made(subject, lambda *_: None)
-    assert list(page) == [part.name for part in inspected.PARTS]
+    assert list(page) == [part.name for part in inspected.PARTS if not part.of_spikes]
     failed = {
         name: part.numbers["failed"] for name, part in page.items() if "failed" in part.numbers
     }
     assert not failed
+
+
+@pytest.mark.system
+def test_a_page_shows_the_spikes_of_its_rule(tmp_path: Path) -> None:
+    file = rule_file(tmp_path, shared=True)
+    (tmp_path / "figures").mkdir()
+    words = (*WORDS, "network.output={name: lif, threshold: 0.05}")
+    subject = Inspected([of_rule(file, words)], file, None, "", None, tmp_path)
+    page = made(subject, lambda *_: None)
+    assert list(page) == [SPIKES] and "failed" not in page[SPIKES].numbers
+    assert list(page[SPIKES].numbers["populations"]) == ["output"]
+
+
+@pytest.mark.parametrize(
+    ("neuron", "effort", "names"),
+    [
+        ("tanh", None, []),
+        ("lif", None, [SPIKES]),
+        ("tanh", Effort.QUICK, ["landscape", "life"]),
+        ("lif", Effort.QUICK, ["landscape", "life", SPIKES]),
+    ],
+)
+def test_only_spiking_cells_have_a_life_spike_by_spike(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    neuron: str,
+    effort: Effort | None,
+    names: list[str],
+) -> None:
+    some = PagePart(Section("Some", ["words"]), {})
+    parts = tuple(part._replace(make=lambda _: some) for part in inspected.PARTS)
+    monkeypatch.setattr(inspected, "PARTS", parts)
+    lifetime = Lifetime(network=Feedforward(hidden=(), output=decode("neuron", neuron)))
+    of_run = Subject(MetaProblem(lifetime), {}, 0, "loss", False, RuleFile({}, {}))
+    subject = Inspected([of_run], tmp_path, None, "", effort, tmp_path)
+    assert list(made(subject, lambda *_: None)) == names
 
 
 def test_a_loop_made_of_others_goes_on_with_its_last_inner_loop() -> None:
