@@ -63,16 +63,17 @@ def raster(
         life = mp.live("ei", "vogels", "target_rate", edges="i_to_e")
         mp.plot.raster(life)
 
-    Excitatory populations are blue and below, inhibitory ones red. More than 200,000 spikes are
-    thinned by showing fewer cells; the words beside the rows say how many.
+    Excitatory populations are blue and below, inhibitory ones red. More than 200,000 spikes in
+    named windows are thinned by showing fewer cells; the words beside the rows say how many.
 
     Args:
         spikes: a life of `mp.live`, spikes [n_steps, n_cells], or {population: spikes}.
         dt: seconds of a step; a life knows its own.
         signs: {population: +1 excitatory, -1 inhibitory, 0 neither}; a life knows its own.
         windows: stretches of time (from, to) in seconds whose spikes are drawn side by side; none:
-            the whole time, or its begin and its end where a row would have more than 300 spikes.
-            Rates are drawn over the whole time, and the stretches are shaded there.
+            the whole time, or its begin and its end where a row would have more than 300 spikes
+            or the figure more than 30,000. Rates are drawn over the whole time, and the stretches
+            are shaded there.
         cells: the most cells of a population that are drawn, evenly spread over it.
 
     Raises: BadInput for a life without spikes, and for arrays of another shape or without dt.
@@ -145,7 +146,7 @@ def weights(
     *,
     edges: Sequence[str] | None = None,
 ) -> Picture:
-    """The weights of edges over time: their quantiles, and six single synapses of each.
+    """The weights of edges over time: their quantiles, and at most six single synapses of each.
 
     Histories are shown at 240 points in time, evenly spread.
 

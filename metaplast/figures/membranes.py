@@ -14,8 +14,8 @@ MOST_STEPS = 2000
 """Steps of a figure that is given no window: the last ones."""
 MOST_POINTS = 1500
 """Points of a line; a longer one is thinned."""
-MOST_TICKS = 400
-"""Spikes that are marked one by one in an SVG; more of them become an image."""
+MOST_TICKS = 2000
+"""Spikes of a cell that are drawn as lines in an SVG; more of them become an image."""
 
 
 def draw(
@@ -96,10 +96,10 @@ def _panel(
     low, high = min(reached), max(reached)
     span = (high - low) or 1.0
     at = times[spikes > 0]
-    top = high + 0.2 * span
-    axes.plot(
-        at, np.full(len(at), top), "|", ms=7, mew=1.0, color=colour, rasterized=len(at) > MOST_TICKS
-    )
+    bottom, top, gap = high + 0.14 * span, high + 0.28 * span, np.nan
+    ends = np.tile([bottom, top, gap], len(at))
+    is_image = len(at) > MOST_TICKS
+    axes.plot(np.repeat(at, 3), ends, lw=1.0, color=colour, rasterized=is_image)
     axes.set_ylim(low - 0.08 * span, high + 0.36 * span)
     if n_broken:
         words = f"{n_broken} of {len(values)} steps not finite"

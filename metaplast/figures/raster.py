@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from metaplast.figures.populations import colours, in_order
-from metaplast.figures.style import INK, PLASTIC, Picture, subplots
+from metaplast.figures.style import DASHES, INK, PLASTIC, Picture, subplots
 from metaplast.inspection.spiking_life import spread
 from metaplast.results.spike_statistics import population_rate, trains
 
@@ -16,9 +16,11 @@ MOST_CELLS = 120
 MOST_DRAWN = 1500
 """Spikes that are drawn one by one in an SVG, 90 bytes each; more of them become an image."""
 MOST_SPIKES = 200_000
-"""Spikes of a figure. Where there are more, fewer cells are drawn."""
+"""Spikes in the windows that a caller names. Where there are more, fewer cells are drawn."""
 MOST_OF_A_ROW = 300
 """Spikes of a cell that can be told apart in the width of the figure."""
+MOST_OF_AN_IMAGE = 30_000
+"""Spikes of an image of 300 kB. Of a time with more, the begin and the end are drawn."""
 N_BINS = 100
 LEAST_BIN = 10e-3
 """Seconds."""
@@ -44,7 +46,7 @@ def draw(
         most_cells: cells of a population that are drawn, evenly spread over it.
     """
     spikes = {name: trains(values) for name, values in in_order(spikes, signs).items()}
-    windows = list(windows) or begin_and_end(spikes, dt)
+    windows = list(windows) or begin_and_end(spikes, dt, most_cells)
     n_steps = max(map(len, spikes.values()))
     shown = windows or [(0.0, dt * n_steps)]
     kept = _cells(spikes, dt, shown, most_cells)
@@ -71,23 +73,31 @@ def draw(
     return figure
 
 
-def begin_and_end(spikes: Mapping[str, np.ndarray], dt: float) -> list[Window]:
+def begin_and_end(
+    spikes: Mapping[str, np.ndarray], dt: float, most_cells: int = MOST_CELLS
+) -> list[Window]:
     """The first and the last stretch of a time whose spikes are too many for one figure.
 
     Args:
         spikes: {population: [n_steps, n_cells]}, not 0 where a cell spikes.
         dt: seconds of a step.
+        most_cells: cells of a population that are drawn.
 
     Returns: two windows in seconds; none where the whole time can be drawn.
     """
     n_steps = max(map(len, spikes.values()))
     densest = 0.0
+    n_drawn = 0.0
     for values in spikes.values():
-        densest = max(densest, np.count_nonzero(values) / max(values.shape[1], 1))
-    if densest <= MOST_OF_A_ROW:
+        n_cells = max(values.shape[1], 1)
+        of_a_row = np.count_nonzero(values) / n_cells
+        densest = max(densest, of_a_row)
+        n_drawn += of_a_row * min(n_cells, most_cells)
+    share = min(MOST_OF_A_ROW / max(densest, 1.0), MOST_OF_AN_IMAGE / max(n_drawn, 1.0))
+    if share >= 1.0:
         return []
     end = dt * n_steps
-    length = dt * max(1, round(n_steps * MOST_OF_A_ROW / densest / 2))
+    length = dt * max(1, round(n_steps * share / 2))
     return [(0.0, length), (end - length, end)]
 
 
@@ -188,9 +198,13 @@ def _rates(
     """Draw the rate of each population in bins."""
     n_steps = max(len(values) for values in spikes.values())
     width = dt * max(1, round(max(n_steps / N_BINS, LEAST_BIN / dt)))
+    drawn = []
     for name, values in spikes.items():
         found = population_rate(values, dt, width)
-        axes.stairs(found.rate, found.edges, baseline=None, color=colour[name], lw=1.4, label=name)
+        dashes = DASHES[drawn.count(colour[name]) % len(DASHES)]
+        drawn.append(colour[name])
+        style = {"color": colour[name], "ls": dashes, "lw": 1.4}
+        axes.stairs(found.rate, found.edges, baseline=None, label=name, **style)
     axes.set_ylim(0.0, max(1.0, axes.get_ylim()[1]))
     axes.set_xlim(0.0, dt * n_steps)
     axes.set_xlabel(f"time, s (bins of {1e3 * width:.4g} ms)")

@@ -47,14 +47,20 @@ def words(name: str, each: Intervals) -> str:
         name: of the population.
         each: its intervals.
     """
-    first = f"{name}: {len(each.all)} intervals, median "
+    first = f"{name}: {_n_intervals(each)}"
     if len(each.all):
-        first += f"{number(1e3 * float(np.median(each.all)), '.3g')} ms"
-    else:
-        first = f"{name}: no interval"
+        first += f", median {number(1e3 * float(np.median(each.all)), '.3g')} ms"
     if len(each.cv):
         first += f", mean CV {number(float(each.cv.mean()), '.2g')}"
     return f"{first}; {_counted(each)}."
+
+
+def _n_intervals(each: Intervals) -> str:
+    """The number of intervals in words."""
+    n = len(each.all)
+    if n == 1:
+        return "1 interval"
+    return f"{n} intervals" if n else "no interval"
 
 
 def _counted(each: Intervals) -> str:
@@ -73,7 +79,7 @@ def _lengths(axes: Any, each: Intervals, dt: float, colour: str) -> None:
     """Draw the histogram of the intervals, in bins of whole steps."""
     if not len(each.all):
         _nothing(axes, "no cell has two spikes")
-        axes.set_title("no interval", fontsize=9)
+        axes.set_title(_n_intervals(each), fontsize=9)
         return
     steps = np.round(each.all / dt).astype(int)
     reach = max(1, int(np.quantile(steps, MOST_SHOWN, method="higher")))
@@ -83,7 +89,7 @@ def _lengths(axes: Any, each: Intervals, dt: float, colour: str) -> None:
     axes.hist(1e3 * dt * shown, 1e3 * dt * (edges - 0.5), color=colour, alpha=0.75)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlim(0.0, 1e3 * dt * (edges[-1] - 0.5))
-    title = f"{len(steps)} intervals"
+    title = _n_intervals(each)
     if len(shown) < len(steps):
         title += f", {len(steps) - len(shown)} of them longer than shown"
     axes.set_title(title, fontsize=9)
@@ -91,7 +97,7 @@ def _lengths(axes: Any, each: Intervals, dt: float, colour: str) -> None:
 
 def _variation(axes: Any, each: Intervals, colour: str) -> None:
     """Draw the histogram of the CV of cells."""
-    axes.set_title(_counted(each), fontsize=9)
+    axes.set_title(_counted(each).replace(", ", "\n", 1), fontsize=9)
     if not len(each.cv):
         _nothing(axes, f"no cell has {LEAST_SPIKES} spikes")
         return

@@ -13,6 +13,8 @@ from metaplast.registry import BadInput
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 MOST_SINGLE = 6
 """Synapses of an edge that have a line of their own."""
+MOST_LINES = 36
+"""Such lines of a figure; where there are many edges, each has fewer."""
 MOST_POINTS = 240
 MOST_COLUMNS = 3
 
@@ -88,11 +90,12 @@ def draw(histories: Mapping[str, History]) -> Picture:
         n_rows, n_columns, figsize=(width, 3.1 * n_rows), layout="constrained", squeeze=False
     )
     panels = list(grid.ravel())
+    most = max(1, MOST_LINES // len(histories))
     for axes, (name, each) in zip(panels, histories.items(), strict=False):
         low, lower, middle, upper, high = each.quantiles.T
         axes.fill_between(each.time, low, high, color=OURS, alpha=0.15, lw=0)
         axes.fill_between(each.time, lower, upper, color=OURS, alpha=0.3, lw=0)
-        for index, single in enumerate(each.single.T):
+        for index, single in enumerate(each.single.T[:most]):
             line = thinned(each.time, single, MOST_POINTS)
             axes.plot(line.time, line.values, lw=0.8, color=PALETTE[index % len(PALETTE)])
         axes.plot(each.time, middle, lw=2.0, color=INK)

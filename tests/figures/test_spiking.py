@@ -59,7 +59,7 @@ def test_a_silent_network_and_a_cell_that_breaks_are_said() -> None:
     broken[50:, 2] = np.nan
     assert "1 not finite" in _words(raster.draw({"e": broken}, DT, SIGNS))
     words = _words(spike_intervals.draw({"e": intervals(broken, DT)}, DT, SIGNS))
-    assert "CV of 0 of 5 cells, 4 silent, 1 not finite" in words and "no interval" in words
+    assert "CV of 0 of 5 cells\n4 silent, 1 not finite" in words and "no interval" in words
     potentials = {"e": np.where(np.isfinite(broken), 0.3, np.nan)}
     shown = membranes.draw(potentials, {}, DT, {}, SIGNS, {"e": np.array([2])})
     assert "50 of 100 steps not finite" in _words(shown)
