@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 import metaplast as mp
 from metaplast.api.living import LivedLife
 from metaplast.figures.populations import EXCITATORY
+from metaplast.results.spike_protocols import SpikeProtocols
 
 DT = 1e-3
 
@@ -65,13 +66,21 @@ def test_arrays_give_the_same_pictures(life: LivedLife) -> None:
     assert panel.get_title() == "weights, 8 synapses"
 
 
-def test_a_rule_of_spike_times_has_its_window_and_its_protocols() -> None:
+def test_a_rule_of_spike_times_has_its_window_and_its_protocols(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rule: Any = {"name": "stdp", "potentiation": 0.02, "tau_pre": 15e-3}
     lags, change = mp.plot.window(rule).axes[0].lines[0].get_data()
     later = change[np.searchsorted(np.nan_to_num(lags, nan=0.0), 10.0)]
     assert later == pytest.approx(0.02 * np.exp(-10.0 / 15.0), rel=1e-3)
-    assert len(mp.plot.frequency("stdp").axes[0].lines) == 3
-    assert len(mp.plot.triplet("stdp").axes[0].lines) == 3
+    values = np.array([1.0, 2.0])
+    pairs = np.array([[5e-3, 5e-3], [10e-3, 10e-3]])
+    found = SpikeProtocols(values, 3 * values, -values, pairs, 5 * values, 7 * values)
+    monkeypatch.setattr(mp.plot.protocols, "spike_protocols", lambda rule: found)
+    later, earlier = mp.plot.frequency("stdp").axes[0].lines[:2]
+    np.testing.assert_array_equal([later.get_ydata(), earlier.get_ydata()], found[1:3])
+    around, inside = mp.plot.triplet("stdp").axes[0].lines[:2]
+    np.testing.assert_array_equal([around.get_ydata(), inside.get_ydata()], found[4:])
     with pytest.raises(mp.BadInput, match="rule 'oja' - expected one rule"):
         mp.plot.window("oja")
 
