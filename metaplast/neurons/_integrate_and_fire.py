@@ -10,7 +10,7 @@ LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, durin
 EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"). beta is
     1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. NEST counts potentials from rest, and so
     does this library: v_rest = v_reset = 0. The authors' TensorFlow program is silent for
-    n_refractory - 1 steps, NEST and this library for all of them.
+    n_refractory - 1 steps, as is NEST since 3.9; NEST 3.8 and this library are so for all of them.
 """
 
 import math

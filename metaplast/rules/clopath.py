@@ -1,13 +1,13 @@
 """Spike-timing-dependent plasticity that reads the potential of the postsynaptic neuron."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.constants import start, value
-from metaplast.registry import register
+from metaplast.registry import BadInput, register
 from metaplast.rules._traces import faded
 from metaplast.rules.base import Clock, TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
@@ -36,10 +36,15 @@ class Clopath(TermRule):
     spike_height: the u of a postsynaptic spike, in mV, in every term.
     spike_width: seconds. A neuron that is reset at once shows nothing of its upswing, and the
         authors hold a spike for 2 ms. With 0, u and dt are taken as they are.
+    between_steps: how u goes from its former value to the new one, for u- and u+: `held` at the new
+        one, or `linear`, a straight line (for neurons whose potential shows the whole spike, as in
+        NEST, which integrates u- and u+ with the membrane). `linear` wants spike_width = 0.
     delay: additional steps by which u- and u+ are read later (the authors' code: 2 at 1 ms).
     u_ref_squared: mV^2. With 0, F = 1. With a positive number (60 mV^2), F = m^2 / u_ref_squared.
-    m: [u - theta_minus]_+ low-passed over tau_mean, which a new trial keeps. (The authors' code has
-        the mean of the square over 1.2 s. NEST has the low-pass of u- itself.)
+    m: a low-pass over tau_mean, which a new trial keeps.
+    mean_of: what m is the low-pass of: the `excess` [u - theta_minus]_+, from 0 at birth, or the
+        filtered potential `u_minus` itself, from theta_minus (NEST). (The authors' code has the
+        mean of the square over 1.2 s.)
     learn: whether theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value
         is spec exp(5 theta).
 
@@ -62,12 +67,19 @@ class Clopath(TermRule):
     tau_plus: Positive = 7e-3
     u_ref_squared: NonNegative = 0.0
     tau_mean: Positive = 1.0
+    mean_of: Literal["excess", "u_minus"] = "excess"
     scale: Positive = 1.0
     offset: float = 0.0
     spike_height: float = 31.0
     spike_width: NonNegative = 2e-3
+    between_steps: Literal["held", "linear"] = "held"
     delay: Natural = 0
     learn: bool = False
+
+    def __post_init__(self) -> None:
+        if self.between_steps == "linear" and self.spike_width:
+            given = f"between_steps=linear with spike_width={self.spike_width}"
+            raise BadInput(given, "a potential that shows the whole spike", "set spike_width=0")
 
     @property
     def clock(self) -> Clock:
@@ -99,8 +111,11 @@ class Clopath(TermRule):
         newest_first = (connection.n_post, 1 + self.delay)
         rest = jnp.full(newest_first, self.theta_minus, jnp.zeros(()).dtype)
         post = {"clopath_minus": rest, "clopath_plus": rest}
+        if self.between_steps == "linear":
+            post["clopath_u"] = rest[:, 0]
         if self.u_ref_squared:
-            post["clopath_mean"] = jnp.zeros(connection.n_post)
+            birth = rest[:, 0] if self.mean_of == "u_minus" else jnp.zeros(connection.n_post)
+            post["clopath_mean"] = birth
         return rule_state(pre={"clopath_x": jnp.zeros(connection.n_pre)}, post=post)
 
     def products(
@@ -118,15 +133,21 @@ class Clopath(TermRule):
         plus = state.post["clopath_plus"]
         x = faded(state.pre["clopath_x"], number("tau_x"), dt)
         depression = number("a_ltd") * _above(minus[:, -1], self.theta_minus)
+        former = state.post.get("clopath_u", u)
         post = {
-            "clopath_minus": _later(minus, u, number("tau_minus"), h),
-            "clopath_plus": _later(plus, u, number("tau_plus"), h),
+            "clopath_minus": _later(minus, former, u, number("tau_minus"), h),
+            "clopath_plus": _later(plus, former, u, number("tau_plus"), h),
         }
+        if self.between_steps == "linear":
+            post["clopath_u"] = u
         if self.u_ref_squared:
             mean = state.post["clopath_mean"]
-            above = _above(u, self.theta_minus)
             depression = depression * mean**2 / self.u_ref_squared
-            post["clopath_mean"] = above + jnp.exp(-h / number("tau_mean")) * (mean - above)
+            since = new = _above(u, self.theta_minus)
+            if self.mean_of == "u_minus":
+                since = minus[:, 0]
+                new = post["clopath_minus"][:, 0]
+            post["clopath_mean"] = _low_passed(mean, since, new, number("tau_mean"), h)
         reached = once * _above(plus[:, -1], self.theta_minus)
         reached = reached + self._further(more, plus, number("tau_plus"))
         terms = [
@@ -157,7 +178,13 @@ def _above(u: Array, threshold: float) -> Array:
     return jnp.maximum(u - threshold, 0.0)
 
 
-def _later(filtered: Array, u: Array, tau: float | Array, h: Array) -> Array:
-    """The low-passed u after `h` seconds, in front of its older values: [n, 1 + delay]."""
-    newest = u + jnp.exp(-h / tau) * (filtered[:, 0] - u)
+def _later(filtered: Array, former: Array, u: Array, tau: float | Array, h: Array) -> Array:
+    """The low-passed potential after `h` seconds, in front of its older values: [n, 1 + delay]."""
+    newest = _low_passed(filtered[:, 0], former, u, tau, h)
     return jnp.concatenate([newest[:, None], filtered[:, :-1]], axis=1)
+
+
+def _low_passed(filtered: Array, former: Array, x: Array, tau: float | Array, h: Array) -> Array:
+    """The low-pass after `h` seconds in which its input goes from `former` to x on a line: [n]."""
+    lag = (x - former) * tau / h
+    return x - lag + jnp.exp(-h / tau) * (filtered - former + lag)

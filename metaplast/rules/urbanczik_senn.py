@@ -34,9 +34,12 @@ class UrbanczikSenn(AbstractRule):
     V*: the dendrite's prediction of the soma's potential (`dendrite` of the post neuron,
         two_compartment), in its unit.
     phi: the rate that a potential predicts, in hertz. phi_max, k, steepness and threshold have to
-        be those of the neuron. In place of phi dt stands 1 - exp(-phi dt), the probability of a
-        spike in the step. So the mean change is exactly 0 where the soma fires as V* says.
-    rate: in units of w. (NEST's synapse has a factor 15 more, and its own scale of the PSP.)
+        be those of the neuron.
+    expected: what S is compared with. With `probability`, 1 - exp(-phi dt), the probability of a
+        spike in the step, stands in place of phi dt. So the mean change is exactly 0 where the soma
+        fires as V* says. With `rate`, it is phi dt itself (NEST).
+    rate: in units of w. (NEST has a factor of 15 at two places, and its own scale of the PSP: its
+        eta is rate / (225 tau_rise), with tau_rise in ms.)
     received: with `psp`, PSP_i is the signal that the edge transmits (transmission
         `dual_exponential`, as it reaches the dendrite). With `spikes`, the edge is instant, and
         PSP_i = tau_decay / (tau_decay - tau_rise) (a_i - b_i).
@@ -63,6 +66,7 @@ class UrbanczikSenn(AbstractRule):
     tau_rise: Positive = 3e-3
     tau_decay: Positive = 10e-3
     tau_delta: NonNegative = 100e-3
+    expected: Literal["probability", "rate"] = "probability"
     learn: bool = False
 
     def __post_init__(self) -> None:
@@ -110,7 +114,10 @@ class UrbanczikSenn(AbstractRule):
         pre, psp = self._psp(theta, state, view, dt)
         log_odds = self.steepness * (view.post.dendrite - self.threshold) - math.log(self.k)
         share = jax.nn.sigmoid(log_odds)
-        surprise = view.post.activity + jnp.expm1(-self.phi_max * share * dt)
+        expected = self.phi_max * share * dt
+        if self.expected == "probability":
+            expected = -jnp.expm1(-expected)
+        surprise = view.post.activity - expected
         term = Term(surprise * self.steepness * (1.0 - share), psp)
         product = connection.outer([term], view.weight)
         state = replace(state, pre=pre)

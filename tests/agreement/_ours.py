@@ -23,10 +23,13 @@ from metaplast.wiring import Wiring
 
 @pytree
 class Trains:
-    """spikes: input population -> [T, n]; weights: of every edge, at birth."""
+    """spikes: input population -> [T, n]; weights: of every edge, at birth; modulators: channel ->
+    [T].
+    """
 
     spikes: dict[str, Array]
     weights: dict[str, Array]
+    modulators: dict[str, Array]
 
 
 @register("task", "replay")
@@ -37,9 +40,10 @@ class Replay(AbstractTaskFamily):
     sizes: tuple[tuple[str, int], ...] = ()
     n_out: int = 1
     n_steps: int = 1
+    channels: tuple[str, ...] = ()
 
     def shape(self) -> TaskShape:
-        offers = frozenset({"weights"})
+        offers = frozenset({"weights", *self.channels})
         return TaskShape(
             dict(self.sizes), self.n_out, ((self.n_steps, True),), offers, differentiable=False
         )
@@ -59,7 +63,8 @@ class Replay(AbstractTaskFamily):
         self, task: Trains, state: Array, output: NeuronView, key: Key, dt: float
     ) -> tuple[Array, Outcome]:
         score = Score(loss=jnp.zeros(()), weight=jnp.ones(()), metrics={})
-        return state + 1, Outcome(feedback=feedback(self.n_out), score=score)
+        modulators = {name: channel[state] for name, channel in task.modulators.items()}
+        return state + 1, Outcome(feedback=feedback(self.n_out, modulators=modulators), score=score)
 
 
 @register("network", "fixed")
@@ -80,12 +85,15 @@ def run(
     weights: dict[str, np.ndarray],
     dt: float,
     spike_times: SpikeTimes = "synapse",
+    modulators: dict[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(spikes of every population [T, n], weights of every edge at the end), in float64. rules:
-    edge -> its rule.
+    edge -> its rule; modulators: channel -> [T].
     """
     n_steps = len(next(iter(spikes.values())))
-    task = Replay(tuple((name, s.shape[1]) for name, s in spikes.items()), graph.output.n, n_steps)
+    channels = modulators or {}
+    sizes = tuple((name, s.shape[1]) for name, s in spikes.items())
+    task = Replay(sizes, graph.output.n, n_steps, tuple(channels))
     slots = tuple(Slot(f"slot_{edge}", edge, rule) for edge, rule in rules.items())
     life = Lifetime(
         task,
@@ -99,7 +107,8 @@ def run(
     )
     with jax.enable_x64(True):
         trains = jax.tree.map(
-            lambda x: jnp.asarray(x, float), Trains(spikes=spikes, weights=weights)
+            lambda x: jnp.asarray(x, float),
+            Trains(spikes=spikes, weights=weights, modulators=channels),
         )
         activity, ended = _live(life, trains, n_steps)
         return jax.tree.map(np.asarray, (activity, ended))

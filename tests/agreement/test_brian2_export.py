@@ -27,6 +27,7 @@ from metaplast.rules.stdp import Stdp
 from metaplast.rules.symbolic import Symbolic
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet
+from metaplast.rules.urbanczik_senn import UrbanczikSenn
 from metaplast.rules.wrappers.normalise import Normalise
 from metaplast.rules.wrappers.pathways import Pathways
 from metaplast.rules.wrappers.sum import Sum
@@ -59,6 +60,10 @@ FORMS |= {
         at_pre_spike="after",
     ),
     "clopath of a unit": Clopath(theta_minus=0.1, theta_plus=0.4, a_ltd=0.02, a_ltp=0.3),
+    "clopath of NEST": Clopath(
+        u_ref_squared=60.0, spike_width=0.0, between_steps="linear", mean_of="u_minus", delay=2
+    ),
+    "urbanczik_senn of NEST": UrbanczikSenn(expected="rate", received="spikes"),
     "whole eprop": Eprop(rate=0.01, beta=0.3, rate_cost=0.02),
     "quotient": Symbolic(expression="(post - weight)/(1 + pre)", eligibility="", rate=0.01),
     "network": Mlp(n_state=1, scale=1.0, output="tanh", rate=0.01),

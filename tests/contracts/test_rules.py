@@ -43,7 +43,7 @@ OTHER_SETTINGS = (
         "pairing": "nearest",
     },
     {"name": "urbanczik_senn", "learn": True, "received": "spikes"},
-    {"name": "urbanczik_senn", "learn": True, "tau_delta": 0.0},
+    {"name": "urbanczik_senn", "learn": True, "tau_delta": 0.0, "expected": "rate"},
     {
         "name": "clopath",
         "learn": True,
@@ -51,6 +51,14 @@ OTHER_SETTINGS = (
         "delay": 2,
         "scale": 20.2,
         "offset": -70.6,
+    },
+    {
+        "name": "clopath",
+        "learn": True,
+        "u_ref_squared": 60.0,
+        "spike_width": 0.0,
+        "between_steps": "linear",
+        "mean_of": "u_minus",
     },
     {
         "name": "trace_taylor",

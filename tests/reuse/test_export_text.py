@@ -172,6 +172,7 @@ def test_nestml_has_its_blocks_and_declares_every_name(rule: AbstractRule) -> No
         (find("rule", "polynomial")(), "not at spikes alone"),
         (Stdp(mu_depression=0.3), "neither 0 nor 1"),
         (Stdp(increment="dt_over_tau"), "length of a step"),
+        (Pathways(first="post"), "comes before its presynaptic one"),
     ],
     ids=repr,
 )

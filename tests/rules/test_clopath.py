@@ -1,5 +1,6 @@
 """The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper."""
 
+import dataclasses
 import itertools
 import math
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from metaplast.connections.dense import Dense
 from metaplast.locality.reads import blank_view
@@ -49,6 +51,40 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
             )
         else:
             assert total == pytest.approx(exact, rel=2e-4, abs=1e-9)
+
+
+def test_the_low_pass_of_a_straight_line_is_exact_at_long_steps():
+    """u = rest + s t has u- = rest + s (t - tau + tau e^(-t / tau)), at any dt.
+
+    Its own low-pass, m, is two of them in a row; u- is no straight line between two steps. A spike
+    sees both as they were in the step before.
+    """
+    dt, tau, n_steps, slope = 2e-3, 10e-3, 20, 400.0
+    t = dt * np.arange(1, n_steps + 1)
+    pre = np.zeros((n_steps, 1))
+    pre[-1] = 1.0
+    shown = {"potential": (REST + slope * t)[:, None]}
+
+    def depression(**more: Any) -> float:
+        rule = Clopath(a_ltp=0.0, spike_width=0.0, tau_minus=tau, **more)
+        silent = np.zeros((n_steps, 1))
+        return float(-drive(rule, Dense(1, 1), pre, silent, dt=dt, signals=shown)[0].sum())
+
+    last = t[-2]
+    kept = math.exp(-last / tau)
+    above = slope * (last - tau + tau * kept)
+    plain = depression(between_steps="linear")
+    assert plain == pytest.approx(14e-5 * above, rel=1e-5)
+    assert depression() > 1.02 * 14e-5 * above
+    both = {"u_ref_squared": 1.0, "tau_mean": tau, "mean_of": "u_minus"}
+    mean = math.sqrt(depression(between_steps="linear", **both) / plain)
+    expected = REST + slope * (last - 2.0 * tau + (2.0 * tau + last) * kept)
+    assert abs(mean + expected) < 0.01 * (expected - REST)
+
+
+def test_a_straight_line_through_a_spike_that_is_held_is_refused():
+    with pytest.raises(ValidationError, match="set spike_width=0"):
+        Clopath(between_steps="linear")
 
 
 def test_pairings_of_a_neuron_that_shows_no_upswing():

@@ -1,5 +1,6 @@
 """Pair STDP and its inhibitory cousin against exact exponentials over all pairs of spikes."""
 
+import dataclasses
 import math
 
 import jax
@@ -56,6 +57,22 @@ def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_o
         state, w = rule.apply({}, state, move, ONE, blank.replace(weight=w, **sides), DT)
     after_pre = max(0.0, weight - 0.4 * math.exp(-DT / 20e-3))
     assert float(w[0, 0]) == pytest.approx(min(1.0, after_pre + 0.3), rel=1e-6)
+
+
+def test_pathways_bound_first_what_their_first_side_did():
+    """At w = 0.9 the postsynaptic change, +0.3, is bounded to 0.1 where it comes first."""
+    rule = Pathways(rule=Stdp(potentiation=0.3, depression=0.4, at_pre_spike="after"))
+    blank = blank_view(ONE, ())
+    move = Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0)
+    sides = {
+        "pre": blank.pre.replace(activity=jnp.ones(1)),
+        "post": blank.post.replace(activity=jnp.ones(1)),
+    }
+    view = blank.replace(weight=jnp.full((1, 1), 0.9), **sides)
+    for first, expected in (("pre", 0.8), ("post", 0.6)):
+        ordered = dataclasses.replace(rule, first=first)
+        _, w = ordered.apply({}, ordered.init_state({}, ONE), move, ONE, view, DT)
+        assert float(w[0, 0]) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import NamedTuple
 
 from metaplast.reuse.export._expressions import (
     ONE,
@@ -15,6 +16,13 @@ from metaplast.reuse.export._expressions import (
 from metaplast.reuse.export._numbers import acting, note, number, option
 from metaplast.reuse.export._program import Builder, faded
 from metaplast.reuse.node import Node
+
+
+class _LowPass(NamedTuple):
+    """read: the value `delay` steps ago, before this step; newest: before and after this step."""
+
+    read: Name
+    newest: tuple[Name, Name]
 
 
 def clopath(builder: Builder, rule: Node) -> Expression:
@@ -42,19 +50,27 @@ def clopath(builder: Builder, rule: Node) -> Expression:
     x_state = builder.state("clopath_x", "pre")
     x = builder.let("x_faded", faded(x_state, tau_x))
     builder.keep(x_state, x + z_pre)
-    minus = _low_passed(builder, rule, "minus", number(builder, rule, "tau_minus"), u, h)
-    plus = _low_passed(builder, rule, "plus", tau_plus, u, h)
-    depression = a_ltd * _above(minus, theta_minus)
+    former: Expression = u
+    if option(rule, "between_steps") == "linear":
+        former = builder.state("clopath_u", "post", acting(rule, "theta_minus"))
+        builder.keep(former, u)
+    minus = _low_passed(builder, rule, "minus", number(builder, rule, "tau_minus"), former, u, h)
+    plus = _low_passed(builder, rule, "plus", tau_plus, former, u, h)
+    depression = a_ltd * _above(minus.read, theta_minus)
     reference = float(option(rule, "u_ref_squared"))
     if reference:
-        mean = builder.state("clopath_mean", "post")
-        above = builder.let("above", _above(u, theta_minus))
         tau_mean = number(builder, rule, "tau_mean")
-        builder.keep(mean, above + call("exp", -h / tau_mean) * (mean - above))
+        if option(rule, "mean_of") == "u_minus":
+            mean = builder.state("clopath_mean", "post", acting(rule, "theta_minus"))
+            builder.keep(mean, _faded(mean, *minus.newest, tau_mean, h))
+        else:
+            mean = builder.state("clopath_mean", "post")
+            above = builder.let("above", _above(u, theta_minus))
+            builder.keep(mean, _faded(mean, above, above, tau_mean, h))
         depression = depression * mean**2 / reference
-    reached = once * _above(plus, theta_minus)
+    reached = once * _above(plus.read, theta_minus)
     if width:
-        reached = reached + _further(builder, rule, more, plus, tau_plus, theta_minus)
+        reached = reached + _further(builder, rule, more, plus.read, tau_plus, theta_minus)
     potentiation = a_ltp / tau_x * _above(u, theta_plus) * reached
     return potentiation * x - depression * z_pre
 
@@ -64,17 +80,34 @@ def _above(u: Expression, threshold: Expression) -> Expression:
 
 
 def _low_passed(
-    builder: Builder, rule: Node, name: str, tau: Expression, u: Expression, h: Expression
-) -> Expression:
-    """The low-passed u that the rule reads: the value `delay` steps ago, before this step."""
+    builder: Builder,
+    rule: Node,
+    name: str,
+    tau: Expression,
+    former: Expression,
+    u: Expression,
+    h: Expression,
+) -> _LowPass:
+    """The low-passed u: what the rule reads of it, and how it moves."""
     start = acting(rule, "theta_minus")
     values: list[Name] = []
     for k in range(1 + int(option(rule, "delay"))):
         values.append(builder.state(f"clopath_{name}[{k}]", "post", start))
-    builder.keep(values[0], u + call("exp", -h / tau) * (values[0] - u))
+    after = builder.keep(values[0], _faded(values[0], former, u, tau, h))
     for newer, older in itertools.pairwise(values):
         builder.keep(older, newer)
-    return values[-1]
+    return _LowPass(values[-1], (values[0], after))
+
+
+def _faded(
+    filtered: Expression, former: Expression, u: Expression, tau: Expression, h: Expression
+) -> Expression:
+    """The low-passed u after h, where u went from its former value to the new one."""
+    kept = call("exp", -h / tau)
+    if former is u:
+        return u + kept * (filtered - u)
+    lag = (u - former) * tau / h
+    return u - lag + kept * (filtered - former + lag)
 
 
 def _further(
@@ -146,7 +179,10 @@ def urbanczik_senn(builder: Builder, rule: Node) -> Expression:
     log_odds = steepness * (builder.signal("dendrite") - threshold) - log_k
     share = builder.let("share", ONE / (ONE + call("exp", -log_odds)))
     z = builder.signal("post", spikes=True)
-    surprise = builder.let("surprise", z + call("expm1", -(phi_max * share * STEP)))
+    expected = phi_max * share * STEP
+    if option(rule, "expected") == "probability":
+        expected = -call("expm1", -expected)
+    surprise = builder.let("surprise", z - expected)
     product = builder.let("product", surprise * steepness * (ONE - share) * psp)
     if not float(option(rule, "tau_delta")):
         return step * product

@@ -5,6 +5,7 @@ from functools import partial
 
 from metaplast.reuse.export import _potentials, _rates, _spikes, _wrappers
 from metaplast.reuse.export._expressions import Expression
+from metaplast.reuse.export._numbers import option
 from metaplast.reuse.export._program import Builder, Program, Unsupported, total
 from metaplast.reuse.export._spikes import Change
 from metaplast.reuse.node import Node
@@ -77,7 +78,12 @@ def _inside(builder: Builder, rule: Node) -> Expression:
 
 
 def _pathways(builder: Builder, rule: Node) -> Change:
-    """A rule whose two changes of a step are bounded one after the other."""
+    """A rule whose two changes of a step are bounded one after the other.
+
+    Raises: Unsupported where the change by the postsynaptic spike comes first.
+    """
+    if option(rule, "first") == "post":
+        raise Unsupported("its postsynaptic change comes before its presynaptic one")
     inner = _change(builder, rule.parts["rule"])
     if inner.events is None:
         return inner

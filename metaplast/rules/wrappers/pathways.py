@@ -1,6 +1,6 @@
 """Bounds of a weight that hold after each of the two spikes of a step."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from jax import Array
 
@@ -15,13 +15,15 @@ from metaplast.spec import plugin, spec
 @register("rule", "pathways")
 @spec
 class Pathways(Wrapper):
-    """Two bounded changes a step, in Brian2's order.
+    """Two bounded changes a step, one after the other.
 
         w <- bounds(w + d_pre)
         w <- bounds(w + d_post)
 
     bounds: clips to the bounds of the edge.
     d_pre, d_post: the changes of the inner rule by presynaptic and by postsynaptic spikes.
+    first: the side whose change comes first. With `pre`, the order is that above (Brian2). With
+        `post`, it is the other one (NEST, whose synapses also pair spikes by `before`, `before`).
     rule: a rule of terms, each of which needs a spike on one side, such as `stdp`, `triplet`,
         `vogels`.
 
@@ -34,10 +36,12 @@ class Pathways(Wrapper):
     Limits: one of the two changes alone, or both within the bounds and mu = 0, is the inner rule.
 
     Raises: BadInput for a rule that is not made of terms, or has a term that needs no spike.
-    Source: the order of the statements of Brian2 (Stimberg, Brette & Goodman 2019).
+    Source: the order of the statements of Brian2 (Stimberg, Brette & Goodman 2019), and of NEST's
+    stdp_synapse.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Stdp()
+    first: Literal["pre", "post"] = "pre"
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, TermRule):
@@ -72,5 +76,6 @@ class Pathways(Wrapper):
                 what = "pathways: a term that needs no spike"
                 raise BadInput(what, "terms of spikes", "leave pathways out")
             of_side[term.sparse].append(term)
-        weight = connection.changed(view.weight, of_side["pre"], move)
-        return state, connection.changed(weight, of_side["post"], move)
+        second = "post" if self.first == "pre" else "pre"
+        weight = connection.changed(view.weight, of_side[self.first], move)
+        return state, connection.changed(weight, of_side[second], move)
