@@ -122,13 +122,16 @@ class Clopath(TermRule):
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
         number = lambda name: value(self, theta, name)
-        z = view.post.activity
-        shown = self.offset + self.scale * view.post.potential
-        more = jnp.where((z > 1.0) & (self.spike_width > 0), z - 1.0, 0.0)
-        held = z - more if self.spike_width else jnp.zeros_like(z)
-        u = shown + held * (self.spike_height - shown)
-        once = dt + held * (self.spike_width - dt)
-        h = once + more * self.spike_width
+        u = self.offset + self.scale * view.post.potential
+        once = h = dt + jnp.zeros_like(u)
+        more = jnp.zeros_like(u)
+        if self.spike_width:
+            z = view.post.activity
+            more = jnp.where(z > 1.0, z - 1.0, 0.0)
+            held = z - more
+            u = u + held * (self.spike_height - u)
+            once = dt + held * (self.spike_width - dt)
+            h = once + more * self.spike_width
         minus = state.post["clopath_minus"]
         plus = state.post["clopath_plus"]
         x = faded(state.pre["clopath_x"], number("tau_x"), dt)
@@ -149,7 +152,8 @@ class Clopath(TermRule):
                 new = post["clopath_minus"][:, 0]
             post["clopath_mean"] = _low_passed(mean, since, new, number("tau_mean"), h)
         reached = once * _above(plus[:, -1], self.theta_minus)
-        reached = reached + self._further(more, plus, number("tau_plus"))
+        if self.spike_width:
+            reached = reached + self._further(more, plus, number("tau_plus"))
         terms = [
             Term(-depression, view.pre.activity, sparse="pre"),
             Term(number("a_ltp") / number("tau_x") * _above(u, self.theta_plus) * reached, x),

@@ -92,22 +92,33 @@ class Case(NamedTuple):
 LAST, N_PRE, N_POST = 590, 20, 4
 TAU_M, TAU_C, TAU_N = 20.0, 80.0, 50.0  # ms
 BEFORE: dict[str, Any] = {"at_pre_spike": "before", "at_post_spike": "before"}
-TAUS = {"tau_pre": 17e-3, "tau_post": 29e-3}
-PAIR = {"lambda": 4e-3, "alpha": 1.05, "tau_plus": 17.0, "Wmax": 1.0}
-SIZES = {"potentiation": 4e-3, "depression": 4.2e-3}
-SOFT = {"mu_potentiation": 1.0, "mu_depression": 1.0}
-ADDITIVE = PAIR | {"mu_plus": 0.0, "mu_minus": 0.0}
+TAUS: dict[str, Any] = {"tau_pre": 17e-3, "tau_post": 29e-3}
+PAIR: dict[str, Any] = {"lambda": 4e-3, "alpha": 1.05, "tau_plus": 17.0, "Wmax": 1.0}
+SIZES: dict[str, Any] = {"potentiation": 4e-3, "depression": 4.2e-3}
+SOFT: dict[str, Any] = {"mu_potentiation": 1.0, "mu_depression": 1.0}
+ADDITIVE: dict[str, Any] = PAIR | {"mu_plus": 0.0, "mu_minus": 0.0}
 STDP = Stdp(**SIZES, **TAUS, **BEFORE)
-TRIPLETS = {"a2_plus": 3e-4, "a3_plus": 5e-4, "a2_minus": 6e-4, "a3_minus": 3e-4}
+TRIPLETS: dict[str, Any] = {"a2_plus": 3e-4, "a3_plus": 5e-4, "a2_minus": 6e-4, "a3_minus": 3e-4}
 TRIPLETS |= {"tau_plus": 17e-3, "tau_x": 101e-3, "tau_minus": 29e-3, "tau_y": 125e-3}
-TRIPLET = {"Aplus": 3e-4, "Aplus_triplet": 5e-4, "Aminus": 6e-4, "Aminus_triplet": 3e-4}
+TRIPLET: dict[str, Any] = {
+    "Aplus": 3e-4,
+    "Aplus_triplet": 5e-4,
+    "Aminus": 6e-4,
+    "Aminus_triplet": 3e-4,
+}
 TRIPLET |= {"tau_plus": 17.0, "tau_plus_triplet": 101.0, "Wmax": 1.0}
-INHIBITS = {"rate": 1e-3, "target_rate": 10.0, "tau": 20e-3}
-DOPAMINE = {"A_plus": 0.01, "A_minus": 0.012, "tau_plus": 17.0, "Wmin": 0.0, "Wmax": 1.0}
+INHIBITS: dict[str, Any] = {"rate": 1e-3, "target_rate": 10.0, "tau": 20e-3}
+DOPAMINE: dict[str, Any] = {
+    "A_plus": 0.01,
+    "A_minus": 0.012,
+    "tau_plus": 17.0,
+    "Wmin": 0.0,
+    "Wmax": 1.0,
+}
 DOPAMINE |= {"tau_c": TAU_C, "tau_n": TAU_N}
 TAU_BOTH = TAU_C * TAU_N / (TAU_C + TAU_N)
 ELIGIBLE = Stdp(potentiation=0.01, depression=0.012, **TAUS, **BEFORE)
-REWARDED = {"rule": ELIGIBLE, "modulator": "dopamine", "tau": 1e-3 * TAU_C}
+REWARDED: dict[str, Any] = {"rule": ELIGIBLE, "modulator": "dopamine", "tau": 1e-3 * TAU_C}
 EXACT = TAU_BOTH * -math.expm1(-1.0 / TAU_BOTH)
 CASES = {
     "stdp": Case("stdp_synapse", ADDITIVE, STDP, Stdp(**SIZES, **TAUS)),

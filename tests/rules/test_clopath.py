@@ -1,6 +1,5 @@
 """The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper."""
 
-import dataclasses
 import itertools
 import math
 from typing import Any

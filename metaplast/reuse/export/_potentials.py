@@ -28,7 +28,6 @@ class _LowPass(NamedTuple):
 def clopath(builder: Builder, rule: Node) -> Expression:
     """Spikes depress by the low-passed potential, and the potential itself potentiates."""
     z_pre = builder.signal("pre", spikes=True)
-    z = builder.signal("post", spikes=True)
     theta_minus = number(builder, rule, "theta_minus")
     theta_plus = number(builder, rule, "theta_plus")
     a_ltd = number(builder, rule, "a_ltd")
@@ -41,6 +40,7 @@ def clopath(builder: Builder, rule: Node) -> Expression:
     more: Expression = ZERO
     held: Expression = ZERO
     if width:
+        z = builder.signal("post", spikes=True)
         more = builder.let("more", call("maximum", z - ONE, 0.0))
         held = builder.let("held", z - more)
     height = float(option(rule, "spike_height"))
