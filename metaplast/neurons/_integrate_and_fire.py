@@ -43,6 +43,7 @@ LSNN: dict[str, Any] = {
     "spike_on": "previous",
     "reset_mode": "subtract_late",
     "subtracted": "adapted",
+    "reset_gradient": True,
     "surrogate": "dampened_triangle",
     "surrogate_unit": "adapted",
 }
@@ -90,6 +91,8 @@ class IntegrateAndFire(ThresholdNeuron):
         reset_mode: `value`: V <- v_reset; `subtract`: V <- V - (threshold - v_reset);
             `subtract_late`: the same in the next step's update.
         subtracted: the `threshold`, or the `adapted` one: A - v_reset is subtracted.
+        reset_gradient: whether the reset passes the gradient of z, and of A where that is
+            subtracted. Without it a gradient takes every spike to leave V as it was.
         spike_on: whether the `new` V or the V of the `previous` step is compared with A; it is the
             shown potential.
         surrogate_unit: the divisor of x = V - A: 1 (`potential`), threshold - v_rest (`threshold`)
@@ -110,6 +113,7 @@ class IntegrateAndFire(ThresholdNeuron):
     current_jumps: Literal["before", "after"] = "before"
     reset_mode: Literal["value", "subtract", "subtract_late"] = "value"
     subtracted: Literal["threshold", "adapted"] = "threshold"
+    reset_gradient: bool = False
     spike_on: Literal["new", "previous"] = "new"
     surrogate_unit: Literal["potential", "threshold", "adapted"] = "potential"
 
@@ -177,7 +181,7 @@ class IntegrateAndFire(ThresholdNeuron):
                 gain = passed_on(dt, self.tau_syn, self.tau_m)
         v = self.v_rest + left * (state["v"] - self.v_rest) + gain * acting
         if self.reset_mode == "subtract_late":
-            v = v - lax.stop_gradient(state["spikes"] * self._subtracted(new))
+            v = v - self._lost(state["spikes"], new)
         if self.spike_on == "previous":
             new["previous"] = state["v"]
         return {**new, "v": v}
@@ -201,10 +205,12 @@ class IntegrateAndFire(ThresholdNeuron):
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
         new = {**state}
         v = state["v"]
-        if self.reset_mode == "value":
+        if self.reset_mode == "value" and self.reset_gradient:
+            v = v + spikes * (self.v_reset - v)
+        elif self.reset_mode == "value":
             v = jnp.where(spikes > 0, self.v_reset, v)
         elif self.reset_mode == "subtract":
-            v = v - lax.stop_gradient(spikes * self._subtracted(state))
+            v = v - self._lost(spikes, state)
         if "spikes" in state:
             new["spikes"] = spikes
         return {**new, "v": v}
@@ -213,7 +219,8 @@ class IntegrateAndFire(ThresholdNeuron):
         """The share that is left after dt of a quantity that decays with tau."""
         return math.exp(-dt / tau) if self.integration == "exact" else 1.0 - dt / tau
 
-    def _subtracted(self, state: Theta) -> float | Array:
-        """The amount that a spike subtracts from V."""
+    def _lost(self, spikes: Array, state: Theta) -> Array:
+        """The amount that the spikes [n] subtract from V [n]."""
         level = self.level(state) if self.subtracted == "adapted" else self.threshold
-        return level - self.v_reset
+        lost = spikes * (level - self.v_reset)
+        return lost if self.reset_gradient else lax.stop_gradient(lost)

@@ -27,7 +27,7 @@ class Alif(IntegrateAndFire):
     A [n]: the threshold, in units of V; it is updated before this step's spikes are decided.
 
     b passes the surrogate gradient of z on: the eligibility traces of e-prop rest on it. The reset
-    passes none.
+    passes none unless `reset_gradient`.
 
     View: as in `lif`; gain dz/dV, divided by A where surrogate_unit = adapted. State: as in `lif`,
     with spikes [n] always and adaptation [n].

@@ -29,8 +29,8 @@ class Lif(IntegrateAndFire):
     conventions of those three as fields. `adapted` means the threshold itself here.
 
     View: activity z; the potential that decided it (before the reset); gain dz/dV of the surrogate
-    (`ThresholdNeuron`). The reset passes no gradient of z. State [n]: v, and where used current,
-    previous, spikes.
+    (`ThresholdNeuron`). The reset passes no gradient of z, unless `reset_gradient`. State [n]: v,
+    and where used current, previous, spikes.
 
     Raises:
         BadInput: see `IntegrateAndFire`.

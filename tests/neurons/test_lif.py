@@ -177,6 +177,38 @@ def test_adaptation_passes_the_gradient_of_a_spike_and_a_reset_does_not():
     assert slopes["level"] == pytest.approx(0.2 * alpha * (1 - abs(1.3 * alpha - 1)), rel=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["value", "subtract", "subtract_late"])
+def test_a_reset_passes_its_gradient_where_it_is_asked_to(mode):
+    """Two steps from V0 = 1.3 with a spike in the first: dV2 / dV0, by hand."""
+    alpha = math.exp(-DT / Lif().tau_m)
+    v = 1.3 * alpha
+    psi = 1 - abs(v - 1)
+    passed = {
+        "value": alpha * -v * psi,
+        "subtract": alpha * (1 - psi),
+        "subtract_late": alpha - psi,
+    }[mode]
+    blocked = {"value": 0.0, "subtract": alpha, "subtract_late": alpha}[mode]
+
+    def slope(reset_gradient: bool) -> Any:
+        neuron = Lif(
+            reset_mode=mode, reset_gradient=reset_gradient, surrogate="triangle", slope=1.0
+        )
+
+        def second(v: Any) -> Any:
+            state = {**neuron.init_state({}, 1), "v": jnp.full(1, v)}
+            for _ in range(2):
+                state, view = neuron.step({}, state, {"soma": jnp.zeros(1)}, DT, jax.random.key(0))
+            return view.potential[0]
+
+        return quick_jit(jax.value_and_grad(second))(1.3)
+
+    (with_it, passes), (without, stops) = slope(True), slope(False)
+    assert with_it == pytest.approx(float(without), abs=1e-6)
+    assert passes == pytest.approx(alpha * passed, rel=1e-5)
+    assert stops == pytest.approx(alpha * blocked, rel=1e-5, abs=1e-7)
+
+
 def test_the_step_function_is_zero_at_the_threshold_and_has_its_own_default_slope():
     x = jnp.asarray([-1e-6, 0.0, 1e-6])
     np.testing.assert_array_equal(spike(x, Surrogate()(x)), [0.0, 0.0, 1.0])
