@@ -18,3 +18,8 @@ def target_rate(task: Any, state: Any) -> Array:
 
 def rewarded_patterns(task: Any, state: Any) -> Array:
     return 2.0 * task.wanted[task.order[state.t // 15]][None] - 1.0
+
+
+def delayed_reward(task: Any, state: Any) -> Array:
+    right = task.right[task.order[state.t // 65]]
+    return jnp.where(jnp.arange(2) == right, 1.0, -1.0)
