@@ -14,6 +14,7 @@ from benchmarks.gallery import (
     paths,
     rates,
     scores,
+    searches,
     slide,
     trajectory,
     window,
@@ -33,6 +34,7 @@ KINDS: dict[str, Callable[[Finished, Entry], Picture]] = {
     "paths": paths.draw,
     "rates": rates.draw,
     "scores": scores.draw,
+    "searches": searches.draw,
     "trajectory": trajectory.draw,
     "window": window.draw,
 }

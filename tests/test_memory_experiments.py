@@ -1,0 +1,58 @@
+"""Small forms of the experiments on memory: one outer step moves every number."""
+
+import jax
+import numpy as np
+import pytest
+
+from metaplast import search_loop
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
+from metaplast.spec import decode
+
+SMALL = {
+    "store_recall": (
+        "task.n_symbols=3",
+        "task.symbol_steps=10",
+        "task.delay=1",
+        "task.group=2",
+        "task.rate=400",
+        "network.n_recurrent=6",
+    ),
+    "delayed_reward": (
+        "task.n_in=4",
+        "task.n_trials=4",
+        "task.n_judged=3",
+        "task.longest=20",
+        "task.further=0",
+    ),
+}
+OUTER = {
+    "es": {"name": "es", "steps": 1, "population": 4},
+    "bptt": {"name": "bptt", "steps": 1},
+}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "outer"),
+    [
+        ("delayed_reward", "es"),
+        pytest.param("store_recall", "es", marks=pytest.mark.system),
+        pytest.param("store_recall", "bptt", marks=pytest.mark.system),
+    ],
+)
+def test_a_small_form_of_an_experiment_moves_every_number_that_it_learns(experiment, outer):
+    words = (f"experiment={experiment}", "rows={}", "problem.n_tasks=2", *SMALL[experiment])
+    problem = parse(compose(words, Sources())).main.meta_problem()
+    loop = decode("outer", OUTER[outer])
+    born = search_loop.begin(problem, loop, 0)
+    ((_, state, metrics),) = search_loop.steps(problem, loop, 0, born, 0, 1)
+    assert np.isfinite(metrics["loss"])
+    assert int(metrics["skipped"]) == 0
+    pairs = zip(
+        jax.tree.leaves_with_path(loop.theta(born)),
+        jax.tree.leaves(loop.theta(state)),
+        strict=True,
+    )
+    for (path, before), after in pairs:
+        assert np.isfinite(after).all()
+        assert np.any(before != after), jax.tree_util.keystr(path)
