@@ -121,7 +121,8 @@ def test_a_reward_comes_its_delay_after_the_action():
         noise=3.0,
     )
     outputs = np.random.default_rng(0).poisson(1.0, size=(30, 10, 2))
-    for split, lags in (("train", {1, 2, 3, 4}), ("heldout", {4, 5, 6, 7})):
+    expected: dict[Split, set[int]] = {"train": {1, 2, 3, 4}, "heldout": {4, 5, 6, 7}}
+    for split, lags in expected.items():
         task = jax.tree.map(lambda x: x[:1], _draw(family, 1, split))
         stimuli, outcome = _live(family, task, outputs.reshape(300, 2))
         assert sorted(task.right[0]) == [0, 1]
