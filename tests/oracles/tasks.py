@@ -12,9 +12,14 @@ def bandit(task: Any, state: Any) -> Array:
     return task  # the arm that pays most is the largest
 
 
-def target_rate(task: Any, state: Any) -> Array:
+def homeostasis(task: Any, state: Any) -> Array:
     return jnp.full(40, 10.0 * 1e-3)  # the target's spikes per step
 
 
 def rewarded_patterns(task: Any, state: Any) -> Array:
     return 2.0 * task.wanted[task.order[state.t // 15]][None] - 1.0
+
+
+def assembly(task: Any, state: Any) -> Array:
+    cue = jnp.maximum(state.t - 5 * 3 * 300, 0) // 300  # 15 presentations come first
+    return jnp.where(cue < 3, task.patterns[jnp.minimum(cue, 2)], 0.0)
