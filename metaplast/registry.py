@@ -72,6 +72,7 @@ BASES: dict[str, str] = {
 
 OLD_NAMES: dict[tuple[str, str], str] = {
     ("rule", "voltage"): "clopath",
+    ("task", "target_rate"): "homeostasis",
 }
 """(kind, name of an earlier version) -> the name of today.
 

@@ -5,6 +5,15 @@ rate * dt: with drives of -3 the resources of `tsodyks_markram` grow without bou
 """
 
 TASKS = {
+    "assembly": {
+        "n_cells": 6,
+        "n_patterns": 1,
+        "shots": 1,
+        "active": 0.5,
+        "present": 2,
+        "pause": 1,
+        "recall": 2,
+    },
     "association": {"n_patterns": 2, "n_bits": 6, "drive": 0.3},
     "bandit": {"n_steps": 6},
     "categories": {"shots": 1, "queries": 1},
@@ -45,7 +54,7 @@ TASKS = {
     "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
     "store_recall": {"n_symbols": 3, "symbol_steps": 2, "delay": 1, "group": 1},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
-    "target_rate": {"n_in": 3, "n_out": 2, "n_steps": 6, "window": 4},
+    "homeostasis": {"n_in": 3, "n_out": 2, "n_steps": 6, "window": 4},
     "taught": {"n_in": 3, "n_out": 2, "n_steps": 4, "n_sessions": 4, "held": {"trials": 0.25}},
     "taught_potential": {"n_in": 3, "n_steps": 4},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},

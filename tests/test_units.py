@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from inner_tasks.target_rate import TargetRate
+from inner_tasks.homeostasis import Homeostasis
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast.connections.sparse import Sparse
 from metaplast.feedback.none import None_
@@ -200,7 +200,7 @@ def test_a_broken_spiking_life_is_counted_as_diverged_not_as_silent() -> None:
     network = Ei(
         readout=False, n_i=30, connection=connection, neuron=Lif(), interneuron=Lif(), gain=0.0
     )
-    task = TargetRate(n_in=2, n_out=30, n_steps=20, window=10)
+    task = Homeostasis(n_in=2, n_out=30, n_steps=20, window=10)
     slots = (Slot(edges="i_to_e", rule=Vogels(learn=True)),)
     problem = MetaProblem(
         Lifetime(task, network, None_(), slots=slots, measure=("units",)), MeanLoss()
@@ -224,7 +224,7 @@ def test_a_potential_that_is_no_number_makes_no_silence() -> None:
 
 def test_weights_are_within_their_bounds_from_birth_where_silence_may_leave_them_alone() -> None:
     network = Ei(readout=False, n_i=30, source=Poisson(), inhibition_gain=5.0, bounds=(0.0, 0.4))
-    task = TargetRate(n_in=2, n_out=30, n_steps=20, window=10)
+    task = Homeostasis(n_in=2, n_out=30, n_steps=20, window=10)
     lifetime = Lifetime(task, network, None_(), slots=(Slot(edges="i_to_e", rule=Vogels()),))
     born = quick_jit(
         lambda key: lifetime.begin(lifetime._init(key), task.sample(key, "train"), key)

@@ -58,7 +58,7 @@ DRIVEN = {
     "stochastic": Driven("soma", 0.8, 1.6, "drive of the soma, units of v"),
     "two_compartment": Driven("dendrite", 1.0, 2.0, "drive of the dendrite, units of U"),
 }
-UNDRAWN = ("bandit", "recordings", "target_rate", "taught")
+UNDRAWN = ("bandit", "recordings", "homeostasis", "taught")
 """Tasks without a figure: a stimulus that never changes, the user's own data, a long simulation."""
 SILENT = "The network is silent."
 OUTPUTS = {

@@ -39,7 +39,7 @@ VOGELS = {"name": "vogels", "target_rate": TARGET, "rate": 0.03}
 def life(rule):
     """A life of two seconds under a rule of the synapses from I to E; None: no plasticity."""
     edges = None if rule is None else "i_to_e"
-    return mp.live(NETWORK, rule, "target_rate", edges=edges, feedback="none")
+    return mp.live(NETWORK, rule, "homeostasis", edges=edges, feedback="none")
 
 
 still = life(None)

@@ -203,7 +203,7 @@ def test_the_course_ends_at_the_final_weights(oja: Subject, tmp_path: Path) -> N
 
 
 def test_spikes_have_rates(tmp_path: Path) -> None:
-    task = {"name": "target_rate", "n_in": 5, "n_out": 4, "n_steps": 60, "window": 20}
+    task = {"name": "homeostasis", "n_in": 5, "n_out": 4, "n_steps": 60, "window": 20}
     family: Any = decode("task", task)
     network: Any = decode(
         "network", {"name": "feedforward", "hidden": [], "output": {"name": "lif"}}

@@ -138,7 +138,7 @@ def test_few_fixed_lives_run_the_nearest_rules() -> None:
 
 @pytest.mark.system
 def test_the_rule_of_clopath_is_its_own_kin_in_the_unit_of_the_neurons() -> None:
-    task: Any = decode("task", {"name": "target_rate", "n_in": 5, "n_out": 4, "n_steps": 200})
+    task: Any = decode("task", {"name": "homeostasis", "n_in": 5, "n_out": 4, "n_steps": 200})
     lif = decode("neuron", "lif")
     network = Feedforward(hidden=(6,), neuron=lif, output=lif)
     slots = (Slot(rule=CLOPATH_OF_UNITS, edges="hidden_1_to_output"),)

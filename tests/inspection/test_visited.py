@@ -81,7 +81,7 @@ def test_a_sum_on_a_delayed_edge_is_followed_with_both_of_its_views() -> None:
     stdp = Stdp(potentiation=1e-3, depression=1e-3)
     hebb = Polynomial(terms=("pre",), initial=(0.5,), learn="none")
     rule = Sum(rules=(("stdp", stdp), ("hebb", hebb)))
-    task: Any = decode("task", {"name": "target_rate", "n_in": 5, "n_out": 4, "n_steps": 60})
+    task: Any = decode("task", {"name": "homeostasis", "n_in": 5, "n_out": 4, "n_steps": 60})
     slots = (Slot(rule=rule, edges="hidden_1_to_output"),)
     lifetime = Lifetime(task=task, network=network, slots=slots)
     problem = MetaProblem(lifetime)

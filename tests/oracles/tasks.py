@@ -12,7 +12,7 @@ def bandit(task: Any, state: Any) -> Array:
     return task  # the arm that pays most is the largest
 
 
-def target_rate(task: Any, state: Any) -> Array:
+def homeostasis(task: Any, state: Any) -> Array:
     return jnp.full(40, 10.0 * 1e-3)  # the target's spikes per step
 
 
@@ -23,3 +23,8 @@ def rewarded_patterns(task: Any, state: Any) -> Array:
 def delayed_reward(task: Any, state: Any) -> Array:
     right = task.right[task.order[state.t // 65]]
     return jnp.where(jnp.arange(2) == right, 1.0, -1.0)
+
+
+def assembly(task: Any, state: Any) -> Array:
+    cue = jnp.maximum(state.t - 5 * 3 * 300, 0) // 300  # 15 presentations come first
+    return jnp.where(cue < 3, task.patterns[jnp.minimum(cue, 2)], 0.0)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from inner_tasks.homeostasis import Homeostasis
 from inner_tasks.regression import Regression
-from inner_tasks.target_rate import TargetRate
 from metaplast.feedback.none import None_
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -50,7 +50,7 @@ def _problem(cell, task, dt):
 
 def _measured(cell, dt):
     seconds = 0.1
-    task = TargetRate(
+    task = Homeostasis(
         n_in=3, n_out=4, n_steps=round(seconds / dt), window=round(0.5 * seconds / dt)
     )
     problem = _problem(cell, task, dt)
@@ -78,7 +78,7 @@ def test_a_task_of_events_is_not_measured_and_says_so():
 
 
 def test_half_the_step_is_the_same_seconds():
-    task = TargetRate(n_steps=50, window=20)
+    task = Homeostasis(n_steps=50, window=20)
     assert (task.halved().n_steps, task.halved().window) == (100, 40)
     one, two = (
         np.asarray(each.sample(jax.random.key(1), "validation")) for each in (task, task.halved())
@@ -125,7 +125,7 @@ def test_chaos_is_no_effect_of_dt_and_few_lives_are_said_to_tell_nothing():
     A difference of means is chance. An exact repetition at dt would differ by nothing, so that any
     difference of 5 % would be an effect.
     """
-    task = TargetRate(n_in=3, n_out=1, n_steps=3000, window=700)
+    task = Homeostasis(n_in=3, n_out=1, n_steps=3000, window=700)
     network = Feedforward(hidden=(), output=Lorenz(), gain=0.02)
     rule = Slot(rule=Stdp(potentiation=0.0, depression=0.0))
     problem = MetaProblem(Lifetime(task, network, None_(), slots=(rule,), dt=0.01))

@@ -1,0 +1,215 @@
+"""Assemblies: cells that fire together in a pattern, and are recalled from a part of it."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.registry import BadInput, register
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
+
+LEAST = 1e-6  # added to a variance, so that cells of one rate have a correlation of 0
+
+
+@pytree
+class Drawn:
+    """One life. The first half of the patterns is shown, the other half never is.
+
+    patterns [2 n_patterns, n_cells]: 1 where a cell belongs to a pattern, else 0.
+    cued [2 n_patterns, n_cells]: 1 where the cue drives a cell of the pattern, else 0.
+    order [shots n_patterns]: the pattern of each presentation.
+    weights: {"input_to_e": [n_cells, n_cells]}, one synapse from each input to its cell.
+    """
+
+    patterns: Array
+    cued: Array
+    order: Array
+    weights: dict[str, Array]
+
+
+@pytree
+class Recall:
+    """The state of a life.
+
+    t []: steps gone by.
+    spikes [n_cells]: spikes in this recall so far.
+    shown []: the sum of the correlations of patterns that were shown.
+    new []: the sum of the correlations of patterns that were not.
+    fired []: spikes in all recalls so far.
+    """
+
+    t: Array
+    spikes: Array
+    shown: Array
+    new: Array
+    fired: Array
+
+
+@register("task", "assembly")
+@spec
+class Assembly(AbstractTaskFamily):
+    """Patterns of cells are shown while synapses learn; then a part of one has to recall the rest.
+
+        gain = mean_k c(recalled_k, pattern_k) - mean_m c(recalled_m, pattern_m)
+        loss = 1 - gain
+
+    k: the patterns that were shown.
+    m: as many patterns of the same kind that were never shown.
+    c: the correlation over the cells that the cue of the pattern leaves out; 0 where all of them
+        fire alike.
+    recalled [n_cells]: spikes of the cells during the cue.
+    pattern [n_cells]: 1 for the cells of the pattern, else 0.
+    n_cells: the number of output cells, and of inputs. Input i drives cell i.
+    n_patterns: patterns that are shown. Each is shown once in each of `shots` rounds, in an
+        order of the round's own.
+    shots: rounds.
+    active: the share of cells that belong to a pattern.
+    cue: the share of a pattern's cells that its cue drives.
+    present: steps of a presentation.
+    pause: steps without a pattern after each presentation and each cue.
+    recall: steps of a cue.
+    rate: of the inputs that a pattern or a cue drives, in hertz.
+    background: of all other inputs, in hertz.
+    strength: the weight from input i to cell i. It is fixed, and the weights to all other cells
+        are 0.
+
+    Plasticity is on until the last pattern has been shown. The cues follow without it, those of
+    shown patterns and of new ones alike. Inputs show hertz (`source: poisson`), and outputs have to
+    be spikes or rates. Nothing tells the network the pattern.
+    The task brings the weights of the edge `input_to_e`. `genome={name: parts, parts: {input_to_e:
+    given, '*': random}}` uses them; under another genome the inputs meet the cells as it says.
+    Gradients pass to the spikes of the cues.
+    Metrics: `recalled` and `new` (the mean correlation of shown and of new patterns), `gain` (their
+    difference), `rate` (spikes of a cell in a step of a cue, over dt, in hertz).
+    Splits: disjoint streams of the key.
+    Raises: BadInput where a pattern has fewer than two cells, or a cue drives none or all of them.
+    Source: after Confavreux et al. 2025, where networks have to know shown patterns; completion
+    from a cue as in Hopfield 1982.
+    """
+
+    n_cells: Count = 60
+    n_patterns: Count = 3
+    shots: Count = 5
+    active: Probability = 0.2
+    cue: Probability = 0.5
+    present: Count = 200
+    pause: Natural = 100
+    recall: Count = 200
+    rate: Positive = 100.0
+    background: NonNegative = 5.0
+    strength: Positive = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.n_cued < self.n_active < self.n_cells:
+            what = f"active={self.active:g} and cue={self.cue:g} of {self.n_cells} cells"
+            expected = "a pattern of some cells, of which a cue drives some"
+            raise BadInput(what, expected, "change one of the three")
+
+    @property
+    def n_active(self) -> int:
+        """Cells of a pattern."""
+        return round(self.active * self.n_cells)
+
+    @property
+    def n_cued(self) -> int:
+        """Cells of a pattern that its cue drives."""
+        return round(self.cue * self.n_active)
+
+    @property
+    def _taught(self) -> int:
+        """Steps with plasticity."""
+        return self.shots * self.n_patterns * (self.present + self.pause)
+
+    @property
+    def _asked(self) -> int:
+        """Steps of all cues."""
+        return 2 * self.n_patterns * (self.recall + self.pause)
+
+    def shape(self) -> TaskShape:
+        phases = ((self._taught, True), (self._asked, False))
+        offers = frozenset({"weights"})
+        return TaskShape({"input": self.n_cells}, self.n_cells, phases, offers, differentiable=True)
+
+    def halved(self) -> "Assembly":
+        twice = {name: 2 * getattr(self, name) for name in ("present", "pause", "recall")}
+        return replace(self, **twice)
+
+    def sample(self, key: Key, split: Split) -> Drawn:
+        split_key = jax.random.fold_in(key, SPLITS.index(split))
+        k_cells, k_order = jax.random.split(split_key)
+        # The places of the cells in a random order: the first n_active are the pattern.
+        noise = jax.random.uniform(k_cells, (2 * self.n_patterns, self.n_cells))
+        place = jnp.argsort(jnp.argsort(noise, axis=1), axis=1)
+        turns = jax.random.uniform(k_order, (self.shots, self.n_patterns))
+        dtype = noise.dtype
+        return Drawn(
+            patterns=(place < self.n_active).astype(dtype),
+            cued=(place < self.n_cued).astype(dtype),
+            order=jnp.argsort(turns, axis=1).ravel(),
+            weights={"input_to_e": self.strength * jnp.eye(self.n_cells, dtype=dtype)},
+        )
+
+    def begin(self, task: Drawn, key: Key, dt: float) -> Recall:
+        zero = jnp.zeros(())
+        return Recall(
+            t=jnp.zeros((), jnp.int32),
+            spikes=jnp.zeros(self.n_cells),
+            shown=zero,
+            new=zero,
+            fired=zero,
+        )
+
+    def stimulus(self, task: Drawn, state: Recall, key: Key, dt: float) -> dict[str, Array]:
+        turn, within = jnp.divmod(state.t, self.present + self.pause)
+        shown = task.patterns[task.order[jnp.minimum(turn, len(task.order) - 1)]]
+        asked, within_cue = self._cue(state.t)
+        teaching = state.t < self._taught
+        driven = jnp.where(teaching, shown, task.cued[asked])
+        on = jnp.where(teaching, within < self.present, within_cue < self.recall)
+        return {"input": jnp.where(on & (driven > 0), self.rate, self.background)}
+
+    def _cue(self, t: Array) -> tuple[Array, Array]:
+        """(The index of the pattern whose cue comes, the steps since it began)."""
+        return jnp.divmod(jnp.maximum(t - self._taught, 0), self.recall + self.pause)
+
+    def step(
+        self, task: Drawn, state: Recall, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Recall, Outcome]:
+        asked, within = self._cue(state.t)
+        recalling = (state.t >= self._taught) & (within < self.recall)
+        before = jnp.where(within == 0, 0.0, state.spikes)
+        spikes = before + jnp.where(recalling, output.activity, 0.0)
+        complete = recalling & (within == self.recall - 1)
+        alike = _correlation(spikes, task.patterns[asked], 1.0 - task.cued[asked])
+        shown = state.shown + jnp.where(complete & (asked < self.n_patterns), alike, 0.0)
+        new = state.new + jnp.where(complete & (asked >= self.n_patterns), alike, 0.0)
+        fired = state.fired + jnp.where(complete, jnp.sum(spikes), 0.0)
+        after = Recall(t=state.t + 1, spikes=spikes, shown=shown, new=new, fired=fired)
+        return after, Outcome(feedback=feedback(self.n_cells), score=self._score(after, dt))
+
+    def _score(self, state: Recall, dt: float) -> Score:
+        recalled = state.shown / self.n_patterns
+        new = state.new / self.n_patterns
+        time = 2 * self.n_patterns * self.recall * dt
+        metrics = {
+            "recalled": recalled,
+            "new": new,
+            "gain": recalled - new,
+            "rate": state.fired / (self.n_cells * time),
+        }
+        last = state.t == self._taught + self._asked
+        return Score(
+            loss=1.0 - metrics["gain"], weight=last.astype(recalled.dtype), metrics=metrics
+        )
+
+
+def _correlation(x: Array, y: Array, among: Array) -> Array:
+    """The correlation [] of x and y [n] over the places where `among` [n] is 1."""
+    n = jnp.sum(among)
+    x = among * (x - jnp.sum(among * x) / n)
+    y = among * (y - jnp.sum(among * y) / n)
+    variances = jnp.sum(x**2) * jnp.sum(y**2) / n**2
+    return jnp.sum(x * y) / n / jnp.sqrt(variances + LEAST)

@@ -1,0 +1,126 @@
+"""The course of an assembly life, and its correlations against NumPy."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inner_tasks.assembly import Assembly
+from metaplast import Lifetime, Slot
+from metaplast.connections.dense import Dense
+from metaplast.feedback.none import None_
+from metaplast.networks.ei import Ei
+from metaplast.neurons.poisson import Poisson
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.signals import neuron_view
+from metaplast.spec import decode
+from metaplast.testing.base import keys, quick_jit
+
+DT = 1e-3
+TASK = Assembly(n_cells=10, n_patterns=2, shots=3, active=0.4, present=4, pause=2, recall=5)
+TAUGHT = 3 * 2 * (4 + 2)
+CUE = 5 + 2
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Any:
+    return quick_jit(TASK.sample, static_argnums=1)(jax.random.key(4), "heldout")
+
+
+@quick_jit
+def _lived(task: Any, activity: Any) -> Any:
+    """(The stimulus, the score) of every step, for the output's activity [n_steps, 10]."""
+
+    def step(state: Any, y: Any) -> Any:
+        shown = TASK.stimulus(task, state, jax.random.key(0), DT)["input"]
+        view = neuron_view(y, y, y)
+        state, outcome = TASK.step(task, state, view, jax.random.key(0), DT)
+        return state, (shown, outcome.score)
+
+    return jax.lax.scan(step, TASK.begin(task, jax.random.key(1), DT), activity)[1]
+
+
+def test_patterns_have_their_size_and_a_cue_is_a_part_of_one():
+    many = quick_jit(jax.vmap(lambda key: TASK.sample(key, "train")))(keys(0, 50))
+    assert np.all(np.sum(many.patterns, axis=2) == 4)
+    assert np.all(np.sum(many.cued, axis=2) == 2)
+    assert np.all(many.cued <= many.patterns)
+    rounds = np.sort(np.asarray(many.order).reshape(50, 3, 2), axis=2)
+    np.testing.assert_array_equal(rounds, np.broadcast_to([0, 1], (50, 3, 2)))
+    assert np.ptp(np.asarray(many.patterns).mean(axis=(0, 1))) < 0.4  # every cell takes part
+    np.testing.assert_array_equal(many.weights["input_to_e"][7], 0.5 * np.eye(10))
+
+
+def test_patterns_are_shown_first_and_then_the_cues_of_shown_and_of_new_ones(drawn):
+    shown, score = _lived(drawn, np.zeros((TASK.shape().n_steps, 10)))
+    assert TASK.shape().phases == ((TAUGHT, True), (4 * CUE, False))
+    expected = np.full((TAUGHT + 4 * CUE, 10), 5.0)
+    for turn, pattern in enumerate(np.asarray(drawn.order)):
+        expected[6 * turn : 6 * turn + 4, np.asarray(drawn.patterns[pattern]) > 0] = 100.0
+    for k in range(4):
+        start = TAUGHT + CUE * k
+        expected[start : start + 5, np.asarray(drawn.cued[k]) > 0] = 100.0
+    np.testing.assert_array_equal(shown, expected)
+    np.testing.assert_array_equal(np.flatnonzero(score.weight), [TAUGHT + 4 * CUE - 1])
+
+
+def test_the_score_is_the_correlation_over_cells_without_a_cue(drawn):
+    activity = np.random.default_rng(0).poisson(0.6, size=(TAUGHT + 4 * CUE, 10)).astype(float)
+    _, score = _lived(drawn, activity)
+    alike = []
+    for k in range(4):
+        start = TAUGHT + CUE * k
+        counts = activity[start : start + 5].sum(axis=0)
+        left = np.asarray(drawn.cued[k]) == 0
+        alike.append(np.corrcoef(counts[left], np.asarray(drawn.patterns[k])[left])[0, 1])
+    last = {name: float(values[-1]) for name, values in score.metrics.items()}
+    assert last["recalled"] == pytest.approx(np.mean(alike[:2]), abs=1e-4)
+    assert last["new"] == pytest.approx(np.mean(alike[2:]), abs=1e-4)
+    assert last["gain"] == pytest.approx(last["recalled"] - last["new"], abs=1e-6)
+    assert float(score.loss[-1]) == pytest.approx(1.0 - last["gain"], abs=1e-6)
+    cues = np.concatenate([activity[TAUGHT + CUE * k :][:5] for k in range(4)])
+    assert last["rate"] == pytest.approx(cues.mean() / DT, rel=1e-4)
+
+
+def test_perfect_recall_of_shown_patterns_alone_costs_nothing(drawn):
+    activity = np.zeros((TAUGHT + 4 * CUE, 10))
+    for k in range(2):
+        activity[TAUGHT + CUE * k :][:5] = np.asarray(drawn.patterns[k])
+    _, score = _lived(drawn, activity)
+    assert float(score.loss[-1]) == pytest.approx(0.0, abs=1e-3)
+    everyone = _lived(drawn, np.ones_like(activity))[1]  # all cells alike tell nothing
+    assert float(everyone.loss[-1]) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "words", [{"active": 0.0}, {"active": 1.0}, {"cue": 0.0}, {"cue": 1.0}, {"n_cells": 2}]
+)
+def test_patterns_and_cues_that_leave_nothing_to_recall_are_refused(words):
+    with pytest.raises(ValueError, match="active="):
+        Assembly(**words)
+
+
+def test_cells_that_learn_to_excite_each_other_complete_a_pattern_and_static_ones_do_not():
+    """Hebbian pairs of e_to_e in a network of the library, by hand and without any search."""
+    task = Assembly(n_cells=30, n_patterns=2, shots=4, present=150, pause=50, recall=150)
+    hebb = decode(
+        "rule",
+        {
+            "name": "trace_taylor",
+            "terms": ["pre", "pre*post_trace", "post*pre_trace"],
+            "initial": [-0.3, 1.0, 1.0],
+            "rate": 0.02,
+        },
+    )
+    genome = decode("genome", {"name": "parts", "parts": {"input_to_e": "given", "*": "random"}})
+    network = Ei(readout=False, n_i=6, source=Poisson(), connection=Dense(), bounds=(-1.0, 1.0))
+    gains = {}
+    for name, slots in {"hebb": (Slot(edges="e_to_e", rule=hebb),), "static": ()}.items():
+        problem = MetaProblem(lifetime=Lifetime(task, network, None_(), genome, slots=slots))
+        thetas = jax.tree.map(lambda x: x[None], problem.init(jax.random.key(0)))
+        batch = problem.sample(jax.random.key(1), 8, "heldout")
+        gains[name] = float(jnp.mean(jax.jit(problem.losses)(thetas, batch)[1]["gain"]))
+    assert gains["hebb"] > 0.3
+    assert abs(gains["static"]) < 0.15
