@@ -490,9 +490,16 @@ class KernelRule(AbstractRule):
             post: NeuronView,
             w: Array,
             w0: Array,
+            e: Array,
         ):
             scalar_view = replace(
-                view, pre=pre, post=post, weight=w, weight_initial=w0, transmitted=None
+                view,
+                pre=pre,
+                post=post,
+                weight=w,
+                weight_initial=w0,
+                eligibility=e,
+                transmitted=None,
             )
             if self.per_synapse:
                 return self.kernel(theta_s, state_s, scalar_view, dt)
@@ -507,6 +514,7 @@ class KernelRule(AbstractRule):
             signals.post,
             view.weight,
             view.weight_initial,
+            signals.eligibility,
         )
         return replace(state, synapse=synaptic), delta
 
@@ -531,5 +539,6 @@ def at_all_synapses(connection: AbstractConnection, view: SynapseView) -> Synaps
         view,
         pre=jax.tree.map(lambda x: spread(connection.at_pre(x)), view.pre),
         post=jax.tree.map(lambda x: spread(connection.at_post(x)), view.post),
+        eligibility=spread(view.eligibility),
         transmitted=transmitted,
     )

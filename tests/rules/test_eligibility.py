@@ -41,6 +41,7 @@ from metaplast.neurons.stochastic import Stochastic
 from metaplast.neurons.tanh import Tanh
 from metaplast.neurons.two_compartment import TwoCompartment
 from metaplast.registry import BadInput, register
+from metaplast.rules.base import KernelRule
 from metaplast.rules.eligibility import Eligibility
 from metaplast.rules.eprop import Eprop
 from metaplast.rules.wrappers.sum import Sum
@@ -406,6 +407,29 @@ def test_it_reads_two_signals_of_its_own_synapse():
     assert reach(fields) == "synapse"
     assert HIDDEN.fast == {"eligibility_ebar"}
     assert not TOP.fast
+
+
+@spec
+class Kernel(KernelRule):
+    """The product of the two signals, as a function of one synapse."""
+
+    def init(self, key, connection):
+        return {}
+
+    def kernel(self, theta, state, view, dt):
+        return state, -view.post.learning_signal * view.eligibility
+
+
+@pytest.mark.system
+def test_a_rule_of_one_synapse_may_read_it_too():
+    with jax.enable_x64(True):
+        bench = _rule.Bench(Kernel())
+        assert bench.fields == {"eligibility", "post.learning_signal"}
+        _rule.check_locality(bench)
+        _rule.check_copies(bench)
+        _rule.check_layouts(bench)
+        plain = np.asarray(_rule.Bench(replace(TOP, rate_cost=0.0)).base["deltas"])
+        np.testing.assert_allclose(bench.base["deltas"], plain, rtol=1e-12)
 
 
 def test_the_eligibility_of_a_synapse_depends_on_its_own_two_neurons_alone():
