@@ -165,8 +165,8 @@ def eprop(builder: Builder, rule: Node) -> Expression:
 def eligibility(builder: Builder, rule: Node) -> Expression:
     """Raises: Unsupported, always: no rule file holds the neuron that the eligibility is of."""
     raise Unsupported(
-        f"rule {rule.name} takes derivatives of the step of a neuron, which no rule file holds; "
-        "for lif and alif export eprop"
+        f"the form of rule {rule.name} is known as code and not as data: it takes derivatives of "
+        "the step of a neuron, which no rule file holds; for lif and alif export eprop"
     )
 
 
