@@ -4,7 +4,7 @@ A new signal is a new field. [n] is one value per neuron of a population, [] a s
 values are [post, pre], or in the connection's own layout. Units are SI units.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax.numpy as jnp
@@ -19,14 +19,14 @@ Metrics = dict[str, Array]
 T = TypeVar("T")
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 def pytree(cls: type[T]) -> type[T]:
     """Make `cls` a frozen, keyword-only dataclass of arrays that JAX maps over.
 
     Its leaves come in the order of their names. It gets a method `replace`.
     """
     made: Any = dataclass(frozen=True, kw_only=True)(cls)
-    names = sorted(field.name for field in fields(made))
+    names = sorted(one.name for one in fields(made))
     made.replace = replace
     return tree_util.register_dataclass(made, data_fields=names, meta_fields=[])
 
@@ -43,7 +43,7 @@ def _refuse(view: Any, name: str) -> NoReturn:
     """Raises: NoField, which names the fields that the view has."""
     if name.startswith("__"):
         raise AttributeError(name)
-    known = ", ".join(field.name for field in fields(view))
+    known = ", ".join(one.name for one in fields(view))
     fix = "correct the name; docs/explanations/signals.md has every field"
     if name in IN_TERMS:
         fix = f"in Python `{name}` is `{IN_TERMS[name]}`"
@@ -107,6 +107,9 @@ class SynapseView:
         weight: in the connection's layout.
         weight_initial: the weight at birth, in the same layout.
         weight_max: upper bound of the weight [].
+        eligibility: d activity of the postsynaptic neuron / d weight, through the state of that
+            neuron alone, times the sign with which the edge acts on it; in the layout of the
+            weights, or 0 where no rule reads it.
         modulators: channel -> global third factor [].
         key: a key of this edge and step.
         transmitted: the same step as the edge transmits it; None where `pre` and `post` are that
@@ -120,6 +123,7 @@ class SynapseView:
     weight: Array
     weight_initial: Array
     weight_max: Array
+    eligibility: Array = field(default_factory=lambda: jnp.zeros(()))
     modulators: dict[str, Array]
     key: Key
     transmitted: "SynapseView | None" = None

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast.inspection.visited import Visited
+from metaplast.locality.mixing import SYNAPTIC
 from metaplast.locality.reads import blank_view
 from metaplast.numerics.compiler import program
 from metaplast.results.surfaces import ONE, for_one_synapse
@@ -134,7 +135,7 @@ def view_of(signals: Mapping[str, Array]) -> SynapseView:
             sides[side][field] = value[None]
     view = blank_view(ONE, tuple(modulators))
     plain = {}
-    for name in ("weight", "weight_initial"):
+    for name in SYNAPTIC:
         if name in signals:
             plain[name] = signals[name][None, None]
     view = replace(

@@ -30,6 +30,7 @@ from metaplast.life.at_synapse import (
 from metaplast.life.backward import Living, live
 from metaplast.life.phases import is_plastic, stretches
 from metaplast.life.scan import scan
+from metaplast.life.sensitivity import Flow, carried, flow_of, readout_memory, varied_by
 from metaplast.life.slots import Slot, check_shared, check_start, first_theta, theta_of
 from metaplast.life.view import (
     EdgeWeights,
@@ -41,6 +42,7 @@ from metaplast.life.view import (
     n_numbers,
     read,
     seen_again,
+    with_eligibility,
     with_surprise,
     with_task_signals,
 )
@@ -82,6 +84,8 @@ class Life:
         network: the state of neurons and transmissions.
         behind: edge -> the queues from the soma to the synapses (life/at_synapse.py), for the edges
             with a rule of spike times that need them.
+        sensitivities: edge -> part of the state of its postsynaptic neurons -> d part / d weight
+            (life/sensitivity.py), for the edges whose rule reads the eligibility.
         rules: edge -> the state of its rule.
         feedback: the state of the feedback.
         task: the state of the task.
@@ -93,6 +97,7 @@ class Life:
     born: dict[str, Array]
     network: NetworkState
     behind: dict[str, Theta]
+    sensitivities: dict[str, dict[str, Array]]
     rules: dict[str, RuleState]
     feedback: Theta
     task: Theta
@@ -220,6 +225,7 @@ class Lifetime:
             born=born,
             network=self._network_at_birth(theta, key),
             behind=self._empty_queues(),
+            sensitivities=self._no_sensitivities(),
             rules=self._fresh_rule_states(theta),
             feedback=self.feedback.init_state(theta["feedback"], wiring, k_feedback),
             task=self.task.begin(task, k_task, self.dt),
@@ -264,6 +270,21 @@ class Lifetime:
             name: empty_queues(edge, self.reads()[name], self.dt)
             for name, edge in self._retimed_edges().items()
         }
+
+    def _flows(self) -> dict[str, tuple[Edge, Flow]]:
+        """The edges whose rule reads the eligibility, and the ways through their neurons."""
+        flows = {}
+        for name, (edge, _) in self.plastic().items():
+            if "eligibility" in self.reads()[name]:
+                flows[name] = (edge, flow_of(self.wiring(), edge, self.dt))
+        return flows
+
+    def _no_sensitivities(self) -> dict[str, dict[str, Array]]:
+        """The sensitivities at such edges, at birth."""
+        sensitivities = {}
+        for name, (edge, flow) in self._flows().items():
+            sensitivities[name] = flow.at_birth(edge.connection)
+        return sensitivities
 
     def _fresh_rule_states(self, theta: Theta) -> dict[str, RuleState]:
         return {
@@ -322,7 +343,7 @@ class Lifetime:
         n_weights = sum(life.synapses[name].weight.size for name in plastic)
         if n_weights < rollback.LARGE or "weights" in self.record or self.task.shape().rests:
             return False
-        if self._retimed_edges():
+        if self._retimed_edges() or self._flows():
             return False
         n_seen = 0
         for name, (edge, slot) in plastic.items():
@@ -443,8 +464,16 @@ class Lifetime:
         k_stimulus, k_network, k_task, k_rules = jax.random.split(step_key, 4)
 
         stimulus = self.task.stimulus(task, life.task, k_stimulus, self.dt)
-        network_state, (views, transmitted) = network.step(
-            wiring, theta["neurons"], life.synapses, life.network, stimulus, self.dt, k_network
+        flows = self._flows() if plastic is not False else {}
+        network_state, (views, transmitted), slopes = network.stepped(
+            wiring,
+            theta["neurons"],
+            life.synapses,
+            life.network,
+            stimulus,
+            self.dt,
+            k_network,
+            varied_by(flows.values()),
         )
         arrivals, queues = self._arrivals(life, network_state, views, transmitted)
         observed = network.seen(wiring, shape, views)
@@ -460,9 +489,18 @@ class Lifetime:
             )
             if plastic is not False:
                 gate = outcome.feedback.gate
-                seen = self._seen(after, views, arrivals, credit, gate, k_rules)
+                sensitivities, eligible = carried(
+                    wiring, flows, life.sensitivities, slopes, transmitted
+                )
+                seen = self._seen(after, views, arrivals, eligible, credit, gate, k_rules)
                 synapses, rules = self._learn(theta, after, seen, bounded)
-                learned = replace(after, synapses=synapses, rules=rules, feedback=feedback_state)
+                learned = replace(
+                    after,
+                    synapses=synapses,
+                    sensitivities=sensitivities,
+                    rules=rules,
+                    feedback=feedback_state,
+                )
                 if plastic is None or shape.rests:
                     learned = _learned_where(is_plastic(shape, life.t, gate), learned, after)
                 after = learned
@@ -510,6 +548,7 @@ class Lifetime:
         life: Life,
         views: dict[str, NeuronView],
         arrivals: Mapping[str, AtSynapse],
+        eligible: Mapping[str, Array],
         credit: Credit,
         gate: Array,
         key: Key,
@@ -525,6 +564,8 @@ class Lifetime:
             view = edge_view(
                 edge, self.reads()[name], weights, views, arrivals[name], credit, rule_key
             )
+            if name in eligible:
+                view = with_eligibility(view, eligible[name])
             seen[name] = Seen(view, gate)
         return seen
 
@@ -581,12 +622,14 @@ class Lifetime:
         for name, (edge, slot) in self.plastic().items():
             fresh = slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
             rules[name] = cleared(slot.rule, life.rules[name], fresh, reset)
-        network_state, queues = jax.tree.map(
+        network_state, queues, sensitivities = jax.tree.map(
             lambda fresh, old: jnp.where(reset > 0, fresh, old),
-            (network_state, self._empty_queues()),
-            (life.network, life.behind),
+            (network_state, self._empty_queues(), self._no_sensitivities()),
+            (life.network, life.behind, life.sensitivities),
         )
-        return replace(life, network=network_state, behind=queues, rules=rules)
+        return replace(
+            life, network=network_state, behind=queues, sensitivities=sensitivities, rules=rules
+        )
 
     def _trace(
         self,
@@ -610,12 +653,14 @@ class Lifetime:
 
 def _learned_where(plastic: Array, learned: Life, before: Life) -> Life:
     """The life with everything that rules changed, where the boolean `plastic` [] holds."""
-    synapses, rules, feedback = jax.tree.map(
-        lambda new, old: jnp.where(plastic, new, old),
-        (learned.synapses, learned.rules, learned.feedback),
-        (before.synapses, before.rules, before.feedback),
-    )
-    return replace(before, synapses=synapses, rules=rules, feedback=feedback)
+    changed = {}
+    for name in ("synapses", "sensitivities", "rules", "feedback"):
+        changed[name] = jax.tree.map(
+            lambda new, old: jnp.where(plastic, new, old),
+            getattr(learned, name),
+            getattr(before, name),
+        )
+    return replace(before, **changed)
 
 
 def _check_names(kind: str, names: list[str]) -> None:
@@ -668,7 +713,10 @@ def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
             what = f"slot {slot.name}: edges {slot.edges!r}"
             raise BadInput(what, f"a pattern that matches one of {known}", "correct it")
     offers = with_surprise(lifetime.task.shape().offers)
-    return {
-        name: edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback)
-        for name, (edge, slot) in plastic.items()
-    }
+    fields = {}
+    for name, (edge, slot) in plastic.items():
+        fields[name] = edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback)
+        if "eligibility" in fields[name]:
+            flow_of(wiring, edge, lifetime.dt)
+        slot.rule.check_readout(name, readout_memory(wiring, edge))
+    return fields

@@ -229,6 +229,19 @@ def edge_view(
     )
 
 
+def with_eligibility(view: SynapseView, eligibility: Array) -> SynapseView:
+    """The view of an edge with the eligibility of its synapses, which is that of the sent signal.
+
+    Args:
+        view: the view.
+        eligibility: in the layout of the connection.
+    """
+    transmitted = view.transmitted
+    if transmitted is not None:
+        transmitted = replace(transmitted, eligibility=eligibility)
+    return replace(view, eligibility=eligibility, transmitted=transmitted)
+
+
 def _credit_of(credit: Credit, population: str) -> dict[str, Array]:
     """{field: credit [n]} of one population."""
     return {field: getattr(credit, field)[population] for field in sorted(CREDIT_FIELDS)}

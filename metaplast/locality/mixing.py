@@ -19,6 +19,10 @@ SENT = "pre.activity"
 """The signal that a presynaptic neuron transmits. The whole postsynaptic neuron sees it."""
 
 
+SYNAPTIC = ("weight", "weight_initial", "eligibility")
+"""The signals with one number a synapse."""
+
+
 class Inputs(NamedTuple):
     """The inputs of one step of a rule, as shapes.
 
@@ -65,8 +69,8 @@ def _measured(program: Any, inputs: Inputs, connection: AbstractConnection) -> s
     numbers_of_pre: Any = np.arange(connection.n_pre)
     posts = _at_synapses(connection.at_post(numbers_of_post), connection)
     pres = _at_synapses(connection.at_pre(numbers_of_pre), connection)
-    of_post = _codes(connection.n_post)
-    of_pre = _codes(connection.n_pre)
+    of_post = codes(connection.n_post)
+    of_pre = codes(connection.n_pre)
 
     def reads_others(marked: dict[str, Marks], allowed: Marks) -> bool:
         """Whether some synapse has a mark that is not allowed at it."""
@@ -88,11 +92,14 @@ def _measured(program: Any, inputs: Inputs, connection: AbstractConnection) -> s
     return MIXING["neuron"] if other_posts or other_pres or other_inputs else ""
 
 
-def _codes(n: int) -> Marks:
+def codes(n: int) -> Marks:
     """A set of marks for each of n places: the binary digits of its number and of ~number.
 
     No set contains another one. So a number that depends on a place and on another place has a mark
     that the set of the place lacks.
+
+    Args:
+        n: the number of places.
     """
     digits = max(1, (n - 1).bit_length())
     numbers = np.arange(n, dtype=np.uint64)
@@ -129,7 +136,7 @@ def _marked(view: SynapseView, marked: dict[str, Marks]) -> list[Marks]:
         marked: the marks of the activity that is `sent` [n_pre], of all other fields of `pre`
             [n_pre], of `post` [n_post], and of `synapse` [n_synapses].
     """
-    kinds = {SENT: "sent", "weight": "synapse", "weight_initial": "synapse"}
+    kinds = {SENT: "sent", **dict.fromkeys(SYNAPTIC, "synapse")}
     leaves: list[Marks] = []
     for path, leaf in jax.tree_util.tree_flatten_with_path(view)[0]:
         name = leaf_name(path)

@@ -44,6 +44,7 @@ def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> S
         weight=connection.zeros(),
         weight_initial=connection.zeros(),
         weight_max=jnp.ones(()),
+        eligibility=connection.zeros(),
         modulators=dict.fromkeys(modulators, jnp.zeros(())),
         key=jax.random.key(0),
     )

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons.base import AbstractNeuron
+from metaplast.networks._population import Slopes, Varied, one_step, with_slopes
 from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, Synapses, TaskShape, Theta, pytree
 from metaplast.wiring import Wiring
@@ -115,6 +115,20 @@ def init_state(wiring: Wiring, theta: Theta, dt: float) -> NetworkState:
     return NetworkState(neurons=neurons, last=last, transmissions=transmissions)
 
 
+class Stepped(NamedTuple):
+    """The outcome of one step of a network.
+
+    Attributes:
+        state: the state after the step.
+        signals: the signals in it.
+        slopes: population -> the slopes of its step, for those that are `varied`.
+    """
+
+    state: NetworkState
+    signals: Signals
+    slopes: dict[str, Slopes]
+
+
 def step(
     wiring: Wiring,
     theta: Theta,
@@ -138,7 +152,34 @@ def step(
     Returns:
         (The state after the step, the signals in it.)
     """
+    after, signals, _ = stepped(wiring, theta, synapses, state, stimulus, dt, key, {})
+    return after, signals
+
+
+def stepped(
+    wiring: Wiring,
+    theta: Theta,
+    synapses: dict[str, Synapses],
+    state: NetworkState,
+    stimulus: Mapping[str, Array],
+    dt: float,
+    key: Key,
+    varied: Mapping[str, Varied],
+) -> Stepped:
+    """`step`, with the slopes of the steps of some populations.
+
+    Args:
+        wiring: the graph.
+        theta: learned parameters of the neurons (`init`).
+        synapses: edge -> its synapses.
+        state: the state before the step.
+        stimulus: input population -> the drive of its soma [n].
+        dt: seconds per step.
+        key: the key of the step.
+        varied: population -> the inputs of its step with respect to which slopes are taken.
+    """
     outputs = dict(state.last)
+    slopes = {}
     neurons = {}
     views = {}
     transmissions = {}
@@ -157,32 +198,19 @@ def step(
                 propagate = edge.connection.propagate_spikes
             arriving = propagate(synapses[edge.name].weight, sent)
             drive[edge.port] = drive[edge.port] + wiring.sign(edge) * arriving
-        neurons[population.name], view = population.neuron.step(
-            theta.get(population.name, {}),
-            state.neurons[population.name],
-            _not_below_0(population.neuron, drive),
-            dt,
-            jax.random.fold_in(key, index),
-        )
-        views[population.name] = view
-        outputs[population.name] = view.activity
+        name = population.name
+        before = state.neurons[name]
+        step_key = jax.random.fold_in(key, index)
+        one = one_step(population.neuron, theta.get(name, {}), dt, step_key)
+        if name in varied:
+            (neurons[name], view), slopes[name] = with_slopes(one, before, drive, varied[name])
+        else:
+            neurons[name], view = one(before, drive)
+        views[name] = view
+        outputs[name] = view.activity
     last = {name: outputs[name] for name in state.last}
     after = NetworkState(neurons=neurons, last=last, transmissions=transmissions)
-    return after, Signals(views, transmitted)
-
-
-def _not_below_0(neuron: AbstractNeuron, drive: Mapping[str, Array]) -> dict[str, Array]:
-    """The drives of all ports, cut at 0 at ports that are not signed.
-
-    It is not `maximum`: the slope of that at 0, where nothing arrives, is a half.
-    """
-    cut = {}
-    for port, arriving in drive.items():
-        if port in neuron.signed:
-            cut[port] = arriving
-        else:
-            cut[port] = jnp.where(arriving < 0.0, 0.0, arriving)
-    return cut
+    return Stepped(after, Signals(views, transmitted), slopes)
 
 
 def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:

@@ -12,6 +12,7 @@ from jax import Array
 from metaplast.connections.dense import Dense
 from metaplast.language.grammar import MIXING, SIGNALS, field_of
 from metaplast.life.lifetime import Lifetime
+from metaplast.locality.mixing import SYNAPTIC
 from metaplast.locality.reads import blank_view
 from metaplast.neurons.base import AbstractNeuron, RateNeuron
 from metaplast.numerics.compiler import program
@@ -266,7 +267,7 @@ def deltas(
                     fields[name.partition(".")[2]] = value[None]
             sides[side] = replace(getattr(view, side), **fields)
         plain = {}
-        for name in ("weight", "weight_initial"):
+        for name in SYNAPTIC:
             if name in signals:
                 plain[name] = signals[name][None, None]
         limit = {"weight_max": signals.get("weight_max", jnp.ones(()))}

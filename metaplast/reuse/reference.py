@@ -145,6 +145,7 @@ def _signals(step: int, channels: tuple[str, ...], key: Any) -> SynapseView:
         weight=_draw("weight", step, TINY.shape),
         weight_initial=_draw("weight_initial", 0, TINY.shape),
         weight_max=one,
+        eligibility=_draw("eligibility", step, TINY.shape),
         modulators={name: _draw(f"modulators.{name}", step, ()) for name in channels},
         key=key,
     )

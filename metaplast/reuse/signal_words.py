@@ -53,6 +53,7 @@ UNITS = {
     "weight": "weight",
     "weight_initial": "weight",
     "weight_max": "weight",
+    "eligibility": "activity per weight",
     "weight_sum": "weight",
     "weight_norm": "weight",
     "input_gain": "1",
@@ -64,6 +65,7 @@ UNITS = {
 FIELD_WORDS = {
     "weight_initial": "the synapse's weight at birth",
     "weight_max": "the upper bound of the edge's weights",
+    "eligibility": "d activity of the postsynaptic neuron / d weight, through its own state alone",
     "mixing.neuron": "a sum over the synapses of one neuron, made by the rule itself",
     "mixing.layer": "a sum over the synapses of a layer, made by the rule itself",
 }

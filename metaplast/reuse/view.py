@@ -16,7 +16,9 @@ from metaplast.reuse.text import quote
 from metaplast.signals import Key, NeuronView, SynapseView
 
 _ARGUMENTS = ("pre", "post", "weight", "error")
-_OTHERS = (*(name for name in SIGNALS if name not in _ARGUMENTS), "weight_initial", "weight_max")
+_UNNAMED = ("weight_initial", "weight_max", "eligibility")
+"""The signals that no term names."""
+_OTHERS = (*(name for name in SIGNALS if name not in _ARGUMENTS), *_UNNAMED)
 _SHORT = {field_of(name): name for name in SIGNALS}
 
 
@@ -42,8 +44,8 @@ def synapse_view(
         error: credit signal [n_post]; d loss / d potential under backprop.
         modulators: {channel: number}.
         key: a jax.random key, for rules with noise.
-        signals: `weight_initial`, `weight_max`, and any other signal of the term grammar, such as
-            `pre_error` and `post_gain`.
+        signals: `weight_initial`, `weight_max`, `eligibility`, and any other signal of the term
+            grammar, such as `pre_error` and `post_gain`.
 
     Raises: BadInput for an unknown name, or a value that is no array of real numbers.
     """
@@ -67,10 +69,10 @@ def synapse_view(
         channels[name] = _array(f"modulator.{name}", value, dtype)
     fields: dict[str, Any] = {
         "weight": arrays.get("weight"),
-        "weight_initial": arrays.get("weight_initial"),
-        "weight_max": arrays.get("weight_max"),
         "key": key,
     }
+    for name in _UNNAMED:
+        fields[name] = arrays.get(name)
     return SynapseView(
         pre=_neurons(sides["pre"]),
         post=_neurons(sides["post"]),
@@ -225,6 +227,7 @@ def _filled(
         weight=arrays["weight"],
         weight_initial=arrays.get("weight_initial", arrays["weight"]),
         weight_max=arrays.get("weight_max", jnp.ones((), dtype)),
+        eligibility=arrays.get("eligibility", connection.zeros()),
         modulators=channels,
         key=jax.random.key(0) if key is None else key,
     )

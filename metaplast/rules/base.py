@@ -140,6 +140,19 @@ class AbstractRule(ABC):
         state, delta = self.step(theta, state, connection, view, dt)
         return state, move(view.weight, delta)
 
+    def check_readout(self, edge: str, memory: float | None) -> None:
+        """Refuse an edge whose way to the output does not fit the rule. By default all ways do.
+
+        Args:
+            edge: the name of the edge.
+            memory: seconds for which the output remembers the activity of the postsynaptic cells: 0
+                where it does not, and for the output itself; None where they reach the output
+                through a delay, a filter or other cells.
+
+        Raises: BadInput where the rule would not do what it promises.
+        """
+        del edge, memory
+
     def settled(self, theta: Theta) -> tuple["AbstractRule", Theta]:
         """The rule that a rule file holds, in which the structure that a search decided is fixed.
 
@@ -250,6 +263,9 @@ class Wrapper(AbstractRule):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return self.rule.init_state(self.inner(theta), connection)
+
+    def check_readout(self, edge: str, memory: float | None) -> None:
+        self.rule.check_readout(edge, memory)
 
     def inner(self, theta: Theta) -> Theta:
         """The part of theta that belongs to the inner rule.
@@ -474,9 +490,16 @@ class KernelRule(AbstractRule):
             post: NeuronView,
             w: Array,
             w0: Array,
+            e: Array,
         ):
             scalar_view = replace(
-                view, pre=pre, post=post, weight=w, weight_initial=w0, transmitted=None
+                view,
+                pre=pre,
+                post=post,
+                weight=w,
+                weight_initial=w0,
+                eligibility=e,
+                transmitted=None,
             )
             if self.per_synapse:
                 return self.kernel(theta_s, state_s, scalar_view, dt)
@@ -491,6 +514,7 @@ class KernelRule(AbstractRule):
             signals.post,
             view.weight,
             view.weight_initial,
+            signals.eligibility,
         )
         return replace(state, synapse=synaptic), delta
 
@@ -515,5 +539,6 @@ def at_all_synapses(connection: AbstractConnection, view: SynapseView) -> Synaps
         view,
         pre=jax.tree.map(lambda x: spread(connection.at_pre(x)), view.pre),
         post=jax.tree.map(lambda x: spread(connection.at_post(x)), view.post),
+        eligibility=spread(view.eligibility),
         transmitted=transmitted,
     )

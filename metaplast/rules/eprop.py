@@ -1,25 +1,22 @@
 """Eligibility propagation: the online gradient of a recurrent spiking network, at the synapse."""
 
-from dataclasses import replace
-from typing import Literal
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
-from metaplast.language.constants import start, value
+from metaplast.language.constants import value
 from metaplast.registry import register
+from metaplast.rules._eligible import EligibleRule, Enters, filtered
 from metaplast.rules._traces import faded
-from metaplast.rules.base import AbstractRule
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import NonNegative, Positive, spec
-
-Enters = Literal["jump", "steady_state"]
 
 
 @register("rule", "eprop")
 @spec
-class Eprop(AbstractRule):
+class Eprop(EligibleRule):
     """A learning signal times a filtered eligibility.
 
         delta_w_ji = -rate [L_j ebar_ji + rate_cost (f_j - target_rate) e_ji]
@@ -62,54 +59,27 @@ class Eprop(AbstractRule):
     Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020.
     """
 
-    rate: Positive = 1e-3
+    prefix: ClassVar[str] = "eprop"
+    constants: ClassVar[tuple[str, ...]] = ("rate", "tau_m", "tau_a", "tau_out", "tau_rate")
+
     tau_m: Positive = 20e-3
     beta: NonNegative = 0.0
     tau_a: Positive = 2.0
-    tau_out: NonNegative = 20e-3
     soma_input: Enters = "jump"
-    readout_input: Enters = "jump"
-    rate_cost: NonNegative = 0.0
-    target_rate: NonNegative = 10.0
-    tau_rate: Positive = 1.0
-    learn: bool = False
 
     @property
     def unused(self) -> frozenset[str]:
-        switches = {"tau_a": self.beta, "tau_out": self.tau_out, "tau_rate": self.rate_cost}
-        return frozenset(name for name, switch in switches.items() if not switch)
-
-    @property
-    def slow(self) -> frozenset[str]:
-        if not self.rate_cost:
-            return frozenset()
-        return frozenset({"eprop_f"})
+        return super().unused if self.beta else super().unused | {"tau_a"}
 
     @property
     def fast(self) -> frozenset[str]:
-        return frozenset(self._on_synapse())
-
-    @property
-    def own(self) -> tuple[str, ...]:
-        if not self.learn:
-            return ()
-        names = ("rate", "tau_m", "tau_a", "tau_out", "tau_rate")
-        return tuple(name for name in names if name not in self.unused)
-
-    def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        return start(self)
+        return super().fast | {"eprop_a"} if self.beta else super().fast
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        post = {}
-        if self.rate_cost:
-            post["eprop_f"] = jnp.zeros(connection.n_post)
-        return rule_state(
-            pre={"eprop_eps": jnp.zeros(connection.n_pre)},
-            post=post,
-            synapse=dict.fromkeys(self._on_synapse(), connection.zeros()),
-        )
+        eps = {"eprop_eps": jnp.zeros(connection.n_pre)}
+        return with_entries(super().init_state(theta, connection), pre=eps)
 
-    def step(
+    def eligible(
         self,
         theta: Theta,
         state: RuleState,
@@ -117,48 +87,18 @@ class Eprop(AbstractRule):
         view: SynapseView,
         dt: float,
     ) -> tuple[RuleState, Array]:
-        eps = _filtered(
+        eps = filtered(
             state.pre["eprop_eps"],
             view.pre.activity,
             value(self, theta, "tau_m"),
             dt,
             self.soma_input,
         )
-        post = dict(state.post)
-        synapse = dict(state.synapse)
+        new = with_entries(state, pre={"eprop_eps": eps})
         reaching = connection.at_pre(eps)
-        if self.beta:
-            reaching = reaching - self.beta * synapse["eprop_a"]
-        e = connection.at_post(view.post.gain) * reaching
-        if self.beta:
-            synapse["eprop_a"] = faded(synapse["eprop_a"], value(self, theta, "tau_a"), dt) + e
-        eligible = e
-        if self.tau_out:
-            tau_out = value(self, theta, "tau_out")
-            eligible = synapse["eprop_ebar"] = _filtered(
-                synapse["eprop_ebar"], e, tau_out, dt, self.readout_input
-            )
-        change = connection.at_post(view.post.learning_signal) * eligible
-        if self.rate_cost:
-            tau_rate = value(self, theta, "tau_rate")
-            post["eprop_f"] = faded(post["eprop_f"], tau_rate, dt) + view.post.activity / tau_rate
-            cost = self.rate_cost * (post["eprop_f"] - self.target_rate)
-            change = change + connection.at_post(cost) * e
-        new = replace(state, pre={"eprop_eps": eps}, post=post, synapse=synapse)
-        return new, -value(self, theta, "rate") * change
-
-    def _on_synapse(self) -> tuple[str, ...]:
-        """The names of the state on the synapse."""
-        names = []
-        if self.beta:
-            names.append("eprop_a")
-        if self.tau_out:
-            names.append("eprop_ebar")
-        return tuple(names)
-
-
-def _filtered(trace: Array, x: Array, tau: float | Array, dt: float, enters: Enters) -> Array:
-    """exp(-dt / tau) trace + x, or + (1 - exp(-dt / tau)) x under `steady_state`."""
-    if enters == "steady_state":
-        x = -jnp.expm1(-dt / tau) * x
-    return faded(trace, tau, dt) + x
+        if not self.beta:
+            return new, connection.at_post(view.post.gain) * reaching
+        old = state.synapse["eprop_a"]
+        e = connection.at_post(view.post.gain) * (reaching - self.beta * old)
+        a = faded(old, value(self, theta, "tau_a"), dt) + e
+        return with_entries(new, synapse={"eprop_a": a}), e

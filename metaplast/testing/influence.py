@@ -15,6 +15,7 @@ from jax import Array
 
 from metaplast.connections.dense import Dense
 from metaplast.language.grammar import MIXING
+from metaplast.locality.mixing import SYNAPTIC
 from metaplast.locality.reads import reach
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, RuleState, SynapseView, Theta, pytree
@@ -245,12 +246,14 @@ def _jumped(here: Moment, there: Moment, mask: dict[str, Array]) -> Moment:
 
         return jax.tree.map(choose, a, b)
 
+    synaptic = {}
+    for name in SYNAPTIC:
+        synaptic[name] = swap(mask["synapse"], getattr(here.view, name), getattr(there.view, name))
     view = replace(
         here.view,
         pre=swap(mask["pre"], here.view.pre, there.view.pre),
         post=swap(mask["post"], here.view.post, there.view.post),
-        weight=swap(mask["synapse"], here.view.weight, there.view.weight),
-        weight_initial=swap(mask["synapse"], here.view.weight_initial, there.view.weight_initial),
+        **synaptic,
     )
     leaves, tree = jax.tree.flatten(view)
     others = jax.tree.leaves(there.view)

@@ -178,6 +178,7 @@ def _only(views: SynapseView, rows: np.ndarray, columns: np.ndarray) -> SynapseV
         views,
         pre=jax.tree.map(lambda x: x[:, columns], views.pre),
         post=jax.tree.map(lambda x: x[:, rows], views.post),
+        eligibility=views.eligibility[:, rows][:, :, columns],
     )
 
 
@@ -202,7 +203,8 @@ def check_layouts(bench: Bench) -> None:
     weight = bench.weight * support
     masked = run(bench.rule, MASKED, DT, bench.theta, bench.views, weight, support)
     theta = take(bench.theta, bench.kinds, rows, columns, paired=True)
-    sparse = run(bench.rule, SPARSE, DT, theta, bench.views, weight[rows, columns], 1.0)
+    listed = replace(bench.views, eligibility=bench.views.eligibility[:, rows, columns])
+    sparse = run(bench.rule, SPARSE, DT, theta, listed, weight[rows, columns], 1.0)
     demand_close(
         sparse["deltas"],
         masked["deltas"][:, rows, columns],

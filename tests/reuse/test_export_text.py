@@ -16,6 +16,7 @@ from metaplast.reuse.export.source import subject_of
 from metaplast.reuse.node import node
 from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.rules.base import AbstractRule
+from metaplast.rules.eligibility import Eligibility
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
 from metaplast.rules.wrappers.pathways import Pathways
@@ -191,6 +192,14 @@ def test_a_rule_that_is_code_alone_is_unsupported(target: str) -> None:
     assert result.grade == "unsupported"
     expected = "the form of rule of_another_package is known as code and not as data"
     assert result.reasons == (expected,)
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target != "json"])
+def test_a_rule_that_needs_its_neuron_is_unsupported_and_says_what_to_export(target: str) -> None:
+    result = export(subject(Eligibility(), {}), target)
+    assert result.grade == "unsupported"
+    assert result.text == ""
+    assert "for lif and alif export eprop" in result.reasons[0]
 
 
 def test_a_header_says_what_a_spike_does() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from metaplast.connections.dense import Dense
 from metaplast.language.grammar import REACHES
+from metaplast.locality.mixing import SYNAPTIC
 from metaplast.locality.reads import blank_view
 from metaplast.testing.base import quick_jit
 from metaplast.testing.worlds import leaf_names
@@ -100,7 +101,7 @@ def _jumped(
     names: list[str], here: Any, there: Any, jump: tuple[str, tuple[int, ...]]
 ) -> list[np.ndarray]:
     kind, place = jump
-    kinds = {"pre.activity": "sent", "weight": "synapse", "weight_initial": "synapse"}
+    kinds = {"pre.activity": "sent", **dict.fromkeys(SYNAPTIC, "synapse")}
     leaves = []
     for name, a, b in zip(names, here, there, strict=True):
         values = a.copy()

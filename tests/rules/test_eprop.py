@@ -1,6 +1,5 @@
 """e-prop is the online gradient of a recurrent spiking network whose recurrent spikes pass none."""
 
-import dataclasses
 import itertools
 import math
 from functools import lru_cache
@@ -25,15 +24,14 @@ from metaplast.neurons.leaky import Leaky
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.refractory import Refractory
-from metaplast.registry import register
 from metaplast.rules.eprop import Eprop
 from metaplast.signals import Synapses, feedback
-from metaplast.spec import decode, spec
+from metaplast.spec import decode
 from metaplast.testing import rule as _rule
 from metaplast.testing.base import quick_jit
-from metaplast.transmission.base import AbstractTransmission
 from metaplast.wiring import Wiring
 from tests.oracles import eprop
+from tests.rules._cut import without_recurrent_gradients
 
 DT = 1e-3
 N_STEPS = 60
@@ -64,18 +62,6 @@ CASES = list(itertools.product(CELLS, (0.0, 3e-3)))
 EDGES = ("input_to_recurrent", "recurrent_to_recurrent", "recurrent_to_output")
 
 
-@register("transmission", "cut")
-@spec
-class Cut(AbstractTransmission):
-    """Instant, but no gradient passes."""
-
-    def init_state(self, n_pre: int, dt: float) -> Any:
-        return {}
-
-    def step(self, state: Any, pre: Any, dt: float) -> Any:
-        return state, jax.lax.stop_gradient(pre)
-
-
 class Lived(NamedTuple):
     """The outcome of one life.
 
@@ -98,11 +84,7 @@ def wirings(cell: str, silent: float) -> tuple[Wiring, Wiring]:
     neuron = Refractory(CELLS[cell], period=silent, during="silent") if silent else CELLS[cell]
     net = Recurrent(n_recurrent=8, neuron=neuron, output=Leaky(tau=READOUT, neuron=Linear()))
     wiring = net.wiring({"input": N_IN}, N_OUT)
-    cut = tuple(
-        dataclasses.replace(e, transmission=Cut()) if wiring.backwards(e) else e
-        for e in wiring.edges
-    )
-    return wiring, dataclasses.replace(wiring, edges=cut)
+    return wiring, without_recurrent_gradients(wiring)
 
 
 def task() -> dict[str, np.ndarray]:

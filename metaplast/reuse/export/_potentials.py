@@ -14,7 +14,7 @@ from metaplast.reuse.export._expressions import (
     call,
 )
 from metaplast.reuse.export._numbers import acting, note, number, option
-from metaplast.reuse.export._program import Builder, faded
+from metaplast.reuse.export._program import Builder, Unsupported, faded
 from metaplast.reuse.node import Node
 
 
@@ -160,6 +160,14 @@ def eprop(builder: Builder, rule: Node) -> Expression:
         cost = number(builder, rule, "rate_cost")
         change = change + cost * (f - number(builder, rule, "target_rate")) * e
     return -(step * change)
+
+
+def eligibility(builder: Builder, rule: Node) -> Expression:
+    """Raises: Unsupported, always: no rule file holds the neuron that the eligibility is of."""
+    raise Unsupported(
+        f"the form of rule {rule.name} is known as code and not as data: it takes derivatives of "
+        "the step of a neuron, which no rule file holds; for lif and alif export eprop"
+    )
 
 
 def _filtered(state: Expression, x: Expression, tau: Expression, enters: str) -> Expression:

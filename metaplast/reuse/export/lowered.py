@@ -15,6 +15,7 @@ PLAIN: dict[str, Callable[[Builder, Node], Expression]] = {
     "abcd": _rates.abcd,
     "bcm": _rates.bcm,
     "clopath": _potentials.clopath,
+    "eligibility": _potentials.eligibility,
     "eprop": _potentials.eprop,
     "urbanczik_senn": _potentials.urbanczik_senn,
 }

@@ -105,6 +105,10 @@ class Sum(AbstractRule):
             return "neuron"
         return ""
 
+    def check_readout(self, edge: str, memory: float | None) -> None:
+        for _, rule in self.rules:
+            rule.check_readout(edge, memory)
+
     def account(self) -> Account:
         parts = {}
         for label, rule in self.rules:
