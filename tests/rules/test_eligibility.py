@@ -142,7 +142,7 @@ def layers(cells: Any) -> Wiring:
         population = f"cell_{name}"
         populations.append(Population(population, N, neuron))
         loop = Sparse(N, N, probability=0.7)
-        free = {"bounds": (-100.0 * size, 100.0 * size)}
+        free: Any = {"bounds": (-100.0 * size, 100.0 * size)}
         edges.append(Edge("input", population, Dense(N, N_IN), port=port, gain=size, **free))
         edges.append(
             Edge(population, population, loop, Exponential(), port, gain=0.3 * size, **free)
@@ -255,7 +255,7 @@ def test_it_is_the_gradient_at_every_port_under_every_transmission():
         Population("cell_graded", N, TwoCompartment(output="rate")),
         Population("output", N_OUT, Leaky(READOUT, Linear())),
     )
-    free = {"bounds": (-100.0, 100.0)}
+    free: Any = {"bounds": (-100.0, 100.0)}
     onto = Dense(N, N_IN)
     late = Delayed(3e-3, Exponential())
     edges = [
@@ -416,8 +416,8 @@ class Kernel(KernelRule):
     def init(self, key, connection):
         return {}
 
-    def kernel(self, theta, state, view, dt):
-        return state, -view.post.learning_signal * view.eligibility
+    def kernel(self, theta, state, synapse, dt):
+        return state, -synapse.post.learning_signal * synapse.eligibility
 
 
 @pytest.mark.system
@@ -437,8 +437,8 @@ def test_the_eligibility_of_a_synapse_depends_on_its_own_two_neurons_alone():
     ways = flow(Adex(), 3, "soma", 1e-3)
     rng = np.random.default_rng(0)
     slopes = {}
-    for outcome, sources in ways.sources.items():
-        slopes[outcome] = {name: jnp.asarray(rng.normal(size=3)) for name in sources}
+    for part, sources in ways.sources.items():
+        slopes[part] = {name: jnp.asarray(rng.normal(size=3)) for name in sources}
     before = {part: jnp.asarray(rng.normal(size=(3, 2))) for part in ways.parts}
     sent = jnp.asarray(rng.normal(size=2))
 
