@@ -18,7 +18,7 @@ TransmissionField = Annotated[AbstractTransmission, plugin("transmission")]
 
 @spec
 class Population:
-    """A group of equal neurons.
+    """A group of neurons that are updated at once.
 
     Args:
         name: the name of the population.

@@ -201,6 +201,7 @@ SPIKES = (  # by default
     "conductance_lif",
     "izhikevich",
     "lif",
+    "mixed",
     "poisson",
     "refractory",
     "spikes",

@@ -16,7 +16,7 @@ from metaplast.spec import NonNegative, Positive, spec
 
 
 class AbstractNeuron(ABC):
-    """A population of `n` units with the same dynamics.
+    """A population of `n` units.
 
     Attributes:
         ports: the named inputs at which a drive may arrive. At the port `soma` the sign of the
@@ -61,6 +61,14 @@ class AbstractNeuron(ABC):
         Returns:
             {part: its values at rest [n]}.
         """
+
+    def alike(self, n: int) -> tuple[int, ...]:
+        """The sizes of the stretches of like units, in order: one stretch but in neuron `mixed`.
+
+        Args:
+            n: the number of units, the sum of the sizes.
+        """
+        return (n,)
 
     def begin(self, theta: Theta, n: int, key: Key) -> Theta:
         """State at the birth of a life, or of a trial.
@@ -167,6 +175,9 @@ class NeuronWrapper(AbstractNeuron):
     @property
     def drives(self) -> tuple[float, float]:
         return self.neuron.drives
+
+    def alike(self, n: int) -> tuple[int, ...]:
+        return self.neuron.alike(n)
 
     def stable_dt(self) -> float:
         return self.neuron.stable_dt()

@@ -37,6 +37,7 @@ MEMBRANES = (
     "two_compartment",
     "refractory",
     "leaky",
+    "mixed",
 )
 NONE = ("linear", "tanh", "poisson", "spikes", "constant", "recorded")
 

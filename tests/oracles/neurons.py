@@ -139,6 +139,19 @@ def refractory(neuron: Any, drive: Drive, dt: float) -> Output:
     return activity, potential
 
 
+def mixed(neuron: Any, drive: Drive, dt: float) -> Output:
+    """Each stretch of units by the program of its cell; in the ratio of equal shares, the first
+    ones are the larger by at most one.
+    """
+    outputs = []
+    stretches = np.array_split(np.arange(drive["soma"].shape[1]), len(neuron.neurons))
+    for (_, cell), units in zip(neuron.neurons, stretches, strict=True):
+        own = {port: x[:, units] for port, x in drive.items()}
+        outputs.append(globals()[name_of(type(cell))](cell, own, dt))
+    activity, potential = (np.concatenate(parts, axis=1) for parts in zip(*outputs, strict=True))
+    return activity, potential
+
+
 def starting(neuron: Any, drive: Drive, dt: float) -> Output:
     """From rest, as `init_state` has it; first potentials: tests/neurons/test_starting.py."""
     return globals()[name_of(type(neuron.neuron))](neuron.neuron, drive, dt)
