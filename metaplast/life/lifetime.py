@@ -20,6 +20,7 @@ from metaplast.genomes.random import Random as RandomGenome
 from metaplast.life import rollback
 from metaplast.life.alignment import angles
 from metaplast.life.apart import places
+from metaplast.life.as_rates import as_rates, no_rates
 from metaplast.life.at_synapse import (
     AtSynapse,
     SpikeTimes,
@@ -63,7 +64,7 @@ from metaplast.signals import (
     Trace,
     pytree,
 )
-from metaplast.spec import Positive, decode, plugin, spec
+from metaplast.spec import NonNegative, Positive, decode, plugin, spec
 from metaplast.tasks import AbstractTaskFamily, some_task
 from metaplast.wiring import Edge, Wiring
 
@@ -82,6 +83,8 @@ class Life:
         network: the state of neurons and transmissions.
         behind: edge -> the queues from the soma to the synapses (life/at_synapse.py), for the edges
             with a rule of spike times that need them.
+        rates: edge -> the running rates of its spiking sides (life/as_rates.py), under
+            `rate_trace`.
         rules: edge -> the state of its rule.
         feedback: the state of the feedback.
         task: the state of the task.
@@ -93,6 +96,7 @@ class Life:
     born: dict[str, Array]
     network: NetworkState
     behind: dict[str, Theta]
+    rates: dict[str, Theta]
     rules: dict[str, RuleState]
     feedback: Theta
     task: Theta
@@ -120,6 +124,9 @@ class Lifetime:
             step.
         spike_times: when rules of spike times see a spike: when it is at the `synapse`, or when it
             is `transmitted` (life/at_synapse.py).
+        rate_trace: seconds; above 0, every other rule sees rates in place of spikes: traces of
+            this time constant, in units of `activity_reference` (life/as_rates.py).
+        activity_reference: hertz that an activity of 1 stands for.
 
     Raises:
         BadInput: (from `check`) for a slot without edges, an edge in two slots, or a rule that
@@ -137,6 +144,8 @@ class Lifetime:
     record: tuple[Literal["weights", "activity", "potential", "gain", "sent", "feedback"], ...] = ()
     measure: tuple[Literal["alignment", "units", "steps"], ...] = ()
     spike_times: SpikeTimes = "synapse"
+    rate_trace: NonNegative = 0.0
+    activity_reference: Positive = 1.0
 
     def wiring(self) -> Wiring:
         """The graph that the network writes for the sizes of the task."""
@@ -220,6 +229,7 @@ class Lifetime:
             born=born,
             network=self._network_at_birth(theta, key),
             behind=self._empty_queues(),
+            rates=self._no_rates(),
             rules=self._fresh_rule_states(theta),
             feedback=self.feedback.init_state(theta["feedback"], wiring, k_feedback),
             task=self.task.begin(task, k_task, self.dt),
@@ -264,6 +274,17 @@ class Lifetime:
             name: empty_queues(edge, self.reads()[name], self.dt)
             for name, edge in self._retimed_edges().items()
         }
+
+    def _rated_edges(self) -> dict[str, Edge]:
+        """The plastic edges with a spiking side, under `rate_trace`."""
+        wiring = self.wiring()
+        if not self.rate_trace:
+            return {}
+        return {name: edge for name, (edge, _) in self.plastic().items() if wiring.spiking(edge)}
+
+    def _no_rates(self) -> dict[str, Theta]:
+        """The running rates of such edges at birth."""
+        return {name: no_rates(self.wiring(), edge) for name, edge in self._rated_edges().items()}
 
     def _fresh_rule_states(self, theta: Theta) -> dict[str, RuleState]:
         return {
@@ -447,9 +468,17 @@ class Lifetime:
             wiring, theta["neurons"], life.synapses, life.network, stimulus, self.dt, k_network
         )
         arrivals, queues = self._arrivals(life, network_state, views, transmitted)
+        arrivals, rates = self._with_rates(life, arrivals, views, transmitted)
         observed = network.seen(wiring, shape, views)
         task_state, outcome = self.task.step(task, life.task, observed, k_task, self.dt)
-        after = replace(life, network=network_state, behind=queues, task=task_state, t=life.t + 1)
+        after = replace(
+            life,
+            network=network_state,
+            behind=queues,
+            rates=rates,
+            task=task_state,
+            t=life.t + 1,
+        )
         score = outcome.score
         seen: dict[str, Seen] = {}
 
@@ -502,8 +531,37 @@ class Lifetime:
                 views,
                 self.dt,
             )
-            arrivals[name] = arrival._replace(sent=transmitted[name])
+            arrivals[name] = arrival._replace(graded=AtSynapse(transmitted[name], {}))
         return arrivals, queues
+
+    def _with_rates(
+        self,
+        life: Life,
+        arrivals: Mapping[str, AtSynapse],
+        views: Mapping[str, NeuronView],
+        transmitted: Mapping[str, Array],
+    ) -> tuple[dict[str, AtSynapse], dict[str, Theta]]:
+        """The arrivals with rates in place of spikes under `rate_trace`, and the rates of the step.
+
+        A rule of spike times keeps the spikes.
+        """
+        arrivals = dict(arrivals)
+        rates = {}
+        for name, edge in self._rated_edges().items():
+            rates[name], rated = as_rates(
+                edge,
+                life.rates[name],
+                transmitted[name],
+                views,
+                self.dt,
+                self.rate_trace,
+                self.activity_reference,
+            )
+            _, slot = self.plastic()[name]
+            if slot.rule.spike_timing:
+                rated = arrivals[name]._replace(graded=rated)
+            arrivals[name] = rated
+        return arrivals, rates
 
     def _seen(
         self,
@@ -546,7 +604,10 @@ class Lifetime:
         for name, (edge, slot) in self.plastic().items():
             old = life.synapses[name]
             view, gate = seen[name]
-            move = Move(old.mask, gate, *wiring.bounds(edge), wiring.spiking(edge))
+            sides = wiring.spiking(edge)
+            if name in self._rated_edges() and not slot.rule.spike_timing:
+                sides = frozenset()
+            move = Move(old.mask, gate, *wiring.bounds(edge), sides)
             rules[name], weight = slot.rule.apply(
                 theta_of(theta, slot, name), life.rules[name], move, edge.connection, view, self.dt
             )
@@ -581,12 +642,12 @@ class Lifetime:
         for name, (edge, slot) in self.plastic().items():
             fresh = slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
             rules[name] = cleared(slot.rule, life.rules[name], fresh, reset)
-        network_state, queues = jax.tree.map(
+        network_state, queues, rates = jax.tree.map(
             lambda fresh, old: jnp.where(reset > 0, fresh, old),
-            (network_state, self._empty_queues()),
-            (life.network, life.behind),
+            (network_state, self._empty_queues(), self._no_rates()),
+            (life.network, life.behind, life.rates),
         )
-        return replace(life, network=network_state, behind=queues, rules=rules)
+        return replace(life, network=network_state, behind=queues, rates=rates, rules=rules)
 
     def _trace(
         self,
