@@ -55,8 +55,8 @@ class LeadingComponent(AbstractTaskFamily):
 
     The group and the others have about the same mean, so that the mean of the inputs is no
     substitute for v. On rate cells 1 is an activity. For spiking inputs, `network.source={name:
-    poisson, scale: r}` makes it r hertz; `loss` then says little, and the objective reads the weights.
-    The task tells no error.
+    poisson, scale: r}` makes it r hertz. `loss` then says little, and the weights are judged. The
+    task tells no error.
     Splits: disjoint streams of the key.
     Known answer: Oja's rule. Where |w| = 1, |w - v|^2 / 2 is 1 minus the cosine of w and v.
     Source: Oja 1982; the inputs are of this library.
