@@ -37,6 +37,7 @@ TASKS = {
         "rest_steps": 0,
     },
     "digits": {"shots": 1, "queries": 1},
+    "leading_component": {"n_in": 4, "group": 2, "n_frames": 3, "frame": 2},
     "nonstationary": {"n_in": 4, "n_stretches": 2, "length": 3, "grace": 1},
     "odour_choice": {"n_sessions": 4, "n_trials": 2, "n_hidden": 3},
     "pointmass": {"n_trials": 2, "trial_steps": 3},

@@ -199,6 +199,7 @@ SPIKES = (  # by default
     "adex",
     "alif",
     "conductance_lif",
+    "hodgkin_huxley",
     "izhikevich",
     "lif",
     "mixed",

@@ -51,6 +51,7 @@ DRIVEN = {
     "adex": Driven("soma", 700.0, 1500.0, "drive of the soma, pA"),
     "alif": Driven("soma", 1.5, 4.0, "drive of the soma, units of V"),
     "conductance_lif": Driven("excitatory", 0.5, 2.0, "excitatory conductance, units of the leak"),
+    "hodgkin_huxley": Driven("soma", 10.0, 60.0, "drive of the soma, uA / cm^2"),
     "izhikevich": Driven("soma", 10.0, 40.0, "drive of the soma, mV / ms"),
     "lif": Driven("soma", 1.5, 4.0, "drive of the soma, units of V"),
     "poisson": Driven("soma", 40.0, 400.0, "drive of the soma, Hz"),

@@ -127,8 +127,8 @@ def live(
         network: the network: a name, a mapping with `name` and fields, a spec or its class; None:
             the one of a config that names none.
         rule: the rule, in the same forms, or a loaded `mp.Rule` with its numbers, such as
-            `run.rule`; None: nothing is plastic. A loaded rule lives at the step at which it was
-            found, unless `dt` says otherwise.
+            `run.rule`; None: nothing is plastic. A loaded rule lives at the step and in the unit
+            of activity in which it was found, unless `dt` and `activity_reference` say otherwise.
         task: the family of tasks; None: teacher_student.
         n_steps: steps; None: the whole life of the task.
         edges: the edges that the rule changes, such as `i_to_e`; all others are static. None: those
@@ -146,6 +146,7 @@ def live(
         theta = rule.theta
         if rule.dt is not None:
             words.setdefault("dt", rule.dt)
+            words.setdefault("activity_reference", rule.activity_reference)
         rule = encode(rule.spec)
     parts = {"task": "teacher_student" if task is None else task, "outer": "bptt", **words}
     if network is not None:

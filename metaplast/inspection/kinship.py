@@ -17,8 +17,10 @@ from metaplast.language.grammar import MIXING, SIGNALS, field_of
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.life.view import edge_reads, with_surprise
 from metaplast.neurons.adex import Adex
-from metaplast.neurons.base import NeuronWrapper
+from metaplast.neurons.base import AbstractNeuron, NeuronWrapper
+from metaplast.neurons.hodgkin_huxley import HodgkinHuxley
 from metaplast.neurons.izhikevich import Izhikevich
+from metaplast.neurons.mixed import Mixed
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.results.statistics import Estimate, estimate
@@ -58,7 +60,7 @@ OTHERS: Mapping[str, AbstractRule] = {
 """Rules of the field that have no file in configs/rule."""
 CLOPATH_OF_UNITS = Clopath(scale=20.2, offset=-70.6)
 """The rule of Clopath et al. for neurons whose rest is 0 and whose threshold is 1, not in mV."""
-IN_MV = (Adex, Izhikevich)
+IN_MV = (Adex, HodgkinHuxley, Izhikevich)
 OFF = 1e-12
 """A factor of a rule that is to change nothing."""
 
@@ -295,12 +297,22 @@ def _other(lifetime: Lifetime, name: str) -> AbstractRule:
         return OTHERS[name]
     wiring = lifetime.wiring()
     for edge, _ in lifetime.plastic().values():
-        neuron = wiring.population(edge.post).neuron
-        while isinstance(neuron, NeuronWrapper):
-            neuron = neuron.neuron
-        if not isinstance(neuron, IN_MV):
+        cells = _cells(wiring.population(edge.post).neuron)
+        if not all(isinstance(cell, IN_MV) for cell in cells):
             return CLOPATH_OF_UNITS
     return OTHERS[name]
+
+
+def _cells(neuron: AbstractNeuron) -> list[AbstractNeuron]:
+    """The cells inside wrappers and mixtures."""
+    if isinstance(neuron, NeuronWrapper):
+        return _cells(neuron.neuron)
+    cells = [neuron]
+    if isinstance(neuron, Mixed):
+        cells = []
+        for _, part in neuron.neurons:
+            cells += _cells(part)
+    return cells
 
 
 def _unfit(lifetime: Lifetime, candidate: _Candidate) -> str:

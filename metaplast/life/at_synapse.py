@@ -31,12 +31,12 @@ class AtSynapse(NamedTuple):
     Attributes:
         pre: presynaptic activity at the synapse [n_pre].
         post: fields of the postsynaptic view that differ from those of this step, each [n_post].
-        sent: presynaptic activity that the edge transmits [n_pre]; None where it is `pre`.
+        graded: the signals for rules that are not of spike times; None where they are the same.
     """
 
     pre: Array
     post: dict[str, Array]
-    sent: Array | None = None
+    graded: "AtSynapse | None" = None
 
 
 def retimed_edges(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edge]:

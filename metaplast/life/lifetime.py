@@ -20,6 +20,7 @@ from metaplast.genomes.random import Random as RandomGenome
 from metaplast.life import rollback
 from metaplast.life.alignment import angles
 from metaplast.life.apart import places
+from metaplast.life.as_rates import as_rates, no_rates
 from metaplast.life.at_synapse import (
     AtSynapse,
     SpikeTimes,
@@ -65,7 +66,7 @@ from metaplast.signals import (
     Trace,
     pytree,
 )
-from metaplast.spec import Positive, decode, plugin, spec
+from metaplast.spec import NonNegative, Positive, decode, plugin, spec
 from metaplast.tasks import AbstractTaskFamily, some_task
 from metaplast.wiring import Edge, Wiring
 
@@ -86,6 +87,8 @@ class Life:
             with a rule of spike times that need them.
         sensitivities: edge -> part of the state of its postsynaptic neurons -> d part / d weight
             (life/sensitivity.py), for the edges whose rule reads the eligibility.
+        rates: edge -> the running rates of its spiking sides (life/as_rates.py), under
+            `rate_trace`.
         rules: edge -> the state of its rule.
         feedback: the state of the feedback.
         task: the state of the task.
@@ -98,6 +101,7 @@ class Life:
     network: NetworkState
     behind: dict[str, Theta]
     sensitivities: dict[str, dict[str, Array]]
+    rates: dict[str, Theta]
     rules: dict[str, RuleState]
     feedback: Theta
     task: Theta
@@ -125,6 +129,9 @@ class Lifetime:
             step.
         spike_times: when rules of spike times see a spike: when it is at the `synapse`, or when it
             is `transmitted` (life/at_synapse.py).
+        rate_trace: seconds; above 0, every other rule sees rates in place of spikes: traces of
+            this time constant, in units of `activity_reference` (life/as_rates.py).
+        activity_reference: hertz that an activity of 1 stands for.
 
     Raises:
         BadInput: (from `check`) for a slot without edges, an edge in two slots, or a rule that
@@ -142,6 +149,8 @@ class Lifetime:
     record: tuple[Literal["weights", "activity", "potential", "gain", "sent", "feedback"], ...] = ()
     measure: tuple[Literal["alignment", "units", "steps"], ...] = ()
     spike_times: SpikeTimes = "synapse"
+    rate_trace: NonNegative = 0.0
+    activity_reference: Positive = 1.0
 
     def wiring(self) -> Wiring:
         """The graph that the network writes for the sizes of the task."""
@@ -226,6 +235,7 @@ class Lifetime:
             network=self._network_at_birth(theta, key),
             behind=self._empty_queues(),
             sensitivities=self._no_sensitivities(),
+            rates=self._no_rates(),
             rules=self._fresh_rule_states(theta),
             feedback=self.feedback.init_state(theta["feedback"], wiring, k_feedback),
             task=self.task.begin(task, k_task, self.dt),
@@ -285,6 +295,17 @@ class Lifetime:
         for name, (edge, flow) in self._flows().items():
             sensitivities[name] = flow.at_birth(edge.connection)
         return sensitivities
+
+    def _rated_edges(self) -> dict[str, Edge]:
+        """The plastic edges with a spiking side, under `rate_trace`."""
+        wiring = self.wiring()
+        if not self.rate_trace:
+            return {}
+        return {name: edge for name, (edge, _) in self.plastic().items() if wiring.spiking(edge)}
+
+    def _no_rates(self) -> dict[str, Theta]:
+        """The running rates of such edges at birth."""
+        return {name: no_rates(self.wiring(), edge) for name, edge in self._rated_edges().items()}
 
     def _fresh_rule_states(self, theta: Theta) -> dict[str, RuleState]:
         return {
@@ -476,9 +497,17 @@ class Lifetime:
             varied_by(flows.values()),
         )
         arrivals, queues = self._arrivals(life, network_state, views, transmitted)
+        arrivals, rates = self._with_rates(life, arrivals, views, transmitted)
         observed = network.seen(wiring, shape, views)
         task_state, outcome = self.task.step(task, life.task, observed, k_task, self.dt)
-        after = replace(life, network=network_state, behind=queues, task=task_state, t=life.t + 1)
+        after = replace(
+            life,
+            network=network_state,
+            behind=queues,
+            rates=rates,
+            task=task_state,
+            t=life.t + 1,
+        )
         score = outcome.score
         seen: dict[str, Seen] = {}
 
@@ -540,8 +569,37 @@ class Lifetime:
                 views,
                 self.dt,
             )
-            arrivals[name] = arrival._replace(sent=transmitted[name])
+            arrivals[name] = arrival._replace(graded=AtSynapse(transmitted[name], {}))
         return arrivals, queues
+
+    def _with_rates(
+        self,
+        life: Life,
+        arrivals: Mapping[str, AtSynapse],
+        views: Mapping[str, NeuronView],
+        transmitted: Mapping[str, Array],
+    ) -> tuple[dict[str, AtSynapse], dict[str, Theta]]:
+        """The arrivals with rates in place of spikes under `rate_trace`, and the rates of the step.
+
+        A rule of spike times keeps the spikes.
+        """
+        arrivals = dict(arrivals)
+        rates = {}
+        for name, edge in self._rated_edges().items():
+            rates[name], rated = as_rates(
+                edge,
+                life.rates[name],
+                transmitted[name],
+                views,
+                self.dt,
+                self.rate_trace,
+                self.activity_reference,
+            )
+            _, slot = self.plastic()[name]
+            if slot.rule.spike_timing:
+                rated = arrivals[name]._replace(graded=rated)
+            arrivals[name] = rated
+        return arrivals, rates
 
     def _seen(
         self,
@@ -587,7 +645,10 @@ class Lifetime:
         for name, (edge, slot) in self.plastic().items():
             old = life.synapses[name]
             view, gate = seen[name]
-            move = Move(old.mask, gate, *wiring.bounds(edge), wiring.spiking(edge))
+            sides = wiring.spiking(edge)
+            if name in self._rated_edges() and not slot.rule.spike_timing:
+                sides = frozenset()
+            move = Move(old.mask, gate, *wiring.bounds(edge), sides)
             rules[name], weight = slot.rule.apply(
                 theta_of(theta, slot, name), life.rules[name], move, edge.connection, view, self.dt
             )
@@ -617,19 +678,19 @@ class Lifetime:
             reset: 1 where a new trial begins, else 0 [].
         """
         trial_key = jax.random.fold_in(life.key, life.t)
-        network_state = self._network_at_birth(theta, trial_key)
         rules = {}
         for name, (edge, slot) in self.plastic().items():
-            fresh = slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
-            rules[name] = cleared(slot.rule, life.rules[name], fresh, reset)
-        network_state, queues, sensitivities = jax.tree.map(
-            lambda fresh, old: jnp.where(reset > 0, fresh, old),
-            (network_state, self._empty_queues(), self._no_sensitivities()),
-            (life.network, life.behind, life.sensitivities),
-        )
-        return replace(
-            life, network=network_state, behind=queues, sensitivities=sensitivities, rules=rules
-        )
+            unmoved = slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
+            rules[name] = cleared(slot.rule, life.rules[name], unmoved, reset)
+        fresh = {
+            "network": self._network_at_birth(theta, trial_key),
+            "behind": self._empty_queues(),
+            "sensitivities": self._no_sensitivities(),
+            "rates": self._no_rates(),
+        }
+        old = {name: getattr(life, name) for name in fresh}
+        new = jax.tree.map(lambda fresh, old: jnp.where(reset > 0, fresh, old), fresh, old)
+        return replace(life, rules=rules, **new)
 
     def _trace(
         self,

@@ -201,8 +201,8 @@ def edge_view(
         fields: the fields of the view that the rule reads (`edge_reads`).
         weights: the weights of the edge.
         views: the view of every population.
-        arrived: the signals at the synapses. Where they are not the transmitted ones, the view
-            holds both.
+        arrived: the signals at the synapses. Where those for rules that are not of spike times
+            differ, the view holds both.
         credit: the credit of every population.
         key: the key of this edge and step.
     """
@@ -214,9 +214,8 @@ def edge_view(
     post = replace(views[edge.post], **arrived.post, **post_credit)
     sums = aggregates(edge.connection, weights.now, _lookup(pre, post), fields)
     transmitted = None
-    if arrived.sent is not None:
-        sent = AtSynapse(arrived.sent, {})
-        transmitted = edge_view(edge, fields, weights, views, sent, credit, key)
+    if arrived.graded is not None:
+        transmitted = edge_view(edge, fields, weights, views, arrived.graded, credit, key)
     return SynapseView(
         pre=replace(pre, **sums["pre"]),
         post=replace(post, **sums["post"]),

@@ -29,7 +29,7 @@ def describe_rule(
     *,
     provenance: Mapping[str, Any] | None = None,
     scores: list[Plain] | None = None,
-    activity_reference: float = 1.0,
+    activity_reference: float | None = None,
     ancestry: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Plain, dict[str, np.ndarray]]:
     """The document and the tensors of a rule file, for `save_rule`.
@@ -40,7 +40,7 @@ def describe_rule(
         provenance: the origin of the rules, such as experiment, seed and outer_steps. The versions
             of the packages that compute the rules, and the bounds of the weights, are added.
         scores: rows of a table, as in summary.json.
-        activity_reference: hertz that an activity of 1 stands for; 1.0 where activities are rates.
+        activity_reference: hertz that an activity of 1 stands for; None: those of the lifetime.
         ancestry: the ancestors of the rules as {rule, sha256, change}, the eldest first; empty for
             rules that were searched from the start of their form.
 
@@ -48,6 +48,8 @@ def describe_rule(
     Raises: BadInput for values that a file cannot hold, or a change of weight that is not finite.
     """
     lifetime, theta = settled(lifetime, theta)
+    if activity_reference is None:
+        activity_reference = lifetime.activity_reference
     slots: dict[str, Plain] = {}
     vectors: dict[str, Any] = {}
     tensors: dict[str, np.ndarray] = {}

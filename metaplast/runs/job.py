@@ -147,6 +147,8 @@ class Config:
         reports no accuracy.
     spike_times: see Lifetime. A config without this field was written before there was a choice; it
         means `transmitted`. Every new config has the field (config.NEW).
+    rate_trace: see Lifetime: seconds; above 0, rules of rates see spikes as rates.
+    activity_reference: hertz that an activity of 1 stands for. The rule file states it.
     problem: numbers of the problem.
     evaluation: the choice and the judgement of theta.
     fit: settings of `metaplast fit`.
@@ -175,6 +177,8 @@ class Config:
     dt: Positive = 1e-3
     measure: tuple[Literal["alignment"], ...] = ()
     spike_times: SpikeTimes = "transmitted"
+    rate_trace: NonNegative = 0.0
+    activity_reference: Positive = 1.0
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
     evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
     fit: Annotated[Fit, nested(Fit)] = Fit()
@@ -230,6 +234,8 @@ class Config:
             dt=self.dt,
             measure=self.measure,
             spike_times=self.spike_times,
+            rate_trace=self.rate_trace,
+            activity_reference=self.activity_reference,
         )
         numbers = self.problem
         return MetaProblem(

@@ -31,6 +31,7 @@ from metaplast.testing.base import (
 N = 5
 N_STEPS = 40
 DT = 1e-3
+SHORT = 5e-5
 LIFE = 16e-3
 Oracle = Callable[[AbstractNeuron, dict[str, np.ndarray], float], tuple[np.ndarray, np.ndarray]]
 
@@ -234,22 +235,29 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
 def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
     """Check that more drive lowers the potential at the ports `lowering`, and there alone.
 
-    The drive is more in the step in which a unit first becomes active.
+    It is checked in a short step from the state before the step in which a unit first is active.
     """
     drive = _soma_drive(neuron, hard(neuron))
-    before = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
-    first = (np.argmax(np.asarray(before.activity) != 0, axis=0), np.arange(N))
+    noise = keys(0, N_STEPS)
+    states, view = run(neuron, DT, theta, drive, noise)
+    first = (np.argmax(np.asarray(view.activity) != 0, axis=0), np.arange(N))
+
+    @quick_jit
+    def potentials(drive: dict[str, Array]) -> Array:
+        def of_step(state: Theta, now: dict[str, Array], key: Array) -> Array:
+            return neuron.step(theta, state, now, SHORT, key)[1].potential
+
+        return jax.vmap(of_step)(states, drive, noise)
+
+    before = np.asarray(potentials(drive))[first]
     for port in neuron.ports:
-        more = {**drive, port: drive[port].copy()}
         added = hard(neuron) if port in neuron.signed else 0.3
-        more[port][first] += added
-        after = run(neuron, DT, theta, more, keys(0, N_STEPS))[1]
-        moved = np.asarray(after.potential)[first] - np.asarray(before.potential)[first]
+        after = np.asarray(potentials({**drive, port: drive[port] + added}))[first]
         if port in neuron.lowering:
-            holds = np.all(moved <= 0)
+            holds = np.all(after <= before)
             verb = "lowers"
         else:
-            holds = np.all(moved >= 0)
+            holds = np.all(after >= before)
             verb = "does not lower"
         demand(holds, f"a drive at port {port} {verb} the potential")
 

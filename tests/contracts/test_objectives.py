@@ -183,6 +183,22 @@ def test_final_weights_pull_at_the_measured_synapses_alone():
         np.testing.assert_allclose(gradient[name], pull, rtol=1e-5, atol=1e-7)
 
 
+def test_the_direction_of_final_weights_is_one_minus_their_cosine():
+    w = np.concatenate([ENDED[name].ravel() for name in MEASURED])
+    v = np.concatenate([measured.ravel() for measured in MEASURED.values()])
+    w, v = w[np.isfinite(v)], v[np.isfinite(v)]
+    expected = 1.0 - w @ v / (np.linalg.norm(w) * np.linalg.norm(v))
+    objective = FinalWeights(compare="direction")
+    assert 0.1 < expected < 1.9
+    np.testing.assert_allclose(objective.loss(THETA, LIVED), expected, rtol=1e-5)
+    for factor, loss in ((3.0, expected), (-1.0, 2.0 - expected), (0.0, 1.0)):
+        scaled = {}
+        for name, synapses in LIVED.synapses.items():
+            scaled[name] = Synapses(weight=factor * synapses.weight, mask=synapses.mask)
+        found = objective.loss(THETA, LIVED._replace(synapses=scaled))
+        np.testing.assert_allclose(found, loss, rtol=1e-5)
+
+
 def test_a_short_and_a_long_last_phase_are_told_from_the_rest():
     for last in (1, 3, 5, 7):
         shape = SHAPE._replace(phases=((8 - last, True), (last, False)))

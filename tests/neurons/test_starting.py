@@ -31,6 +31,7 @@ MEMBRANES = (
     "lif",
     "alif",
     "conductance_lif",
+    "hodgkin_huxley",
     "izhikevich",
     "adex",
     "stochastic",

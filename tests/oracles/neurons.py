@@ -207,6 +207,52 @@ def poisson(neuron: Any, drive: Drive, dt: float) -> Output:
     return activity, drive["soma"]
 
 
+def hodgkin_huxley(neuron: Any, drive: Drive, dt: float) -> Output:
+    """One cell after the other, in the numbers of the paper: u = V + 65, each rate as printed there
+    with its sign turned; the solution of each linear equation over a part of the step.
+    """
+    n_parts = round(dt / neuron.part)
+    h = 1000 * dt / n_parts
+
+    def relaxed(x: float, to: float, rate: float) -> float:
+        return to - (to - x) / math.exp(h * rate)
+
+    def gates(u: float) -> list[tuple[float, float]]:
+        return [
+            (0.1 * (25 - u) / (math.exp((25 - u) / 10) - 1), 4 / math.exp(u / 18)),
+            (0.07 / math.exp(u / 20), 1 / (math.exp((30 - u) / 10) + 1)),
+            (0.01 * (10 - u) / (math.exp((10 - u) / 10) - 1), 0.125 / math.exp(u / 80)),
+        ]
+
+    n_steps, n = drive["soma"].shape
+    activity, potential = np.zeros((n_steps, n)), np.zeros((n_steps, n))
+    for k in range(n):
+        u, open_share = 0.0, [a / (a + b) for a, b in gates(0.0)]
+        for t in range(n_steps):
+            began, top = u, -math.inf
+            g_e, g_i = drive["excitatory"][t, k], drive["inhibitory"][t, k]
+            for _ in range(n_parts):
+                m, h_gate, n_gate = open_share
+                currents = [
+                    (neuron.g_sodium * m**3 * h_gate, neuron.e_sodium),
+                    (neuron.g_potassium * n_gate**4, neuron.e_potassium),
+                    (neuron.g_leak, neuron.e_leak),
+                    (neuron.g_leak * g_e, neuron.e_excitatory),
+                    (neuron.g_leak * g_i, neuron.e_inhibitory),
+                ]
+                total = sum(g for g, _ in currents)
+                to = (drive["soma"][t, k] + sum(g * (e + 65) for g, e in currents)) / total
+                open_share = [
+                    relaxed(x, a / (a + b), a + b)
+                    for x, (a, b) in zip(open_share, gates(u), strict=True)
+                ]
+                u = relaxed(u, to, total / neuron.capacitance)
+                top = max(top, u)
+            potential[t, k] = top - 65
+            activity[t, k] = float(began - 65 <= neuron.threshold < top - 65)
+    return activity, potential
+
+
 def izhikevich(neuron: Any, drive: Drive, dt: float) -> Output:
     """In milliseconds: Euler, or v from its two rests (which may be complex) with u relaxing half a
     step on each side; what is shown of an upstroke ends at v_peak + width."""
