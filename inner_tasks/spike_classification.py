@@ -9,9 +9,9 @@ from jax import Array
 
 from inner_tasks import _few_shot
 from inner_tasks.digits import Digits
-from metaplast.registry import register
+from metaplast.registry import BadInput, name_of, register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
-from metaplast.spec import Count, Positive, Probability, nested, spec
+from metaplast.spec import Count, Positive, Probability, plugin, spec
 from metaplast.tasks import AbstractTaskFamily, Split
 
 DIGITS = Digits(shots=5, queries=5)
@@ -38,15 +38,20 @@ class SpikeClassification(AbstractTaskFamily):
     spikes before. After that step a new trial begins (reset).
     Metric `accuracy`: the share of right answers, over these steps.
 
-    Raises: BadInput from `sample`, as in task digits.
+    Raises: BadInput for another task than digits, and from `sample` as in task digits.
     Source: this library; the images are those of Alpaydin & Kaynak 1998 (UCI).
     """
 
-    digits: Annotated[Digits, nested(Digits)] = DIGITS
+    digits: Annotated[Digits, plugin("task")] = DIGITS
     code: Literal["latency", "poisson"] = "latency"
     image_steps: Count = 20
     dimmest: Probability = 0.2
     rate: Positive = 200.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.digits, Digits):
+            given = f"task spike_classification: digits={name_of(type(self.digits))}"
+            raise BadInput(given, "task digits", "write digits: {name: digits, ...}")
 
     def shape(self) -> TaskShape:
         images = self.digits.shape()

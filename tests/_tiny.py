@@ -44,7 +44,10 @@ TASKS = {
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
     "segments": {"shots": 1, "queries": 1},
-    "spike_classification": {"digits": {"shots": 1, "queries": 1}, "image_steps": 3},
+    "spike_classification": {
+        "digits": {"name": "digits", "shots": 1, "queries": 1},
+        "image_steps": 3,
+    },
     "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
     "spike_pattern_reward": {
         "n_in": 3,

@@ -90,3 +90,8 @@ def test_the_network_is_told_in_the_last_step_of_an_image_as_in_digits():
     assert not np.any(out.feedback.error[~end])
     assert not np.any(out.score.loss[~end])
     assert family.shape().phases == ((12, True), (12, False))
+
+
+def test_another_task_than_digits_is_refused():
+    with pytest.raises(ValueError, match="expected task digits"):
+        find("task", "spike_classification")(digits="prototypes")
