@@ -22,16 +22,16 @@ DIGITS = Digits(shots=5, queries=5)
 class SpikeClassification(AbstractTaskFamily):
     """The lives of `digits`, of which each image is shown as spikes of its 64 pixels.
 
+        step = round((1 - b) / (1 - dimmest) (image_steps - 1))        under `latency`
+        p = 1 - exp(-rate b dt)                                        under `poisson`
+
     digits: the lives, see task digits: their classes, shots, queries, variations and splits.
-    code: `latency` or `poisson`.
+    code: with `latency`, a pixel sends one spike an image, at `step`; with `poisson`, it sends one
+        with probability p in each step.
     image_steps: steps in which an image is shown.
     dimmest: a pixel of this brightness or less never fires.
     rate: the rate of a pixel of brightness 1 under `poisson`, in hertz.
-
-    Brightness b lies between 0 and 1; what the variations bring beyond is cut.
-
-        latency: one spike, in step round((1 - b) / (1 - dimmest) (image_steps - 1))
-        poisson: a spike in a step with probability 1 - exp(-rate b dt)
+    b: brightness of a pixel, between 0 and 1. What the variations bring beyond is cut.
 
     The network is asked and told once an image, in its last step: loss and error (softmax and
     cross-entropy), modulators and gate are 0 in all other steps. So a rule needs a memory of the
