@@ -12,12 +12,13 @@ FILE = "digits.csv.gz"
 N_CLASSES = 10
 SIDE = 8
 N_PIXELS = SIDE * SIDE
+GREY = 0.3  # the brightness at which an input is 0
 
 
 class Variation(NamedTuple):
     """One variation for all images of a life: an affine warp, a gain and a background.
 
-    scale: factor of all pixels, after 0.3 was subtracted from them.
+    scale: factor of all pixels, after GREY was subtracted from them.
     rotation: the warp rotates by up to so many radians.
     zoom: the warp zooms by a log-scale of up to this.
     shift: the warp shifts by up to so many pixels on each axis.
@@ -44,7 +45,11 @@ class Variation(NamedTuple):
         warp = affine(self.rotation * u[0], jnp.exp(self.zoom * u[1]), self.shift * u[2:4])
         warped = pixels @ warp.T
         bright = jnp.exp(self.gain * u[4]) * warped + self.background * (0.5 + 0.5 * u[5])
-        return self.scale * (bright - 0.3)
+        return self.scale * (bright - GREY)
+
+    def brightness(self, inputs: Array) -> Array:
+        """The brightness in [0, 1] behind the inputs that `applied` gave [..., 64]."""
+        return jnp.clip(inputs / self.scale + GREY, 0.0, 1.0)
 
 
 def affine(angle: Array, zoom: Array, shift: Array) -> Array:

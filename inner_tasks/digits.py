@@ -5,6 +5,7 @@ from functools import lru_cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from inner_tasks import _digit_images, _few_shot, _groups
 from metaplast.registry import BadInput, register
@@ -102,6 +103,10 @@ class Digits(_few_shot.FewShot):
                 f"at most {min(counts)}, the images of the smallest class there",
                 "ask for fewer; passes=2 shows each image twice",
             )
+
+    def brightness(self, inputs: Array) -> Array:
+        """The brightness in [0, 1] of the pixels behind the inputs of a life [..., 64]."""
+        return self._variation.brightness(inputs)
 
     @property
     def _variation(self) -> _digit_images.Variation:

@@ -23,7 +23,7 @@ from metaplast.signals import (
     feedback,
     pytree,
 )
-from metaplast.spec import Count, Natural, NonNegative, plugin, spec
+from metaplast.spec import Count, Natural, NonNegative, Probability, plugin, spec
 from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 from metaplast.wiring import NeuronField
 
@@ -50,12 +50,14 @@ class Teacher:
     weight [n_out, n_in]: its weights.
     neuron: the state of its neurons.
     rule: the state of its rule.
+    gap [n_out]: the filtered difference of student and teacher.
     t []: steps gone by.
     """
 
     weight: Array
     neuron: dict[str, Array]
     rule: RuleState
+    gap: Array
     t: Array
 
 
@@ -64,19 +66,24 @@ class Teacher:
 class TeacherStudent(AbstractTaskFamily):
     """A student has to follow one layer of `n_out` units that learns by the `teacher` rule.
 
-        loss = mean_j (student_j - teacher_j)^2
-        x ~ N(0, input_sd^2)
+        loss = mean_j gap_j^2
+        gap <- exp(-dt / tau) gap + student - teacher
+        x ~ N(0, input_sd^2), or spikes
 
     n_in: the number of inputs.
     n_out: units of teacher and student.
     n_steps: steps in which both learn.
     input_sd: standard deviation of the inputs.
+    spike_probability: of an input in a step, where inputs are spikes (0/1); 0: they are N(0, .).
+    tau: time constant of the gap, in seconds; 0: gap = student - teacher.
     neuron: the units of the teacher.
     teacher: the rule of the teacher.
     x [n_in]: the input of a step, to both.
     weight_sd: the weights at birth are N(0, weight_sd^2), and come with the task.
     n_test: steps after the `n_steps`, in which the teacher goes on and the student stays as it is.
 
+    Between spike trains, dt / tau times the sum of gap_j^2 over the steps is the squared distance
+    of van Rossum 2001. The error is the slope of the loss in the student's output of the same step.
     Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
     Source: this library.
     """
@@ -89,6 +96,8 @@ class TeacherStudent(AbstractTaskFamily):
     weight_sd: NonNegative = 0.2
     neuron: NeuronField = Tanh()
     teacher: Annotated[AbstractRule, plugin("rule")] = OJA
+    spike_probability: Probability = 0.0
+    tau: NonNegative = 0.0
 
     def shape(self) -> TaskShape:
         offers = frozenset({"error", "target", "weights"})
@@ -100,7 +109,11 @@ class TeacherStudent(AbstractTaskFamily):
     def sample(self, key: Key, split: Split) -> Lesson:
         k_w, k_x = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
         weight = self.weight_sd * jax.random.normal(k_w, (self.n_out, self.n_in))
-        inputs = self.input_sd * jax.random.normal(k_x, (self.n_steps + self.n_test, self.n_in))
+        shape = (self.n_steps + self.n_test, self.n_in)
+        if self.spike_probability:
+            inputs = jax.random.bernoulli(k_x, self.spike_probability, shape).astype(float)
+        else:
+            inputs = self.input_sd * jax.random.normal(k_x, shape)
         return Lesson(weights={"input_to_output": weight}, inputs=inputs)
 
     def begin(self, task: Lesson, key: Key, dt: float) -> Teacher:
@@ -110,6 +123,7 @@ class TeacherStudent(AbstractTaskFamily):
             weight=task.weights["input_to_output"],
             neuron=self.neuron.init_state(self.neuron.init(key, self.n_out), self.n_out),
             rule=self.teacher.init_state(theta, connection),
+            gap=jnp.zeros(self.n_out),
             t=jnp.zeros((), jnp.int32),
         )
 
@@ -128,8 +142,11 @@ class TeacherStudent(AbstractTaskFamily):
         view = replace(blank, pre=pre, post=post, weight=state.weight, key=key)
         theta = self.teacher.init(key, connection)
         rule, delta = self.teacher.step(theta, state.rule, connection, view, dt)
-        error = output.activity - post.activity
-        score = Score(loss=jnp.mean(error**2), weight=jnp.ones(()), metrics={})
-        new = Teacher(weight=state.weight + delta, neuron=neuron, rule=rule, t=state.t + 1)
-        signals = feedback(self.n_out, error=2 * error / self.n_out, target=post.activity)
+        gap = output.activity - post.activity
+        if self.tau:
+            gap = jnp.exp(-dt / self.tau) * state.gap + gap
+        score = Score(loss=jnp.mean(gap**2), weight=jnp.ones(()), metrics={})
+        weight = state.weight + delta
+        new = Teacher(weight=weight, neuron=neuron, rule=rule, gap=gap, t=state.t + 1)
+        signals = feedback(self.n_out, error=2 * gap / self.n_out, target=post.activity)
         return new, Outcome(feedback=signals, score=score)

@@ -73,6 +73,7 @@ BASES: dict[str, str] = {
 OLD_NAMES: dict[tuple[str, str], str] = {
     ("rule", "voltage"): "clopath",
     ("task", "target_rate"): "homeostasis",
+    ("task", "rewarded_patterns"): "spike_pattern_reward",
 }
 """(kind, name of an earlier version) -> the name of today.
 

@@ -44,15 +44,20 @@ TASKS = {
     "prototypes": {"n_in": 5, "n_classes": 3, "shots": 1, "queries": 1},
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
-    "rewarded_patterns": {
+    "segments": {"shots": 1, "queries": 1},
+    "spike_classification": {
+        "digits": {"name": "digits", "shots": 1, "queries": 1},
+        "image_steps": 3,
+    },
+    "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
+    "spike_pattern_reward": {
         "n_in": 3,
         "pattern_steps": 2,
         "pause_steps": 1,
         "n_trials": 2,
         "n_judged": 1,
     },
-    "segments": {"shots": 1, "queries": 1},
-    "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
+    "spike_train_teacher": {"n_in": 4, "n_out": 3, "n_steps": 4, "n_test": 2},
     "store_recall": {"n_symbols": 3, "symbol_steps": 2, "delay": 1, "group": 1},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
     "homeostasis": {"n_in": 3, "n_out": 2, "n_steps": 6, "window": 4},

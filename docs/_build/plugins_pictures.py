@@ -64,7 +64,7 @@ UNDRAWN = ("bandit", "recordings", "homeostasis", "taught")
 SILENT = "The network is silent."
 OUTPUTS = {
     "pointmass": "The outputs are drawn from N(0, 1) in every step.",
-    "rewarded_patterns": "The output spikes with probability 0.05 in every step.",
+    "spike_pattern_reward": "The output spikes with probability 0.05 in every step.",
 }
 """Tasks whose answers would say nothing about a network that is silent."""
 RATES = ("leaky", "relu", "sigmoid", "softplus", "tanh")
@@ -375,7 +375,7 @@ def _life(made: Any, n_seen: int, n_steps: int) -> tuple[np.ndarray, Any]:
     def output(key: Any) -> NeuronView:
         if name == "pointmass":
             return replace(silent, activity=jax.random.normal(key, (n_seen,)))
-        if name == "rewarded_patterns":
+        if name == "spike_pattern_reward":
             spikes = jax.random.bernoulli(key, 0.05, (n_seen,))
             return replace(silent, activity=spikes.astype(silent.activity.dtype))
         return silent

@@ -20,7 +20,7 @@ PAIRS = Stdp(potentiation=0.3, depression=0.3)
 
 
 def _lived(rule) -> Lifetime:
-    task = decode("task", {"name": "rewarded_patterns"})
+    task = decode("task", {"name": "spike_pattern_reward"})
     network = decode("network", {"name": "feedforward"})
     return Lifetime(task=task, network=network, slots=(Slot("learnt", "*", rule),))  # pyright: ignore[reportArgumentType]
 

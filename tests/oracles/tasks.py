@@ -16,7 +16,7 @@ def homeostasis(task: Any, state: Any) -> Array:
     return jnp.full(40, 10.0 * 1e-3)  # the target's spikes per step
 
 
-def rewarded_patterns(task: Any, state: Any) -> Array:
+def spike_pattern_reward(task: Any, state: Any) -> Array:
     return 2.0 * task.wanted[task.order[state.t // 15]][None] - 1.0
 
 
