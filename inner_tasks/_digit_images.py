@@ -1,12 +1,17 @@
 """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, and their variations."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from inner_tasks import _bundled
+from inner_tasks import _bundled, _few_shot
+from metaplast.registry import BadInput
+from metaplast.signals import Key
+from metaplast.tasks import SPLITS, Split
 
 FILE = "digits.csv.gz"
 N_CLASSES = 10
@@ -82,3 +87,67 @@ def digits() -> _bundled.Examples:
     """The images as features [1797, 64] in [0, 1], and the digits as labels."""
     table = _bundled.table(FILE)
     return table._replace(features=table.features / np.float32(16.0))
+
+
+class Pool(NamedTuple):
+    """The images of one split, none of which another split has.
+
+    features [1797, 64]: the pixels of all images, in [0, 1].
+    table [10, n_max]: the rows of the split's images of each digit, padded.
+    counts [10]: how many of these rows are real.
+    """
+
+    features: np.ndarray
+    table: np.ndarray
+    counts: np.ndarray
+
+
+@lru_cache(maxsize=3)
+def pool(split: Split) -> Pool:
+    """The images of a split: of each digit 35 % are for training, 30 % for validation."""
+    pixels, labels = digits()
+    rows = []
+    for label in range(N_CLASSES):
+        images = np.random.default_rng(label).permutation(np.flatnonzero(labels == label))
+        ends = [round(0.35 * len(images)), round(0.65 * len(images))]
+        rows.append(np.split(images, ends)[SPLITS.index(split)])
+    return Pool(pixels, *_few_shot.padded(rows))
+
+
+def contrast(pixels: Array) -> Array:
+    """Twice the difference of pixels [..., 64] in [0, 1] from their mean over training images."""
+    mean = jnp.broadcast_to(jnp.asarray(_mean_image(), float), pixels.shape)
+    return 2.0 * (pixels - mean)
+
+
+@lru_cache(maxsize=1)
+def _mean_image() -> np.ndarray:
+    """The mean [64] of the images for training."""
+    images = pool("train")
+    rows = [row[:n] for row, n in zip(images.table, images.counts, strict=True)]
+    return images.features[np.concatenate(rows)].mean(axis=0)
+
+
+def drawn(key: Key, split: Split, n_classes: int, n_each: int) -> Array:
+    """Images of digits, both drawn.
+
+    Args:
+        key: of the draw.
+        split: whose images are drawn.
+        n_classes: the number of digits.
+        n_each: images of each of them, all different.
+
+    Returns: the pixels [n_classes, n_each, 64], in [0, 1].
+    Raises: BadInput for more images of a digit than the split has.
+    """
+    images = pool(split)
+    if n_each > min(images.counts):
+        what = f"{n_each} images of each digit in {split} lives"
+        raise BadInput(what, f"at most {min(images.counts)}", "ask for fewer")
+    k_class, k_image = jax.random.split(key)
+    chosen = jax.random.permutation(k_class, N_CLASSES)[:n_classes]
+    is_real = np.arange(images.table.shape[1])[None, :] < images.counts[:, None]
+    lots = jax.random.uniform(k_image, (n_classes, images.table.shape[1]))
+    order = jnp.argsort(jnp.where(jnp.asarray(is_real)[chosen], lots, 2.0), axis=1)[:, :n_each]
+    index = jnp.take_along_axis(jnp.asarray(images.table)[chosen], order, axis=1)
+    return jnp.asarray(images.features, float)[index]

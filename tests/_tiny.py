@@ -42,6 +42,7 @@ TASKS = {
     "odour_choice": {"n_sessions": 4, "n_trials": 2, "n_hidden": 3},
     "pointmass": {"n_trials": 2, "trial_steps": 3},
     "prototypes": {"n_in": 5, "n_classes": 3, "shots": 1, "queries": 1},
+    "receptive_fields": {"side": 3, "n_out": 3, "shown": 2, "angles": 2, "repeats": 1},
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
     "segments": {"shots": 1, "queries": 1},
@@ -57,6 +58,7 @@ TASKS = {
         "n_trials": 2,
         "n_judged": 1,
     },
+    "spike_features": {"n_out": 3, "shots": 1, "fitted": 1, "chosen": 1, "queries": 1},
     "spike_train_teacher": {"n_in": 4, "n_out": 3, "n_steps": 4, "n_test": 2},
     "store_recall": {"n_symbols": 3, "symbol_steps": 2, "delay": 1, "group": 1},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
@@ -64,10 +66,12 @@ TASKS = {
     "taught": {"n_in": 3, "n_out": 2, "n_steps": 4, "n_sessions": 4, "held": {"trials": 0.25}},
     "taught_potential": {"n_in": 3, "n_steps": 4},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},
+    "winner_take_all": {"n_classes": 2, "n_out": 3, "shots": 1, "named": 1, "queries": 1},
 }
 NETWORKS = {
     "autoassociative": {},
     "clamped": {},
+    "competing": {},
     "ei": {"n_e": 4, "n_i": 2},
     "feedforward": {"hidden": [3]},
     "recurrent": {"n_recurrent": 5},

@@ -10,6 +10,7 @@ import numpy as np
 from metaplast.api.carrying import precision_kept
 from metaplast.api.opening import open as open_run
 from metaplast.fitting.result import FitResult, read_result
+from metaplast.life.lifetime import Lifetime
 from metaplast.results import curves
 from metaplast.results.evaluate import batches
 from metaplast.results.summary import RowScore, RunSummary
@@ -88,13 +89,8 @@ class Finished(NamedTuple):
             return self._lived(row, n)
 
     def _lived(self, row: str, n: int) -> "Lived":
-        config = self.job.row(row)
-        jax.config.update("jax_enable_x64", config.precision == "float64")
-        problem = config.meta_problem()
-        theta = theta_of(row_folder(self.folder, row), problem)
-        lifetime = replace(problem.lifetime, record=("activity",))
-        batch: Any = batches(problem, config.seed, "heldout", n)[0]
-        batch = jax.tree.map(lambda leaf: leaf[:n], batch)
+        lifetime, theta, batch = self._heldout(row, n)
+        lifetime = replace(lifetime, record=("activity",))
         n_steps = lifetime.task.shape().n_steps
 
         def live(one: Any) -> Any:
@@ -105,6 +101,35 @@ class Finished(NamedTuple):
         activity = jax.jit(lambda many: jax.lax.map(live, many))(batch)
         tasks = jax.tree.map(np.asarray, batch.tasks)
         return Lived(tasks, {name: np.asarray(values) for name, values in activity.items()})
+
+    def weights(self, row: str, edge: str) -> tuple[np.ndarray, np.ndarray]:
+        """The weights of an edge at the birth and at the end of the first held-out life of a row.
+
+        Args:
+            row: the name of the row.
+            edge: the name of the edge.
+        """
+        with precision_kept():
+            lifetime, theta, batch = self._heldout(row, 1)
+            one = jax.tree.map(lambda leaf: leaf[0], batch)
+            n_steps = lifetime.task.shape().n_steps
+
+            def live(one: Any) -> Any:
+                birth = lifetime.begin(theta, one.tasks, one.keys)
+                end, _ = lifetime.advance(theta, one.tasks, birth, n_steps, start=0)
+                return birth.synapses[edge].weight, end.synapses[edge].weight
+
+            born, grown = jax.jit(live)(one)
+            return np.asarray(born), np.asarray(grown)
+
+    def _heldout(self, row: str, n: int) -> tuple[Lifetime, Any, Any]:
+        """The lifetime of a row, its numbers, and its first held-out tasks with their keys."""
+        config = self.job.row(row)
+        jax.config.update("jax_enable_x64", config.precision == "float64")
+        problem = config.meta_problem()
+        theta = theta_of(row_folder(self.folder, row), problem)
+        batch: Any = batches(problem, config.seed, "heldout", n)[0]
+        return problem.lifetime, theta, jax.tree.map(lambda leaf: leaf[:n], batch)
 
 
 class Lived(NamedTuple):

@@ -28,3 +28,11 @@ def delayed_reward(task: Any, state: Any) -> Array:
 def assembly(task: Any, state: Any) -> Array:
     cue = jnp.maximum(state.t - 5 * 3 * 300, 0) // 300  # 15 presentations come first
     return jnp.where(cue < 3, task.patterns[jnp.minimum(cue, 2)], 0.0)
+
+
+def spike_features(task: Any, state: Any) -> Array:
+    """Cell c answers digit c. With the sign turned round, cells lie about all but fitted images."""
+    row = state.t // 30 - 150
+    digit = task.labels[row % len(task.labels)]
+    lie = jnp.where(row % len(task.labels) < 120, digit, jnp.roll(digit, 1))
+    return jnp.where(row >= 0, jnp.concatenate([digit, -lie, jnp.zeros(4)]), 0.0)
