@@ -30,7 +30,9 @@ class ReceptiveFields(Showings):
 
         c(x, y) = contrast sign exp(-d^2 / (2 width^2)) + noise xi
         d = x cos(theta) + y sin(theta) - offset
-        selectivity_j = (|sum_k e^{2 i theta_k}|^2 - n_j) / (n_j^2 - n_j)       over its n_j bars
+        selectivity_j = (a_j^2 + b_j^2 - n_j) / (n_j^2 - n_j)
+        a_j = sum_k cos(2 theta_k)                              over its n_j bars
+        b_j = sum_k sin(2 theta_k)                              over its n_j bars
         loss = 1 - mean_j selectivity_j
 
     side: pixels of a side of the square image; x and y are counted from its centre.

@@ -35,7 +35,9 @@ class SpikeFeatures(Showings):
     """The spike counts of the cells should tell a linear readout which digit was shown.
 
         W = (X^T X + penalty I)^-1 X^T Y          X, Y less their means over the fitted images
-        loss = 1 - accuracy of argmax_c (x W)_c   over the asked images
+
+    An asked image with counts x is answered by the digit with the largest entry of x W. The loss is
+    1 - accuracy over the asked images.
 
     n_out: the number of cells.
     shots: images of each of the ten digits that are shown, with plasticity on.

@@ -469,7 +469,7 @@ class Denies(Leaky):
         (Denies, "a drive at port soma lowers the potential"),
         (WrongGain, "gain is d activity / d potential"),
         (NoDt, "the potential converges as dt -> 0"),
-        (Mixes, "permuting the units"),
+        (Mixes, "permuting like units"),
         (Leaks, "the same under any surrogate"),
         (Same, "another surrogate or slope is another gain"),
         (Mute, "some drive of the soma makes a unit active"),

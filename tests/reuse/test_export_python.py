@@ -169,6 +169,7 @@ def _resized(view: mp.SynapseView, shape: tuple[int, ...]) -> mp.SynapseView:
         post=jax.tree.map(lambda values: jnp.resize(values, (n_post,)), view.post),
         weight=jnp.resize(view.weight, shape),
         weight_initial=jnp.resize(view.weight_initial, shape),
+        eligibility=jnp.resize(view.eligibility, shape),
     )
 
 
