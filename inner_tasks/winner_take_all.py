@@ -29,9 +29,11 @@ class Life:
 class WinnerTakeAll(Showings):
     """Each cell comes to fire for one of `n_classes` digits, which it is never told.
 
-        purity_j = spikes of j for its class / spikes of j          over the asked images
+        purity_j = own_j / n_j
         loss = 1 - mean_c mean_j purity_j                           over the cells j of class c
 
+    n_j: spikes of cell j for the asked images.
+    own_j: those for the images of its class.
     n_classes: digits of a life, drawn from the ten.
     n_out: the number of cells.
     shots: images of each digit that are shown, with plasticity on.
