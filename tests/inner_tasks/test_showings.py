@@ -1,6 +1,7 @@
 """Showings of images: the spikes of a volley, and the judgement of each family against NumPy."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +24,25 @@ BARS = ReceptiveFields(side=4, n_out=3, shown=2, angles=4, repeats=6)
 FEATURES = SpikeFeatures(n_out=12, shots=1, fitted=3, chosen=2, queries=4)
 
 
+@partial(quick_jit, static_argnums=(0, 1))
+def _sampled(family, split="train"):
+    return family.sample(KEY, split)
+
+
+@partial(quick_jit, static_argnums=0)
+def _judged(family, task, counts):
+    return family.judge(task, counts)
+
+
 def test_a_bright_pixel_sends_on_early_and_off_late_and_a_grey_one_sends_nothing():
     bars = ReceptiveFields(span=10, jitter=0, floor=0.2)
-    times = np.asarray(bars.times(KEY, jnp.array([[1.0, -1.0, 0.4, 0.1, 3.0]])))
+    times = np.asarray(quick_jit(bars.times)(KEY, np.array([[1.0, -1.0, 0.4, 0.1, 3.0]])))
     np.testing.assert_array_equal(times, [[0, 10, 3, -1, 0, 10, 0, 7, -1, 10]])
 
 
 def test_jitter_delays_a_spike_by_its_range_at_most():
     bars = ReceptiveFields(span=10, jitter=6)
-    times = np.asarray(bars.times(KEY, jnp.ones((50, 40))))[:, :40]
+    times = np.asarray(quick_jit(bars.times)(KEY, np.ones((50, 40))))[:, :40]
     assert set(np.unique(times)) == set(range(7))
 
 
@@ -43,7 +54,7 @@ def _spikes(task):
 
 
 def test_every_input_sends_its_one_spike_of_a_showing_at_its_time():
-    task = WTA.sample(KEY, "train")
+    task = _sampled(WTA)
     spikes = np.asarray(_spikes(task)).reshape(len(task.times), WTA.showing_steps, -1)
     times = np.asarray(task.times)
     np.testing.assert_array_equal(spikes.sum(axis=1), times >= 0)
@@ -52,7 +63,7 @@ def test_every_input_sends_its_one_spike_of_a_showing_at_its_time():
 
 
 def test_spikes_count_in_judged_showings_alone_and_the_last_step_is_scored():
-    task = WTA.sample(KEY, "train")
+    task = _sampled(WTA)
     n_steps = WTA.shape().n_steps
     n_learned = WTA.sizes().n_learned * WTA.showing_steps
 
@@ -82,8 +93,8 @@ def _wta_counts(task):
 
 
 def test_purity_is_the_share_of_spikes_for_the_own_class_and_silent_cells_do_not_count():
-    task = WTA.sample(KEY, "train")
-    loss, metrics = WTA.judge(task, jnp.asarray(_wta_counts(task)))
+    task = _sampled(WTA)
+    loss, metrics = _judged(WTA, task, jnp.asarray(_wta_counts(task)))
     assert float(loss) == pytest.approx(1.0 - (1.0 + 9.0 / 10.0) / 2.0)
     assert float(metrics["purity"]) == pytest.approx((1.0 + 9.0 / 10.0) / 2.0)
     assert float(metrics["classes"]) == 2.0
@@ -93,18 +104,18 @@ def test_purity_is_the_share_of_spikes_for_the_own_class_and_silent_cells_do_not
 
 
 def test_a_class_without_a_cell_costs_its_whole_share():
-    task = WTA.sample(KEY, "train")
+    task = _sampled(WTA)
     counts = _wta_counts(task) * np.array([1.0, 0.0, 1.0, 1.0])
-    assert float(WTA.judge(task, jnp.asarray(counts))[0]) == pytest.approx(0.5)
+    assert float(_judged(WTA, task, jnp.asarray(counts))[0]) == pytest.approx(0.5)
     everywhere = jnp.ones((10, 4))  # all cells answer all: half of the spikes, one class
-    assert float(WTA.judge(task, everywhere)[0]) == pytest.approx(1.0 - 0.5 / 2.0)
+    assert float(_judged(WTA, task, everywhere)[0]) == pytest.approx(1.0 - 0.5 / 2.0)
 
 
 def test_the_class_of_a_cell_comes_from_other_images_than_its_purity():
-    task = WTA.sample(KEY, "train")
+    task = _sampled(WTA)
     counts = _wta_counts(task)
     counts[:4] = counts[:4, [1, 0, 2, 3]]  # named for the other class
-    purity = float(WTA.judge(task, jnp.asarray(counts))[1]["purity"])
+    purity = float(_judged(WTA, task, jnp.asarray(counts))[1]["purity"])
     assert purity == pytest.approx((0.0 + 1.0 / 10.0) / 2.0)
 
 
@@ -118,7 +129,7 @@ def _rows(split):
 def test_the_splits_share_no_image_and_a_life_shows_an_image_in_one_part_alone():
     every = np.concatenate([_rows(split) for split in SPLITS])
     np.testing.assert_array_equal(np.sort(every), np.arange(1797))
-    pixels = np.asarray(_digit_images.drawn(KEY, "heldout", 3, 40))
+    pixels = np.asarray(quick_jit(lambda: _digit_images.drawn(KEY, "heldout", 3, 40))())
     assert len(np.unique(pixels.reshape(120, -1), axis=0)) == 120
 
 
@@ -135,8 +146,8 @@ def test_contrast_is_around_the_mean_of_training_images():
 
 
 def _bars_judged(fired):
-    task = BARS.sample(KEY, "train")
-    return task, BARS.judge(task, jnp.asarray(fired(np.asarray(task.angles))))
+    task = _sampled(BARS)
+    return task, _judged(BARS, task, jnp.asarray(fired(np.asarray(task.angles))))
 
 
 def test_a_cell_of_one_orientation_has_selectivity_one_and_one_of_all_has_none():
@@ -155,9 +166,9 @@ def test_a_cell_of_one_orientation_has_selectivity_one_and_one_of_all_has_none()
 
 def test_a_cell_that_fires_by_chance_has_no_selectivity_on_average():
     bars = ReceptiveFields(side=4, n_out=4000, shown=2)
-    task = bars.sample(KEY, "train")
+    task = _sampled(bars)
     fired = np.random.default_rng(0).uniform(size=(96, 4000)) < 0.1
-    loss = float(bars.judge(task, jnp.asarray(fired, float))[0])
+    loss = float(_judged(bars, task, jnp.asarray(fired, float))[0])
     assert loss == pytest.approx(1.0 + 1.0 / 95.0, abs=0.008)
 
 
@@ -169,7 +180,7 @@ def test_a_cell_that_fires_for_too_few_bars_has_no_selectivity():
 
 def test_bars_lie_at_their_angle():
     bars = ReceptiveFields(n_out=1, shown=1, angles=2, repeats=8, jitter=0, noise=0.0, width=0.5)
-    task = bars.sample(KEY, "train")
+    task = _sampled(bars)
     times = np.asarray(task.times)[1:]
     early = np.where((times[:, :64] >= 0), 1.0, 0.0).reshape(-1, 8, 8)
     for angle, image in zip(np.asarray(task.angles), early, strict=True):
@@ -196,11 +207,11 @@ def _ridge(features, labels):
 
 def test_the_readout_is_a_ridge_whose_penalty_other_images_choose():
     with jax.enable_x64(True):
-        task = FEATURES.sample(KEY, "heldout")
+        task = _sampled(FEATURES, "heldout")
         labels = np.asarray(task.labels)
         rng = np.random.default_rng(0)
         counts = rng.poisson(1.0 + 3.0 * np.tile(labels[:, :12].repeat(2, axis=1)[:, :12], (2, 1)))
-        loss, metrics = FEATURES.judge(task, jnp.asarray(counts, float))
+        loss, metrics = _judged(FEATURES, task, jnp.asarray(counts, float))
         plain = _ridge(counts[:90].astype(float), labels)
         assert 0.2 < plain < 1.0
         assert float(metrics["accuracy"]) == pytest.approx(plain)
@@ -212,7 +223,7 @@ def test_the_readout_is_a_ridge_whose_penalty_other_images_choose():
 
 
 def test_shuffled_showings_are_the_same_images_with_the_inputs_in_another_order():
-    task = FEATURES.sample(KEY, "train")
+    task = _sampled(FEATURES)
     times = np.asarray(task.times)[10:]
     plain, shuffled = times[:90], times[90:]
     assert not np.array_equal(plain >= 0, shuffled >= 0)
