@@ -1,4 +1,4 @@
-"""Small forms of the experiments on memory: one outer step moves every number."""
+"""Small forms of experiments with spiking cells: one outer step moves every number."""
 
 import jax
 import numpy as np
@@ -25,6 +25,13 @@ SMALL = {
         "task.longest=20",
         "task.further=0",
     ),
+    "receptive_fields": (
+        "task.side=3",
+        "task.n_out=4",
+        "task.shown=6",
+        "task.angles=3",
+        "task.repeats=2",
+    ),
 }
 OUTER = {
     "es": {"name": "es", "steps": 1, "population": 4},
@@ -36,6 +43,7 @@ OUTER = {
     ("experiment", "outer"),
     [
         ("delayed_reward", "es"),
+        ("receptive_fields", "es"),
         pytest.param("store_recall", "es", marks=pytest.mark.system),
         pytest.param("store_recall", "bptt", marks=pytest.mark.system),
     ],
