@@ -164,7 +164,9 @@ class Contestant:
         """Every training is scored on the same lives of a split: those of the experiment's seed."""
         evaluation = self.config.evaluation
         n = evaluation.heldout if split == "heldout" else evaluation.validation
-        values = evaluate.lives(self.problem, mark.theta, self.config.seed, split, n)
+        values = evaluate.lives(
+            self.problem, mark.theta, self.config.seed, split, n, evaluation.piece
+        )
         loss = values["loss"]
         accuracy = values.get("accuracy")
         return ScoredMark(

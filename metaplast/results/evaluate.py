@@ -12,7 +12,8 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.signals import Theta
 from metaplast.tasks import Split
 
-PIECE = 256  # lives per call: validation and held-out lives share one compiled program
+PIECE = 256
+"""The most lives of a call. Validation and held-out lives of a run share one compiled program."""
 LONGEST = 4096
 """The steps of the longest life whose score is kept at every step."""
 
@@ -30,14 +31,20 @@ class Scores(NamedTuple):
 
 
 def lives(
-    problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int
+    problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int, piece: int = PIECE
 ) -> dict[str, np.ndarray]:
     """Per-life values [n] of a theta: see `scores`."""
-    return scores(problem, theta, seed, split, n, n_curves=0).lives
+    return scores(problem, theta, seed, split, n, 0, piece).lives
 
 
 def scores(
-    problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int, n_curves: int
+    problem: MetaProblem,
+    theta: Theta,
+    seed: int,
+    split: Split,
+    n: int,
+    n_curves: int,
+    piece: int = PIECE,
 ) -> Scores:
     """The scores of a theta on the lives of a split.
 
@@ -51,7 +58,11 @@ def scores(
         split: of the tasks.
         n: number of lives; where the tasks of a split are fixed, each of them is lived once.
         n_curves: number of lives whose score is kept at every step.
+        piece: the lives of a call, which decide the shapes of the compiled program. More lives
+            than that go in calls of PIECE, so that life i is the same in a call of any size.
     """
+    if n > piece:
+        piece = PIECE
     lifetime = problem.lifetime
     measure = [*lifetime.measure, "units"]
     if lifetime.task.shape().n_steps <= LONGEST:
@@ -60,41 +71,41 @@ def scores(
     stacked = jax.tree.map(lambda x: np.asarray(x)[None], theta)
     pieces = []
     curves: dict[str, list[np.ndarray]] = {}
-    for batch in batches(problem, seed, split, n):
+    for batch in batches(problem, seed, split, n, piece):
         _, metrics = search_loop.evaluate(problem, stacked, batch)
-        wanted_curves = n_curves - PIECE * len(pieces)
-        piece = {}
+        wanted_curves = n_curves - piece * len(pieces)
+        of_lives = {}
         for name, values in metrics.items():
             if name.startswith(STEP):
                 if wanted_curves > 0:
                     of_first = np.asarray(values)[0, :wanted_curves]
                     curves.setdefault(name.removeprefix(STEP), []).append(of_first)
             elif values.ndim == 2:  # [member, life]
-                piece[name] = np.asarray(values)[0]
-        pieces.append(piece)
+                of_lives[name] = np.asarray(values)[0]
+        pieces.append(of_lives)
     wanted = None
     if lifetime.task.whole(split) is None:
         wanted = n
     joined = {}
     for name in pieces[0]:
-        joined[name] = np.concatenate([piece[name] for piece in pieces])[:wanted]
+        joined[name] = np.concatenate([of_lives[name] for of_lives in pieces])[:wanted]
     joined["loss"] = joined.pop("life_loss")
     steps = {name: np.concatenate(values) for name, values in curves.items()}
     return Scores(joined, steps)
 
 
-def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
-    """The lives of a split in pieces of PIECE, at least `n`; in one piece where they are fixed."""
+def batches(problem: MetaProblem, seed: int, split: Split, n: int, piece: int = PIECE) -> list[Any]:
+    """The lives of a split, at least `n`, in calls of `piece`; in one call where they are fixed."""
     family = problem.lifetime.task
     fixed = family.whole(split)
     if fixed is not None:
         n_fixed = jax.tree.leaves(fixed)[0].shape[0]
         return [search_loop.sample(family, search_loop.stream(seed, split), n_fixed, split)]
-    n_pieces = -(-n // PIECE)
+    n_pieces = -(-n // piece)
     keys = []
     for index in range(n_pieces):
         keys.append(search_loop.stream(seed, split, index))
     pieces = []
     for key in keys:
-        pieces.append(search_loop.sample(family, key, PIECE, split))
+        pieces.append(search_loop.sample(family, key, piece, split))
     return pieces

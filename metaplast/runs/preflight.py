@@ -13,7 +13,6 @@ import psutil
 
 from metaplast.life.scan import segment_length
 from metaplast.registry import BadInput, name_of
-from metaplast.results.evaluate import PIECE
 from metaplast.reuse.ask import check_parts
 from metaplast.runs.job import Config, Job
 from metaplast.runs.nesting import check_origins
@@ -160,7 +159,7 @@ def forecast(config: Config) -> Forecast:
     n_segments = -(-family.n_steps // length)
     n_states = length + n_segments + STEP_VALUES
     chunk = min(problem.chunk_size(), problem.n_tasks)
-    n_judged = min(problem.chunk_size(), PIECE)
+    n_judged = min(problem.chunk_size(), config.evaluation.piece)
     n_neurons = sum(population.n for population in problem.lifetime.wiring().populations)
     # Every step of a judged life records the activity and the gain of each neuron.
     record = 2 * 4 * family.n_steps * n_neurons
@@ -168,7 +167,7 @@ def forecast(config: Config) -> Forecast:
     return Forecast(
         lives=lives,
         outer=3 * (outer_bytes + _bytes(theta)),
-        tasks=max(problem.n_tasks, PIECE) * _bytes(task),
+        tasks=max(problem.n_tasks, config.evaluation.piece) * _bytes(task),
         chunk=chunk,
     )
 

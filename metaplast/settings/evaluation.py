@@ -11,6 +11,7 @@ from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.references.base import DROP, AbstractReference
 from metaplast.registry import BadInput
+from metaplast.results.evaluate import PIECE
 from metaplast.results.halving import LIVES
 from metaplast.settings.names import DISCOVERED, NAME
 from metaplast.spec import MANY, Judged, Some, decode, named, spec
@@ -66,6 +67,11 @@ class Evaluation:
     halve_dt: bool = True
     halve_lives: Annotated[int, Ge(2), Le(MANY)] = LIVES
     references: Annotated[References, named(_reference), BeforeValidator(_named_by_key)] = ()
+
+    @property
+    def piece(self) -> int:
+        """The lives of a call: validation and held-out lives share one compiled program."""
+        return min(PIECE, max(self.validation, self.heldout))
 
     def beside(self) -> References:
         """Every reference under the name of its row."""

@@ -19,7 +19,7 @@ from metaplast.problem.held import held_of
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import name_of
 from metaplast.results import curves
-from metaplast.results.evaluate import PIECE, lives
+from metaplast.results.evaluate import lives
 from metaplast.runs.job import Config
 from metaplast.signals import Theta
 from metaplast.space import coordinates, theta_at
@@ -37,8 +37,9 @@ def report(
 ) -> None:
     """Log the first step, and warn where it speaks against an outer loop of the class `gradient`.
 
-    The same 256 validation lives are lived twice, by the program that judges candidates. Where all
-    lives of the step blew up, some validation lives are lived without plasticity.
+    The same validation lives, as many as a call takes, are lived twice by the program that judges
+    candidates. Where all lives of the step blew up, some validation lives are lived without
+    plasticity.
 
     Args:
         config: the config of the run.
@@ -105,6 +106,7 @@ def measured(
     u: unit vector in the direction of the step.
     s: a tenth of the standard deviation of an evolution strategy.
     """
+    piece = config.evaluation.piece
     held = held_of(config.slots())
     start = jax.device_get(coordinates(config.space, held, before))
     end = jax.device_get(coordinates(config.space, held, after))
@@ -120,7 +122,7 @@ def measured(
             """The losses after a share of the step."""
             z = jax.tree.map(lambda x, u: x + np.asarray(share, x.dtype) * u, start, step)
             theta = theta_at(config.space, held, z)
-            return lives(problem, theta, config.seed, "validation", PIECE)["loss"]
+            return lives(problem, theta, config.seed, "validation", piece, piece)["loss"]
 
         forward = losses(size / length)
         back = losses(-size / length)

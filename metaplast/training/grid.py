@@ -425,8 +425,9 @@ def _judge_rule(at: Path, brought: Carried, job: Job) -> None:
         return
     started = time.monotonic()
     config = job.main
-    n = config.evaluation.heldout
-    scores = evaluate.lives(brought.problem, brought.theta, config.seed, "heldout", n)
+    evaluation = config.evaluation
+    n, piece = evaluation.heldout, evaluation.piece
+    scores = evaluate.lives(brought.problem, brought.theta, config.seed, "heldout", n, piece)
     wall_s = round(time.monotonic() - started, 2)
     publish(at, brought.theta, scores, to_json(RowRecord(DISCOVERED, wall_s=wall_s)))
 
@@ -436,5 +437,6 @@ def _at_birth(brought: Carried, job: Job) -> dict[str, np.ndarray]:
     lifetime = replace(brought.problem.lifetime, slots=())
     problem = replace(brought.problem, lifetime=lifetime)
     theta = {**brought.theta, "rules": {}}
-    n = job.main.evaluation.heldout
-    return evaluate.lives(problem, theta, job.main.seed, "heldout", n)
+    evaluation = job.main.evaluation
+    n, piece = evaluation.heldout, evaluation.piece
+    return evaluate.lives(problem, theta, job.main.seed, "heldout", n, piece)

@@ -158,7 +158,13 @@ def _judge(problem: MetaProblem, name: str, chosen: Chosen, wall_s: float) -> No
     evaluation = config.evaluation
     n_curves = min(row_files.N_CURVES, evaluation.heldout)
     scores = evaluate.scores(
-        problem, chosen.theta, config.seed, "heldout", evaluation.heldout, n_curves
+        problem,
+        chosen.theta,
+        config.seed,
+        "heldout",
+        evaluation.heldout,
+        n_curves,
+        evaluation.piece,
     )
     diverged_lives = 0
     if chosen.search is not None:
@@ -282,8 +288,10 @@ def _search_of(folder: Path) -> SearchRecord:
 
 def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, np.ndarray]:
     """{metric: values} on validation lives."""
-    n = config.evaluation.validation
-    return evaluate.lives(problem, theta, config.seed, "validation", n)
+    evaluation = config.evaluation
+    return evaluate.lives(
+        problem, theta, config.seed, "validation", evaluation.validation, evaluation.piece
+    )
 
 
 def _beside_start(

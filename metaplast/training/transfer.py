@@ -193,7 +193,9 @@ def _scores(
         jax.config.update("jax_enable_x64", config.precision == "float64")
         trained = theta_of(row_folder(run, name), old.row(name).meta_problem())
         theta = _fitting(trained, config, name)
-        scores[name] = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
+        piece = config.evaluation.piece
+        problem = config.meta_problem()
+        scores[name] = evaluate.lives(problem, theta, config.seed, "heldout", n, piece)
     for name in references:
         if name in wanted:
             scores[name] = judged_elsewhere(run, new.main, name, n)

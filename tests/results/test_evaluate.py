@@ -37,3 +37,13 @@ def test_every_rule_is_judged_on_the_same_lives_and_the_splits_differ() -> None:
     np.testing.assert_array_equal(one["loss"], again["loss"])
     assert len(one["accuracy"]) == 5
     assert not np.array_equal(one["loss"], other["loss"])
+
+
+def test_a_life_is_the_same_in_a_call_of_any_size() -> None:
+    theta = PROBLEM.init(jax.random.key(0))
+    many = evaluate.PIECE + 3
+    expected = evaluate.lives(PROBLEM, theta, 3, "heldout", many)["loss"]
+    few = evaluate.lives(PROBLEM, theta, 3, "heldout", 5, piece=6)["loss"]
+    np.testing.assert_allclose(few, expected[:5], rtol=1e-5)
+    more_than_a_call = evaluate.lives(PROBLEM, theta, 3, "heldout", many, piece=6)["loss"]
+    np.testing.assert_array_equal(more_than_a_call, expected)
