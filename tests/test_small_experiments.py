@@ -32,6 +32,13 @@ SMALL = {
         "task.angles=3",
         "task.repeats=2",
     ),
+    "stdp_features": (
+        "task.n_out=4",
+        "task.shots=1",
+        "task.fitted=1",
+        "task.chosen=1",
+        "task.queries=1",
+    ),
 }
 OUTER = {
     "es": {"name": "es", "steps": 1, "population": 4},
@@ -44,6 +51,7 @@ OUTER = {
     [
         ("delayed_reward", "es"),
         ("receptive_fields", "es"),
+        ("stdp_features", "es"),
         pytest.param("store_recall", "es", marks=pytest.mark.system),
         pytest.param("store_recall", "bptt", marks=pytest.mark.system),
     ],
