@@ -81,7 +81,9 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
     _demand_scores(run, summary, {"discovered", *list(rows)[-most:]})
     for path in (run / "figures").glob("*.svg"):
         assert str(path) in done.stdout
-    if not plain["rule"] and not plain.get("rules"):  # weights of birth alone are searched
+    if plain.get("rule", "the default") is None and not plain.get(
+        "rules"
+    ):  # weights of birth alone are searched
         assert "rule" not in summary
         assert not (run / "rule.safetensors").exists()
         return
