@@ -25,6 +25,7 @@ from metaplast.language.grammar import SIGNALS, field_of
 from metaplast.registry import KINDS
 from metaplast.reuse._notation import symbol as notation
 from metaplast.reuse.export import latex
+from metaplast.reuse.export._program import Unsupported
 from metaplast.reuse.signal_words import of_field
 from metaplast.rules.base import AbstractRule
 from metaplast.runs import catalogue
@@ -260,9 +261,13 @@ def _left_out(made: AbstractRule) -> list[str]:
 def _step(made: AbstractRule) -> list[str]:
     """The equations of one step, from the program of the exporter, and their numbers.
 
-    A rule that draws its theta has no numbers to show.
+    A rule that draws its theta has no numbers to show, and a rule whose form is no data has no such
+    equations.
     """
-    step = facts.step_of(made)
+    try:
+        step = facts.step_of(made)
+    except Unsupported:
+        return []
     drawn = [number for number in step.constants if isinstance(number.value, np.ndarray)]
     rows = facts.step_latex(step)
     if drawn or any("unit" in row for row in rows):

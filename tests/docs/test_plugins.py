@@ -142,6 +142,12 @@ def test_the_exact_step_of_a_rule_becomes_mathml() -> None:
         _demand_mathml("\n".join(f"$${row}$$" for row in rows), name)
 
 
+def test_a_rule_whose_form_is_no_data_has_a_page_without_its_step() -> None:
+    shown = {each.name: page(each) for each in listed("rule") if each.name.startswith("e")}
+    assert "In a step of" in shown["eprop"]
+    assert "In a step of" not in shown["eligibility"]
+
+
 def test_a_field_that_no_docstring_describes_is_found() -> None:
     @spec
     class Silent:
