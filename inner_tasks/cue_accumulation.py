@@ -89,8 +89,8 @@ class CueAccumulation(AbstractTaskFamily):
                 f"n_cues={self.n_cues}", "an odd number: one side has more", "add or drop a cue"
             )
         if self.shortest > self.longest:
-            given = f"shortest={self.shortest}, longest={self.longest}"
-            raise BadInput(given, "shortest <= longest", "swap them")
+            delays = f"shortest={self.shortest}, longest={self.longest}"
+            raise BadInput(delays, "shortest <= longest", "swap them")
 
     @property
     def _cycle(self) -> int:

@@ -93,11 +93,11 @@ class DelayedReward(AbstractTaskFamily):
 
     def __post_init__(self) -> None:
         if self.shortest > self.longest:
-            given = f"shortest={self.shortest}, longest={self.longest}"
-            raise BadInput(given, "shortest <= longest", "swap them")
+            delays = f"shortest={self.shortest}, longest={self.longest}"
+            raise BadInput(delays, "shortest <= longest", "swap them")
         if self.n_judged > self.n_trials:
-            given = f"n_judged={self.n_judged} of n_trials={self.n_trials}"
-            raise BadInput(given, "no more than there are", "lower n_judged")
+            judged = f"n_judged={self.n_judged} of n_trials={self.n_trials}"
+            raise BadInput(judged, "no more than there are", "lower n_judged")
 
     @property
     def trial_steps(self) -> int:
@@ -146,12 +146,12 @@ class DelayedReward(AbstractTaskFamily):
         acts = within == self.cue_steps - 1
         reward = jnp.where(acts, 2.0 * right - 1.0, state.reward)
         due = within == self.cue_steps - 1 + task.delays[trial]
-        told = feedback(self.n_actions, modulators={"reward": jnp.where(due, reward, 0.0)})
+        signals = feedback(self.n_actions, modulators={"reward": jnp.where(due, reward, 0.0)})
         judged = acts & (trial >= self.n_trials - self.n_judged)
         score = Score(
             loss=1.0 - right, weight=judged.astype(right.dtype), metrics={"accuracy": right}
         )
         spikes = jnp.where(within < self.cue_steps, spikes, state.spikes)
         return Trial(t=state.t + 1, spikes=spikes, reward=reward), Outcome(
-            feedback=told, score=score
+            feedback=signals, score=score
         )

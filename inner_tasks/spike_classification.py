@@ -50,8 +50,8 @@ class SpikeClassification(AbstractTaskFamily):
 
     def __post_init__(self) -> None:
         if not isinstance(self.digits, Digits):
-            given = f"task spike_classification: digits={name_of(type(self.digits))}"
-            raise BadInput(given, "task digits", "write digits: {name: digits, ...}")
+            images = f"task spike_classification: digits={name_of(type(self.digits))}"
+            raise BadInput(images, "task digits", "write digits: {name: digits, ...}")
 
     def shape(self) -> TaskShape:
         images = self.digits.shape()
@@ -88,9 +88,11 @@ class SpikeClassification(AbstractTaskFamily):
     ) -> tuple[Array, Outcome]:
         image = state // self.image_steps
         _, answered = _few_shot.answer(task, image, output, self.digits.blocks)
-        told = answered.feedback
-        end = (state % self.image_steps == self.image_steps - 1).astype(told.error.dtype)
-        modulators = {name: end * value for name, value in told.modulators.items()}
-        signals = replace(told, error=end * told.error, modulators=modulators, gate=end, reset=end)
+        answer = answered.feedback
+        end = (state % self.image_steps == self.image_steps - 1).astype(answer.error.dtype)
+        modulators = {name: end * value for name, value in answer.modulators.items()}
+        signals = replace(
+            answer, error=end * answer.error, modulators=modulators, gate=end, reset=end
+        )
         score = replace(answered.score, loss=end * answered.score.loss, weight=end)
         return state + 1, Outcome(feedback=signals, score=score)

@@ -130,8 +130,8 @@ class SpikePatternReward(AbstractTaskFamily):
         right = wanted * answer + (1.0 - wanted) * (1.0 - answer)
         end = (within == self.pattern_steps - 1).astype(spikes.dtype)
         judged = end * (trial >= self.n_trials - self.n_judged).astype(spikes.dtype)
-        told = jax.lax.stop_gradient(right)
-        modulators = {"reward": end * (2.0 * told - 1.0), "punishment": end * (1.0 - told)}
+        answer = jax.lax.stop_gradient(right)
+        modulators = {"reward": end * (2.0 * answer - 1.0), "punishment": end * (1.0 - answer)}
         gate = end if self.gated else jnp.ones_like(end)
         signals = feedback(1, modulators=modulators, gate=gate)
         score = Score(loss=1.0 - right, weight=judged, metrics={"accuracy": right})

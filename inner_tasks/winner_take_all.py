@@ -101,11 +101,11 @@ class WinnerTakeAll(Showings):
         spikes = jnp.sum(asked, axis=1)
         fires = (spikes > 0).astype(counts.dtype)
         known = (jnp.sum(by_class, axis=1) > 0).astype(counts.dtype)
-        own = jax.nn.one_hot(jnp.argmax(by_class, axis=1), self.n_classes, dtype=counts.dtype)
-        own = own * (fires * known)[:, None]
-        purity = jnp.sum(own * asked, axis=1) / jnp.maximum(spikes, 1.0)
-        n_of_class = jnp.sum(own, axis=0)
-        of_class = purity @ own / jnp.maximum(n_of_class, 1.0)
+        its_class = jax.nn.one_hot(jnp.argmax(by_class, axis=1), self.n_classes, dtype=counts.dtype)
+        its_class = its_class * (fires * known)[:, None]
+        purity = jnp.sum(its_class * asked, axis=1) / jnp.maximum(spikes, 1.0)
+        n_of_class = jnp.sum(its_class, axis=0)
+        of_class = purity @ its_class / jnp.maximum(n_of_class, 1.0)
         n_firing = jnp.maximum(jnp.sum(fires), 1.0)
         metrics = {
             "purity": jnp.sum(purity) / n_firing,

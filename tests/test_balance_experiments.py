@@ -1,13 +1,11 @@
 """A small form of the experiment istdp, under evolution and under a gradient."""
 
-import jax
-import numpy as np
 import pytest
 
-from metaplast import search_loop
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
 from metaplast.spec import decode
+from tests._moves import demand_all_move
 
 SMALL = {
     "istdp": (
@@ -40,16 +38,4 @@ def test_a_small_form_of_an_experiment_moves_every_number_of_its_rules(experimen
     for slot in plain["rules"].values():
         slot["rule"] = {**slot["rule"], **STARTED}
     problem = parse(plain).main.meta_problem()
-    loop = decode("outer", OUTER[outer])
-    born = search_loop.begin(problem, loop, 0)
-    ((_, state, metrics),) = search_loop.steps(problem, loop, 0, born, 0, 1)
-    assert np.isfinite(metrics["loss"])
-    assert int(metrics["skipped"]) == 0
-    pairs = zip(
-        jax.tree.leaves_with_path(loop.theta(born)),
-        jax.tree.leaves(loop.theta(state)),
-        strict=True,
-    )
-    for (path, before), after in pairs:
-        assert np.isfinite(after).all()
-        assert np.any(before != after), jax.tree_util.keystr(path)
+    demand_all_move(problem, decode("outer", OUTER[outer]))
