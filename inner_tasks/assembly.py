@@ -37,6 +37,7 @@ class Recall:
     t []: steps gone by.
     spikes [n_cells]: spikes in this recall so far.
     shown []: the sum of the correlations of patterns that were shown.
+    others []: the sum over shown patterns of the mean correlation with the other shown patterns.
     new []: the sum of the correlations of patterns that were not.
     fired []: spikes in all recalls so far.
     """
@@ -44,6 +45,7 @@ class Recall:
     t: Array
     spikes: Array
     shown: Array
+    others: Array
     new: Array
     fired: Array
 
@@ -54,9 +56,12 @@ class Assembly(AbstractTaskFamily):
     """Patterns of cells are shown while synapses learn; then a part of one has to recall the rest.
 
         gain = mean_k c(recalled_k, pattern_k) - mean_m c(recalled_m, pattern_m)
-        loss = 1 - gain
+        specificity = mean_k c(recalled_k, pattern_k) - mean_(k, j) c(recalled_k, pattern_j)
+        loss = 1 - (gain + specificity) / 2
 
     k: the patterns that were shown.
+    j: the patterns that were shown, without k. Cells that fire at any cue because they belonged to
+        some pattern have a gain, but no specificity. With one pattern it is the gain.
     m: as many patterns of the same kind that were never shown.
     c: the correlation over the cells that the cue of the pattern leaves out; 0 where all of them
         fire alike.
@@ -82,8 +87,9 @@ class Assembly(AbstractTaskFamily):
     The task brings the weights of the edge `input_to_e`. `genome={name: parts, parts: {input_to_e:
     given, '*': random}}` uses them; under another genome the inputs meet the cells as it says.
     Gradients pass to the spikes of the cues.
-    Metrics: `recalled` and `new` (the mean correlation of shown and of new patterns), `gain` (their
-    difference), `rate` (spikes of a cell in a step of a cue, over dt, in hertz).
+    Metrics: `recalled` and `new` (the mean correlation of shown and of new patterns), `others` (of
+    the recall of shown patterns with the other ones), `gain` and `specificity` (recalled without new,
+    and without others), `rate` (spikes of a cell in a step of a cue, over dt, in hertz).
     Splits: disjoint streams of the key.
     Raises: BadInput where a pattern has fewer than two cells, or a cue drives none or all of them.
     Source: after Confavreux et al. 2025, where networks have to know shown patterns; completion
@@ -158,6 +164,7 @@ class Assembly(AbstractTaskFamily):
             t=jnp.zeros((), jnp.int32),
             spikes=jnp.zeros(self.n_cells),
             shown=zero,
+            others=zero,
             new=zero,
             fired=zero,
         )
@@ -183,27 +190,40 @@ class Assembly(AbstractTaskFamily):
         before = jnp.where(within == 0, 0.0, state.spikes)
         spikes = before + jnp.where(recalling, output.activity, 0.0)
         complete = recalling & (within == self.recall - 1)
-        alike = _correlation(spikes, task.patterns[asked], 1.0 - task.cued[asked])
-        shown = state.shown + jnp.where(complete & (asked < self.n_patterns), alike, 0.0)
-        new = state.new + jnp.where(complete & (asked >= self.n_patterns), alike, 0.0)
-        fired = state.fired + jnp.where(complete, jnp.sum(spikes), 0.0)
-        after = Recall(t=state.t + 1, spikes=spikes, shown=shown, new=new, fired=fired)
+        without_cue = 1.0 - task.cued[asked]
+        alike = _correlation(spikes, task.patterns[asked], without_cue)
+        is_shown = complete & (asked < self.n_patterns)
+        is_new = complete & (asked >= self.n_patterns)
+        with_shown = jax.vmap(_correlation, (None, 0, None))(
+            spikes, task.patterns[: self.n_patterns], without_cue
+        )
+        with_others = (jnp.sum(with_shown) - alike) / max(1, self.n_patterns - 1)
+        after = Recall(
+            t=state.t + 1,
+            spikes=spikes,
+            shown=state.shown + jnp.where(is_shown, alike, 0.0),
+            others=state.others + jnp.where(is_shown, with_others, 0.0),
+            new=state.new + jnp.where(is_new, alike, 0.0),
+            fired=state.fired + jnp.where(complete, jnp.sum(spikes), 0.0),
+        )
         return after, Outcome(feedback=feedback(self.n_cells), score=self._score(after, dt))
 
     def _score(self, state: Recall, dt: float) -> Score:
         recalled = state.shown / self.n_patterns
         new = state.new / self.n_patterns
+        others = state.others / self.n_patterns if self.n_patterns > 1 else new
         time = 2 * self.n_patterns * self.recall * dt
         metrics = {
             "recalled": recalled,
+            "others": others,
             "new": new,
             "gain": recalled - new,
+            "specificity": recalled - others,
             "rate": state.fired / (self.n_cells * time),
         }
         last = state.t == self._taught + self._asked
-        return Score(
-            loss=1.0 - metrics["gain"], weight=last.astype(recalled.dtype), metrics=metrics
-        )
+        loss = 1.0 - 0.5 * (metrics["gain"] + metrics["specificity"])
+        return Score(loss=loss, weight=last.astype(recalled.dtype), metrics=metrics)
 
 
 def _correlation(x: Array, y: Array, among: Array) -> Array:

@@ -1,4 +1,4 @@
-"""A small form of the experiment istdp, under evolution and under a gradient."""
+"""Small forms of the experiments on balanced networks, under evolution and under a gradient."""
 
 import pytest
 
@@ -16,6 +16,18 @@ SMALL = {
         "task.window=20",
         "network.n_i=3",
     ),
+    "coactive": (
+        "task.n_cells=10",
+        "task.n_patterns=1",
+        "task.shots=1",
+        "task.present=20",
+        "task.pause=5",
+        "task.recall=20",
+        "task.rate=500",
+        "task.background=200",
+        "task.strength=1",
+        "network.n_i=3",
+    ),
 }
 # from coefficients of 0 nothing would tell a time constant
 STARTED = {"terms": ["pre", "pre*post_trace", "post", "post*pre_trace"], "scale": 0.1}
@@ -30,6 +42,8 @@ OUTER = {
     [
         ("istdp", "es"),
         pytest.param("istdp", "bptt", marks=pytest.mark.system),
+        pytest.param("coactive", "es", marks=pytest.mark.system),
+        pytest.param("coactive", "bptt", marks=pytest.mark.system),
     ],
 )
 def test_a_small_form_of_an_experiment_moves_every_number_of_its_rules(experiment, outer):

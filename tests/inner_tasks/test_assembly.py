@@ -70,26 +70,45 @@ def test_the_score_is_the_correlation_over_cells_without_a_cue(drawn):
     activity = np.random.default_rng(0).poisson(0.6, size=(TAUGHT + 4 * CUE, 10)).astype(float)
     _, score = _lived(drawn, activity)
     alike = []
+    others = []
     for k in range(4):
         start = TAUGHT + CUE * k
         counts = activity[start : start + 5].sum(axis=0)
         left = np.asarray(drawn.cued[k]) == 0
         alike.append(np.corrcoef(counts[left], np.asarray(drawn.patterns[k])[left])[0, 1])
+        if k < 2:
+            others.append(np.corrcoef(counts[left], np.asarray(drawn.patterns[1 - k])[left])[0, 1])
     last = {name: float(values[-1]) for name, values in score.metrics.items()}
     assert last["recalled"] == pytest.approx(np.mean(alike[:2]), abs=1e-4)
     assert last["new"] == pytest.approx(np.mean(alike[2:]), abs=1e-4)
+    assert last["others"] == pytest.approx(np.mean(others), abs=1e-4)
     assert last["gain"] == pytest.approx(last["recalled"] - last["new"], abs=1e-6)
-    assert float(score.loss[-1]) == pytest.approx(1.0 - last["gain"], abs=1e-6)
+    assert last["specificity"] == pytest.approx(last["recalled"] - last["others"], abs=1e-6)
+    expected = 1.0 - 0.5 * (last["gain"] + last["specificity"])
+    assert float(score.loss[-1]) == pytest.approx(expected, abs=1e-6)
     cues = np.concatenate([activity[TAUGHT + CUE * k :][:5] for k in range(4)])
     assert last["rate"] == pytest.approx(cues.mean() / DT, rel=1e-4)
 
 
-def test_perfect_recall_of_shown_patterns_alone_costs_nothing(drawn):
+def test_cells_of_any_shown_pattern_are_no_recall_of_one_of_them(drawn):
+    """Every cue makes all cells of both shown patterns fire: a gain without specificity."""
+    activity = np.zeros((TAUGHT + 4 * CUE, 10))
+    activity[TAUGHT:] = np.asarray(drawn.patterns[:2]).max(axis=0)
+    _, score = _lived(drawn, activity)
+    last = {name: float(values[-1]) for name, values in score.metrics.items()}
+    assert last["gain"] > 0.2
+    assert abs(last["specificity"]) < 0.2
+    assert float(score.loss[-1]) > 0.75
+
+
+def test_perfect_recall_of_shown_patterns_alone_costs_nothing_but_their_overlap(drawn):
     activity = np.zeros((TAUGHT + 4 * CUE, 10))
     for k in range(2):
         activity[TAUGHT + CUE * k :][:5] = np.asarray(drawn.patterns[k])
     _, score = _lived(drawn, activity)
-    assert float(score.loss[-1]) == pytest.approx(0.0, abs=1e-3)
+    others = float(score.metrics["others"][-1])
+    assert float(score.metrics["recalled"][-1]) == pytest.approx(1.0, abs=1e-3)
+    assert float(score.loss[-1]) == pytest.approx(0.5 * others, abs=1e-3)
     everyone = _lived(drawn, np.ones_like(activity))[1]  # all cells alike tell nothing
     assert float(everyone.loss[-1]) == pytest.approx(1.0, abs=1e-6)
 
