@@ -3,10 +3,14 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from metaplast.cli._paths import Given
+
+if TYPE_CHECKING:
+    from metaplast.watching.seen import RunSeen
 
 
 @click.command("watch")
@@ -33,7 +37,6 @@ def command(run_dir: Path, once: bool, as_json: bool) -> int:
     from metaplast.watching.live import until_the_end
     from metaplast.watching.plain import to_json
     from metaplast.watching.terminal import picture
-    from metaplast.watching.verdict import demand_good_end
 
     check(run_dir)
     watch = FolderWatch(run_dir)
@@ -48,5 +51,17 @@ def command(run_dir: Path, once: bool, as_json: bool) -> int:
             seen = until_the_end(watch, Console())
         except Interrupted as error:
             return error.code
-    demand_good_end(seen)
-    return 0
+    return _code_of(seen)
+
+
+def _code_of(seen: "RunSeen") -> int:
+    """The exit code with which a run ended badly; 0 where it did not, or where it is not known."""
+    from metaplast.cli.main import EXIT_DIVERGED, EXIT_LOST, EXIT_NO_CHECKPOINT
+    from metaplast.watching.seen import DAMAGED, DIVERGED, ENDED
+
+    if seen.kind == "sweep" and seen.state in ENDED:
+        codes = {_code_of(member) for member in seen.parts} - {0}
+        if len(codes) > 1:
+            return EXIT_LOST
+        return codes.pop() if codes else 0
+    return {DIVERGED: EXIT_DIVERGED, DAMAGED: EXIT_NO_CHECKPOINT}.get(seen.state, seen.code)

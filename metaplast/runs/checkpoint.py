@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from metaplast.registry import BadInput
-from metaplast.runs.folder import CHECKPOINTS, NoCheckpoint, naming_errors, sync
+from metaplast.runs.folder import CHECKPOINTS, naming_errors, sync
 
 log = logging.getLogger(__name__)
 STATE = "state.safetensors"
@@ -30,6 +30,10 @@ KEEP = 3
 """Checkpoints that are kept, the newest ones."""
 FORM = 2
 """The form of a state. Form 2 holds a watch over the search, and candidates of its whole course."""
+
+
+class NoCheckpoint(RuntimeError):
+    """Checkpoints exist, but none of them is usable (exit code 4)."""
 
 
 def write(folder: Path, step: int, state: Any, digest: str) -> None:

@@ -36,10 +36,6 @@ class Busy(RuntimeError):
     """The folder is in use by another process, or already holds a run (exit code 3)."""
 
 
-class NoCheckpoint(RuntimeError):
-    """Checkpoints exist, but none of them is usable (exit code 4)."""
-
-
 def row_folder(run: Path, name: str) -> Path:
     """The folder of a row: the run folder for the discovered rule, else rows/<name> in it."""
     return run if name == DISCOVERED else run / ROWS / name

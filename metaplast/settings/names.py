@@ -20,6 +20,8 @@ COMPARE_REQUEST = "compare_request.json"
 """The marker of the folder of a comparison of outer loops."""
 SWEEP = "sweep.json"
 """The marker of the folder of a sweep. Its `members` are [{"name": folder, ...}, ...]."""
+SWEEP_RESULT = "sweep_result.json"
+"""The end of every member of a sweep: `members` are [{"name", "code", "error"}, ...]."""
 CAUGHT = "metaplast.caught"
 """The logger of errors that a part of a program told in words and left behind (`--debug`)."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -12,7 +12,14 @@ from metaplast.runs import environment, provenance
 from metaplast.runs.files import reader_of
 from metaplast.runs.folder import LOG
 from metaplast.runs.planned import Planned
-from metaplast.settings.names import COMPARE_REQUEST, CONFIG, DISCOVERED, FIT_REQUEST, SWEEP
+from metaplast.settings.names import (
+    COMPARE_REQUEST,
+    CONFIG,
+    DISCOVERED,
+    FIT_REQUEST,
+    SWEEP,
+    SWEEP_RESULT,
+)
 from metaplast.watching.seen import Facts
 
 LOG_BYTES = 65_536
@@ -48,7 +55,6 @@ def facts_of(path: Path, config: Plain) -> Facts:
     problem = config.get("problem")
     n_devices = problem.get("n_devices", 1) if isinstance(problem, dict) else 1
     device = environment.recorded(path).get("device", "")
-    origin = provenance.read(path)
     first = config.get("seed", 0)
     n_seeds = config.get("seeds", 1)
     seeds = f"{first}"
@@ -57,7 +63,7 @@ def facts_of(path: Path, config: Plain) -> Facts:
     return Facts(
         experiment=printable(f"{config.get('experiment', '')}"),
         seeds=printable(seeds),
-        begun=printable(origin.begun) if origin else "",
+        begun=begun_of(path),
         devices=printable(f"{n_devices} x {device}") if device else "",
     )
 
@@ -115,6 +121,37 @@ def members_of(path: Path) -> Members:
     if len(names) < len(given):
         faults.append(f"{SWEEP}: {len(given) - len(names)} members without the name of a folder")
     return Members(names, faults)
+
+
+class Failure(NamedTuple):
+    """The end of a member of a sweep that failed.
+
+    code: its exit code.
+    error: the line of its error.
+    """
+
+    code: int
+    error: str
+
+
+def failures_of(path: Path) -> dict[str, Failure]:
+    """{name: its end} of the members that failed when a sweep was last worked on."""
+    failures = {}
+    try:
+        plain = json.loads((path / SWEEP_RESULT).read_bytes())
+        for member in plain["members"]:
+            if member["code"]:
+                error = printable(str(member["error"]))
+                failures[member["name"]] = Failure(int(member["code"]), error)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return {}  # it has no end yet
+    return failures
+
+
+def begun_of(path: Path) -> str:
+    """The moment at which a run or a sweep began, in UTC; "" where it is not on record."""
+    origin = provenance.read(path)
+    return printable(origin.begun) if origin else ""
 
 
 def warnings_of(path: Path, n: int) -> list[str]:

@@ -7,7 +7,8 @@ lines that appear between two looks tell more than they do.
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from metaplast.registry import BadInput, Plain
@@ -19,6 +20,7 @@ from metaplast.runs.planned import Planned
 from metaplast.runs.yaml_text import read_file
 from metaplast.settings.names import CONFIG, REPORT, SWEEP
 from metaplast.watching import contents, faults
+from metaplast.watching.contents import Failure
 from metaplast.watching.faults import LONG_S
 from metaplast.watching.row_watch import RowWatch, merged
 from metaplast.watching.seen import (
@@ -26,9 +28,11 @@ from metaplast.watching.seen import (
     DIVERGED,
     DONE,
     ENDED,
+    FAILED,
     RUNNING,
     UNKNOWN,
     WAITING,
+    Facts,
     RowSeen,
     RunSeen,
 )
@@ -58,13 +62,22 @@ class FolderWatch:
         self._parts: dict[str, FolderWatch] = {}
         self._steps: int | None = None
         self._grew_at: float | None = None
+        self._failure: Failure | None = None
         self._done: RunSeen | None = None
 
-    def look(self) -> RunSeen:
-        """The folder as it is now. What is done is not read again."""
+    def look(self, failure: Failure | None = None) -> RunSeen:
+        """The folder as it is now. What is done is not read again.
+
+        Args:
+            failure: the end that a sweep has on record for this member, if it failed.
+        """
         if self._done is not None:
             return self._done
+        self._failure = failure
         seen = self._look()
+        if seen.state == FAILED and failure is not None:
+            words = f"failed with exit code {failure.code}: {failure.error}"
+            seen = replace(seen, code=failure.code, faults=[*seen.faults, words])
         if seen.state == DONE:
             self._done = seen
         return seen
@@ -76,7 +89,7 @@ class FolderWatch:
         if damage:
             return RunSeen(self.path, "run", UNKNOWN, faults=damage)
         if not self._config:
-            return RunSeen(self.path, "run", WAITING)
+            return RunSeen(self.path, "run", self._state_by_signs(None))
         plan = planned.read(self.path)
         names = contents.runs_of(self.path, plan, self._config)
         return self._look_at_group(names) if names else self._look_at_run(plan)
@@ -152,16 +165,20 @@ class FolderWatch:
 
     def _look_at_sweep(self) -> RunSeen:
         names, damage = contents.members_of(self.path)
-        members = self._look_at_parts(names)
-        quiet_s = self._quiet([], sum(member.done for member in members), members)
+        failures: dict[str, Failure] = {}
         process = folder.holder(self.path)
+        if process is None:
+            # A sweep that is resumed tries them again.
+            failures = contents.failures_of(self.path)
+        members = self._look_at_parts(names, failures=failures)
+        quiet_s = self._quiet([], sum(member.done for member in members), members)
         states = {member.state for member in members}
         if process is not None or RUNNING in states:
             state = RUNNING
         elif not states:
             state = UNKNOWN
         elif states <= {*ENDED}:
-            worst = [word for word in (DAMAGED, DIVERGED, DONE) if word in states]
+            worst = [word for word in (FAILED, DAMAGED, DIVERGED, DONE) if word in states]
             state = worst[0]
         else:
             state = self._state_by_signs(quiet_s)
@@ -171,17 +188,24 @@ class FolderWatch:
             state,
             process,
             quiet_s,
+            Facts(begun=contents.begun_of(self.path)),
             parts=members,
             faults=damage,
             warnings=contents.warnings_of(self.path, WARNINGS),
         )
 
-    def _look_at_parts(self, names: Sequence[str], in_group: bool = False) -> list[RunSeen]:
+    def _look_at_parts(
+        self,
+        names: Sequence[str],
+        in_group: bool = False,
+        failures: Mapping[str, Failure] | None = None,
+    ) -> list[RunSeen]:
         seen = []
         for name in names:
             if name not in self._parts:
                 self._parts[name] = FolderWatch(self.path / name, in_group, self._clock)
-            seen.append(self._parts[name].look())
+            failure = failures.get(name) if failures else None
+            seen.append(self._parts[name].look(failure))
         return seen
 
     def _holds(self, name: str) -> bool:
@@ -224,8 +248,8 @@ class FolderWatch:
 
     def _state_by_signs(self, quiet_s: float | None) -> str:
         """The state of a folder in which no process of this host works."""
-        if quiet_s is None:
-            return WAITING
         if self._grew_at is not None and self._clock() - self._grew_at < LONG_S:
             return RUNNING
-        return UNKNOWN
+        if self._failure is not None:
+            return FAILED
+        return WAITING if quiet_s is None else UNKNOWN

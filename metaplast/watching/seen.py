@@ -22,7 +22,9 @@ DIVERGED = "diverged"
 """Of a row or a run: it ended for want of finite losses."""
 DAMAGED = "damaged"
 """Of a run: no checkpoint of a row is usable."""
-ENDED = (DONE, DIVERGED, DAMAGED)
+FAILED = "failed"
+"""Of a member of a sweep: it ended with another error."""
+ENDED = (DONE, DIVERGED, DAMAGED, FAILED)
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class RunSeen:
     parts: the runs of a group, or the members of a sweep.
     faults: what went wrong in it, in words; without those of the parts.
     warnings: the last warnings of its log.
+    code: the exit code of a member of a sweep that failed; else 0.
     """
 
     path: Path
@@ -111,6 +114,7 @@ class RunSeen:
     parts: Sequence["RunSeen"] = ()
     faults: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    code: int = 0
 
     @property
     def done(self) -> int:

@@ -15,6 +15,7 @@ from metaplast.watching.seen import (
     DAMAGED,
     DIVERGED,
     DONE,
+    FAILED,
     RUNNING,
     TRAINING,
     UNKNOWN,
@@ -35,6 +36,7 @@ STATES = {
     DONE: "done",
     DIVERGED: "diverged",
     DAMAGED: "damaged",
+    FAILED: "failed",
 }
 
 

@@ -116,8 +116,7 @@ def test_a_diverged_run_ends_with_its_exit_code(tmp_path: Path) -> None:
     assert seen.state == DIVERGED
     assert any("diverged: 20 outer steps in a row" in fault for fault in seen.all_faults)
     code, out, error = here("watch", "run", cwd=tmp_path)
-    assert code == 6
-    assert error.startswith("error: run: diverged - expected finite losses - ")
+    assert (code, error) == (6, "")
     assert "160 of 168 lives were not finite" in out
     code, out, _ = here("watch", "run", "--json", cwd=tmp_path)
     assert (code, out.count("\n")) == (6, 1)
@@ -135,9 +134,9 @@ def test_a_run_whose_checkpoints_are_all_damaged_ends_with_its_exit_code(tmp_pat
     seen = FolderWatch(run).look()
     assert seen.state == DAMAGED
     assert f"{DISCOVERED}: damaged checkpoints that were set aside: 2" in seen.all_faults
-    code, _, error = here("watch", "run", cwd=tmp_path)
-    assert code == 4
-    assert error.startswith("error: run: no usable checkpoint - expected at least one - ")
+    code, out, error = here("watch", "run", cwd=tmp_path)
+    assert (code, error) == (4, "")
+    assert "no usable checkpoint is left" in out
 
 
 def test_faults_are_counted(tmp_path: Path) -> None:

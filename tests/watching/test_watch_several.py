@@ -73,9 +73,9 @@ def test_a_group_ends_badly_where_one_run_diverged(tmp_path: Path) -> None:
     assert watch.look().state == UNKNOWN  # the other runs of a group go on
     (path / "group.json").write_text("{}")
     assert watch.look().state == DIVERGED
-    code, _, error = here("watch", "group", cwd=tmp_path)
-    assert code == 6
-    assert error.startswith("error: group: seed-4: diverged - expected finite losses")
+    code, out, error = here("watch", "group", cwd=tmp_path)
+    assert (code, error) == (6, "")
+    assert "seed-4: discovered: diverged" in out
     finish(path / "seed-4")
     assert watch.look().state == DONE
 
@@ -114,9 +114,39 @@ def test_a_sweep_ends_as_its_worst_member(tmp_path: Path) -> None:
     bad = [line(step, loss="inf") for step in range(1, 1 + MAX_SKIPPED)]
     write_lines(path / "b", DISCOVERED, bad)
     code, out, error = here("watch", "sweep", cwd=tmp_path)
-    assert code == 6
+    assert (code, error) == (6, "")
     assert "b: discovered: diverged" in out
-    assert error.startswith("error: sweep: b: diverged")
+
+
+def test_members_that_failed_are_named_and_the_exit_code_is_that_of_the_sweep(
+    tmp_path: Path,
+) -> None:
+    path = sweep(tmp_path / "sweep", "a", "b", "c")
+    finish(begun(path / "a", rows=ONE))
+    write_lines(begun(path / "b", rows=ONE), DISCOVERED, [line(1), line(2)])
+    ends = [
+        {"name": "a", "code": 0, "error": ""},
+        {"name": "b", "code": 5, "error": "\x1b disk"},
+        {"name": "c", "code": 5, "error": "disk"},
+    ]
+    folder.write_json(path / "sweep_result.json", {"members": ends})
+    late = FolderWatch(path, clock=lambda: path.stat().st_mtime + 900.0)
+    assert late.look().all_faults == [
+        "b: failed with exit code 5: \\x1b disk",
+        "c: failed with exit code 5: disk",
+    ]
+    code, out, _ = here("watch", "sweep", cwd=tmp_path)
+    assert code == 5
+    assert "1 done  2 failed" in out
+    ends[2]["code"] = 2
+    folder.write_json(path / "sweep_result.json", {"members": ends})
+    assert here("watch", "sweep", cwd=tmp_path)[0] == 1
+    with folder.locked(path):
+        seen = FolderWatch(path).look()  # it is resumed
+    assert (seen.state, seen.all_faults) == (RUNNING, [])
+    for name in ("b", "c"):
+        finish(path / name if name == "b" else begun(path / name, rows=ONE))
+    assert FolderWatch(path).look().state == DONE
 
 
 def test_a_member_may_be_a_group(tmp_path: Path) -> None:
