@@ -1,6 +1,6 @@
 """The forecast of the time that is left, from the counts so far."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 ENOUGH_S = 1.0
@@ -24,6 +24,39 @@ class Stage(NamedTuple):
     since: float
     begun: float
     pace: float | None
+
+
+class Work(NamedTuple):
+    """A part of the work.
+
+    total: all counts.
+    done: counts that are done.
+    pace: seconds per count; None while it is unknown.
+    """
+
+    total: float
+    done: float
+    pace: float | None
+
+
+def time_left(parts: Sequence[Work]) -> float | None:
+    """Seconds until all parts are done; None while no pace is known.
+
+    A part without a pace has the mean pace of the others. As many parts go on at a time as now.
+    """
+    paces = []
+    for part in parts:
+        if part.pace is not None:
+            paces.append(part.pace)
+    if not paces:
+        return None
+    mean = sum(paces) / len(paces)
+    seconds = 0.0
+    for part in parts:
+        pace = mean if part.pace is None else part.pace
+        seconds += (part.total - part.done) * pace
+    under_way = sum(0 < part.done < part.total for part in parts)
+    return seconds / max(1, under_way)
 
 
 class Pace:
@@ -58,21 +91,8 @@ class Pace:
         self.stages[name] = stage._replace(total=total, done=done, pace=pace)
 
     def left(self) -> float | None:
-        """Seconds until all stages are done; None while no pace is known.
-
-        A stage without a pace has the mean pace of the others. As many stages run at a time as now.
-        """
-        stages = list(self.stages.values())
-        paces = []
-        for stage in stages:
-            if stage.pace is not None:
-                paces.append(stage.pace)
-        if not paces:
-            return None
-        mean = sum(paces) / len(paces)
-        work = 0.0
-        for stage in stages:
-            pace = mean if stage.pace is None else stage.pace
-            work += (stage.total - stage.done) * pace
-        under_way = sum(0 < stage.done < stage.total for stage in stages)
-        return work / max(1, under_way)
+        """Seconds until all stages are done, see `time_left`."""
+        parts = []
+        for stage in self.stages.values():
+            parts.append(Work(stage.total, stage.done, stage.pace))
+        return time_left(parts)

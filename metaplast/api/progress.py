@@ -64,7 +64,7 @@ class Screen:
         """The counts of a stage; "" where they are not shown."""
         if not self.counted.unit:
             return ""
-        return f"{_number(done)}/{_number(total)} {self.counted.unit}"
+        return f"{number_text(done)}/{number_text(total)} {self.counted.unit}"
 
     def say(self, line: str) -> None:
         """Show a line, unless the screen is silent."""
@@ -177,7 +177,7 @@ class Cell(Screen):
             self.handle.update(shown, raw=True)
 
 
-def _number(count: float) -> str:
+def number_text(count: float) -> str:
     """A count in at most nine characters, below 10^10."""
     if count >= MANY:
         return f"{count / 1e6:,.1f}M"

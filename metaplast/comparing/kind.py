@@ -20,7 +20,7 @@ from metaplast.runs.job import Config, Job
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.spans import duration
 from metaplast.settings.compare import Compare
-from metaplast.settings.names import DISCOVERED, REPORT
+from metaplast.settings.names import COMPARE_REQUEST, DISCOVERED, REPORT
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Comparing(RunKind[ComparingPlan]):
     The option `only` of a request holds the names of the loops that take part; []: all.
     """
 
-    marker = "compare_request.json"
+    marker = COMPARE_REQUEST
     noun = "comparisons of outer loops"
     counted = Counted("trainings", whole=False)
 

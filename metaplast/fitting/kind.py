@@ -15,7 +15,7 @@ from metaplast.runs import folder, preflight
 from metaplast.runs.counted import Counted
 from metaplast.runs.job import parse
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
-from metaplast.settings.names import REPORT
+from metaplast.settings.names import FIT_REQUEST, REPORT
 
 
 class Fitting(RunKind[FitPlan]):
@@ -24,7 +24,7 @@ class Fitting(RunKind[FitPlan]):
     Option `recover`: the rule that simulates the data; null: the recording's own values.
     """
 
-    marker = "fit_request.json"
+    marker = FIT_REQUEST
     noun = "fits"
     counted = Counted("outer steps", whole=False, once=False)  # after the starts, their best one
     compare_options = ("row", "out")

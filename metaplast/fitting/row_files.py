@@ -19,7 +19,8 @@ from metaplast.fitting.support import SupportOption
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null
 from metaplast.runs import folder
-from metaplast.runs.row_files import RECORD, read_arrays
+from metaplast.runs.folder import RECORD
+from metaplast.runs.row_files import read_arrays
 from metaplast.signals import Theta
 from metaplast.tasks import SPLITS, Split
 

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from metaplast.results import names
 from metaplast.results.numbers import Bounds
 from metaplast.results.typed_json import Number, Plain, from_plain, number_or_null, of_schema
 
 SCHEMA = "metaplast.summary/1"
-FILE = "summary.json"
+FILE = names.SUMMARY
 DIFFERENCE = "minus_discovered"
 """The key of `RowScore.difference` in JSON."""
 

@@ -21,10 +21,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from metaplast.registry import BadInput
-from metaplast.runs.folder import naming_errors, sync
+from metaplast.runs.folder import CHECKPOINTS, naming_errors, sync
 
 log = logging.getLogger(__name__)
-CHECKPOINTS = "checkpoints"
 STATE = "state.safetensors"
 MANIFEST = "manifest.json"
 KEEP = 3

@@ -1,4 +1,4 @@
-"""Versions that decide the last bits of a run."""
+"""Versions and the kind of device that decide the last bits of a run."""
 
 import json
 import logging
@@ -14,17 +14,26 @@ log = logging.getLogger(__name__)
 
 
 def environment() -> dict[str, str]:
-    """Versions that decide the last bits of a run, and whether the native step is there.
+    """Versions and the device that decide the last bits of a run, and its step of spikes.
 
     No name of a host or a user is among them.
     """
+    import jax  # who reads what a run recorded needs none
+
     packages = ("metaplast", "jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")
     machine = {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
     }
-    return machine | {name: version(name) for name in packages} | {"step": library.name()}
+    return (
+        machine
+        | {name: version(name) for name in packages}
+        | {
+            "device": jax.devices()[0].device_kind,
+            "step": library.name(),
+        }
+    )
 
 
 def recorded(run: Path) -> dict[str, Any]:
@@ -36,7 +45,9 @@ def recorded(run: Path) -> dict[str, Any]:
 
 
 def warn_of_other_versions(run: Path, has_spikes: bool = True) -> None:
-    """Warn where a run goes on with other versions, since its last bits may then differ.
+    """Warn where a run goes on with other versions, or on another kind of device.
+
+    Its last bits may then differ.
 
     Args:
         run: its folder.
@@ -45,9 +56,11 @@ def warn_of_other_versions(run: Path, has_spikes: bool = True) -> None:
     earlier = recorded(run)
     if not earlier:
         return
+    here = environment()
     earlier.setdefault("step", "jax")  # before there was a native one
+    earlier.setdefault("device", here["device"])  # it was not recorded
     changes = []
-    for name, value in environment().items():
+    for name, value in here.items():
         if earlier.get(name) != value and (has_spikes or name != "step"):
             changes.append(f"{name} {earlier.get(name)} -> {value}")
     remedy = ""

@@ -18,6 +18,14 @@ from metaplast.settings.names import CONFIG, DISCOVERED
 
 ROWS = "rows"
 """The folder of the rows beside the discovered one."""
+CHECKPOINTS = "checkpoints"
+"""The folder of the checkpoints of a row."""
+RECORD = "row.json"
+"""It marks a finished row."""
+LOCK = ".lock"
+LOCKS = Path("/proc/locks")
+"""The list of all locks of a Linux host."""
+LOG = "log.txt"
 MAX_NAME = 255
 """Bytes of a name on the common file systems."""
 MAX_SHOWN = 100
@@ -123,7 +131,7 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises: Busy where another process holds it.
     """
-    with naming_errors(path), (path / ".lock").open("w") as handle:
+    with naming_errors(path), (path / LOCK).open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -131,6 +139,26 @@ def locked(path: Path) -> Iterator[None]:
                 f"{path} - expected a folder no other run is using - wait for it, or stop it"
             ) from None
         yield
+
+
+def holder(path: Path) -> int | None:
+    """The number of the process that holds the lock of a run folder, where it is seen from here.
+
+    Nothing is opened in the folder and no lock is taken. The list of the kernel names processes of
+    this host alone, so None says nothing about a process of another host.
+    """
+    try:
+        status = (path / LOCK).stat()
+        locks = LOCKS.read_text()
+    except OSError:  # no lock yet, or a system without such a list
+        return None
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    for line in locks.splitlines():
+        # 1: FLOCK  ADVISORY  WRITE 4829 fe:00:5612873 0 EOF
+        fields = line.split()
+        if fields[1:2] == ["FLOCK"] and fields[5:6] == [f"{device}:{status.st_ino}"]:
+            return int(fields[4])
+    return None
 
 
 @contextmanager
@@ -156,7 +184,7 @@ def logging_to(path: Path) -> Iterator[None]:
     """
     log = logging.getLogger("metaplast")
     level = log.level
-    file = logging.FileHandler(path / "log.txt", delay=True)
+    file = logging.FileHandler(path / LOG, delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handlers: list[logging.Handler] = [file]
     # `lastResort` prints warnings, but not for a logger that has a handler.

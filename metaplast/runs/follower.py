@@ -24,7 +24,7 @@ from metaplast.results import summary
 from metaplast.runs.config import read_yaml, resolve
 from metaplast.runs.folder import ROWS
 from metaplast.runs.loggers.base import AbstractLogger, Sink
-from metaplast.runs.metrics import METRICS
+from metaplast.runs.metrics import METRICS, Tail
 from metaplast.settings.names import CONFIG, DISCOVERED
 from metaplast.spec import decode, encode
 
@@ -141,14 +141,12 @@ def main(run: Path, modules: Sequence[str] = ()) -> None:
 class Position(NamedTuple):
     """The position in a file up to which lines were handed over.
 
-    inode: the inode of the file.
-    size: bytes that were handed over.
+    tail: the reader of the file.
     step: the last outer step that was handed over.
     """
 
-    inode: int = -1
-    size: int = 0
-    step: int = 0
+    tail: Tail
+    step: int
 
 
 def _hand_over(run: Path, every: int, sink: Sink, positions: dict[Path, Position]) -> None:
@@ -158,24 +156,14 @@ def _hand_over(run: Path, every: int, sink: Sink, positions: dict[Path, Position
     handed over twice.
     """
     for path in [run / METRICS, *sorted(run.glob(f"{ROWS}/*/{METRICS}"))]:
-        if not path.is_file():
-            continue
-        position = positions.get(path, Position())
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            is_same = status.st_ino == position.inode and status.st_size >= position.size
-            size = position.size if is_same else 0
-            file.seek(size)
-            content = file.read()
-        whole_lines = content[: content.rfind(b"\n") + 1]
+        tail, last = positions.get(path, Position(Tail(path), 0))
         row = DISCOVERED if path.parent == run else path.parent.name
-        last = position.step
-        for line in map(json.loads, whole_lines.splitlines()):
+        for line in map(json.loads, tail.read().lines):
             step = line["outer_step"]
             if step > last and step % every == 0:
                 sink.log(row, step, _numbers(line))
             last = max(last, step)
-        positions[path] = Position(status.st_ino, size + len(whole_lines), last)
+        positions[path] = Position(tail, last)
 
 
 def _numbers(line: dict[str, Any]) -> dict[str, float]:

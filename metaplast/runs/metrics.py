@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from metaplast.registry import BadInput
 from metaplast.runs.folder import naming_errors, write_text
@@ -61,6 +61,44 @@ class MetricsFile:
     def close(self) -> None:
         """Close the file."""
         self._handle.close()
+
+
+class NewLines(NamedTuple):
+    """The lines that a file got since the last look.
+
+    lines: whole lines, without their ends.
+    anew: whether they are all lines of the file: it is new, or a resumed run replaced it.
+    """
+
+    lines: list[bytes]
+    anew: bool
+
+
+class Tail:
+    """The lines of a metrics.jsonl that another process writes. Each is read once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = -1
+        self._size = 0
+
+    def read(self) -> NewLines:
+        """The whole lines since the last look; a line that is still being written comes later.
+
+        Raises: OSError where the file cannot be read. A file that is not there has no lines.
+        """
+        if not self._path.is_file():
+            return NewLines([], anew=False)
+        with self._path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            anew = status.st_ino != self._inode or status.st_size < self._size
+            start = 0 if anew else self._size
+            file.seek(start)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._inode = status.st_ino
+        self._size = start + len(whole)
+        return NewLines(whole.splitlines(), anew)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

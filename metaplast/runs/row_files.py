@@ -10,11 +10,9 @@ from safetensors.numpy import load, save
 
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
-from metaplast.runs.folder import write_bytes, write_json
+from metaplast.runs.folder import RECORD, write_bytes, write_json
 from metaplast.signals import Theta
 
-RECORD = "row.json"
-"""It marks a finished row."""
 THETA = "theta.safetensors"
 """The chosen theta."""
 LIVES = "lives.safetensors"

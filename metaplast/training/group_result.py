@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from metaplast.results.names import GROUP as RESULT
 from metaplast.results.summary import FILE, GapClosed, RowScore, gap_to_json, score_to_json
 from metaplast.results.typed_json import Plain, check_schema, from_plain
 from metaplast.runs.folder import read_json, write_json
@@ -17,7 +18,6 @@ from metaplast.training.pool import pool
 from metaplast.training.variants import variants_of
 
 SCHEMA = "metaplast.group/1"
-RESULT = "group.json"
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,10 @@ from metaplast.runs.metrics import METRICS, MetricsFile, last_logged_step
 from metaplast.runs.row_files import dotted
 from metaplast.signals import Metrics, Theta
 from metaplast.training import first_step
+from metaplast.training.diverged import MAX_SKIPPED
 from metaplast.watch import Watch
 
 log = logging.getLogger(__name__)
-MAX_SKIPPED = 20
-"""Outer steps in a row without a finite loss, after which a run has diverged."""
 MAX_LOGGED = 256
 """The largest number of a rule's numbers that is written at every outer step."""
 Tick = Callable[[Path, int], None]

@@ -8,8 +8,7 @@ from pydantic import BeforeValidator
 
 from metaplast.results.summary import HalvingResult, SearchRecord, halving_to_json
 from metaplast.results.typed_json import Plain, from_plain
-from metaplast.runs.folder import read_json
-from metaplast.runs.row_files import RECORD
+from metaplast.runs.folder import RECORD, read_json
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import jax
 
-from metaplast.runs import folder, row_files
+from metaplast.runs import folder, planned, row_files
 from metaplast.runs.follower import followed
 from metaplast.runs.job import Run
 from metaplast.runs.lifecycle import Means
 from metaplast.runs.metrics import METRICS, count
+from metaplast.runs.planned import Planned
 from metaplast.runs.same_setting import runs_by_setting
 from metaplast.runs.workers import Workers, work_through
 from metaplast.training import group_result
@@ -58,6 +59,7 @@ class _TableRun:
     def carry_out(self) -> None:
         """Train and judge every row, and write the summaries and the pages."""
         started = time.monotonic()
+        self._record_plan()
         stop = self.means.stop
         if len(self.names) == 1 or self.workers.here:
             self._train_here()
@@ -78,6 +80,15 @@ class _TableRun:
             wall_s = time.monotonic() - started
             self._write_group_page(wall_s)
             group_result.conclude(self.path, self.runs, wall_s)
+
+    def _record_plan(self) -> None:
+        """Tell those who watch the folders what rows there are, and how many outer steps."""
+        rows = {name: self.totals.get(name, 0) for name in self.names}
+        for run in self.runs:
+            planned.record(run.folder, Planned(rows))
+        if self.runs[0].folder != self.path:
+            names = tuple(run.folder.name for run in self.runs)
+            planned.record(self.path, Planned(rows, names))
 
     def _write_group_page(self, wall_s: float) -> None:
         """Write one page on the finished runs: of several seeds, or of several variants."""

@@ -161,6 +161,22 @@ def test_other_versions_are_named(
     assert "jax 0.1 -> " in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("device", "words"), [("NVIDIA H200", "device NVIDIA H200 -> "), (None, "")]
+)
+def test_another_kind_of_device_is_named_where_the_first_one_is_known(
+    device: str | None, words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded: dict[str, str | None] = {**environment(), "device": device}
+    if device is None:  # a run of an earlier version
+        del recorded["device"]
+    (tmp_path / "environment.json").write_text(json.dumps(recorded))
+    with caplog.at_level(logging.WARNING):
+        warn_of_other_versions(tmp_path)
+    assert words in caplog.text
+    assert len(caplog.records) == bool(words)
+
+
 @pytest.mark.parametrize("neuron", ["tanh", "lif"])
 def test_another_step_of_spikes_is_named_where_there_are_spikes(
     neuron: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

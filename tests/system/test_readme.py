@@ -29,6 +29,7 @@ LOOKS = (
     "configs",
     "list",
     "show",
+    "watch",
 )  # what compiles nothing runs in this process, like --describe
 # The first two bash blocks set up an environment: .ci/run executes the second of them.
 # The main job is run below.

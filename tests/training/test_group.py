@@ -9,11 +9,13 @@ import pytest
 from metaplast import search_loop
 from metaplast.cli.main import report
 from metaplast.registry import BadInput
-from metaplast.runs import same_setting
+from metaplast.runs import planned, same_setting
 from metaplast.runs.config import read_yaml, to_yaml
 from metaplast.runs.job import parse
 from metaplast.training import group, group_result, table_run, variants
 from metaplast.training.train_row import Diverged
+from metaplast.watching.folder_watch import FolderWatch
+from metaplast.watching.seen import DIVERGED, DONE
 from tests._runs import resume_run, start_run
 from tests.system._commands import bits
 
@@ -65,6 +67,10 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
         group_result.demand_whole(folder)
     assert report(caught.value) == 6
     assert f"diverged: {names[2]}" in capsys.readouterr().err
+    assert planned.read(folder) == ({"discovered": 24}, tuple(names))
+    seen = FolderWatch(folder).look()
+    assert (seen.state, seen.process) == (DIVERGED, None)
+    assert [part.state for part in seen.parts] == [DONE, DONE, DIVERGED]
     steps = [len((folder / name / "metrics.jsonl").read_text().splitlines()) for name in names]
     assert steps[:2] == [24, 24]
     assert 20 <= steps[2] < 24
