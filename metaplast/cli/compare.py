@@ -69,7 +69,8 @@ def command(
     are laid side by side, with the mean of every row in each setting, and with the paired
     difference of a row to the best reference. By default the reference is one of the rows with the
     exact gradient.
-    Fits are laid side by side too, with one line for every setting over its seeds.
+    Fits are laid side by side too, with one line for every setting over its seeds. The folder of a
+    sweep gives the table of the sweep.
     """
     words = []
     for text in what:
