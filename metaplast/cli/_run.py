@@ -39,6 +39,32 @@ def start(
     kind.demand_whole(run)
 
 
+def lay_out(
+    kind: RunKind[Any], request: Request, run_dir: Path | None, *, modules: tuple[str, ...] = ()
+) -> Path:
+    """Make the folder of a run that begins later. The arguments are as in `start`."""
+    means = Means(modules=modules, command=_command())
+    return lifecycle.lay_out(kind, request, run_dir, means)
+
+
+def begin_or_resume(
+    kind: RunKind[Any],
+    request: Request,
+    run: Path,
+    *,
+    jobs: int | None = None,
+    modules: tuple[str, ...] = (),
+    quiet: bool = False,
+) -> None:
+    """Go on with a run, whose folder is made where it is not there, and print its result.
+
+    The arguments are as in `start`.
+    """
+    with lifecycle.opened(kind, request, run, Means(modules=modules, command=_command())):
+        pass  # its files are written
+    resume(run, jobs=jobs, modules=modules, quiet=quiet)
+
+
 def _command() -> str:
     """The command of this process, as it was given; "" where none is known."""
     words = click.get_current_context().obj

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,6 +10,23 @@ from metaplast.figures import cut
 from metaplast.figures.style import OTHERS, OURS, save, subplots
 from metaplast.results.numbers import number
 from metaplast.results.summary import RowScore
+
+
+class Panel(NamedTuple):
+    """The rows of one axis.
+
+    scores: of the rows, in the order of the table.
+    ours: the names of the rows in blue.
+    labels: {row: label}. A row under another label than its name is drawn hollow.
+    """
+
+    scores: Sequence[RowScore]
+    ours: Sequence[str]
+    labels: Mapping[str, str] = {}
+
+    def finite(self) -> list[RowScore]:
+        """The scores that can be drawn."""
+        return [score for score in self.scores if score.mean is not None]
 
 
 def draw(
@@ -28,18 +46,40 @@ def draw(
         ours: the names of the rows in blue.
         labels: {row: label}. A row under another label than its name is drawn hollow.
     """
-    labels = labels or {}
-    finite = []
-    for score in row_scores:
-        if score.mean is not None:
-            finite.append(score)
-    low, high = _range(finite, ours)
-    figure, axes = subplots(figsize=(7, 0.34 * len(finite) + 1.2), layout="constrained")
+    draw_panels([Panel(row_scores, ours, labels or {})], path)
+
+
+def draw_panels(panels: Sequence[Panel], path: Path) -> None:
+    """Draw rows that cannot share an axis, such as those of several tasks, one below the other.
+
+    Args:
+        panels: with one finite score at least.
+        path: of the picture.
+    """
+    heights = []
+    for panel in panels:
+        heights.append(0.34 * len(panel.finite()) + 1.2)
+    figure, grid = subplots(
+        len(panels),
+        figsize=(7, sum(heights)),
+        layout="constrained",
+        squeeze=False,
+        height_ratios=heights,
+    )
+    for axes, panel in zip(grid[:, 0], panels, strict=True):
+        _draw(axes, panel)
+    save(figure, path)
+
+
+def _draw(axes: Any, panel: Panel) -> None:
+    """Draw the rows of one panel."""
+    finite = panel.finite()
+    low, high = _range(finite, panel.ours)
     ticks = []
     for y, score in enumerate(reversed(finite)):
-        label = labels.get(score.name, score.name)
+        label = panel.labels.get(score.name, score.name)
         colour = OTHERS
-        if score.name in ours:
+        if score.name in panel.ours:
             colour = OURS
         face = "white"
         if label == score.name:
@@ -60,7 +100,6 @@ def draw(
     first = finite[0]
     axes.set_xlabel(f"{first.metric} on {first.n} held-out lives, mean and 95 % interval")
     axes.grid(axis="x", alpha=0.3)
-    save(figure, path)
 
 
 def _range(finite: Sequence[RowScore], ours: Sequence[str]) -> tuple[float, float]:
@@ -68,7 +107,7 @@ def _range(finite: Sequence[RowScore], ours: Sequence[str]) -> tuple[float, floa
     means = np.array([score.mean for score in finite], float)
     names = [score.name for score in finite]
     centre = means[0]
-    if ours[0] in names:
+    if ours and ours[0] in names:
         centre = means[names.index(ours[0])]
     ends = np.array([score.ci95 for score in finite], float)
     lowest = np.fmin(ends[:, 0], means)

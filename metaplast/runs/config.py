@@ -262,6 +262,20 @@ def _split(word: str) -> tuple[str, str]:
     return key, value
 
 
+def value_of(word: str) -> Any:
+    """The value of a word, as a config holds it; the name itself for `group=name`.
+
+    Raises: BadInput for a text that is no word, and for a value that is no YAML.
+    """
+    key, value = _split(word)
+    if key in GROUPS and _is_name(value):
+        return value
+    plain: Any = _dotted(key, value)
+    for part in key.split("."):
+        plain = plain[part]
+    return plain
+
+
 def _dotted(key: str, value: str) -> Plain:
     parts = key.split(".")
     if not all(_NAME.fullmatch(part) for part in parts):

@@ -181,6 +181,18 @@ def start(kind: RunKind[Plan], request: Request, path: Path | None, means: Means
     return run
 
 
+def lay_out(kind: RunKind[Plan], request: Request, path: Path | None, means: Means) -> Path:
+    """Make the folder of a run without carrying it out. `resume` does that.
+
+    The arguments, the result and the errors are those of `start`.
+    """
+    plan = kind.check(request, path, means)
+    run = folder.create(plan.folder)
+    with opened(kind, request, run, means):
+        kind.begin(plan, means)
+    return run
+
+
 def resume(run: Path, means: Means) -> Path:
     """Go on with a run that was stopped. Finished parts are kept. A finished run stays as it is.
 

@@ -165,13 +165,22 @@ def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopping.released()
     folder.logging_to(run).__enter__()
+    end_with(parent)
+    sys.stdout = sys.stderr
+    for module in modules:
+        import_module(module)
 
-    def watch_parent() -> None:
+
+def end_with(parent: int) -> None:
+    """End this process at once when its parent is gone.
+
+    Args:
+        parent: the number of the process that started this one.
+    """
+
+    def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
-    threading.Thread(target=watch_parent, daemon=True).start()
-    sys.stdout = sys.stderr
-    for module in modules:
-        import_module(module)
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,7 +1,6 @@
 """The factors of a grid as data: for every level, the words that make it from a config."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from metaplast.inspection.horizons import LENGTHS, PASSES, check_drawn, lasting
 from metaplast.registry import BadInput, NotInstalled
 from metaplast.results.grid import NEEDS_PACKAGE, NO_WORLD
 from metaplast.runs.job import Config
+from metaplast.runs.values import split_values
 from metaplast.tasks import SPLITS, AbstractTaskFamily
 
 WIDTHS = (0.5, 2.0, 4.0)
@@ -84,8 +84,7 @@ def own(word: str) -> Factor:
     """A factor that a user writes: `task.shots=5,20`, or `network.hidden=[20],[40,40]`."""
     key, _, values = word.partition("=")
     levels = []
-    # A comma inside of brackets belongs to a value.
-    for value in re.split(r",(?![^\[{]*[\]}])", values):
+    for value in split_values(values):
         if not key or not value:
             raise BadInput(f"--factor {word}", "A.B=VALUE,VALUE", "name a field and its values")
         levels.append(Level(value, (f"{key}={value}",)))

@@ -1,7 +1,7 @@
 """The result of a group of runs: group.json, and the text at the end of a run or of a group."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def conclude(path: Path, runs: Sequence[Run], wall_s: float) -> None:
         runs=members,
         programs=len(group.programs(runs)),
         wall_s=round(wall_s, 2),
-        settings=_settings(finished),
+        settings=settings_of(runs_by_setting(finished)),
     )
     write_json(path / RESULT, to_json(result))
 
@@ -109,11 +109,12 @@ def to_json(result: GroupResult) -> Plain:
         "runs": [asdict(run) for run in result.runs],
         "programs": result.programs,
         "wall_s": result.wall_s,
-        "settings": list(map(_setting_to_json, result.settings)),
+        "settings": list(map(setting_to_json, result.settings)),
     }
 
 
-def _setting_to_json(setting: GroupSetting) -> Plain:
+def setting_to_json(setting: GroupSetting) -> Plain:
+    """The scores under one setting as group.json holds them."""
     return {
         "differs": setting.differs,
         "runs": setting.runs,
@@ -124,10 +125,14 @@ def _setting_to_json(setting: GroupSetting) -> Plain:
     }
 
 
-def _settings(finished: Sequence[Path]) -> list[GroupSetting]:
-    """The scores under each setting, over its seeds."""
+def settings_of(by_label: Mapping[str, Sequence[Path]]) -> list[GroupSetting]:
+    """The scores under each setting, over its seeds.
+
+    Args:
+        by_label: {label of a setting: the folders of its finished runs}.
+    """
     settings = []
-    for label, folders in runs_by_setting(finished).items():
+    for label, folders in by_label.items():
         together = pool(folders)
         settings.append(
             GroupSetting(

@@ -1,4 +1,7 @@
-"""The variants of a group of runs (`vary`): their scores together, and the verdict on them."""
+"""The variants of one search: their scores together, and the verdict on them.
+
+They are runs of a group (`vary`), or members of a sweep.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +23,7 @@ from metaplast.training.summary import lives
 
 
 class Variants(NamedTuple):
-    """The finished variants of a group.
+    """The finished variants of a search.
 
     runs: {label: the folders of its runs}, of the same seeds in every variant.
     pools: {label: its rows over these runs}.
@@ -59,6 +62,18 @@ def variants_of(path: Path) -> Variants | None:
             by_variant.setdefault(variant, {})[run.job.main.seed] = run.folder
         else:
             lost.append(run.folder.name)
+    return variants_together(by_variant, lost)
+
+
+def variants_together(
+    by_variant: Mapping[str, Mapping[int, Path]], lost: Sequence[str]
+) -> Variants | None:
+    """Finished variants together; None where fewer than two share a seed.
+
+    Args:
+        by_variant: {label: {seed: the folder of its run}}.
+        lost: the names of the runs that have no scores.
+    """
     if len(by_variant) < 2:
         return None
     seeds = sorted(set.intersection(*map(set, by_variant.values())))

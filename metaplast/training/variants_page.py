@@ -1,5 +1,6 @@
 """The page of a group of runs with `vary`: its variants side by side."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,19 +14,25 @@ from metaplast.results.numbers import interval, number, table_form, text
 from metaplast.results.summary import score_to_json
 from metaplast.reuse.describe import plain
 from metaplast.runs import provenance
-from metaplast.settings.names import DISCOVERED, FIGURES
+from metaplast.settings.names import DISCOVERED, FIGURES, REPORT
 from metaplast.training.course import RowOfRun, curves_part, training_part
 from metaplast.training.finished_run import FinishedRun, read_finished
 from metaplast.training.variants import Variants
 
+PICTURE = "variants.svg"
+"""The figure of the scores of all variants."""
 
-def write_variants(path: Path, variants: Variants, wall_s: float) -> list[Path]:
-    """Write the page of a group, its pictures and inspect.json.
+
+def write_variants(
+    path: Path, variants: Variants, wall_s: float, axes: Sequence[str] = ()
+) -> list[Path]:
+    """Write the page of a group or of a sweep, its pictures and inspect.json.
 
     Args:
-        path: the folder of the group.
+        path: the folder of the group or of the sweep.
         variants: its finished variants.
-        wall_s: seconds of the group.
+        wall_s: seconds of it.
+        axes: the words in which the runs of a sweep differ; () for a group.
 
     Returns: the files of the page.
     """
@@ -43,7 +50,7 @@ def write_variants(path: Path, variants: Variants, wall_s: float) -> list[Path]:
         "curves": curves_part(lines, 0, pictures, lambda *_: None, ours),
         "rows": _rows(variants),
     }
-    limits = Section("What this page does not show", _limits(variants))
+    limits = Section("What this page does not show", _limits(path, variants, axes))
     experiment = runs[variants.best][0].summary.experiment or "a run"
     verdict = variants.verdict
     page = Page(
@@ -59,7 +66,7 @@ def write_variants(path: Path, variants: Variants, wall_s: float) -> list[Path]:
     record: Plain = {
         "experiment": experiment,
         "seeds": variants.seeds,
-        "runs": [folder.name for folders in variants.runs.values() for folder in folders],
+        "runs": [_name(path, each) for each in itertools.chain(*variants.runs.values())],
         "verdict": verdict._asdict(),
     }
     for name, part in parts.items():
@@ -71,7 +78,7 @@ def _figure(variants: Variants, pictures: Path) -> Figure | None:
     """The scores of the variants; None where none is finite."""
     if all(score.mean is None for score in variants.scores):
         return None
-    path = pictures / "variants.svg"
+    path = pictures / PICTURE
     labels = {}
     for label, facts in variants.facts.items():
         labels[label] = table.marked(label, facts)
@@ -114,7 +121,10 @@ def _rows(variants: Variants) -> PagePart:
         paragraphs.append(f"{label}: {judged.found}")
         paragraphs += [f"{label}: {words}" for words in variants.pools[label].words]
         paragraphs += [f"{label}: {words}" for words in variants.pools[label].dt]
-    names = list(variants.pools[variants.best].means)
+    names = []
+    for name in variants.pools[variants.best].means:
+        if all(name in together.means for together in variants.pools.values()):
+            names.append(name)
     tables = []
     if len(names) > 1:
         rows = []
@@ -142,18 +152,31 @@ def _cells(variants: Variants, name: str) -> Sequence[str]:
     return cells
 
 
-def _limits(variants: Variants) -> list[str]:
+def _limits(path: Path, variants: Variants, axes: Sequence[str]) -> list[str]:
     """The limits of the page, in words."""
-    words = [
+    same = (
         "Every variant is one search of the same rows: the same task, seeds and budget, with other "
-        "numbers of the outer loop. Every row was searched with these numbers, baselines too.",
+        "numbers of the outer loop. Every row was searched with these numbers, baselines too."
+    )
+    if axes:
+        same = (
+            f"Every variant is one search on the same task, judged on the same held-out lives. The "
+            f"variants differ in {', '.join(axes)}, and where these words change the budget, in "
+            f"that too."
+        )
+    pages = [f"{_name(path, folders[0])}/{REPORT}" for folders in variants.runs.values()]
+    return [
+        same,
         "No interval covers the choice of the best variant. A variant is chosen well on validation "
         "lives; these scores are of held-out lives.",
         "The rules themselves, their terms and their surfaces stand on the page of each run: "
-        + ", ".join(f"{folders[0].name}/report.html" for folders in variants.runs.values())
-        + ".",
+        f"{', '.join(pages)}.",
     ]
-    return words
+
+
+def _name(path: Path, run: Path) -> str:
+    """The folder of a run in that of its group or sweep."""
+    return run.relative_to(path).as_posix()
 
 
 def _seeds(seeds: Sequence[int]) -> str:
