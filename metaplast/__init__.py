@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from metaplast.api.plots import Plots
     from metaplast.api.rows import Rows, Score, Scores
     from metaplast.api.run import Run
+    from metaplast.api.sweeping import sweep
     from metaplast.api.taking_away import card, export
     from metaplast.api.training import resume, train
     from metaplast.api.transferring import Transfer, transfer
@@ -83,6 +84,7 @@ _HOMES = {
     "resume": "metaplast.api.training",
     "save_rule": "metaplast.reuse.rule_file",
     "spec": "metaplast.spec",
+    "sweep": "metaplast.api.sweeping",
     "synapse_view": "metaplast.reuse.view",
     "train": "metaplast.api.training",
     "transfer": "metaplast.api.transferring",
@@ -134,6 +136,7 @@ __all__ = [
     "resume",
     "save_rule",
     "spec",
+    "sweep",
     "synapse_view",
     "train",
     "transfer",

@@ -56,7 +56,7 @@ def train(
     if run_dir is not None:
         path = Path(run_dir)
         folder.check_free(path)
-    _check_jobs(jobs)
+    check_jobs(jobs)
     file = None if config is None else Path(config)
     sources = Sources(None if config_dir is None else Path(config_dir))
     plain = notebook.recorded(compose(words_of(experiment, words), sources, file))
@@ -82,7 +82,7 @@ def resume(
     """
     path = folder_of(run)
     folder.check_idle(path)
-    _check_jobs(jobs)
+    check_jobs(jobs)
     kind = lifecycle.kind_of(path)
     lifecycle.check_jobs(kind, jobs, "jobs")
     with means(quiet, kind.counted, jobs) as how:
@@ -91,6 +91,7 @@ def resume(
     return Run(path)
 
 
-def _check_jobs(jobs: int | None) -> None:
+def check_jobs(jobs: int | None) -> None:
+    """Raises: BadInput for a number of rows at a time that is none."""
     if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
         raise BadInput(f"jobs={jobs!r}", "rows at a time, at least 1", "leave it out")

@@ -32,6 +32,23 @@ class Word(click.ParamType):
         return words(before, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
+class SweptWord(Word):
+    """A word of a sweep, whose values stand between commas."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        first, comma, last = incomplete.rpartition(",")
+        key, equals, _ = incomplete.partition("=")
+        head = key + equals if equals else ""
+        if not comma:
+            return super().shell_complete(ctx, param, incomplete)
+        items = []
+        for item in super().shell_complete(ctx, param, head + last):
+            items.append(CompletionItem(f"{first},{item.value.removeprefix(head)}"))
+        return items
+
+
 def words(before: list[str], incomplete: str) -> list[CompletionItem]:
     """Completions of a config word: pairs `group=name`, or names where the last word is a group.
 

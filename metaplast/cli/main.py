@@ -28,6 +28,7 @@ CODES = {
     "NoCheckpoint": EXIT_NO_CHECKPOINT,
     "Diverged": EXIT_DIVERGED,
     "WorkerLost": EXIT_LOST,
+    "MembersFailed": EXIT_LOST,
     "Interrupted": EXIT_INT,
 }
 """{error: exit code}. Names stand for classes, so that an error imports no heavy module.

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from metaplast.cli import _options
-from metaplast.cli._complete import Word
+from metaplast.cli._complete import SweptWord
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
 
 
 @click.command("sweep")
-@click.argument("words", nargs=-1, type=Word())
+@click.argument("words", nargs=-1, type=SweptWord())
 @click.option(
     "--run-dir",
     type=Given("folder"),

@@ -270,8 +270,9 @@ def _name(axes: Sequence[Axis], point: Point, seeds: Sequence[str]) -> str:
         if len(seeds) > 1:
             parts.append(seeds[-1])
     whole = "-".join(parts) or ALL
-    readable = re.sub(r"[^\w.-]+", "_", whole, flags=re.ASCII)
+    cleaned = [re.sub(r"[^\w.-]+", "_", part, flags=re.ASCII).replace("-_", "-") for part in parts]
+    readable = "-".join(part.strip("_-") for part in cleaned) or ALL
     if readable == whole and len(whole) <= MAX_NAME:
         return whole
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
-    return f"{readable[:MAX_NAME].strip('._-')}-{digest}"
+    return f"{readable[:MAX_NAME]}-{digest}"

@@ -84,6 +84,23 @@ def fitting_jobs(members: Sequence[Member]) -> int:
     return min(fitting, len(members))
 
 
+def command_of(path: Path, index: int, jobs: int, modules: Sequence[str]) -> list[str]:
+    """The command that trains one member, and ends with this process.
+
+    Args:
+        path: the folder of the sweep.
+        index: the place of the member.
+        jobs: its rows at a time.
+        modules: plug-ins that it imports.
+    """
+    command = [sys.executable, "-m", "metaplast.cli.main", "sweep"]
+    command += ["--run-dir", str(path), "--member", str(index)]
+    command += ["--jobs", str(jobs), "--parent", str(os.getpid())]
+    for module in modules:
+        command += ["--import", module]
+    return command
+
+
 class _Work:
     """The processes of a sweep."""
 
@@ -126,11 +143,7 @@ class _Work:
         It has a session of its own, so that Ctrl-C reaches this process alone.
         """
         index = self.members.index(member)
-        command = [sys.executable, "-m", "metaplast.cli.main", "sweep"]
-        command += ["--run-dir", str(self.path), "--member", str(index)]
-        command += ["--jobs", str(self.rows_at_a_time), "--parent", str(os.getpid())]
-        for module in self.means.modules:
-            command += ["--import", module]
+        command = command_of(self.path, index, self.rows_at_a_time, self.means.modules)
         with _output(self.path, member).open("wb") as output:
             popen = subprocess.Popen(
                 command,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from metaplast.cli._complete import words
@@ -32,6 +33,22 @@ def test_a_group_and_its_names_as_one_word() -> None:
 def test_a_name_alone_after_its_group_as_bash_has_it() -> None:
     assert _offered(["experiment"], "oj") == ["oja", "oja_from_activity"]
     assert "bptt" in _offered(["experiment=oja", "outer"], "")
+
+
+def test_each_value_of_a_word_of_a_sweep() -> None:
+    from metaplast.cli.sweep import command
+
+    (argument,) = [each for each in command.params if each.name == "words"]
+    context = click.Context(command)
+    context.params["words"] = ["experiment", "=", "oja"]
+
+    def offered(incomplete: str) -> list[str]:
+        return [item.value for item in argument.type.shell_complete(context, argument, incomplete)]
+
+    assert offered("outer=bptt,hy") == ["outer=bptt,hybrid"]
+    assert "outer=bptt" in offered("outer=b")
+    context.params["words"] = ["outer"]
+    assert offered("bptt,hy") == ["bptt,hybrid"]
 
 
 @pytest.mark.system

@@ -10,6 +10,7 @@ from tests.system._commands import here
 TRAINING = ""
 FITTING = "fit_request.json"
 COMPARING = "compare_request.json"
+SWEEPING = "sweep.json"
 
 
 def made(path: Path, marker: str) -> Path:
@@ -29,6 +30,7 @@ def made(path: Path, marker: str) -> Path:
         (COMPARING, ["--row", "oja"], "--row with comparisons of outer loops - expected no such"),
         (COMPARING, ["--against", "oja"], "--against with comparisons of outer loops"),
         (COMPARING, ["--out", "a.png"], "--out with comparisons of outer loops"),
+        (SWEEPING, ["--row", "oja"], "--row with sweeps - expected no such"),
         (COMPARING, ["--row", ""], "--row with comparisons of outer loops"),
     ],
 )

@@ -213,6 +213,6 @@ def test_a_run_of_a_group_has_the_files_of_a_run(kind: Counting, tmp_path: Path)
 
 def test_a_folder_without_a_marker_is_a_training(kind: Counting, tmp_path: Path) -> None:
     names = {type(one).__name__ for one in lifecycle.kinds()}
-    assert names == {"Training", "Fitting", "Comparing", "Counting"}
+    assert names == {"Training", "Fitting", "Comparing", "Sweeping", "Counting"}
     assert type(lifecycle.kind_of(tmp_path)).__name__ == "Training"
     assert len({one.marker for one in lifecycle.kinds()}) == len(names)
