@@ -52,15 +52,23 @@ def begin_or_resume(
     request: Request,
     run: Path,
     *,
+    command: str,
     jobs: int | None = None,
     modules: tuple[str, ...] = (),
     quiet: bool = False,
 ) -> None:
     """Go on with a run, whose folder is made where it is not there, and print its result.
 
-    The arguments are as in `start`.
+    Args:
+        kind: the kind of run.
+        request: the config and the options of a new run.
+        run: its folder.
+        command: the command that makes the same run.
+        jobs: see `start`.
+        modules: see `start`.
+        quiet: see `start`.
     """
-    with lifecycle.opened(kind, request, run, Means(modules=modules, command=_command())):
+    with lifecycle.opened(kind, request, run, Means(modules=modules, command=command)):
         pass  # its files are written
     resume(run, jobs=jobs, modules=modules, quiet=quiet)
 

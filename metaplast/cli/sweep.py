@@ -64,9 +64,20 @@ def command(
     """
     from metaplast.runs import folder, start_up
 
+    of_new = {
+        "WORDS": bool(words),
+        "--config": config is not None,
+        "--config-dir": config_dir is not None,
+        "--plan": plan,
+        "--json": as_json,
+    }
     if member is not None:
-        _train_member(words, run_dir, member, parent, modules, jobs, quiet)
+        _refuse(of_new, "--member")
+        _train_member(run_dir, member, parent, modules, jobs, quiet)
         return
+    if plan:
+        of_training = {"--jobs": jobs is not None, "--json": as_json}
+        _refuse(of_training, "--plan")
     if run_dir is not None:
         folder.check_free(run_dir)  # before the slow import of JAX
     start_up.prepare(modules)
@@ -86,8 +97,14 @@ def command(
         click.echo(f"{index}  {made / each.name}  {len(each.runs)}  {' '.join(each.words)}")
 
 
+def _refuse(given: dict[str, bool], beside: str) -> None:
+    """Raises: BadInput for the first option that was given and has no use beside another one."""
+    for name, is_given in given.items():
+        if is_given:
+            raise BadInput(f"{name} with {beside}", f"{beside} without it", "leave it out")
+
+
 def _train_member(
-    words: tuple[str, ...],
     run_dir: Path | None,
     index: int,
     parent: int | None,
@@ -98,8 +115,6 @@ def _train_member(
     """Begin or resume one member of a sweep that is planned."""
     from metaplast.runs import start_up
 
-    if words:
-        raise BadInput(f"{words[0]} with --member", "--run-dir alone", "leave the words out")
     if run_dir is None:
         raise BadInput("--member without --run-dir", "the folder of a sweep", "name it")
     if not run_dir.is_dir():
@@ -113,11 +128,18 @@ def _train_member(
 
     if parent is not None:
         end_with(parent)
-    members = read_sweep(run_dir).members
-    if index >= len(members):
+    sweep = read_sweep(run_dir)
+    if index >= len(sweep.members):
         what = f"--member {index} of {run_dir}"
-        raise BadInput(what, f"0 to {len(members) - 1}", "correct the number")
-    member = members[index]
-    request = Request(member.config)
+        raise BadInput(what, f"0 to {len(sweep.members) - 1}", "correct the number")
+    member = sweep.members[index]
     path = run_dir / member.name
-    _run.begin_or_resume(KIND, request, path, jobs=jobs, modules=modules, quiet=quiet)
+    _run.begin_or_resume(
+        KIND,
+        Request(member.config),
+        path,
+        command=sweep.command(member, path),
+        jobs=jobs,
+        modules=modules,
+        quiet=quiet,
+    )

@@ -70,6 +70,15 @@ class Origin(NamedTuple):
         """The config of some words."""
         return compose(words, self.sources, self.file)
 
+    def options(self) -> list[str]:
+        """The options of a command that name these files."""
+        options = []
+        for root in self.sources.roots[:-1]:
+            options += ["--config-dir", str(root)]
+        if self.file is not None:
+            options += ["--config", str(self.file)]
+        return options
+
 
 def members_of(words: Sequence[Word], origin: Origin, modules: Sequence[str] = ()) -> list[Member]:
     """The members of a sweep, checked.

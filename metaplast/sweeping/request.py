@@ -1,7 +1,8 @@
 """The request of a sweep: what sweep.json holds."""
 
+import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from metaplast.registry import BadInput, Plain
@@ -20,15 +21,27 @@ class Sweep:
 
     axes: the keys of the words with several values, in their order.
     members: all members, in a fixed order.
+    options: the options of a command that name the files on which the words are laid.
     """
 
     axes: list[str]
     members: list[Member]
+    options: list[str] = field(default_factory=list)
 
     @property
     def n_runs(self) -> int:
         """The runs of all members."""
         return sum(len(member.runs) for member in self.members)
+
+    def command(self, member: Member, path: Path) -> str:
+        """The command that trains one member alone.
+
+        Args:
+            member: of the sweep.
+            path: its folder.
+        """
+        words = [*self.options, *member.words, "--run-dir", str(path)]
+        return shlex.join(["metaplast", "train", *words])
 
 
 def request_of(words: Sequence[Word], origin: Origin, modules: Sequence[str] = ()) -> Request:
@@ -44,7 +57,7 @@ def request_of(words: Sequence[Word], origin: Origin, modules: Sequence[str] = (
     Raises: BadInput that names the member and the word where they do not go together.
     """
     members = members_of(words, origin, modules)
-    sweep = Sweep([axis.key for axis in axes_of(words)], members)
+    sweep = Sweep([axis.key for axis in axes_of(words)], members, origin.options())
     return Request({"sweep": list(map(_text, words))}, asdict(sweep))
 
 

@@ -1,13 +1,14 @@
 """The members of a sweep: groups where arrays differ, runs of their own elsewhere."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.runs.config import Sources, compose, value_of
+from metaplast.runs.config import Sources, compose, to_yaml, value_of
 from metaplast.sweeping.axes import words_of
 from metaplast.sweeping.members import Member, Origin, members_of
 from metaplast.sweeping.request import request_of, sweep_of
@@ -118,7 +119,22 @@ def test_a_sweep_goes_through_json_unchanged() -> None:
     read = sweep_of(json.loads(json.dumps(request.options)))
     assert read.axes == ["seed", "task.n_in"]
     assert read.n_runs == 6
+    assert read.command(read.members[0], Path("runs/a/b")) == (
+        "metaplast train experiment=oja 'rows={}' outer.steps=2 seed=0 task.n_in=3 seeds=3 "
+        "--run-dir runs/a/b"
+    )
     assert read.members == made("outer.steps=2", "seed=0..2", "task.n_in=3,4")
+
+
+def test_the_command_of_a_member_names_the_files_of_the_sweep(tmp_path: Path) -> None:
+    file = tmp_path / "whole.yaml"
+    file.write_text(to_yaml(compose(COMMON, Sources())))
+    origin = Origin(Sources(tmp_path), file)
+    sweep = sweep_of(request_of(words_of(["seed=4,5"]), origin).options)
+    assert shlex.split(sweep.command(sweep.members[0], Path("a")))[2:] == [
+        *("--config-dir", str(tmp_path), "--config", str(file)),
+        *("seed=4", "seeds=2", "--run-dir", "a"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["../b", "/tmp/b"])

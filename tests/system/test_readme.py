@@ -106,6 +106,7 @@ def _run(blocks: list[Block], folder: Path, *words: str) -> int:
             assert program == "metaplast", line
             small = {
                 "train": [*TINY, "checkpoint_every=1", *words],
+                "sweep": [*TINY, "checkpoint_every=1", *words],
                 "eval": GRID if "--grid" in given else ["--lives", "4"],
                 "inspect": ["--lives", "4"],
                 "compare": COMPARE if any("=" in word for word in given) else [],

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system._commands import bits, metaplast
+from tests.system._commands import bits, here, metaplast
 
 CONFIG = """
 task: {name: teacher_student, n_in: 3, n_out: 2, n_steps: 4}
@@ -55,6 +55,35 @@ def _kill_tree(process: "subprocess.Popen[str]") -> None:
         each.kill()
     process.communicate(timeout=60)
     psutil.wait_procs(tree[1:], timeout=60)
+
+
+@pytest.mark.system
+def test_a_sweep_ends_with_its_parent_and_goes_on_though_a_member_diverges(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    words = ("--config", "tiny.yaml", "rule.rate=1e30,0.1", "outer.steps=800", "seed=3")
+    process = _begin(tmp_path, "sweep", *words, "--run-dir", "sweep", "--jobs", "2")
+    sweep = tmp_path / "sweep"
+    _await_steps(sweep / "rule.rate-0.1", 0, process)
+    members = psutil.Process(process.pid).children(recursive=True)
+    assert members
+    process.kill()
+    process.communicate(timeout=60)
+    gone, alive = psutil.wait_procs(members, timeout=60)
+    assert gone and not alive
+    assert not (sweep / "rule.rate-0.1" / "summary.json").exists(), "it ended before it was killed"
+    code, said, error = here("resume", "sweep", "--quiet", cwd=tmp_path)
+    assert code == 6
+    assert error.splitlines()[-1].startswith(
+        "error: sweep: failed: rule.rate-1e30 (exit code 6) - expected every member to end with 0"
+    )
+    assert "rule.rate-1e30 failed with exit code 6: " in said
+    assert "20 outer steps in a row" in said
+    with (sweep / "results.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert {(line["rule.rate"], line["code"]) for line in lines} == {("1e30", "6"), ("0.1", "0")}
+    code, table, _ = here("compare", "sweep", cwd=tmp_path)
+    assert code == 0
+    assert said.startswith(table)
 
 
 @pytest.mark.golden
