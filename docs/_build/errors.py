@@ -15,6 +15,7 @@ from metaplast.runs.checkpoint import NoCheckpoint
 from metaplast.runs.folder import Busy
 from metaplast.runs.stopping import Interrupted
 from metaplast.runs.workers import WorkerLost
+from metaplast.sweeping.outcome import MembersFailed
 from metaplast.training.diverged import Diverged
 
 CODES_PAGE = "reference/errors.md"
@@ -22,7 +23,7 @@ LINES_PAGE = "reference/error_messages.md"
 PACKAGES = ("metaplast", "inner_tasks", "outer_loops")
 INPUTS = (BadInput.__name__, NotInstalled.__name__)
 """Errors of an input, whose lines are listed."""
-ERRORS = (WorkerLost, BadInput, Busy, NoCheckpoint, Diverged, Interrupted)
+ERRORS = (WorkerLost, MembersFailed, BadInput, Busy, NoCheckpoint, Diverged, Interrupted)
 CODES = """# Exit codes and errors
 
 An error is one line on standard error. With `--debug` it is a traceback.

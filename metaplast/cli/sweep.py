@@ -1,5 +1,6 @@
 """metaplast sweep: trainings of every combination of the values of some words."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -94,7 +95,7 @@ def command(
         return
     made = _run.lay_out(KIND, request, run_dir, modules=modules)
     for index, each in enumerate(read_sweep(made).members):
-        click.echo(f"{index}  {made / each.name}  {len(each.runs)}  {' '.join(each.words)}")
+        click.echo(f"{index}  {made / each.name}  {len(each.runs)}  {shlex.join(each.words)}")
 
 
 def _refuse(given: dict[str, bool], beside: str) -> None:

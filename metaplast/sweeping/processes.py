@@ -55,6 +55,7 @@ def work_through(
     Returns: the end of every member, in their order.
     Raises: Interrupted.
     """
+    share_device()
     ends: dict[str, MemberOutcome] = {}
     left = []
     for member in members:
@@ -65,6 +66,15 @@ def work_through(
     if left:
         _Work(path, members, left, jobs or fitting_jobs(left), means, ends).carry_out()
     return [ends[member.name] for member in members]
+
+
+def share_device() -> None:
+    """Let the processes of a sweep share an accelerator: each takes memory as it needs it.
+
+    By default a process takes three quarters of the memory when it first uses the device, and this
+    process uses it for its checks. It must be called before that.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 def is_finished(path: Path) -> bool:

@@ -11,6 +11,7 @@ from metaplast.runs.folder import read_json
 from metaplast.runs.lifecycle import Request
 from metaplast.sweeping.axes import Axis, Word, axes_of
 from metaplast.sweeping.members import Member, Origin, members_of
+from metaplast.sweeping.processes import share_device
 
 MARKER = "sweep.json"
 
@@ -56,6 +57,7 @@ def request_of(words: Sequence[Word], origin: Origin, modules: Sequence[str] = (
 
     Raises: BadInput that names the member and the word where they do not go together.
     """
+    share_device()
     members = members_of(words, origin, modules)
     sweep = Sweep([axis.key for axis in axes_of(words)], members, origin.options())
     return Request({"sweep": list(map(_text, words))}, asdict(sweep))

@@ -113,6 +113,21 @@ def test_a_signal_lets_every_member_save(
     assert len(list(tmp_path.glob("*.began"))) == 2
 
 
+def test_members_take_the_memory_of_a_device_as_they_need_it(
+    programs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "XLA_PYTHON_CLIENT_PREALLOCATE"
+    looks = f"import os; open('{{name}}.done', 'w').write(os.environ['{name}'])"
+    programs["a"] = looks
+    for given, found in ((None, "false"), ("true", "true")):
+        monkeypatch.delenv(name, raising=False)
+        if given is not None:
+            monkeypatch.setenv(name, given)
+        work_through(tmp_path, MEMBERS[:1], 1, Means())
+        assert (tmp_path / "a.done").read_text() == found
+        (tmp_path / "a.done").unlink()
+
+
 def test_the_command_of_a_member_ends_with_its_parent() -> None:
     command = command_of(Path("runs/a"), 3, 2, ["mine"])
     assert command[3:] == [

@@ -60,8 +60,8 @@ def _kill_tree(process: "subprocess.Popen[str]") -> None:
 @pytest.mark.system
 def test_a_sweep_ends_with_its_parent_and_goes_on_though_a_member_diverges(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    words = ("--config", "tiny.yaml", "rule.rate=1e30,0.1", "outer.steps=800", "seed=3")
-    process = _begin(tmp_path, "sweep", *words, "--run-dir", "sweep", "--jobs", "2")
+    words = ("--config", "tiny.yaml", "rule.rate=0.1,1e30", "outer.steps=800", "seed=3")
+    process = _begin(tmp_path, "sweep", *words, "--run-dir", "sweep", "--jobs", "1")
     sweep = tmp_path / "sweep"
     _await_steps(sweep / "rule.rate-0.1", 0, process)
     members = psutil.Process(process.pid).children(recursive=True)
