@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from metaplast.cli import _options
-from metaplast.cli._listed import entry
 from metaplast.cli._complete import Word
+from metaplast.cli._listed import entry
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
 
@@ -117,32 +117,53 @@ def slurm(
         submit.check_place(run_dir)  # before the slow import of JAX
     start_up.prepare(modules)
     from metaplast.clusters import commands
-    from metaplast.clusters.script import Launch, scripts
+    from metaplast.clusters.script import AFTER, Launch, scripts
     from metaplast.runs.config import Sources, compose
 
     commands.check_words((*words, *setup))
     given = commands.Given(config, config_dir, modules, jobs)
-    run = commands.place_of(compose(words, Sources(config_dir), config))
-    run = (run_dir or run).absolute()
-    begin, go_on = commands.of_run(words, run, given, resources.n_tasks)
-    command_given = shlex.join(["metaplast", *click.get_current_context().obj])
+    sweep = commands.sweep_of(words, given) if array else None
+    if sweep is not None:
+        run = (run_dir or commands.place_of_sweep(sweep)).absolute()
+        members = commands.names_of(sweep)
+        of_jobs = commands.of_sweep(run, given)
+    else:
+        place = commands.place_of(compose(words, Sources(config_dir), config))
+        run = (run_dir or place).absolute()
+        members = []
+        of_jobs = commands.of_run(words, run, given, resources.n_tasks)
     launch = Launch(
-        run, resources, begin, go_on, (), at_once, setup or _this(), command_given, Path.cwd()
+        run,
+        resources,
+        of_jobs,
+        members,
+        at_once,
+        setup or _this(),
+        shlex.join(["metaplast", *click.get_current_context().obj]),
+        Path.cwd(),
     )
+    submit.check_place(run)
     if not dry_run:
         submit.check_job(launch)
+    if sweep is not None:
+        from metaplast.cli import _run
+        from metaplast.sweeping.kind import KIND
+
+        _run.lay_out(KIND, sweep, run, modules=modules)
     submit.write(launch)
     if dry_run:
         for name, text in scripts(launch).items():
             click.echo(f"{launch.side / name}:\n\n{text}")
+        click.echo(f"Submit them: bash {launch.side / AFTER}")
         return
     done = submit.submit(launch)
-    for label, line in (
-        ("scripts", f"{launch.side}"),
-        ("jobs", f"{done.job}, then {done.after}"),
-        ("stop", f"scancel --name={launch.name}"),
-    ):
-        click.echo(entry(label, line, COLUMN))
+    _line("scripts", f"{launch.side}")
+    _line("jobs", f"{done.job}, then {done.after}")
+    _line("stop", f"scancel --name={launch.name}")
+
+
+def _line(label: str, words: str) -> None:
+    click.echo(entry(label, words, COLUMN))
 
 
 def _this() -> tuple[str, ...]:

@@ -4,25 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from metaplast.clusters.script import INDEX
+from metaplast.clusters.script import INDEX, Commands
 from metaplast.registry import BadInput
 from metaplast.runs import folder
-from metaplast.runs.config import Plain
+from metaplast.runs.config import Plain, Sources
 from metaplast.runs.job import parse
+from metaplast.runs.lifecycle import Means, Request
+from metaplast.sweeping.axes import words_of
+from metaplast.sweeping.kind import KIND as SWEEPING
+from metaplast.sweeping.members import Origin
+from metaplast.sweeping.request import request_of
+from metaplast.sweeping.request import sweep_of as members_in
 from metaplast.training import group
 
 DISTRIBUTED = "distributed"
-
-
-class Commands(NamedTuple):
-    """The words of two commands of `metaplast`.
-
-    begin: the words of the command that begins a run.
-    go_on: the words of the command that goes on with it.
-    """
-
-    begin: list[str]
-    go_on: list[str]
 
 
 class Given(NamedTuple):
@@ -50,12 +45,17 @@ class Given(NamedTuple):
 
     def of_process(self) -> list[str]:
         """The words of the options that every process of a run gets."""
-        words = []
-        for module in self.modules:
-            words += ["--import", module]
+        words = self.of_plugins()
         if self.jobs is not None:
             words += ["--jobs", str(self.jobs)]
         return [*words, "--quiet"]
+
+    def of_plugins(self) -> list[str]:
+        """The words of the options that import plug-ins."""
+        words = []
+        for module in self.modules:
+            words += ["--import", module]
+        return words
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -84,6 +84,25 @@ def place_of(plain: Plain) -> Path:
     return path
 
 
+def sweep_of(words: Sequence[str], given: Given) -> Request:
+    """The request of a sweep, whose members are checked.
+
+    Raises: BadInput for words that do not go together.
+    """
+    origin = Origin(Sources(given.config_dir), given.config)
+    return request_of(words_of(words), origin, given.modules)
+
+
+def place_of_sweep(sweep: Request) -> Path:
+    """A new folder for a sweep."""
+    return SWEEPING.check(sweep, None, Means()).folder
+
+
+def names_of(sweep: Request) -> list[str]:
+    """The names of the members of a sweep, in their order."""
+    return [member.name for member in members_in(sweep.options).members]
+
+
 def of_run(words: Sequence[str], run: Path, given: Given, n_tasks: int) -> Commands:
     """The commands of one run.
 
@@ -102,7 +121,14 @@ def of_run(words: Sequence[str], run: Path, given: Given, n_tasks: int) -> Comma
     return Commands(begin, go_on)
 
 
-def of_member(run: Path, given: Given) -> Commands:
-    """The commands of a member of the sweep in a folder: one command begins it and goes on."""
-    words = ["sweep", "--run-dir", str(run), "--member", INDEX, *given.of_process()]
-    return Commands(words, words)
+def of_sweep(run: Path, given: Given) -> Commands:
+    """The commands of a sweep. The one that begins a member also goes on with it.
+
+    Args:
+        run: the folder of the sweep.
+        given: the options.
+    """
+    member = ["sweep", "--run-dir", str(run), "--member", INDEX, *given.of_process()]
+    plugins = given.of_plugins()
+    gather = ["resume", str(run), *plugins, "--quiet"]
+    return Commands(member, member, gather, ["compare", str(run), *plugins])

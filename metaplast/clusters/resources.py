@@ -117,7 +117,7 @@ def _check_time(text: str) -> None:
     if (hours * 60 + minutes) * 60 + seconds <= WARNING_S:
         raise BadInput(
             f"--time {text}",
-            f"more than {WARNING_S} s, as a run is told to save itself {WARNING_S} s before its end",
+            f"more than {WARNING_S} s, as a run saves itself {WARNING_S} s before the end",
             "give more time",
         )
 

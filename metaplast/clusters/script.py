@@ -15,13 +15,27 @@ AFTER_MINUTES = 30
 """Time limit of the job after a run. It takes seconds, and the table of a sweep."""
 
 
+class Commands(NamedTuple):
+    """The words of commands of `metaplast`.
+
+    begin: begins a run, or a member of a sweep.
+    go_on: goes on with it.
+    gather: writes the table of a sweep whose members are all done.
+    compare: prints the table of a sweep with members that are not; both are () for one run.
+    """
+
+    begin: Sequence[str]
+    go_on: Sequence[str]
+    gather: Sequence[str] = ()
+    compare: Sequence[str] = ()
+
+
 class Launch(NamedTuple):
     """A run or a sweep that goes to a cluster.
 
     run: its folder, as an absolute path.
     resources: what the job of a run asks for.
-    begin: the words of the command that begins it.
-    go_on: the words of the command that goes on with it.
+    commands: that the jobs carry out.
     members: the names of the members of a sweep, a job each; () for one run.
     at_once: jobs of a sweep at the same time; None: no limit.
     setup: lines of the shell before the program, such as `module load cuda`.
@@ -31,8 +45,7 @@ class Launch(NamedTuple):
 
     run: Path
     resources: Resources
-    begin: Sequence[str]
-    go_on: Sequence[str]
+    commands: Commands
     members: Sequence[str]
     at_once: int | None
     setup: Sequence[str]
@@ -84,8 +97,8 @@ def _job(launch: Launch) -> str:
         f"job={number}",
         f"name={name}",
         "run=$base/$name",
-        f"begin=({_words(launch, launch.begin)})",
-        f"go_on=({_words(launch, launch.go_on)})",
+        f"begin=({_words(launch, launch.commands.begin)})",
+        f"go_on=({_words(launch, launch.commands.go_on)})",
     ]
     return _text(lines, "count.sh", "job.sh")
 
@@ -106,15 +119,14 @@ def _after(launch: Launch) -> str:
         "# once more. What cannot go on is named in not_done.txt.",
     ]
     if launch.members:
-        run = _quoted(launch.run)
         lines += [
             f'submit() {{ sbatch --parsable --array="$1{_throttle(launch)}" "$side/{JOB}"; }}',
             'job_of() { echo "${id}_$1"; }',
             "conclude() {",
             "    if [ ${#named[@]} -eq 0 ]; then",
-            f"        metaplast resume {run} --quiet",
+            f"        {_command(launch.commands.gather)}",
             "    else",
-            f"        metaplast compare {run}",
+            f"        {_command(launch.commands.compare)}",
             "    fi",
             "}",
         ]
@@ -148,15 +160,22 @@ def _head(launch: Launch, options: Sequence[str]) -> list[str]:
 
 
 def _words(launch: Launch, words: Sequence[str]) -> str:
-    """A command of the script. `srun` starts a process for every task of the job."""
-    command = ["metaplast", *words]
+    """The words of a command. `srun` starts a process for every task of the job."""
+    start = []
     if launch.resources.n_tasks > 1:
         start = ["srun", "--kill-on-bad-exit=1"]
         if launch.resources.cpus is not None:
             # `srun` does not take it from the job since SLURM 22.05.
             start.append(f"--cpus-per-task={launch.resources.cpus}")
-        command = [*start, *command]
-    return " ".join(f'"{word}"' if word == INDEX else shlex.quote(word) for word in command)
+    return " ".join([*start, _command(words)])
+
+
+def _command(words: Sequence[str]) -> str:
+    """A command of `metaplast` as a line of the shell."""
+    quoted = ["metaplast"]
+    for word in words:
+        quoted.append(f'"{word}"' if word == INDEX else shlex.quote(word))
+    return " ".join(quoted)
 
 
 def _throttle(launch: Launch) -> str:

@@ -87,9 +87,7 @@ def _sbatch(words: list[str], text: str | None = None) -> str:
 
     Raises: BadInput with its last words.
     """
-    done = subprocess.run(
-        [SBATCH, *words], input=text, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([SBATCH, *words], input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise BadInput(reason, "a job that SLURM takes", "correct the option")

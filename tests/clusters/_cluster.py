@@ -109,8 +109,8 @@ def launch_of(run: Path, resources: Resources, members: Sequence[str], programs:
     """A launch of `experiment=oja`, or of a sweep, whose programs lie in a folder."""
     given = commands.Given()
     if members:
-        begin, go_on = commands.of_member(run, given)
+        words = commands.of_sweep(run, given)
     else:
-        begin, go_on = commands.of_run(["experiment=oja"], run, given, resources.n_tasks)
+        words = commands.of_run(["experiment=oja"], run, given, resources.n_tasks)
     setup = (f"export PATH={programs}:$PATH",)
-    return Launch(run, resources, begin, go_on, members, None, setup, "metaplast", run.parent)
+    return Launch(run, resources, words, members, None, setup, "metaplast", run.parent)

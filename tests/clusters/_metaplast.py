@@ -1,7 +1,7 @@
 """A program with the folders and the exit codes of metaplast, which trains nothing.
 
-Run it without the site packages: `python -I -S _metaplast.py train ...`. A run takes STEPS steps. The
-file FATE in the folder of FAKE_SLURM holds {name of a run: what becomes of it}:
+Run it without the site packages: `python -I -S _metaplast.py train ...`. A run takes STEPS steps.
+The file FATE in the folder of FAKE_SLURM holds {name of a run: what becomes of it}:
 
     code, at: it ends with this exit code at this step.
     stuck: it ends with exit code 1 before its first step.
@@ -41,11 +41,12 @@ def main() -> int:
         members = json.loads((run / "sweep.json").read_text())["members"]
         run /= members[int(words[words.index("--member") + 1])]["name"]
         is_begun = (run / "config.yaml").exists()
+    is_distributed = "distributed=auto" in words or words[-2:] == ["--distributed", "auto"]
+    is_first = os.environ.get("SLURM_PROCID", "0") == "0"
+    if is_distributed and not is_first:
+        return follow(run, heard)
     if verb == "train" and run.is_dir() and any(run.iterdir()):
         return 3
-    is_first = os.environ.get("SLURM_PROCID", "0") == "0"
-    if "auto" in "=".join(words) and not is_first:
-        return follow(run, heard)
     run.mkdir(exist_ok=True)
     with (run / ".lock").open("w") as lock:
         try:

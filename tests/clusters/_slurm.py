@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,6 @@ OPTIONS = (
 )
 """The options of sbatch that this one knows."""
 ALIVE = ("PENDING", "RUNNING")
-GRACE = 3
-"""Outer steps that a run may take after a signal, before all of its processes are killed."""
 
 
 class Refused(Exception):
@@ -124,7 +122,9 @@ def scontrol(words: list[str]) -> str:
     words = [word for word in words if word != "--oneliner"]
     with jobs(state()) as known:
         if words[0] == "show":
-            return "\n".join(f"JobState={job['state']} Reason=None" for job in named(known, words[2]))
+            return "\n".join(
+                f"JobState={job['state']} Reason=None" for job in named(known, words[2])
+            )
         policy = json.loads((state() / "policy.json").read_text())
         for job in named(known, words[1]):
             if not policy["requeue"] or "requeue" not in job["options"]:
@@ -198,6 +198,7 @@ class Scheduler:
         start), or None. The kinds: timeout; preempt; cancel (PreemptMode=CANCEL); node (lost, and
         the job is requeued); lost (and the job is not); scancel.
     slots: jobs at the same time.
+    grace: outer steps that a run may take after a signal, before all of its processes are killed.
     events: (task, kind) of all that happened.
     """
 
@@ -207,6 +208,7 @@ class Scheduler:
         environment: dict[str, str],
         happening: Callable[[int, int], tuple[str, int] | None] = lambda index, life: None,
         slots: int = 4,
+        grace: int = 3,
     ) -> None:
         import subprocess
 
@@ -215,6 +217,7 @@ class Scheduler:
         self.environment = environment
         self.happening = happening
         self.slots = slots
+        self.grace = grace
         self.running: dict[int, _Life] = {}
         self.lives: dict[int, int] = {}
         self.events: list[tuple[int, str]] = []
@@ -306,7 +309,7 @@ class Scheduler:
             life.warned_at = self.steps_of(life.index)
             self._let_happen(life, job)
             life.fate = None
-        if life.warned and self.steps_of(life.index) >= life.warned_at + GRACE:
+        if life.warned and self.steps_of(life.index) >= life.warned_at + self.grace:
             life.end = life.end or "TIMEOUT"
             life.kill(signal.SIGKILL)
 
@@ -369,10 +372,8 @@ class _Life:
         if self.tasks.exists():
             groups += map(int, self.tasks.read_text().split())
         for group in groups:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(group, number)
-            except ProcessLookupError:
-                pass
 
 
 if __name__ == "__main__":

@@ -3,14 +3,18 @@
 Every run ends done, or is named.
 """
 
+import json
+import os
 import random
 from pathlib import Path
 
 import pytest
 
 from metaplast.clusters.resources import Resources
-from tests.clusters._cluster import Cluster, carry_out
+from tests.clusters._cluster import Cluster, carry_out, n_steps
 from tests.clusters._metaplast import STEPS
+from tests.clusters._slurm import Scheduler
+from tests.system._commands import here
 
 pytestmark = pytest.mark.system
 
@@ -42,7 +46,9 @@ def test_a_job_that_cannot_be_requeued_is_submitted_again(kind, tmp_path, monkey
     ended = carry_out(Cluster(tmp_path, monkeypatch, may_requeue=False), run, once(kind))
     assert ended.events == [(0, kind)]
     assert_whole(run)
-    assert [job["restarts"] for job in ended.jobs.values()] == [0] * 4  # twice a job and its follower
+    assert [job["restarts"] for job in ended.jobs.values()] == [
+        0
+    ] * 4  # twice a job and its follower
     assert not ended.named()
 
 
@@ -60,14 +66,6 @@ def test_a_job_that_somebody_cancels_stays_cancelled(tmp_path, monkeypatch) -> N
     ended = carry_out(Cluster(tmp_path, monkeypatch), run, once("scancel"))
     assert ended.lives() == 1
     assert ended.named() == ["run: its job was cancelled"]
-
-
-def test_a_run_that_gets_no_further_is_not_tried_for_ever(tmp_path, monkeypatch) -> None:
-    cluster, run = Cluster(tmp_path, monkeypatch), tmp_path / "run"
-    cluster.fates({"run": {"stuck": True}})
-    ended = carry_out(cluster, run)
-    assert 3 <= ended.lives() <= 11
-    assert len(ended.named()) == 1 and ended.named()[0].startswith("run: ")
 
 
 @pytest.mark.parametrize("damage", ["checkpoint", "unbegun"])
@@ -100,12 +98,13 @@ def test_every_member_of_a_sweep_ends_done_or_is_named(tmp_path, monkeypatch) ->
         for index in range(10)
         for life in range(2)
     }
-    ended = carry_out(
-        cluster, sweep, lambda index, life: drawn.get((index, life)), members=names
-    )
+    ended = carry_out(cluster, sweep, lambda index, life: drawn.get((index, life)), members=names)
     assert {kind for _, kind in ended.events} == set(kinds)
-    lines = ended.named()
-    assert [line.partition(":")[0] for line in sorted(lines)] == ["seed-2", "seed-4", "seed-7"]
+    assert sorted(ended.named()) == [
+        "seed-2: ended with exit code 6",
+        "seed-4: 10 jobs in a row got no further",
+        "seed-7: ended with exit code 6",
+    ]
     for name in set(names) - {"seed-2", "seed-4", "seed-7"}:
         assert_whole(sweep / name)
     assert not (sweep / "table.csv").exists()
@@ -131,3 +130,21 @@ def test_several_processes_of_a_run_save_and_go_on_together(tmp_path, monkeypatc
     assert ended.jobs[1]["restarts"] == 1 and len(ended.jobs) == 2
     log = (ended.side / "1.out").read_text()
     assert "ended with 138" in log and "ended with 0" in log
+
+
+def test_the_real_program_saves_itself_and_goes_on(tmp_path, monkeypatch) -> None:
+    cluster = Cluster(tmp_path, monkeypatch)
+    words = ("experiment=oja", "rows={}", "outer.steps=400", "evaluation.heldout=4")
+    code, out, error = here("launch", "slurm", *words, "--run-dir", "run", cwd=tmp_path)
+    assert code == 0, error
+    run = tmp_path / "run"
+    scheduler = Scheduler(cluster.folder, dict(os.environ), once("timeout"), grace=400)
+    jobs = scheduler.run(lambda index: n_steps(run))
+    log = (run.with_name("run.slurm") / "1.out").read_text()
+    assert scheduler.events == [(0, "timeout")], log
+    assert jobs[1]["restarts"] == 1 and jobs[1]["state"] == "COMPLETED", log
+    assert "saved - go on with: metaplast resume" in log and "ended with 138" in log
+    assert (run / "summary.json").exists()
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["outer_step"] for line in lines]
+    assert steps == [*range(1, 401)]
