@@ -190,5 +190,5 @@ def _text(lines: Sequence[str], *parts: str) -> str:
     """The lines and the files of this folder, one after the other."""
     texts = ["\n".join(lines) + "\n"]
     for part in parts:
-        texts.append((files(__package__) / part).read_text())
+        texts.append((files("metaplast.clusters") / part).read_text())
     return "\n".join(texts)

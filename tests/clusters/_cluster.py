@@ -16,6 +16,8 @@ from tests.clusters import _metaplast
 from tests.clusters._slurm import COMMANDS, Job, Scheduler
 
 HERE = Path(__file__).parent
+NOTHING = Resources()
+"""A job that asks for nothing."""
 Happening = Callable[[int, int], tuple[str, int] | None]
 
 
@@ -80,20 +82,35 @@ def carry_out(
     run: Path,
     happening: Happening = lambda index, life: None,
     *,
-    resources: Resources | None = None,
+    resources: Resources = NOTHING,
     members: Sequence[str] = (),
 ) -> Ended:
     """Launch a run, or a sweep with these members, and wait until no job is left."""
+    launch = prepare(cluster, run, resources, members)
+    submit.check_job(launch)
+    submit.submit(launch)
+    return wait(cluster, launch, happening)
+
+
+def prepare(
+    cluster: Cluster, run: Path, resources: Resources = NOTHING, members: Sequence[str] = ()
+) -> Launch:
+    """Write the scripts of a run, or of a sweep with these members."""
     cluster.put("metaplast", str(HERE / "_metaplast.py"))
-    launch = launch_of(run, resources or Resources(), members, cluster.bin)
+    launch = launch_of(run, resources, members, cluster.bin)
     if members:
         run.mkdir()
         sweep = {"members": [{"name": name} for name in members]}
         (run / "sweep.json").write_text(json.dumps(sweep))
-    submit.check_job(launch)
     submit.write(launch)
-    submit.submit(launch)
-    folders = [run / name for name in members] or [run]
+    return launch
+
+
+def wait(
+    cluster: Cluster, launch: Launch, happening: Happening = lambda index, life: None
+) -> Ended:
+    """Wait until no job is left."""
+    folders = [launch.run / name for name in launch.members] or [launch.run]
     scheduler = Scheduler(cluster.folder, dict(os.environ), happening)
     jobs = scheduler.run(lambda index: n_steps(folders[index]))
     return Ended(jobs, scheduler.events, launch.side)

@@ -6,12 +6,14 @@ Every run ends done, or is named.
 import json
 import os
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from metaplast.clusters.resources import Resources
-from tests.clusters._cluster import Cluster, carry_out, n_steps
+from metaplast.clusters.script import AFTER
+from tests.clusters._cluster import Cluster, carry_out, n_steps, prepare, wait
 from tests.clusters._metaplast import STEPS
 from tests.clusters._slurm import Scheduler
 from tests.system._commands import here
@@ -59,6 +61,20 @@ def test_a_run_that_hears_no_signal_goes_on_from_its_checkpoint(tmp_path, monkey
     assert ended.jobs[1]["state"] == "TIMEOUT"
     assert ended.lives() == 2
     assert_whole(run)
+
+
+def test_the_job_after_a_run_also_begins_it_by_hand(tmp_path, monkeypatch) -> None:
+    cluster, run = Cluster(tmp_path, monkeypatch), tmp_path / "run"
+    launch = prepare(cluster, run)
+    said = []
+    for _ in range(2):
+        command = ["bash", str(launch.side / AFTER)]
+        said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert "1 of 1 submitted: job 1" in said[0]
+    assert said[1] == "job 1 is still there\n"
+    ended = wait(cluster, launch)
+    assert_whole(run)
+    assert len(ended.jobs) == 2 and not ended.named()
 
 
 def test_a_job_that_somebody_cancels_stays_cancelled(tmp_path, monkeypatch) -> None:
@@ -135,7 +151,7 @@ def test_several_processes_of_a_run_save_and_go_on_together(tmp_path, monkeypatc
 def test_the_real_program_saves_itself_and_goes_on(tmp_path, monkeypatch) -> None:
     cluster = Cluster(tmp_path, monkeypatch)
     words = ("experiment=oja", "rows={}", "outer.steps=400", "evaluation.heldout=4")
-    code, out, error = here("launch", "slurm", *words, "--run-dir", "run", cwd=tmp_path)
+    code, _, error = here("launch", "slurm", *words, "--run-dir", "run", cwd=tmp_path)
     assert code == 0, error
     run = tmp_path / "run"
     scheduler = Scheduler(cluster.folder, dict(os.environ), once("timeout"), grace=400)
