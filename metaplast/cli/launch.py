@@ -118,38 +118,31 @@ def slurm(
     start_up.prepare(modules)
     from metaplast.clusters import commands
     from metaplast.clusters.script import AFTER, Launch, scripts
-    from metaplast.runs.config import Sources, compose
 
     commands.check_words((*words, *setup))
     given = commands.Given(config, config_dir, modules, jobs)
-    sweep = commands.sweep_of(words, given) if array else None
-    if sweep is not None:
-        run = (run_dir or commands.place_of_sweep(sweep)).absolute()
-        members = commands.names_of(sweep)
-        of_jobs = commands.of_sweep(run, given)
+    if array:
+        target = commands.a_sweep(words, run_dir, given)
     else:
-        place = commands.place_of(compose(words, Sources(config_dir), config))
-        run = (run_dir or place).absolute()
-        members = []
-        of_jobs = commands.of_run(words, run, given, resources.n_tasks)
+        target = commands.a_run(words, run_dir, given, resources.n_tasks)
     launch = Launch(
-        run,
+        target.run,
         resources,
-        of_jobs,
-        members,
+        target.commands,
+        target.members,
         at_once,
         setup or _this(),
         shlex.join(["metaplast", *click.get_current_context().obj]),
         Path.cwd(),
     )
-    submit.check_place(run)
+    submit.check_place(launch.run)
     if not dry_run:
         submit.check_job(launch)
-    if sweep is not None:
+    if target.sweep is not None:
         from metaplast.cli import _run
         from metaplast.sweeping.kind import KIND
 
-        _run.lay_out(KIND, sweep, run, modules=modules)
+        _run.lay_out(KIND, target.sweep, launch.run, modules=modules)
     submit.write(launch)
     if dry_run:
         for name, text in scripts(launch).items():

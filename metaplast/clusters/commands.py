@@ -7,14 +7,13 @@ from typing import NamedTuple
 from metaplast.clusters.script import INDEX, Commands
 from metaplast.registry import BadInput
 from metaplast.runs import folder
-from metaplast.runs.config import Plain, Sources
+from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
 from metaplast.runs.lifecycle import Means, Request
 from metaplast.sweeping.axes import words_of
 from metaplast.sweeping.kind import KIND as SWEEPING
 from metaplast.sweeping.members import Origin
 from metaplast.sweeping.request import request_of
-from metaplast.sweeping.request import sweep_of as members_in
 from metaplast.training import group
 
 DISTRIBUTED = "distributed"
@@ -69,38 +68,56 @@ def check_words(words: Sequence[str]) -> None:
             )
 
 
-def place_of(plain: Plain) -> Path:
-    """A new folder for a run, whose config is checked. The memory of this machine is not asked.
+class Target(NamedTuple):
+    """What a launch trains.
+
+    run: the folder of a run or of a sweep, as an absolute path.
+    commands: of its jobs.
+    members: the names of the members of a sweep; () for one run.
+    sweep: the request of a sweep; None for one run.
+    """
+
+    run: Path
+    commands: Commands
+    members: Sequence[str] = ()
+    sweep: Request | None = None
+
+
+def a_run(words: Sequence[str], run_dir: Path | None, given: Given, n_tasks: int) -> Target:
+    """One run, whose words are checked. The memory of this machine is not asked.
 
     Args:
-        plain: the composed config.
+        words: of `metaplast train`.
+        run_dir: its folder; None: a new one.
+        given: the options.
+        n_tasks: its processes.
 
-    Raises: BadInput for a config that cannot be trained.
+    Raises: BadInput for words that cannot be trained.
     """
-    several, rest = group.split(plain)
-    job = parse(rest)
-    path = folder.fresh_path(job.main.experiment, several.label(job.main.seed))
-    several.runs(job, path)
-    return path
+    several, plain = group.split(compose(words, Sources(given.config_dir), given.config))
+    job = parse(plain)
+    new = folder.fresh_path(job.main.experiment, several.label(job.main.seed))
+    run = (run_dir or new).absolute()
+    several.runs(job, run)
+    return Target(run, of_run(words, run, given, n_tasks))
 
 
-def sweep_of(words: Sequence[str], given: Given) -> Request:
-    """The request of a sweep, whose members are checked.
+def a_sweep(words: Sequence[str], run_dir: Path | None, given: Given) -> Target:
+    """A sweep, whose members are checked.
+
+    Args:
+        words: of `metaplast sweep`.
+        run_dir: its folder; None: a new one.
+        given: the options.
 
     Raises: BadInput for words that do not go together.
     """
     origin = Origin(Sources(given.config_dir), given.config)
-    return request_of(words_of(words), origin, given.modules)
-
-
-def place_of_sweep(sweep: Request) -> Path:
-    """A new folder for a sweep."""
-    return SWEEPING.check(sweep, None, Means()).folder
-
-
-def names_of(sweep: Request) -> list[str]:
-    """The names of the members of a sweep, in their order."""
-    return [member.name for member in members_in(sweep.options).members]
+    request = request_of(words_of(words), origin, given.modules)
+    plan = SWEEPING.check(request, run_dir, Means())
+    run = plan.folder.absolute()
+    names = [member.name for member in plan.sweep.members]
+    return Target(run, of_sweep(run, given), names, request)
 
 
 def of_run(words: Sequence[str], run: Path, given: Given, n_tasks: int) -> Commands:

@@ -57,7 +57,7 @@ def check_place(run: Path) -> None:
 
 def check_job(launch: Launch) -> None:
     """Ask SLURM whether it would take the job. Raises: BadInput with its answer."""
-    _sbatch(["--test-only"], scripts(launch)[JOB])
+    _sbatch(["--test-only"], "correct the option", scripts(launch)[JOB])
 
 
 def write(launch: Launch) -> None:
@@ -72,23 +72,27 @@ def submit(launch: Launch) -> Submitted:
 
     Raises: BadInput with the answer of SLURM.
     """
-    job = _sbatch(["--parsable", str(launch.side / JOB)]).partition(";")[0]
+    go_on = f"bash {launch.side / AFTER}"
+    job = _sbatch(["--parsable", str(launch.side / JOB)], f"submit it later: {go_on}")
     folder.write_text(launch.side / NUMBER, f"{job}\n")
-    after = ["--parsable", f"--dependency=afterany:{job}", str(launch.side / AFTER)]
-    return Submitted(job, _sbatch(after).partition(";")[0])
+    words = ["--parsable", f"--dependency=afterany:{job}", str(launch.side / AFTER)]
+    after = _sbatch(words, f"job {job} goes on without it; when it has ended: {go_on}")
+    return Submitted(job, after)
 
 
-def _sbatch(words: list[str], text: str | None = None) -> str:
-    """What `sbatch` prints.
+def _sbatch(words: list[str], fix: str, text: str | None = None) -> str:
+    """The number of the job that `sbatch` submits.
 
     Args:
         words: its options, and the script.
+        fix: what to do where it refuses.
         text: the script, where it is no file.
 
     Raises: BadInput with its last words.
     """
     done = subprocess.run([SBATCH, *words], input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise BadInput(reason, "a job that SLURM takes", "correct the option")
-    return done.stdout.strip()
+        reason = " ".join(done.stderr.split()) or f"sbatch: exit code {done.returncode}"
+        raise BadInput(reason, "a job that SLURM takes", fix)
+    # Behind the number stands the name of the cluster, where there are several.
+    return done.stdout.strip().partition(";")[0]
