@@ -134,7 +134,7 @@ def of_run(words: Sequence[str], run: Path, given: Given, n_tasks: int) -> Comma
     go_on = ["resume", str(run), *process]
     if n_tasks > 1:
         begin.insert(1 + len(words), f"{DISTRIBUTED}=auto")
-        go_on += [f"--{DISTRIBUTED}", "auto"]
+        go_on.insert(2, f"{DISTRIBUTED}=auto")
     return Commands(begin, go_on)
 
 

@@ -41,7 +41,7 @@ def main() -> int:
         members = json.loads((run / "sweep.json").read_text())["members"]
         run /= members[int(words[words.index("--member") + 1])]["name"]
         is_begun = (run / "config.yaml").exists()
-    is_distributed = "distributed=auto" in words or words[-2:] == ["--distributed", "auto"]
+    is_distributed = "distributed=auto" in words
     is_first = os.environ.get("SLURM_PROCID", "0") == "0"
     if is_distributed and not is_first:
         return follow(run, heard)

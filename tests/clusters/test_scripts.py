@@ -39,7 +39,7 @@ def test_a_job_of_several_processes_starts_them_all() -> None:
     texts = scripts(launch_of(Path("/a/run"), SEVERAL, (), Path("/bin")))
     srun = "srun --kill-on-bad-exit=1 --cpus-per-task=3 metaplast"
     assert f"begin=({srun} train experiment=oja distributed=auto --run-dir /a/run" in texts[JOB]
-    assert f"go_on=({srun} resume /a/run --quiet --distributed auto)" in texts[JOB]
+    assert f"go_on=({srun} resume /a/run distributed=auto --quiet)" in texts[JOB]
     for option in ("nodes=2", "ntasks-per-node=4", "gpus-per-node=4", "time=1-00:00:00"):
         assert f"#SBATCH --{option}\n" in texts[JOB]
     assert "#SBATCH --qos=long\n" in texts[AFTER]
