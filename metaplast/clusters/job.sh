@@ -66,7 +66,8 @@ if [ "$code" -eq 4 ]; then
 fi
 end "$code"
 # A requeued job keeps its number. Where that is not allowed, the job after this one submits it anew.
-if [ "$code" -eq 138 ] && ! scontrol requeue "$job"; then
-    echo "$job: not requeued by scontrol"
+# Of several processes, SIGTERM may end the last ones (143).
+if [ "$code" -eq 138 ] || { [ "$asked" = USR1 ] && [ "$code" -ge 128 ]; }; then
+    scontrol requeue "$job" || echo "$job: not requeued by scontrol"
 fi
 exit "$code"

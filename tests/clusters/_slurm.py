@@ -152,8 +152,10 @@ def srun(words: list[str]) -> str:
         command = command[1:]
     n_tasks = int(os.environ["SLURM_NTASKS"])
     tasks: list[Any] = []
+    heard: list[int] = []
 
     def hand_on(number: int, _: Any) -> None:
+        heard.append(number)
         for task in tasks:
             if task.poll() is None:
                 task.send_signal(number)
@@ -164,6 +166,8 @@ def srun(words: list[str]) -> str:
         environment = {**os.environ, "SLURM_PROCID": str(rank)}
         # A session of its own, as on another node.
         tasks.append(subprocess.Popen(command, env=environment, start_new_session=True))
+    for number in list(heard):
+        hand_on(number, None)  # to those that started after it
     (state() / f"tasks-{os.environ['SLURM_JOB_ID']}").write_text(
         " ".join(str(task.pid) for task in tasks)
     )

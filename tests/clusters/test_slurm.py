@@ -144,8 +144,7 @@ def test_several_processes_of_a_run_save_and_go_on_together(tmp_path, monkeypatc
     )
     assert_whole(run)
     assert ended.jobs[1]["restarts"] == 1 and len(ended.jobs) == 2
-    log = (ended.side / "1.out").read_text()
-    assert "ended with 138" in log and "ended with 0" in log
+    assert "ended with 0" in (ended.side / "1.out").read_text()
 
 
 def test_the_real_program_saves_itself_and_goes_on(tmp_path, monkeypatch) -> None:
