@@ -132,8 +132,10 @@ def _check_option(option: str) -> None:
         raise BadInput(f"--sbatch {option}", "OPTION=VALUE, an option of sbatch", fix)
     name = parts["name"]
     if name in OF_LAUNCH:
-        fix = f"use {OF_LAUNCH[name]}"
-        raise BadInput(f"--sbatch {option}", "an option that launch does not have itself", fix)
+        own = OF_LAUNCH[name]
+        raise BadInput(
+            f"--sbatch {option}", "an option that launch does not have itself", f"use {own}"
+        )
     if name in OF_SCRIPT or name == "no-requeue":
         raise BadInput(
             f"--sbatch {option}", "an option that the script does not need itself", "leave it out"
