@@ -88,8 +88,8 @@ class Assembly(AbstractTaskFamily):
     given, '*': random}}` uses them; under another genome the inputs meet the cells as it says.
     Gradients pass to the spikes of the cues.
     Metrics: `recalled` and `new` (the mean correlation of shown and of new patterns), `others` (of
-    the recall of shown patterns with the other ones), `gain` and `specificity` (recalled without new,
-    and without others), `rate` (spikes of a cell in a step of a cue, over dt, in hertz).
+    the recall of shown patterns with the other ones), `gain` and `specificity` (`recalled` minus
+    `new`, and minus `others`), `rate` (spikes of a cell in a step of a cue, over dt, in hertz).
     Splits: disjoint streams of the key.
     Raises: BadInput where a pattern has fewer than two cells, or a cue drives none or all of them.
     Source: after Confavreux et al. 2025, where networks have to know shown patterns; completion

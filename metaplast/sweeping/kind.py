@@ -8,10 +8,11 @@ from typing import NamedTuple
 from metaplast.runs import folder
 from metaplast.runs.counted import Counted
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
+from metaplast.settings.names import SWEEP
 from metaplast.sweeping import result
 from metaplast.sweeping.outcome import MembersFailed, SweepResult, read_result
 from metaplast.sweeping.processes import work_through
-from metaplast.sweeping.request import MARKER, Sweep, sweep_of
+from metaplast.sweeping.request import Sweep, sweep_of
 from metaplast.sweeping.result import conclude
 
 
@@ -34,7 +35,7 @@ class Sweeping(RunKind[SweepPlan]):
     `request.request_of` makes the request of a new sweep, and checks its members.
     """
 
-    marker = MARKER
+    marker = SWEEP
     noun = "sweeps"
     counted = Counted("members")
     rows_at_a_time = True

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from metaplast.results.typed_json import check_schema, from_plain
 from metaplast.runs.folder import read_json, write_json
+from metaplast.settings.names import SWEEP_RESULT
 
 SCHEMA = "metaplast.sweep/1"
-RESULT = "sweep_result.json"
 LOST = 1
 """The exit code of members that failed in several ways, or whose process was killed."""
 
@@ -70,7 +70,7 @@ class MembersFailed(RuntimeError):
 
 def write_result(path: Path, result: SweepResult) -> None:
     """Write sweep_result.json into the folder of a sweep."""
-    write_json(path / RESULT, {"schema": SCHEMA, **asdict(result)})
+    write_json(path / SWEEP_RESULT, {"schema": SCHEMA, **asdict(result)})
 
 
 def read_result(path: Path) -> SweepResult | None:
@@ -78,8 +78,8 @@ def read_result(path: Path) -> SweepResult | None:
 
     Raises: BadInput for a file of another form.
     """
-    if not (path / RESULT).is_file():
+    if not (path / SWEEP_RESULT).is_file():
         return None
-    plain = read_json(path / RESULT)
-    check_schema(plain, SCHEMA, f"{path / RESULT}")
-    return from_plain(SweepResult, plain, f"{path / RESULT}")
+    plain = read_json(path / SWEEP_RESULT)
+    check_schema(plain, SCHEMA, f"{path / SWEEP_RESULT}")
+    return from_plain(SweepResult, plain, f"{path / SWEEP_RESULT}")

@@ -9,11 +9,10 @@ from metaplast.registry import BadInput, Plain
 from metaplast.results.typed_json import from_plain
 from metaplast.runs.folder import read_json
 from metaplast.runs.lifecycle import Request
+from metaplast.settings.names import SWEEP
 from metaplast.sweeping.axes import Axis, Word, axes_of
 from metaplast.sweeping.members import Member, Origin, members_of
 from metaplast.sweeping.processes import share_device
-
-MARKER = "sweep.json"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def request_of(words: Sequence[Word], origin: Origin, modules: Sequence[str] = (
     return Request({"sweep": list(map(_text, words))}, asdict(sweep))
 
 
-def sweep_of(plain: Plain, where: str = MARKER) -> Sweep:
+def sweep_of(plain: Plain, where: str = SWEEP) -> Sweep:
     """The sweep in the content of sweep.json. Raises: BadInput for another form.
 
     Args:
@@ -80,10 +79,10 @@ def sweep_of(plain: Plain, where: str = MARKER) -> Sweep:
 
 def read_sweep(path: Path) -> Sweep:
     """The sweep of a folder. Raises: BadInput for a folder without one."""
-    file = path / MARKER
+    file = path / SWEEP
     if not file.is_file():
         fix = "plan one: metaplast sweep WORDS --run-dir DIR --plan"
-        raise BadInput(f"{path}", f"the folder of a sweep, with a {MARKER}", fix)
+        raise BadInput(f"{path}", f"the folder of a sweep, with a {SWEEP}", fix)
     return sweep_of(read_json(file), str(file))
 
 

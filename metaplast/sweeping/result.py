@@ -9,9 +9,9 @@ from metaplast.figures import scores
 from metaplast.figures.scores import Panel
 from metaplast.registry import BadInput, Plain
 from metaplast.results import table
-from metaplast.settings.names import FIGURES, REPORT
+from metaplast.settings.names import FIGURES, REPORT, SWEEP_RESULT
 from metaplast.sweeping import all_numbers
-from metaplast.sweeping.outcome import RESULT, SCHEMA, SweepResult, read_result, write_result
+from metaplast.sweeping.outcome import SCHEMA, SweepResult, read_result, write_result
 from metaplast.sweeping.request import Sweep, read_sweep
 from metaplast.sweeping.worlds import FinishedRuns, World, finished_runs, worlds_of
 from metaplast.training import summary_text
@@ -124,7 +124,7 @@ def _verdicts(worlds: Sequence[World]) -> list[str]:
 def _result(path: Path) -> SweepResult:
     result = read_result(path)
     if result is None:
-        raise BadInput(f"{path}", f"a sweep with a {RESULT}", f"metaplast resume {path}")
+        raise BadInput(f"{path}", f"a sweep with a {SWEEP_RESULT}", f"metaplast resume {path}")
     return result
 
 

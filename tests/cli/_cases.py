@@ -219,6 +219,70 @@ CASES: list[
     (["export", "oja", "--to", "nestml"], "rule 'oja' to nestml: it changes weights not at spikes"),
     (["export", "oja", "--to", "python", "--edge", "a_to_b"], "edge 'a_to_b' of oja"),
     (["export", "oja", "--to", "python", "--out", ""], "--out '' - expected"),
+    (["launch", "slurm", "--dry-run", "--time", "soon"], "--time soon - expected MINUTES, "),
+    (
+        ["launch", "slurm", "--dry-run", "--time", "1-30:00:00:00"],
+        "--time 1-30:00:00:00 - expected MINUTES, ",
+    ),
+    (["launch", "slurm", "--dry-run", "--time", "2"], "--time 2 - expected more than 120 s"),
+    (
+        ["launch", "slurm", "--dry-run", "--time", "0:02:00"],
+        "--time 0:02:00 - expected more than 120 s",
+    ),
+    (["launch", "slurm", "--dry-run", "--mem", "8 GB"], "--mem 8 GB - expected memory such as 8G"),
+    (
+        ["launch", "slurm", "--dry-run", "--partition", "a b"],
+        "--partition a b - expected the name of a partition",
+    ),
+    (
+        ["launch", "slurm", "--dry-run", "--account", "a;b"],
+        "--account a;b - expected the name of an account",
+    ),
+    (["launch", "slurm", "--dry-run", "--nodes", "0"], "--nodes"),
+    (
+        ["launch", "slurm", "--dry-run", "--sbatch", "--qos=long"],
+        "leave the dashes out: --sbatch qos=long",
+    ),
+    (
+        ["launch", "slurm", "--dry-run", "--sbatch", "comment=a b"],
+        "--sbatch comment=a b - expected OPTION=VALUE",
+    ),
+    (["launch", "slurm", "--dry-run", "--sbatch", "time=3"], "use --time"),
+    (
+        ["launch", "slurm", "--dry-run", "--sbatch", "signal=USR2@60"],
+        "an option that the script does not need itself",
+    ),
+    (
+        ["launch", "slurm", "--dry-run", "--array", "--nodes", "2"],
+        "--array with several processes of a run",
+    ),
+    (["launch", "slurm", "--dry-run", "--at-once", "3"], "--at-once without --array"),
+    (
+        ["launch", "slurm", "--dry-run", "experiment=oja", "--run-dir", "a b"],
+        "a path of letters, digits",
+    ),
+    (
+        ["launch", "slurm", "--dry-run", "experiment=oja", "--run-dir", "taken/run"],
+        "--run-dir taken/run",
+    ),
+    (["launch", "slurm", "--dry-run", "experiment=diggits"], "experiment=diggits"),
+    (
+        ["launch", "slurm", "--dry-run", "experiment=oja", "vary.lr=[1]"],
+        "vary.lr - expected a number of the outer loop",
+    ),
+    (
+        ["launch", "slurm", "--dry-run", "experiment=oja", "distributed=auto"],
+        "distributed=auto - expected --nodes or --tasks-per-node",
+    ),
+    (
+        ["launch", "slurm", "--dry-run", "--array", "experiment=oja", "seed=0,0"],
+        "seed=0 beside seed=0",
+    ),
+    (
+        ["launch", "slurm", "--dry-run", "--setup", "module load a\nmodule load b"],
+        "expected a line without control characters",
+    ),
+    (["launch", "slrum"], "No such command 'slrum'"),
     (["list", "x"], "kind 'x'"),
     (["configs", "--config-dir", "nope"], "--config-dir nope"),
     (["doctor", "x"], "Got unexpected extra argument (x)"),

@@ -15,11 +15,12 @@ from metaplast.registry import BadInput
 from metaplast.runs import folder, lifecycle
 from metaplast.runs.config import Sources
 from metaplast.runs.lifecycle import CompareOptions, Means, Request
+from metaplast.settings.names import SWEEP
 from metaplast.sweeping.axes import words_of
 from metaplast.sweeping.kind import KIND
 from metaplast.sweeping.members import Origin
 from metaplast.sweeping.outcome import MemberOutcome, MembersFailed, SweepResult
-from metaplast.sweeping.request import MARKER, Sweep, read_sweep, request_of
+from metaplast.sweeping.request import Sweep, read_sweep, request_of
 from metaplast.sweeping.result import conclude, table_of
 from metaplast.training import table_run
 from metaplast.training.kind import KIND as TRAINING
@@ -68,7 +69,7 @@ def _narrow(path: Path, n_members: int) -> Sweep:
     whole = read_sweep(path)
     members = whole.members[::2][:n_members]
     narrow = Sweep(["checkpoint_every", "seed"], members)
-    folder.write_json(path / MARKER, asdict(narrow))
+    folder.write_json(path / SWEEP, asdict(narrow))
     return narrow
 
 

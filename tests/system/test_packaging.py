@@ -109,6 +109,7 @@ def test_wheel_holds_every_source_and_config(wheel: Path) -> None:
     configs = {f"metaplast/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")}
     assert configs
     data = {"metaplast/py.typed", "metaplast/report/report.html.j2"}
+    data |= {f"metaplast/clusters/{part}.sh" for part in ("after", "count", "job")}
     assert not (sources | configs | data) - packed
     assert {name.split("/")[0] for name in packed if ".dist-info/" not in name} == set(
         TOP_LEVEL[:3]
