@@ -20,15 +20,19 @@ from benchmarks.gallery import (
     terms,
     trajectory,
     words,
+    worlds,
 )
 from benchmarks.gallery.__main__ import write
 from benchmarks.gallery.finished import Lived
 from benchmarks.gallery.tables import job_of, table_of
 from benchmarks.reproduce import ROOT, published, shipped
 from metaplast.figures.style import subplots
+from metaplast.registry import BadInput
+from metaplast.results.changed_world import Lived as Lives
 from metaplast.results.numbers import Bounds
 from metaplast.runs.config import Sources
 from metaplast.settings.names import DISCOVERED
+from metaplast.training.kept_transfer import keep
 
 GALLERY = words.read()
 EXPERIMENTS = sorted(GALLERY.experiments)
@@ -234,6 +238,25 @@ def test_a_line_that_leaves_the_axis_has_an_arrow_and_its_number() -> None:
     assert {each for each in markers if each[0] in ("<", ">")} == {("<", -1, 0), (">", 1, 0)}
     assert [each for each in markers if each[0] == "o"] == [("o", 0.5, 1)]
     assert [text.get_text() for text in axes.texts] == ["\N{MINUS SIGN}3.00", "0.50"]
+
+
+def test_a_panel_of_a_world_shows_the_cosines_that_were_kept_there(tmp_path: Path) -> None:
+    entry = GALLERY.experiments["crossing"]
+    losses = {}
+    for shift, (title, changes) in enumerate(entry.options["worlds"].items()):
+        rows = {row: [0.1 * shift, 0.1 * shift + 0.2] for row in entry.shown}
+        keep(tmp_path, Lives(changes=sorted(changes), seed=0, metric="loss", rows=rows))
+        losses[title] = np.mean(rows[DISCOVERED])
+    run: Any = SimpleNamespace(folder=tmp_path)
+    for axes in worlds.draw(run, entry).axes:
+        drawn = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+        assert drawn == pytest.approx([1.0 - losses[axes.get_title()]] * len(entry.shown))
+
+
+def test_a_world_in_which_no_row_was_judged_is_refused(tmp_path: Path) -> None:
+    run: Any = SimpleNamespace(folder=tmp_path)
+    with pytest.raises(BadInput, match="metaplast eval"):
+        worlds.draw(run, GALLERY.experiments["crossing"])
 
 
 def test_the_rates_of_cells_are_spikes_a_second() -> None:

@@ -7,6 +7,7 @@ from metaplast.runs.job import parse
 from metaplast.spec import decode
 from tests._moves import demand_all_move
 
+CROSSING = ("task.n_in=4", "task.group=2", "task.n_frames=4", "task.frame=10")
 SMALL = {
     "store_recall": (
         "task.n_symbols=3",
@@ -30,6 +31,7 @@ SMALL = {
         "task.angles=3",
         "task.repeats=2",
     ),
+    "crossing": CROSSING,
     "stdp_features": (
         "task.n_out=4",
         "task.shots=1",
@@ -49,6 +51,7 @@ OUTER = {
     [
         ("delayed_reward", "es"),
         ("receptive_fields", "es"),
+        ("crossing", "es"),
         ("stdp_features", "es"),
         pytest.param("store_recall", "es", marks=pytest.mark.system),
         pytest.param("store_recall", "bptt", marks=pytest.mark.system),

@@ -19,6 +19,7 @@ from benchmarks.gallery import (
     slide,
     trajectory,
     window,
+    worlds,
 )
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry
@@ -39,6 +40,7 @@ KINDS: dict[str, Callable[[Finished, Entry], Picture]] = {
     "searches": searches.draw,
     "trajectory": trajectory.draw,
     "window": window.draw,
+    "worlds": worlds.draw,
 }
 
 
