@@ -249,7 +249,8 @@ def test_a_panel_of_a_world_shows_the_cosines_that_were_kept_there(tmp_path: Pat
         losses[title] = np.mean(rows[DISCOVERED])
     run: Any = SimpleNamespace(folder=tmp_path)
     for axes in worlds.draw(run, entry).axes:
-        drawn = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+        marks = [line for line in axes.lines if line.get_marker() == "o"]
+        drawn = [np.asarray(line.get_xdata()).item() for line in marks]
         assert drawn == pytest.approx([1.0 - losses[axes.get_title()]] * len(entry.shown))
 
 

@@ -3,6 +3,9 @@
 Option `worlds`: {title of a panel: the words of its change}. The scores are 1 minus a cosine.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from benchmarks.gallery import intervals, slide
 from benchmarks.gallery.finished import Finished
 from benchmarks.gallery.words import Entry
@@ -20,22 +23,25 @@ def draw(run: Finished, entry: Entry) -> Picture:
 
     Raises: BadInput for a world in which the run was not judged.
     """
-    found = {}
-    for lived in kept(run.folder):
-        found[tuple(lived.changes)] = cell([lived], {}, DISCOVERED)
     worlds = entry.options["worlds"]
+    cells = [_world(run.folder, changes) for changes in worlds.values()]
     figure, panels = slide.panels(len(worlds), sharex=True, sharey=True)
-    for axes, (title, changes) in zip(panels, worlds.items(), strict=True):
-        if tuple(sorted(changes)) not in found:
-            what = f"{run.folder} in {' '.join(changes)}"
-            raise BadInput(what, "a run that was judged there", "judge it with metaplast eval")
-        world = found[tuple(sorted(changes))]
+    for axes, title, world in zip(panels, worlds, cells, strict=True):
         intervals.draw(axes, _lines(world, entry), ".3f")
         axes.set_title(title)
         axes.margins(x=0.2)
-    words = f"{entry.metric}, {world.n} held-out lives"
+    words = f"{entry.metric}, {cells[0].n} held-out lives"
     figure.supxlabel(words, fontsize=slide.LETTERS)
     return figure
+
+
+def _world(folder: Path, changes: Sequence[str]) -> Cell:
+    """The scores of a run in a changed world. Raises: BadInput where it was not judged there."""
+    for lived in kept(folder):
+        if lived.changes == sorted(changes):
+            return cell([lived], {}, DISCOVERED)
+    what = f"{folder} in {' '.join(changes)}"
+    raise BadInput(what, "a run that was judged there", "judge it with metaplast eval")
 
 
 def _lines(world: Cell, entry: Entry) -> list[intervals.Estimate]:
