@@ -32,6 +32,7 @@ SMALL = {
         "task.repeats=2",
     ),
     "crossing": CROSSING,
+    "crossing_spikes": CROSSING,
     "stdp_features": (
         "task.n_out=4",
         "task.shots=1",
@@ -52,6 +53,7 @@ OUTER = {
         ("delayed_reward", "es"),
         ("receptive_fields", "es"),
         ("crossing", "es"),
+        ("crossing_spikes", "es"),
         ("stdp_features", "es"),
         pytest.param("store_recall", "es", marks=pytest.mark.system),
         pytest.param("store_recall", "bptt", marks=pytest.mark.system),
