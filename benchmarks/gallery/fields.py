@@ -22,10 +22,11 @@ def draw(run: Finished, entry: Entry) -> Picture:
     figure, panels = slide.panels(2)
     figure.get_layout_engine().set(wspace=0.08)
     born, grown = run.weights(DISCOVERED, entry.options["edge"])
-    named = (("at birth", born), ("at the end", grown))
+    mosaics = (("at birth", mosaic(born)), ("at the end", mosaic(grown)))
+    limit = max(float(np.nanmax(np.abs(image))) for _, image in mosaics)
     images = []
-    for axes, (title, weights) in zip(panels, named, strict=True):
-        images.append(axes.imshow(mosaic(weights), cmap="RdBu_r", vmin=-1.0, vmax=1.0))
+    for axes, (title, image) in zip(panels, mosaics, strict=True):
+        images.append(axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit))
         axes.set_title(title)
         axes.axis("off")
     bar = figure.colorbar(images[-1], ax=list(panels), shrink=0.7)
