@@ -15,6 +15,7 @@ from metaplast import watch
 from metaplast.numerics.compiler import program
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.lives import Batch
+from metaplast.problem.placement import placed
 from metaplast.problem.protocol import Problem
 from metaplast.problem.sampling import ROOM, common_task, sample_any, sample_batch
 from metaplast.registry import BadInput
@@ -235,6 +236,7 @@ def _steps_of_run(
     problem: Problem, outer: AbstractOuterLoop, run: OuterRun, start: int, stop: int
 ) -> Iterator[tuple[int, OuterRun, Metrics]]:
     """The outer steps of one run: (steps done, run, metrics)."""
+    run = run._replace(state=placed(run.state, problem.n_devices))
     for index in range(start, stop):
         problem_now = problem.at(index)
         k_tasks = stream(run.seed, "tasks", index)

@@ -31,7 +31,7 @@ def test_importing_a_benchmark_leaves_the_process_as_it_is() -> None:
     script = (
         "import os; before = os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')\n"
         "import benchmarks.deep, benchmarks.evolution, benchmarks.mlp, benchmarks.native_step, "
-        "benchmarks.run, benchmarks.seeds, benchmarks.spiking\n"
+        "benchmarks.run, benchmarks.seeds, benchmarks.spiking, benchmarks.weak_scaling\n"
         "assert (os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')) == before"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1])

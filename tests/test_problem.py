@@ -143,7 +143,7 @@ def test_a_chunk_of_one_is_no_axis_of_one():
 
     def program(chunk: int) -> str:
         layout = Layout(4, chunk, n_devices=1)
-        sines = lambda x: spread(lambda i: jnp.sin(x[i]), layout)
+        sines = lambda x: spread(lambda i, x: jnp.sin(x[i]), layout, x)
         return str(jax.make_jaxpr(sines)(jnp.ones(4)))
 
     assert "f32[2] = sin" in program(2)

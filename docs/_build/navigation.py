@@ -23,6 +23,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "guides/own_code.md",
         "guides/outer_loops.md",
         "guides/clusters.md",
+        "guides/distributed.md",
         "guides/inspect.md",
         "guides/transfer.md",
         "guides/fit.md",

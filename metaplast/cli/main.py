@@ -21,6 +21,7 @@ EXIT_BUSY = 3
 EXIT_NO_CHECKPOINT = 4
 EXIT_DISK = 5
 EXIT_DIVERGED = 6
+EXIT_PROCESS = 7
 EXIT_INT = 130
 CODES = {
     "BadInput": EXIT_BAD_INPUT,
@@ -29,6 +30,7 @@ CODES = {
     "Diverged": EXIT_DIVERGED,
     "WorkerLost": EXIT_LOST,
     "MembersFailed": EXIT_LOST,
+    "ProcessLost": EXIT_PROCESS,
     "Interrupted": EXIT_INT,
 }
 """{error: exit code}. Names stand for classes, so that an error imports no heavy module.

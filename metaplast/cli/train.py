@@ -44,11 +44,16 @@ def command(
     seeds=8 makes eight runs, with the seeds from `seed` on. vary.learning_rate=[0.01,0.03] makes a
     run for each of these values. Together they make a run for each combination, all in one folder.
 
+    distributed=auto shares the lives among the processes of a SLURM or MPI job, each of which runs
+    this command. distributed.coordinator=HOST:PORT distributed.processes=2 distributed.id=0 is the
+    first of two that nobody tells.
+
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
-    from metaplast.runs import folder, start_up
+    from metaplast.runs import folder, processes, start_up
 
-    if run_dir is not None:
+    meeting, words = processes.split(words)
+    if run_dir is not None and meeting is None:
         folder.check_free(run_dir)  # before the slow import of JAX
     start_up.prepare(modules)
     from metaplast.cli import _run
@@ -57,4 +62,13 @@ def command(
     from metaplast.training.kind import KIND
 
     request = Request(compose(words, Sources(config_dir), config))
-    _run.start(KIND, request, run_dir, jobs=jobs, modules=modules, as_json=as_json, quiet=quiet)
+    _run.start(
+        KIND,
+        request,
+        run_dir,
+        jobs=jobs,
+        modules=modules,
+        as_json=as_json,
+        quiet=quiet,
+        meeting=meeting,
+    )

@@ -100,14 +100,15 @@ def _growths(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps: 
     lives. The shape is [n_lives, n_steps, 0] where nothing moves.
     """
 
-    def one(i: Array) -> Array:
+    def one(i: Array, shared: tuple[Theta, Batch, Key]) -> Array:
+        theta, batch, key = shared
         task = take(batch.tasks, i)
         life = lifetime.begin(theta, task, batch.keys[i])
         step = lambda life: lifetime.advance(theta, task, life, 1)[0]
         state = _state(lifetime, theta, task, life)
         return _growths_of_life(step, life, state, jax.random.fold_in(key, i), n_steps)
 
-    return spread(one, Layout(leading(batch.keys), 1, 1))
+    return spread(one, Layout(leading(batch.keys), 1, 1), (theta, batch, key))
 
 
 class State(NamedTuple):

@@ -252,7 +252,8 @@ def gradients(
     shape = seen.shape()
     flat, unravel = ravel_pytree(z)
 
-    def of_life(i: Array) -> tuple[Array, Array]:
+    def of_life(i: Array, shared: tuple[Array, Batch]) -> tuple[Array, Array]:
+        flat, batch = shared
         task = take(batch.tasks, i)
         key = batch.keys[i]
         lifetime = problem.lifetime
@@ -274,7 +275,8 @@ def gradients(
         values, back = jax.vjp(losses_of_cuts, flat)
         return values, jax.vmap(back)(jnp.eye(len(cuts), dtype=values.dtype))[0]
 
-    return spread(of_life, Layout(leading(batch.keys), problem.chunk_size(), 1))
+    layout = Layout(leading(batch.keys), problem.chunk_size(), 1)
+    return spread(of_life, layout, (flat, batch))
 
 
 @partial(jax.jit, static_argnames=("seen",))

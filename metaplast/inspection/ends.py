@@ -111,7 +111,8 @@ def _ends(problem: MetaProblem, thetas: Theta, batch: Batch) -> Any:
     wiring = lifetime.wiring()
     member, life_of = assign(leading(thetas), leading(batch.keys), None)
 
-    def one(i: Array) -> Any:
+    def one(i: Array, shared: Any) -> Any:
+        thetas, batch, member, life_of = shared
         theta = take(thetas, member[i])
         task = take(batch.tasks, life_of[i])
         birth = lifetime.begin(theta, task, batch.keys[life_of[i]])
@@ -132,4 +133,4 @@ def _ends(problem: MetaProblem, thetas: Theta, batch: Batch) -> Any:
         return born, final, trace.recorded["activity"][wiring.output.name], scores
 
     layout = Layout(len(member), problem.chunk_size(), problem.n_devices)
-    return spread(one, layout)
+    return spread(one, layout, (thetas, batch, member, life_of))

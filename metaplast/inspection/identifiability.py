@@ -457,12 +457,14 @@ def _pairs(problem: MetaProblem, theta: Theta, members: Array, lives: Batch) -> 
     """
     _, unravel = ravel_pytree(theta)
 
-    def one(i: Array) -> tuple[Array, Array]:
+    def one(i: Array, shared: tuple[Array, Batch]) -> tuple[Array, Array]:
+        members, lives = shared
         alone = jax.tree.map(lambda leaf: leaf[i][None], lives)
         found = problem.value_and_grad(unravel(members[i]), alone)
         return found.loss, ravel_pytree(found.gradient)[0]
 
-    return spread(one, Layout(len(members), problem.chunk_size(), problem.n_devices))
+    layout = Layout(len(members), problem.chunk_size(), problem.n_devices)
+    return spread(one, layout, (members, lives))
 
 
 def _by_losses(

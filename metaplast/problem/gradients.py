@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.problem.forward import forward_value_and_grad
-from metaplast.problem.layout import Layout, spread
+from metaplast.problem.layout import Layout, gathered, spread
 from metaplast.signals import Metrics, Theta
 
-# (theta, index of a life []) -> (loss [], (metrics of the life, anything that is kept of it))
-LossOfLife = Callable[[Theta, Array], tuple[Array, tuple[Metrics, Any]]]
+# (theta, index of a life [], shared, perhaps its own) ->
+# (loss [], (metrics of the life, anything that is kept of it))
+LossOfLife = Callable[..., tuple[Array, tuple[Metrics, Any]]]
 
 
 class MeanGradient(NamedTuple):
@@ -40,7 +41,13 @@ class _OfLife(NamedTuple):
 
 
 def mean_gradient(
-    loss_of_life: LossOfLife, theta: Theta, layout: Layout, life_clip: float, tangents: int = 0
+    loss_of_life: LossOfLife,
+    theta: Theta,
+    layout: Layout,
+    life_clip: float,
+    shared: Any,
+    own: Any = None,
+    tangents: int = 0,
 ) -> MeanGradient:
     """The gradient of the mean loss of the healthy lives.
 
@@ -55,12 +62,15 @@ def mean_gradient(
         layout: the number of lives, and where they run.
         life_clip: the largest global norm of the gradient of one life. 0: gradients stay as they
             are.
+        shared: arrays that all lives read, see `spread`.
+        own: arrays of which each life reads its own place, see `spread`.
         tangents: 0 for reverse mode. Otherwise forward mode, with this number of directions of
             theta at a time.
     """
 
-    def gradient_of_life(i: Array) -> tuple[_OfLife, Theta]:
-        loss_of_theta = lambda theta: loss_of_life(theta, i)
+    def gradient_of_life(i: Array, shared: Any, *own: Any) -> tuple[_OfLife, Theta]:
+        theta, for_losses = shared
+        loss_of_theta = lambda theta: loss_of_life(theta, i, for_losses, *own)
         if tangents:
             differentiate = forward_value_and_grad(loss_of_theta, tangents)
         else:
@@ -80,23 +90,24 @@ def mean_gradient(
         )
         return of_life, gradient
 
-    lives, total = spread(gradient_of_life, layout, reduce_second=True)
-    healthy = lives.healthy
+    lives, total = spread(gradient_of_life, layout, (theta, shared), own, reduce_second=True)
+    values, healthy, clipped = gathered((lives.values, lives.healthy, lives.clipped), layout)
+    total = gathered(total, layout)
     count = jnp.sum(healthy)
-    share = count.astype(lives.values["loss"].dtype)
+    share = count.astype(values["loss"].dtype)
     scale = jnp.where(count > 0, 1.0 / jnp.maximum(share, 1.0), jnp.nan)
     means = {
-        name: jnp.sum(jnp.where(healthy, values, 0.0)) * scale
-        for name, values in lives.values.items()
+        name: jnp.sum(jnp.where(healthy, of_lives, 0.0)) * scale
+        for name, of_lives in values.items()
     }
     counts = {
         "diverged": layout.n - count,
-        "clipped": jnp.sum(lives.clipped),
+        "clipped": jnp.sum(clipped),
         "lives": jnp.asarray(layout.n),
     }
     return MeanGradient(
         gradient=jax.tree.map(lambda g: g * scale, total),
         metrics={**means, **counts},
-        losses=jnp.where(healthy, lives.values["loss"], jnp.nan),
+        losses=jnp.where(healthy, values["loss"], jnp.nan),
         kept=lives.kept,
     )

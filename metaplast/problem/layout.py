@@ -1,18 +1,21 @@
 """The layout of lives on the hardware: devices, chunks that run in lockstep, lanes."""
 
+import logging
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from metaplast.life.lifetime import Lifetime
 from metaplast.signals import Key
 from metaplast.tasks import some_task
+
+log = logging.getLogger(__name__)
 
 # The weights and rule states of the lives that advance together stay within a core's cache.
 # CPU ms of a gradient of 8 lives in chunks of 8, 4, 2, 1 on 6,600 synapses, by the numbers that
@@ -27,7 +30,7 @@ class Layout(NamedTuple):
 
     n: the number of lives
     chunk: the largest number of lives in lockstep
-    n_devices: the number of devices that share the lives
+    n_devices: the number of devices that share the lives, see `devices_for`
     """
 
     n: int
@@ -35,56 +38,173 @@ class Layout(NamedTuple):
     n_devices: int
 
 
-def spread(one: Callable[[Array], Any], layout: Layout, reduce_second: bool = False) -> Any:
-    """The results of `one(i)` for i < layout.n, stacked along a leading axis.
+def devices_for(layout: Layout) -> int:
+    """The number of devices that share the lives of a layout.
 
-    The last chunk is padded.
+    In a job of several processes all devices of all processes share them. Otherwise at most as many
+    as are here do, so that a run goes on where there are fewer. A single life is not shared.
+    """
+    if layout.n == 1:
+        return 1
+    if jax.process_count() > 1:
+        return jax.device_count()
+    return min(layout.n_devices, jax.local_device_count(), layout.n)
+
+
+class _Places(NamedTuple):
+    """The places of lives in the chunks of all devices, each [n_devices n_chunks, chunk].
+
+    life: the index of the life
+    within: its place among the lives of its device
+    is_real: whether the life counts; otherwise it fills a chunk
+    """
+
+    life: Array
+    within: Array
+    is_real: Array
+
+
+def spread(
+    one: Callable[..., Any],
+    layout: Layout,
+    shared: Any,
+    own: Any = None,
+    reduce_second: bool = False,
+) -> Any:
+    """The results of `one` for every life i < layout.n, stacked along a leading axis.
+
+    Each device has a block of consecutive lives, and gets the `own` of these alone. Results stay on
+    the device that made them, and `gathered` brings them to all. Chunks are filled with copies of
+    the last life.
 
     Args:
-        one: the program of one life, as a function of its index [].
+        one: the program of one life, one(i, shared). With `own` it is one(i, shared, own of life
+            i). All arrays of a program that it reads are among its arguments.
         layout: the number of lives, and where they run.
+        shared: arrays that all lives read, a tree.
+        own: arrays [layout.n, ...], of which life i reads place i, a tree. None: there are none.
         reduce_second: `one` returns (kept, summed). `kept` is stacked. `summed` is summed over all
             lives, chunk by chunk, so that memory does not grow with the number of lives.
     """
-    per_device = -(-layout.n // layout.n_devices)
+    n_devices = devices_for(layout)
+    _tell_filled(layout.n, n_devices, own is not None)
+    per_device = -(-layout.n // n_devices)
     chunk = _even_chunk(per_device, layout.chunk)
-    n_chunks = -(-per_device // chunk)
-    n_padded = layout.n_devices * n_chunks * chunk
-    index = jnp.minimum(jnp.arange(n_padded), layout.n - 1).reshape(-1, chunk)
-    is_real = (jnp.arange(n_padded) < layout.n).reshape(index.shape)
+    places = _places(layout.n, n_devices, per_device, chunk)
 
-    def run_chunk(args: tuple[Array, Array]) -> Any:
-        chunk_index, chunk_is_real = args
-        out = jax.vmap(one)(chunk_index) if chunk > 1 else _alone(one, chunk_index)
+    def run_block(places: _Places, shared: Any, own: Any) -> Any:
+        """All lives of one device."""
+
+        def of_life(index: Array, within: Array) -> Any:
+            if own is None:
+                return one(index, shared)
+            return one(index, shared, jax.tree.map(lambda x: x[within], own))
+
+        def run_chunk(places: _Places) -> Any:
+            run = jax.vmap(of_life) if chunk > 1 else partial(_alone, of_life)
+            out = run(places.life, places.within)
+            if not reduce_second:
+                return out
+
+            def sum_of_real(leaf: Array) -> Array:
+                mask = places.is_real.reshape(-1, *(1,) * (leaf.ndim - 1))
+                return jnp.sum(jnp.where(mask, leaf, 0.0), axis=0)
+
+            kept, summed = out
+            return kept, jax.tree.map(sum_of_real, summed)
+
+        def in_a_row(leaf: Array) -> Array:
+            return leaf.reshape(-1, *leaf.shape[2:])[:per_device]
+
+        out = lax.map(run_chunk, places)
         if not reduce_second:
-            return out
-
-        def sum_of_real(leaf: Array) -> Array:
-            mask = chunk_is_real.reshape(-1, *(1,) * (leaf.ndim - 1))
-            return jnp.sum(jnp.where(mask, leaf, 0.0), axis=0)
-
+            return jax.tree.map(in_a_row, out)
         kept, summed = out
-        return kept, jax.tree.map(sum_of_real, summed)
+        return jax.tree.map(in_a_row, kept), summed
 
-    def run_chunks(index: Array, is_real: Array) -> Any:
-        return lax.map(run_chunk, (index, is_real))
-
-    run = run_chunks
-    if layout.n_devices > 1:
+    run = run_block
+    if n_devices > 1:
         lives = PartitionSpec("lives")
-        mesh = jax.make_mesh((layout.n_devices,), ("lives",), axis_types=(AxisType.Auto,))
         run = jax.shard_map(
-            run_chunks, mesh=mesh, in_specs=(lives, lives), out_specs=lives, check_vma=False
+            run_block,
+            mesh=_mesh(n_devices),
+            in_specs=(lives, PartitionSpec(), lives),
+            out_specs=lives,
+            check_vma=False,
         )
-    out = run(index, is_real)
+        own = _filled(own, n_devices * per_device)
+        # The compiler would spread what it can, and gather it for the lives.
+        shared = gathered(shared, layout)
+    out = run(places, shared, own)
 
-    def unpadded(tree: Any) -> Any:
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: layout.n], tree)
+    def real(tree: Any) -> Any:
+        return jax.tree.map(lambda x: x[: layout.n], tree)
 
     if not reduce_second:
-        return unpadded(out)
+        return real(out)
     kept, summed = out
-    return unpadded(kept), jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), summed)
+    return real(kept), jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), summed)
+
+
+def gathered(tree: Any, layout: Layout) -> Any:
+    """Results of `spread` on all devices. It is for small ones, such as losses."""
+    if devices_for(layout) == 1:
+        return tree
+    return jax.tree.map(lambda x: lax.with_sharding_constraint(x, on_each(layout)), tree)
+
+
+def on_each(layout: Layout) -> NamedSharding:
+    """Arrays of which each device of a layout has a copy."""
+    return NamedSharding(_mesh(devices_for(layout)), PartitionSpec())
+
+
+def shared_out(layout: Layout) -> NamedSharding:
+    """Arrays [layout.n, ...] of which each device of a layout has the part of its lives."""
+    return NamedSharding(_mesh(devices_for(layout)), PartitionSpec("lives"))
+
+
+@lru_cache
+def _tell_filled(n: int, n_devices: int, go_on: bool) -> None:
+    """Log once that devices do not share some lives evenly; go_on: whether lives have a state."""
+    missing = -n % n_devices
+    if not missing:
+        return
+    log.info(
+        "%d lives on %d devices: %d copies fill the rest, and count nowhere", n, n_devices, missing
+    )
+    if go_on:
+        log.warning(
+            "the states of %d lives go to all of %d devices at every outer step: a number of lives "
+            "that %d divides keeps them apart",
+            n,
+            n_devices,
+            n_devices,
+        )
+
+
+@lru_cache(maxsize=8)
+def _mesh(n_devices: int) -> Mesh:
+    return jax.make_mesh((n_devices,), ("lives",), axis_types=(AxisType.Auto,))
+
+
+def _places(n: int, n_devices: int, per_device: int, chunk: int) -> _Places:
+    n_filled = -(-per_device // chunk) * chunk
+    within = jnp.minimum(jnp.arange(n_filled), per_device - 1)
+    place = jnp.arange(n_devices)[:, None] * per_device + jnp.arange(n_filled)
+    index = jnp.arange(n_devices)[:, None] * per_device + within
+    is_real = (jnp.arange(n_filled) < per_device) & (place < n)
+    index, within, is_real = jnp.broadcast_arrays(jnp.minimum(index, n - 1), within, is_real)
+    return _Places(*(x.reshape(-1, chunk) for x in (index, within, is_real)))
+
+
+def _filled(tree: Any, n: int) -> Any:
+    """Arrays [m, ...] as [n, ...]: the last entry fills the rest."""
+
+    def fill(leaf: Array) -> Array:
+        missing = n - leaf.shape[0]
+        return leaf if not missing else leaf[jnp.minimum(jnp.arange(n), leaf.shape[0] - 1)]
+
+    return jax.tree.map(fill, tree)
 
 
 def _even_chunk(per_device: int, limit: int) -> int:
@@ -96,12 +216,12 @@ def _even_chunk(per_device: int, limit: int) -> int:
     return largest
 
 
-def _alone(one: Callable[[Array], Any], index: Array) -> Any:
+def _alone(of_life: Callable[..., Any], *places: Array) -> Any:
     """A chunk of one life, without a batch axis inside.
 
     XLA compiles the matrix-vector products of such a program far better.
     """
-    return jax.tree.map(lambda leaf: leaf[None], one(index[0]))
+    return jax.tree.map(lambda leaf: leaf[None], of_life(*(x[0] for x in places)))
 
 
 def fitting_chunk(lifetime: Lifetime, tangents: int = 0) -> int:

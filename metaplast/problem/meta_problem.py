@@ -12,9 +12,9 @@ from metaplast.life.lifetime import Life, Lifetime
 from metaplast.life.units import faults, idle
 from metaplast.objectives.base import AbstractObjective, Lived, last_phase
 from metaplast.objectives.final_loss import FinalLoss
-from metaplast.problem.gradients import LossOfLife, MeanGradient, mean_gradient
+from metaplast.problem.gradients import mean_gradient
 from metaplast.problem.health import at_bound, is_finite, of_steps, survived
-from metaplast.problem.layout import Layout, fitting_chunk, spread
+from metaplast.problem.layout import Layout, fitting_chunk, gathered, spread
 from metaplast.problem.lives import (
     Batch,
     Births,
@@ -150,12 +150,14 @@ class MetaProblem:
         """
         member, task = assign(leading(thetas), leading(batch.keys), share)
 
-        def one(i: Array) -> Metrics:
+        def one(i: Array, shared: Any) -> Metrics:
+            thetas, batch, member, task = shared
             theta = unravel(take(thetas, member[i]))
             loss, metrics = self._life(theta, take(batch.tasks, task[i]), batch.keys[task[i]])
             return {"life_loss": loss, **metrics}
 
-        out = spread(one, self._layout(len(member)))
+        layout = self._layout(len(member))
+        out = gathered(spread(one, layout, (thetas, batch, member, task)), layout)
         metrics = jax.tree.map(lambda x: x.reshape(leading(thetas), -1, *x.shape[1:]), out)
         life_loss = metrics["life_loss"]
         counts = {
@@ -177,24 +179,26 @@ class MetaProblem:
         """
         differentiation = "forward" if tangents else "reverse"
 
-        def one(theta: Theta, i: Array) -> tuple[Array, tuple[Metrics, tuple[()]]]:
+        def one(theta: Theta, i: Array, batch: Batch) -> tuple[Array, tuple[Metrics, tuple[()]]]:
             loss, metrics = self._life(
                 theta, take(batch.tasks, i), batch.keys[i], differentiation=differentiation
             )
             return loss, (metrics, ())
 
-        mean = self._mean_gradient(one, theta, leading(batch.keys), tangents)
+        layout = self._layout(leading(batch.keys), tangents)
+        mean = mean_gradient(one, theta, layout, self.life_clip, batch, tangents=tangents)
         return LossGradient(mean.metrics["loss"], mean.gradient, mean.metrics)
 
     def begin(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
         """The births of members x tasks lives. share: see `losses`."""
         member, task = assign(leading(thetas), leading(batch.keys), share)
 
-        def one(i: Array) -> Life:
+        def one(i: Array, shared: Any) -> Life:
+            thetas, batch, member, task = shared
             theta = take(thetas, member[i])
             return self.lifetime.begin(theta, take(batch.tasks, task[i]), batch.keys[task[i]])
 
-        life = spread(one, self._layout(len(member)))
+        life = spread(one, self._layout(len(member)), (thetas, batch, member, task))
         return Lives(life=life, member=member, task=task, tasks=batch.tasks)
 
     def unborn(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
@@ -213,12 +217,13 @@ class MetaProblem:
     def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
         """Every life `n_steps` further under the present theta of its member."""
 
-        def one(i: Array) -> tuple[Life, Trace]:
-            theta = take(thetas, lives.member[i])
-            task = take(lives.tasks, lives.task[i])
-            return self.lifetime.advance(theta, task, take(lives.life, i), n_steps)
+        def one(i: Array, shared: Any, life: Life) -> tuple[Life, Trace]:
+            thetas, member, task, tasks = shared
+            theta = take(thetas, member[i])
+            return self.lifetime.advance(theta, take(tasks, task[i]), life, n_steps)
 
-        life, trace = spread(one, self._layout(lives.member.shape[0]))
+        shared = (thetas, lives.member, lives.task, lives.tasks)
+        life, trace = spread(one, self._layout(len(lives.member)), shared, lives.life)
         return replace(lives, life=life), Window(trace=trace)
 
     def window_losses(
@@ -228,15 +233,18 @@ class MetaProblem:
 
         See `Problem.window_losses`.
         """
-        tasks = where(births.due, births.batch.tasks, lives.tasks)
-        now = replace(lives, tasks=tasks)
+        layout = self._layout(len(lives.member))
+        tasks = gathered(where(births.due, births.batch.tasks, lives.tasks), layout)
 
-        def one(i: Array) -> tuple[Array, tuple[Metrics, Life]]:
-            return self._window(take(thetas, lives.member[i]), now, births, i, n_steps)
+        def one(i: Array, shared: Any, life: Life) -> tuple[Array, tuple[Metrics, Life]]:
+            thetas, member, window = shared
+            return self._window(take(thetas, member[i]), i, window, life, n_steps)
 
-        loss, (metrics, life) = spread(one, self._layout(lives.member.shape[0]))
+        shared = (thetas, lives.member, (lives.task, tasks, births))
+        loss, (metrics, life) = spread(one, layout, shared, lives.life)
+        loss, metrics = gathered((loss, metrics), layout)
         after = settle(lives, tasks, life, jnp.isfinite(loss))
-        return after, {"life_loss": loss, **metrics}
+        return _with_tasks_everywhere(after, layout), {"life_loss": loss, **metrics}
 
     def window_gradient(
         self, theta: Theta, lives: Lives, births: Births, n_steps: int
@@ -245,14 +253,16 @@ class MetaProblem:
 
         The gradient goes back to the start of the window, or to a birth within it, and no further.
         """
-        tasks = where(births.due, births.batch.tasks, lives.tasks)
-        now = replace(lives, tasks=tasks)
+        layout = self._layout(len(lives.member))
+        tasks = gathered(where(births.due, births.batch.tasks, lives.tasks), layout)
 
-        def one(theta: Theta, i: Array) -> tuple[Array, tuple[Metrics, Life]]:
-            return self._window(theta, now, births, i, n_steps, gradient=True)
+        def one(theta: Theta, i: Array, window: Any, life: Life) -> Any:
+            return self._window(theta, i, window, life, n_steps, gradient=True)
 
-        mean = self._mean_gradient(one, theta, lives.member.shape[0])
+        window = (lives.task, tasks, births)
+        mean = mean_gradient(one, theta, layout, self.life_clip, window, lives.life)
         after = settle(lives, tasks, mean.kept, jnp.isfinite(mean.losses))
+        after = _with_tasks_everywhere(after, layout)
         return WindowGradient(after, mean.gradient, mean.metrics, mean.losses)
 
     def chunk_size(self, tangents: int = 0) -> int:
@@ -265,27 +275,31 @@ class MetaProblem:
     def _layout(self, n: int, tangents: int = 0) -> Layout:
         return Layout(n, self.chunk_size(tangents), self.n_devices)
 
-    def _mean_gradient(
-        self, loss_of_life: LossOfLife, theta: Theta, n: int, tangents: int = 0
-    ) -> MeanGradient:
-        layout = self._layout(n, tangents)
-        return mean_gradient(loss_of_life, theta, layout, self.life_clip, tangents)
-
     def _window(
         self,
         theta: Theta,
-        lives: Lives,
-        births: Births,
         i: Array,
+        window: tuple[Array, Any, Births],
+        life: Life,
         n_steps: int,
         gradient: bool = False,
     ) -> tuple[Array, tuple[Metrics, Life]]:
-        """The window's part of the loss of life i, its metrics, and the life after the window."""
+        """The window's part of the loss of a life, its metrics, and the life after the window.
+
+        Args:
+            theta: the theta of the life.
+            i: the index of the life.
+            window: (the task of every life, all tasks, births).
+            life: the life before the window.
+            n_steps: the steps of the window.
+            gradient: whether the loss is differentiated.
+        """
+        task_of_life, tasks, births = window
         shape = self.shape()
-        slot = lives.task[i]
-        task = take(lives.tasks, slot)
+        slot = task_of_life[i]
+        task = take(tasks, slot)
         newborn = self.lifetime.begin(theta, task, births.batch.keys[slot])
-        life = where(births.due[slot], newborn, take(lives.life, i))
+        life = where(births.due[slot], newborn, life)
         start = life.t
         life, trace = self.lifetime.advance(theta, task, life, n_steps, gradient=gradient)
         part = self.objective.window(theta, trace.score, shape, start)
@@ -324,3 +338,13 @@ class MetaProblem:
             metrics |= of_steps(trace.score)
         loss = self.objective.loss(theta, Lived(task, trace, life.synapses, shape))
         return jnp.where(is_finite(life), loss, jnp.nan), metrics
+
+
+def _with_tasks_everywhere(lives: Lives, layout: Layout) -> Lives:
+    """The lives, with all on all devices that outer loops read of them.
+
+    See `placement.placed`.
+    """
+    read = (lives.member, lives.task, lives.tasks, lives.life.t)
+    member, task, tasks, t = gathered(read, layout)
+    return replace(lives, life=replace(lives.life, t=t), member=member, task=task, tasks=tasks)

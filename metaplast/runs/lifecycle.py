@@ -23,6 +23,7 @@ from metaplast.runs.config import Plain, read_file, to_yaml
 from metaplast.runs.counted import Counted
 from metaplast.runs.files import reader_of
 from metaplast.runs.stopping import Stop, stoppable
+from metaplast.runs.workers import Joined
 from metaplast.settings.names import CONFIG
 
 PACKAGE = "metaplast"
@@ -54,6 +55,7 @@ class Means:
     command: the command of the run, as it was given; "" where there is none.
     lives_on: whether this process outlives the run, as that of a notebook does.
     stop: the signals of the run. `execute` gets those to which the run listens.
+    joined: the worker that shares the job with other processes; None: there is one process.
     """
 
     progress: Progress = lambda stage, done, total: None
@@ -63,6 +65,12 @@ class Means:
     command: str = ""
     lives_on: bool = False
     stop: Stop = field(default_factory=lambda: Stop(None))
+    joined: Joined | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether another process of the job writes the run."""
+        return self.joined is not None and not self.joined.place.is_first
 
 
 class CompareOptions(NamedTuple):
@@ -241,7 +249,10 @@ def opened(
             how = means or Means()
             modules = how.modules if how.command else _used(how.modules, text)
             provenance.record(run, how.command, kind.files(request), modules)
-            folder.write_json(run / environment.FILE, environment.environment())
+            facts = environment.environment()
+            if how.joined is not None:
+                facts |= how.joined.place._asdict()
+            folder.write_json(run / environment.FILE, facts)
         yield
 
 

@@ -69,7 +69,13 @@ class Forecast(NamedTuple):
         return PROCESS + self.lives + self.outer + self.tasks
 
 
-def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) -> None:
+def check(
+    job: Job,
+    jobs: int,
+    together: int = 1,
+    lockstep: bool | None = None,
+    n_devices: int | None = None,
+) -> None:
     """Check a job for errors that would show only after minutes.
 
     Such errors are tasks that a split cannot give or whose arrays have other shapes than they
@@ -82,11 +88,12 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
         jobs: rows that train at a time.
         together: runs of the job that train at a time.
         lockstep: see `search_loop.steps_many`.
+        n_devices: the devices that there are; None: those of this process.
 
     Raises: BadInput with the setting that would help.
     """
     job.main.logging.check()
-    _check_devices(job.main)
+    _check_devices(job.main, n_devices)
     check_splits(job.main)
     check_task(job.main)
     for _, config in job.rows:
@@ -197,10 +204,11 @@ def _cached(used: Path) -> int:
     return int(sizes.get("total_inactive_file", sizes.get("inactive_file", "0")))
 
 
-def _check_devices(config: Config) -> None:
+def _check_devices(config: Config, n_devices: int | None) -> None:
     """Raises: BadInput where a config asks for more devices than there are."""
     wanted = config.problem.n_devices
-    n_devices = jax.local_device_count() if wanted > 1 else 1
+    if n_devices is None:
+        n_devices = jax.local_device_count() if wanted > 1 else 1
     if wanted > n_devices:
         raise BadInput(
             f"problem.n_devices={wanted}",

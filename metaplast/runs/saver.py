@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+from jax.experimental import multihost_utils
 
 from metaplast.runs import checkpoint
 from metaplast.runs.folder import Busy
@@ -100,9 +101,12 @@ class Saver:
     def finish(self, folder: Path, step: FinishedStep) -> None:
         """Write the metrics of a finished step, and keep its state on the host.
 
-        After `end` nothing is written.
+        A state that is spread over several processes stays where it is. After `end` nothing is
+        written.
         """
-        state = jax.device_get(step.state)
+        state = step.state
+        if not is_spread(state):
+            state = jax.device_get(state)
         with self._lock:
             if self._ended.is_set():
                 return
@@ -112,23 +116,59 @@ class Saver:
             row.state = state
 
     def save(self) -> None:
-        """Write a checkpoint of every row whose newest state has none."""
+        """Write a checkpoint of every row whose newest state has none.
+
+        All processes of a job call it after the same step, since a state that is spread over them
+        is gathered.
+        """
         with self._lock:
             for row in self._rows.values():
-                if row.step > row.saved:
+                if is_spread(row.state):
+                    row.state = gathered(row.state)
+            self._write()
+
+    def _write(self) -> None:
+        """Write a checkpoint of every row whose newest state is here and has none."""
+        with self._lock:
+            for row in self._rows.values():
+                if row.step > row.saved and not is_spread(row.state):
                     row.files.metrics.sync()
                     checkpoint.write(row.files.folder, row.step, row.state, row.files.digest)
                     row.saved = row.step
 
     def end(self) -> None:
-        """Save. Later steps are not kept."""
+        """Save what is here. Later steps are not kept.
+
+        A state that is spread over several processes is not here. Its newest checkpoint stays.
+        """
         with self._lock:
-            self.save()
+            self._write()
             self._ended.set()
 
     def renew(self) -> None:
         """Begin a new run in this process."""
         self._ended.clear()
+
+
+def is_spread(state: Any) -> bool:
+    """Whether a part of a state lies on devices of other processes alone."""
+    for leaf in jax.tree.leaves(state):
+        if not isinstance(leaf, jax.Array):
+            continue
+        if not leaf.is_fully_addressable and not leaf.is_fully_replicated:
+            return True
+    return False
+
+
+def gathered(state: Any) -> Any:
+    """A state on the host, from the devices of all processes. All of them have to call it."""
+
+    def whole(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and is_spread(leaf):
+            return multihost_utils.process_allgather(leaf, tiled=True)
+        return jax.device_get(leaf)
+
+    return jax.tree.map(whole, state)
 
 
 SAVER = Saver()

@@ -4,6 +4,7 @@ Rows are independent: the number of processes does not change the result of a ro
 """
 
 import gc
+import logging
 import multiprocessing
 import os
 import signal
@@ -13,19 +14,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from metaplast import search_loop
-from metaplast.runs import folder, saver, stopping, threads
-from metaplast.runs.job import Run
-from metaplast.runs.stopping import Stop
+import jax
+from jax.errors import JaxRuntimeError
 
+from metaplast import search_loop
+from metaplast.runs import folder, processes, saver, stopping, threads
+from metaplast.runs.job import Run
+from metaplast.runs.processes import WORD, Meeting, Place, ProcessLost
+from metaplast.runs.same_start import demand_same_start
+from metaplast.runs.stopping import Interrupted, Stop
+
+log = logging.getLogger(__name__)
 PATIENCE = 15.0
 """Seconds that a worker has to save its last finished step."""
+GRACE = 5.0
+"""Seconds after an error that the other processes of a job have to meet the same error."""
 
 
 class Workers(NamedTuple):
@@ -34,11 +43,24 @@ class Workers(NamedTuple):
     jobs: rows at a time.
     modules: plug-ins that each worker imports first.
     here: whether this process does all rows itself, one after the other.
+    joined: the worker that shares a job with other processes; None: there is one process.
     """
 
     jobs: int
     modules: tuple[str, ...]
     here: bool = False
+    joined: "Joined | None" = None
+
+
+class Joined(NamedTuple):
+    """A worker that met the other processes of its job.
+
+    pool: the pool whose only process it is.
+    place: its place among the processes.
+    """
+
+    pool: ProcessPoolExecutor
+    place: Place
 
 
 Work = Callable[[Sequence[Run], str], None]
@@ -50,6 +72,42 @@ It is a function of a module, since it crosses to other processes.
 
 class WorkerLost(RuntimeError):
     """A worker process was killed from outside (exit code 1), such as where memory ran out."""
+
+
+_OPEN = ExitStack()
+"""The contexts of a worker, which end with it."""
+
+
+@contextmanager
+def joined(meeting: Meeting, modules: tuple[str, ...]) -> Iterator[Joined]:
+    """Start a worker that joins other processes, and end it after the block.
+
+    JAX ends a process whose job lost another one, without a word. So the work is done in a process
+    of its own, and this one tells.
+
+    Args:
+        meeting: the place where the processes meet.
+        modules: plug-ins that the worker imports first.
+
+    Raises: BadInput where no cluster is found; ProcessLost.
+    """
+    pool = _pool(1, None, modules)
+    try:
+        with stopping.held(), _without_main():
+            met = pool.submit(processes.meet, meeting)
+        try:
+            place = met.result()
+        except BrokenProcessPool:
+            raise ProcessLost(
+                "the processes did not meet - expected all of them to start - start all of them "
+                "again"
+            ) from None
+        # The accelerators of this machine belong to the worker.
+        jax.config.update("jax_platforms", "cpu")
+        yield Joined(pool, place)
+    finally:
+        _end(pool)
+        pool.shutdown(cancel_futures=True)
 
 
 def work_through(
@@ -73,14 +131,13 @@ def work_through(
         stop: the signals of the run. The first one ends the workers.
 
     Raises: the errors of `work`; WorkerLost; Interrupted after a signal, when the last finished
-        steps are saved.
+        steps are saved; ProcessLost.
     """
+    if workers.joined is not None:
+        _work_together(run, runs, names, work, workers.joined, watch, stop)
+        return
     origins = dict(runs[0].job.origins)
-    context = multiprocessing.get_context("spawn")
-    arguments = (os.getpid(), run, workers.modules)
-    pool = ProcessPoolExecutor(
-        min(workers.jobs, len(names)), context, initializer=_start, initargs=arguments
-    )
+    pool = _pool(min(workers.jobs, len(names)), run, workers.modules)
     with stop.saving(lambda: _end(pool)):
         pending: dict[Future[None], str] = {}
         waiting = list(names)
@@ -116,6 +173,51 @@ def work_through(
             pool.shutdown(wait=not pending, cancel_futures=True)
 
 
+def _work_together(
+    run: Path,
+    runs: Sequence[Run],
+    names: list[str],
+    work: Work,
+    joined: Joined,
+    watch: Callable[[], None],
+    stop: Stop,
+) -> None:
+    """Work on some rows of all runs, row by row, together with the other processes of the job.
+
+    All processes take the rows in the same order, origins first. The arguments are as in
+    `work_through`.
+
+    Raises: the errors of `work`; ProcessLost; Interrupted.
+    """
+    pool = joined.pool
+    in_order = sorted(names, key=lambda name: len(runs[0].job.before(name)))
+    with stop.saving(lambda: _end(pool)):
+        try:
+            pending = {pool.submit(_attach_in_job, run)}
+            for name in in_order:
+                pending.add(pool.submit(_work_in_job, work, runs, name))
+            pending.add(pool.submit(processes.part))
+            while pending:
+                done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                stop.check()
+                for future in done:
+                    future.result()
+                watch()
+        except (BrokenProcessPool, ProcessLost):
+            stop.check()
+            raise ProcessLost(
+                f"{run}: one of {joined.place.processes} processes of this job was lost - expected "
+                f"all of them to go on - start all of them again with: metaplast resume {run} "
+                f"{WORD}=..."
+            ) from None
+        except Interrupted:
+            raise
+        except Exception:
+            # A search diverges in all processes at once. The end of this one would hide it there.
+            time.sleep(GRACE)
+            raise
+
+
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Let the processes that start in the block import no main module.
@@ -142,6 +244,27 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.kill()
 
 
+def _attach_in_job(run: Path) -> None:
+    """See `_attach` and `demand_same_start`. The others may still copy the run folder."""
+    _attach(run)
+    demand_same_start(run)
+
+
+def _work_in_job(work: Work, runs: Sequence[Run], name: str) -> None:
+    """Work on one row with other processes. Where one is lost, finished steps are saved.
+
+    Raises: ProcessLost.
+    """
+    try:
+        _work(work, runs, name)
+    except JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        saver.SAVER.end()
+        log.info("a process of this job was lost: %s", error)
+        raise ProcessLost(str(error)) from None
+
+
 def _work(work: Work, runs: Sequence[Run], name: str) -> None:
     """Work on one row, and free the memory of its programs: the next row needs others."""
     work(runs, name)
@@ -149,22 +272,26 @@ def _work(work: Work, runs: Sequence[Run], name: str) -> None:
     gc.collect()
 
 
-def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
-    """Prepare a worker process.
+def _pool(n: int, run: Path | None, modules: tuple[str, ...]) -> ProcessPoolExecutor:
+    """A pool of `n` workers. run: see `_start`."""
+    context = multiprocessing.get_context("spawn")
+    arguments = (os.getpid(), run, modules)
+    return ProcessPoolExecutor(n, context, initializer=_start, initargs=arguments)
 
-    SIGTERM makes it save and end. It ignores Ctrl-C, which its parent handles. It ends when its
-    parent is gone.
+
+def _start(parent: int, run: Path | None, modules: tuple[str, ...]) -> None:
+    """Prepare a worker process. It ends when its parent is gone.
 
     Args:
         parent: the number of the process that started it.
-        run: the folder of the run.
+        run: the folder of the run; None: it is not known yet.
         modules: plug-ins that are imported.
     """
     threads.one_each()
-    stopping.listen(Stop(run, saver.SAVER.end, quiet=True), patience=0.0)
+    if run is not None:
+        _attach(run)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopping.released()
-    folder.logging_to(run).__enter__()
     end_with(parent)
     sys.stdout = sys.stderr
     for module in modules:
@@ -184,3 +311,13 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _attach(run: Path) -> None:
+    """Let a worker log into a run folder, and save its last finished step at SIGTERM.
+
+    It ignores Ctrl-C, which its parent handles.
+    """
+    stopping.listen(Stop(run, saver.SAVER.end, quiet=True), patience=0.0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _OPEN.enter_context(folder.logging_to(run))

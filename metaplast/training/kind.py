@@ -1,21 +1,26 @@
 """The kind of run that `metaplast train` makes: the rows of a table, of one seed or of several."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+
 from metaplast.fitting import data_reading
 from metaplast.results import summary
-from metaplast.runs import folder, lifecycle, notebook, preflight
+from metaplast.runs import environment, folder, lifecycle, notebook, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
-from metaplast.runs.job import Run, check_job, parse
+from metaplast.runs.job import Job, Run, check_job, parse
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.workers import Workers
 from metaplast.settings.names import REPORT
 from metaplast.training import group, group_result, side_by_side
 from metaplast.training.table_run import train_and_judge
+
+log = logging.getLogger(__name__)
 
 
 class TrainingPlan(NamedTuple):
@@ -46,7 +51,9 @@ class Training(RunKind[TrainingPlan]):
         path = path or folder.fresh_path(job.main.experiment, several.label(job.main.seed))
         runs = several.runs(job, path)
         jobs = 1 if notebook.is_here(job.plain) else means.jobs
-        return TrainingPlan(path, runs, _check(runs, jobs))
+        if means.joined is not None:
+            jobs = 1
+        return TrainingPlan(path, runs, _check(runs, jobs, _n_devices(job, path, means)))
 
     def config(self, request: Request) -> Plain:
         several, plain = group.split(request.plain)
@@ -66,11 +73,15 @@ class Training(RunKind[TrainingPlan]):
 
     def begin(self, plan: TrainingPlan, means: Means) -> None:
         data_reading.warn(plan.runs[0].job)
-        means.say(f"{plan.folder}: {_size(plan)}")
+        words = _size(plan)
+        if means.joined is not None:
+            place = means.joined.place
+            words += f", on {place.devices} devices of {place.processes} processes"
+        means.say(f"{plan.folder}: {words}")
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:
         here = notebook.is_here(plan.runs[0].job.plain)
-        workers = Workers(plan.jobs, means.modules, here)
+        workers = Workers(plan.jobs, means.modules, here, means.joined)
         with ExitStack() as stack:
             for run in plan.runs:
                 if run.folder != plan.folder:
@@ -101,8 +112,34 @@ class Training(RunKind[TrainingPlan]):
 KIND = Training()
 
 
-def _check(runs: Sequence[Run], jobs: int | None) -> int:
-    """The number of rows at a time. Raises: BadInput for a run that cannot be carried out."""
+def _n_devices(job: Job, path: Path, means: Means) -> int | None:
+    """The devices that a run may ask for; None: those of this process.
+
+    A run that has begun goes on with those that there are.
+    """
+    if means.joined is not None:
+        return means.joined.place.devices
+    if not (path / environment.FILE).is_file():
+        return None
+    wanted = job.main.problem.n_devices
+    if wanted > 1 and jax.local_device_count() < wanted:
+        n_devices = jax.local_device_count()
+        log.warning(
+            "%s goes on with devices: %d -> %d: the last bits may differ", path, wanted, n_devices
+        )
+    return wanted
+
+
+def _check(runs: Sequence[Run], jobs: int | None, n_devices: int | None) -> int:
+    """The number of rows at a time.
+
+    Args:
+        runs: all runs.
+        jobs: the number that was asked for; None: as many as fit.
+        n_devices: the devices that there are; None: those of this process.
+
+    Raises: BadInput for a run that cannot be carried out.
+    """
     together = group.programs(runs)
     group.check_lockstep(runs)
     jobs_of_programs = [several[0].job for several in together]
@@ -112,7 +149,7 @@ def _check(runs: Sequence[Run], jobs: int | None) -> int:
     lockstep = runs[0].lockstep
     if jobs is None:
         jobs = preflight.fitting_jobs(jobs_of_programs[0], n, lockstep)
-    preflight.check(jobs_of_programs[0], jobs, n, lockstep)
+    preflight.check(jobs_of_programs[0], jobs, n, lockstep, n_devices)
     for job in jobs_of_programs[1:]:
         preflight.check_splits(job.main)
     return jobs

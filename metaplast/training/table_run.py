@@ -38,6 +38,8 @@ def train_and_judge(path: Path, runs: Sequence[Run], workers: Workers, means: Me
     """
     with ExitStack() as stack:
         for run in runs:
+            if means.follows:
+                break
             logger = run.job.main.logging
             stack.enter_context(followed(run.folder, logger, workers.modules))
         _TableRun(path, runs, workers, means).carry_out()
@@ -61,11 +63,14 @@ class _TableRun:
         started = time.monotonic()
         self._record_plan()
         stop = self.means.stop
-        if len(self.names) == 1 or self.workers.here:
+        is_alone = self.workers.joined is None
+        if is_alone and (len(self.names) == 1 or self.workers.here):
             self._train_here()
         else:
             work_through(self.path, self.runs, self.names, _work, self.workers, self._watch, stop)
         stop.check()
+        if self.means.follows:
+            return
         # Each worker set the precision of its process. The summary is made in this process.
         jax.config.update("jax_enable_x64", self.job.main.precision == "float64")
         for run in group_result.unfinished(self.runs):
