@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast import watch
+from metaplast import tuning, watch
 from metaplast.numerics.compiler import program
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.lives import Batch
@@ -307,8 +307,8 @@ def steps_many(
         runs: the runs before step `start`.
         start: the first step.
         stop: the step before which the generator ends.
-        lockstep: None: where there are several runs, on an accelerator, and the shape of their
-            states never changes.
+        lockstep: None: where there are several runs, on a device that is faster that way, and the
+            shape of their states never changes.
 
     Yields:
         (steps done, runs, metrics of each run).
@@ -319,7 +319,7 @@ def steps_many(
     """
     steady = all(len(outer.forms(run.state)) == 1 for run in runs)
     if lockstep is None:
-        lockstep = steady and len(runs) > 1 and jax.default_backend() != "cpu"
+        lockstep = steady and len(runs) > 1 and tuning.here().lockstep
     if lockstep and not steady:
         raise BadInput(
             "runs in lockstep", "an outer loop whose state keeps its shape", "set restarts=0"

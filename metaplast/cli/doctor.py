@@ -4,17 +4,25 @@ import click
 
 
 @click.command("doctor")
-def command() -> None:
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Measure the device once, and keep its layout of lives in the cache folder.",
+)
+def command(measure: bool) -> None:
     """Check this machine: print what a run needs, and train two steps.
 
     It prints versions, devices, memory, the compilation cache, folders and loggers. The line of a
     part that does not work gives the reason. The exit code is 0 where training works.
+
+    With --measure it times chunks of several sizes on the device in use instead, and keeps the
+    result for all later runs on that kind of device. A CPU keeps its fixed layout.
     """
     from metaplast.cli._listed import entry
     from metaplast.runs import start_up
 
     start_up.prepare()
-    from metaplast.runs.doctor import findings
+    from metaplast.runs.doctor import findings, measurement
 
-    for name, value in findings():
+    for name, value in measurement() if measure else findings():
         click.echo(entry(name, value, 15))

@@ -11,18 +11,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from metaplast import tuning
 from metaplast.life.lifetime import Lifetime
 from metaplast.signals import Key
 from metaplast.tasks import some_task
 
 log = logging.getLogger(__name__)
-
-# The weights and rule states of the lives that advance together stay within a core's cache.
-# CPU ms of a gradient of 8 lives in chunks of 8, 4, 2, 1 on 6,600 synapses, by the numbers that
-# each synapse keeps: one 78, 64, 75, 98; two (metaplastic) 227, 191, 158, 180; three (adam) 159,
-# 120, 115, 129. On 23,400 synapses that keep one number: 201, 190, 164, 156.
-CACHE_BYTES = 160 * 1024
-MAX_CHUNK = 16
 
 
 class Layout(NamedTuple):
@@ -189,11 +183,12 @@ def _mesh(n_devices: int) -> Mesh:
 
 def _places(n: int, n_devices: int, per_device: int, chunk: int) -> _Places:
     n_filled = -(-per_device // chunk) * chunk
-    within = jnp.minimum(jnp.arange(n_filled), per_device - 1)
-    place = jnp.arange(n_devices)[:, None] * per_device + jnp.arange(n_filled)
-    index = jnp.arange(n_devices)[:, None] * per_device + within
-    is_real = (jnp.arange(n_filled) < per_device) & (place < n)
-    index, within, is_real = jnp.broadcast_arrays(jnp.minimum(index, n - 1), within, is_real)
+    slots = jnp.arange(n_filled)[None]
+    first = per_device * jnp.arange(n_devices)[:, None]
+    within = jnp.minimum(slots, per_device - 1)
+    index = jnp.minimum(first + within, n - 1)
+    is_real = (slots < per_device) & (first + slots < n)
+    index, within, is_real = jnp.broadcast_arrays(index, within, is_real)
     return _Places(*(x.reshape(-1, chunk) for x in (index, within, is_real)))
 
 
@@ -225,16 +220,17 @@ def _alone(of_life: Callable[..., Any], *places: Array) -> Any:
 
 
 def fitting_chunk(lifetime: Lifetime, tangents: int = 0) -> int:
-    """The number of lives that fit the cache.
+    """The number of lives that suit the device in use (metaplast/tuning.py).
 
     tangents: the copies of a life that forward mode carries beside it.
     """
-    size = 4 * (1 + tangents) * _numbers_kept(lifetime)
-    return max(1, min(MAX_CHUNK, CACHE_BYTES // max(1, size)))
+    size = 4 * (1 + tangents) * numbers_kept(lifetime)
+    suited = tuning.here()
+    return max(1, min(suited.most_lives, suited.chunk_bytes // max(1, size)))
 
 
 @lru_cache(maxsize=128)
-def _numbers_kept(lifetime: Lifetime) -> int:
+def numbers_kept(lifetime: Lifetime) -> int:
     """The count of numbers that a life carries in its weights and in the states of its rules."""
     n_weights = sum(math.prod(edge.connection.shape) for edge in lifetime.wiring().edges)
 
@@ -250,6 +246,6 @@ def each(one: Callable[[Any], Any], xs: Any) -> Any:
     """The results of `one` for every entry along the leading axis of `xs`, stacked.
 
     This is for large programs. On a CPU, which has no lanes to fill, they run one after the other.
-    On an accelerator they run in lockstep.
+    On another device they run in lockstep, unless the other way was measured to be faster.
     """
-    return lax.map(one, xs) if jax.default_backend() == "cpu" else jax.vmap(one)(xs)
+    return jax.vmap(one)(xs) if tuning.here().lockstep else lax.map(one, xs)

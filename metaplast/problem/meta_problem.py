@@ -46,7 +46,7 @@ class MetaProblem:
     n_tasks: tasks per outer step
     life_clip: the gradient of one life is scaled to at most this global norm, so that no single
         life rules a step; 0: gradients stay as they are
-    chunk: lives that advance in lockstep; 0: as many as fit the cache
+    chunk: lives that advance in lockstep; 0: as many as suit the device
     n_devices: lives are spread over these devices
     unroll: training lives end after so many steps; 0: whole lives. The objective then sees the
         phases reached, the last of them as far as it is reached. `final_loss` is the loss in that

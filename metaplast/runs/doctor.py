@@ -11,9 +11,10 @@ from pathlib import Path
 import jax
 import psutil
 
-from metaplast import search_loop
+from metaplast import search_loop, tuning
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import find
+from metaplast.runs import measuring
 from metaplast.runs.environment import environment
 from metaplast.runs.preflight import available
 
@@ -38,6 +39,22 @@ def findings() -> Iterator[tuple[str, str]]:
     for name in ("wandb", "tensorboardX"):
         yield name, _package(name)
     yield "two steps", _two_steps()
+
+
+def measurement() -> Iterator[tuple[str, str]]:
+    """(part, finding) of a measurement of the device in use, which is kept."""
+    measured = measuring.measure()
+    file = measuring.keep(measured)
+    yield "device", measured.kind
+    for chunk, rate in measured.rates.items():
+        yield f"{chunk} lives", f"{rate:.3g} lives/s"
+    yield (
+        "copies",
+        f"in turn {measured.in_turn:.3g}, in lockstep {measured.in_lockstep:.3g} lives/s",
+    )
+    yield "suits", measured.tuning.told()
+    yield "layout", tuning.here().told()
+    yield "kept in", str(file) if file else "no file: the layout on a CPU is fixed"
 
 
 def _folder(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Versions and the kind of device that decide the last bits of a run."""
+"""Versions, the kind of device and the layout that decide the last bits of a run."""
 
 import json
 import logging
@@ -10,15 +10,19 @@ from typing import Any
 from metaplast.native import library
 
 FILE = "environment.json"
+CPU_LAYOUT = "chunks of 163840 bytes or 16 lives, runs in turn"
+"""The layout of lives of a run that did not record one."""
 log = logging.getLogger(__name__)
 
 
 def environment() -> dict[str, str]:
-    """Versions and the device that decide the last bits of a run, and its step of spikes.
+    """Versions, device and layout that decide the last bits of a run, and its step of spikes.
 
     No name of a host or a user is among them.
     """
     import jax  # who reads what a run recorded needs none
+
+    from metaplast import tuning
 
     packages = ("metaplast", "jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")
     machine = {
@@ -31,6 +35,7 @@ def environment() -> dict[str, str]:
         | {name: version(name) for name in packages}
         | {
             "device": jax.devices()[0].device_kind,
+            "layout": tuning.here().told(),
             "step": library.name(),
         }
     )
@@ -57,6 +62,7 @@ def warn_of_other_versions(run: Path, has_spikes: bool = True) -> None:
     if not earlier:
         return
     here = environment()
+    earlier.setdefault("layout", CPU_LAYOUT)
     earlier.setdefault("step", "jax")  # before there was a native one
     earlier.setdefault("device", here["device"])  # it was not recorded
     changes = []

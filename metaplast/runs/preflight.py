@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import psutil
 
+from metaplast import tuning
 from metaplast.life.scan import segment_length
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse.ask import check_parts
@@ -57,7 +58,7 @@ class Forecast(NamedTuple):
             lockstep: see `search_loop.steps_many`.
         """
         if lockstep is None:
-            lockstep = jax.default_backend() != "cpu"
+            lockstep = tuning.here().lockstep
         n_lives = n if lockstep else 1
         return self._replace(
             lives=n_lives * self.lives, outer=n * self.outer, tasks=n_lives * self.tasks
@@ -102,6 +103,12 @@ def check(
     check_origins(job)
     for line in too_fast(job):
         log.warning(line)
+    if not tuning.is_measured():
+        log.warning(
+            "%s was not measured, and lives are laid out as on a CPU: metaplast doctor --measure "
+            "measures it once",
+            tuning.other_kind(),
+        )
     _check_memory(_largest(job, together, lockstep), min(jobs, len(job.rows)))
 
 

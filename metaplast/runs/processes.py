@@ -141,6 +141,7 @@ def meet(meeting: Meeting) -> Place:
             f"the processes did not meet: {_first_line(error)} - expected all of them within "
             f"{MEETING} s - start all of them again"
         ) from None
+    agree()
     return Place(jax.process_index(), jax.process_count(), jax.device_count())
 
 
@@ -155,6 +156,23 @@ def part() -> None:
         jax.distributed.shutdown()
     except RuntimeError as error:
         raise ProcessLost(_first_line(error)) from None
+
+
+def agree() -> None:
+    """Lay out lives in every process as the first one does, since all run one program.
+
+    Processes on CPUs do so anyway.
+    """
+    from metaplast import tuning
+
+    if tuning.other_kind() is None:
+        return
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    numbers = multihost_utils.broadcast_one_to_all(np.asarray(tuning.here(), np.int32))
+    chunk_bytes, most_lives, lockstep = (int(x) for x in numbers)
+    tuning.share(tuning.Tuning(chunk_bytes, most_lives, bool(lockstep)))
 
 
 def _first_line(error: Exception) -> str:

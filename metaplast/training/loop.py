@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from metaplast import search_loop, watch
+from metaplast import search_loop, tuning, watch
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.runs import checkpoint, saver
@@ -130,8 +130,8 @@ def train_together(
     Returns: the rows after their last step.
     """
     by_folder = {trainee.folder: trainee for trainee in trainees}
-    on_accelerator = jax.default_backend() != "cpu"
-    if len(by_folder) > 1 and on_accelerator and len(outer.forms(trainees[0].state.outer)) > 1:
+    suits = tuning.here().lockstep
+    if len(by_folder) > 1 and suits and len(outer.forms(trainees[0].state.outer)) > 1:
         log.warning(
             "%d runs take every step one after the other: restarts change the shape of the state",
             len(by_folder),
