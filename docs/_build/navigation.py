@@ -24,6 +24,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "guides/outer_loops.md",
         "guides/clusters.md",
         "guides/distributed.md",
+        "guides/accelerators.md",
+        "guides/scaling.md",
         "guides/inspect.md",
         "guides/transfer.md",
         "guides/fit.md",
