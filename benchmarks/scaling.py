@@ -53,6 +53,9 @@ def measured(devices: int, names: list[str]) -> dict[str, Any]:
     from metaplast.runs.config import Sources, compose
     from metaplast.runs.job import parse
 
+    if jax.device_count() != devices:
+        raise RuntimeError(f"{jax.device_count()} devices - expected {devices}")
+
     def numbers(words: str) -> dict[str, Any]:
         plain = compose([*words.split(), "rows={}", f"problem.n_devices={devices}"], Sources())
         config = parse(plain).main
@@ -122,10 +125,7 @@ def _answer(child: "subprocess.Popen[str]") -> Any:
 
 def on_devices(devices: int, names: list[str]) -> Any:
     """`measured` in a process with so many virtual devices on one core."""
-    flags = (
-        "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1 "
-        f"--xla_force_host_platform_device_count={devices}"
-    )
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_cpu_multi_thread_eigen=false"
     return _answer(_child("--devices", str(devices), "--only", ",".join(names), flags=flags))
 
 
