@@ -185,9 +185,13 @@ class Limits(NamedTuple):
         return of_bandwidth, "bandwidth"
 
 
+def clock() -> float:
+    """CPU seconds of this process on a CPU, seconds of wall time on another device."""
+    return time.process_time() if jax.default_backend() == "cpu" else time.perf_counter()
+
+
 def seconds(run: Callable[[], Any], repeats: int = REPEATS) -> float:
     """The median seconds of a run, after one that is not timed."""
-    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
     jax.block_until_ready(run())
     times = []
     for _ in range(repeats):
@@ -225,7 +229,7 @@ class Program(NamedTuple):
     """A compiled program.
 
     run: runs it.
-    compile_s: seconds of wall time to trace and compile it.
+    compile_s: seconds to trace and compile it.
     work: its least work.
     mb: MB of its arguments, results and scratch.
     text: its operations (HLO).
@@ -240,10 +244,10 @@ class Program(NamedTuple):
 
 def compiled(side: Side) -> Program:
     """A side, compiled as a run compiles its programs."""
-    started = time.perf_counter()
+    started = clock()
     traced = side.function.trace(*side.args)
     program = traced.lower().compile(compiler_options=options())
-    took = time.perf_counter() - started
+    took = clock() - started
     memory = program.memory_analysis()
     needed = memory.temp_size_in_bytes + memory.output_size_in_bytes
     needed += memory.argument_size_in_bytes

@@ -12,14 +12,13 @@ from metaplast.numerics.compiler import CPU_OPTIONS
 OLD = jax.__version_info__ < (0, 11)
 EMITTERS = "xla_cpu_use_fusion_emitters"
 
-as_users_jit = partial(
-    jax.jit,
-    compiler_options={
-        **CPU_OPTIONS,
-        "xla_llvm_disable_expensive_passes": False,
-        **({EMITTERS: True} if OLD else {}),
-    },
-)
+AS_USERS = {
+    **CPU_OPTIONS,
+    "xla_llvm_disable_expensive_passes": False,
+    **({EMITTERS: True} if OLD else {}),
+}
+"""The options of a user's compilation."""
+as_users_jit = partial(jax.jit, compiler_options=AS_USERS)
 
 
 def as_users(

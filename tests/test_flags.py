@@ -7,12 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast.numerics.compiler import CPU_OPTIONS
 from metaplast.runs.measuring import workload
+from tests._compiler import AS_USERS
 
 Bits = Callable[..., bytes]
-# As a run compiles. The tests otherwise compile with fewer passes (tests/_compiler.py).
-AS_IN_RUNS = {**CPU_OPTIONS, "xla_llvm_disable_expensive_passes": False}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +23,7 @@ def bits() -> Bits:
     lowered = gradient.lower(theta, batch)
 
     def of(**flags: Any) -> bytes:
-        program = lowered.compile(compiler_options={**AS_IN_RUNS, **flags})
+        program = lowered.compile(compiler_options={**AS_USERS, **flags})
         leaves = jax.tree.leaves(program(theta, batch))
         return b"".join(np.asarray(leaf).tobytes() for leaf in leaves)
 
