@@ -30,8 +30,9 @@ def test_importing_a_benchmark_leaves_the_process_as_it_is() -> None:
     """A test run that is pinned to one core takes twice its time."""
     script = (
         "import os; before = os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')\n"
-        "import benchmarks.deep, benchmarks.evolution, benchmarks.mlp, benchmarks.native_step, "
-        "benchmarks.run, benchmarks.seeds, benchmarks.spiking, benchmarks.weak_scaling\n"
+        "import benchmarks.deep, benchmarks.device, benchmarks.evolution, benchmarks.mlp, "
+        "benchmarks.native_step, benchmarks.run, benchmarks.scaling, benchmarks.seeds, "
+        "benchmarks.spiking, benchmarks.weak_scaling\n"
         "assert (os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')) == before"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1])
