@@ -170,6 +170,7 @@ def test_every_exit_code_and_every_message_is_listed() -> None:
         "4",
         "5",
         "6",
+        "7",
         "130",
     ]
     assert r"| unknown field … | one of …, or: no field at all | … |" in messages

@@ -13,6 +13,7 @@ from metaplast.cli import main
 from metaplast.registry import BadInput, NotInstalled
 from metaplast.runs.checkpoint import NoCheckpoint
 from metaplast.runs.folder import Busy
+from metaplast.runs.processes import ProcessLost
 from metaplast.runs.stopping import Interrupted
 from metaplast.runs.workers import WorkerLost
 from metaplast.sweeping.outcome import MembersFailed
@@ -23,7 +24,16 @@ LINES_PAGE = "reference/error_messages.md"
 PACKAGES = ("metaplast", "inner_tasks", "outer_loops")
 INPUTS = (BadInput.__name__, NotInstalled.__name__)
 """Errors of an input, whose lines are listed."""
-ERRORS = (WorkerLost, MembersFailed, BadInput, Busy, NoCheckpoint, Diverged, Interrupted)
+ERRORS = (
+    WorkerLost,
+    MembersFailed,
+    BadInput,
+    Busy,
+    NoCheckpoint,
+    Diverged,
+    ProcessLost,
+    Interrupted,
+)
 CODES = """# Exit codes and errors
 
 An error is one line on standard error. With `--debug` it is a traceback.
