@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import jax
 import numpy as np
 
 from metaplast import search_loop
@@ -89,6 +90,8 @@ def measured(words: tuple[str, ...], grows: str, n_each: int) -> dict[int, list[
 
 def main() -> None:
     """Print the table."""
+    if jax.device_count() < DEVICES[-1]:
+        raise RuntimeError(f"{jax.device_count()} devices - expected {DEVICES[-1]}")
     print("| search | devices | CPU ms of an outer step | cost of distribution (range) |")
     print("|---|---|---|---|")
     for name, words, grows, n_each in CASES:
