@@ -19,6 +19,10 @@ PARTING = 3600
 """Seconds that a process that is done waits for the others, such as one with a slower disk."""
 
 
+WORDS_OF_JAX = "jax.log"
+"""The file of a run folder with what JAX itself prints, such as why it gave a process up."""
+
+
 class Meeting(NamedTuple):
     """The place where the processes of a job meet. With None the cluster tells.
 
@@ -116,7 +120,8 @@ def meet(meeting: Meeting) -> Place:
     Raises: BadInput where no cluster is found; ProcessLost where the others do not come.
     """
     # Gloo prints its connections on the standard output, where a result may be expected.
-    os.dup2(2, 1)
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 1)
     import jax
 
     # Its handler of SIGTERM would take the place of ours.

@@ -247,6 +247,10 @@ def _end(pool: ProcessPoolExecutor) -> None:
 def _attach_in_job(run: Path) -> None:
     """See `_attach` and `demand_same_start`. The others may still copy the run folder."""
     _attach(run)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stdout = sys.stderr
+    with (run / processes.WORDS_OF_JAX).open("a") as file:
+        os.dup2(file.fileno(), 2)  # JAX prints a page of addresses before it ends a process
     demand_same_start(run)
 
 
