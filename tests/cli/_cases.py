@@ -193,7 +193,7 @@ CASES: list[
     (["resume"], "Missing argument 'RUN_DIR'."),
     (["resume", "taken"], "taken"),
     (["resume", "folder"], "folder"),
-    (["resume", "a", "b"], "Got unexpected extra argument (b)"),
+    (["resume", "a", "b"], "b - expected no word but distributed=..."),
     (["resume", "\x1b[2J"], "\\x1b[2J"),
     (["eval"], "Missing argument 'RUN_DIR...|RULE [A.B=VALUE...]'."),
     (["eval", "folder"], "folder"),
