@@ -50,6 +50,7 @@ def measured(devices: int, names: list[str]) -> dict[str, Any]:
     from benchmarks._measure import Side
     from benchmarks.device import compiled, seconds
     from metaplast import search_loop
+    from metaplast.problem.placement import placed
     from metaplast.runs.config import Sources, compose
     from metaplast.runs.job import parse
 
@@ -61,7 +62,7 @@ def measured(devices: int, names: list[str]) -> dict[str, Any]:
         config = parse(plain).main
         problem = config.meta_problem()
         outer = config.outer_loop()
-        state = search_loop.begin(problem, outer, seed=0)
+        state = placed(search_loop.begin(problem, outer, seed=0), devices)
         batch = search_loop.sample(config.task, jax.random.key(0), problem.n_tasks, "train")
         step = jax.jit(lambda state, batch, key: outer.step(problem, state, batch, key))
         side = Side("", step, (state, batch, jax.random.key(1)))
