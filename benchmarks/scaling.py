@@ -62,7 +62,7 @@ def measured(devices: int, names: list[str]) -> dict[str, Any]:
         config = parse(plain).main
         problem = config.meta_problem()
         outer = config.outer_loop()
-        state = placed(search_loop.begin(problem, outer, seed=0), devices)
+        state = placed(search_loop.begin(problem, outer, seed=0), devices, problem.n_tasks)
         batch = search_loop.sample(config.task, jax.random.key(0), problem.n_tasks, "train")
         step = jax.jit(lambda state, batch, key: outer.step(problem, state, batch, key))
         side = Side("", step, (state, batch, jax.random.key(1)))

@@ -236,7 +236,7 @@ def _steps_of_run(
     problem: Problem, outer: AbstractOuterLoop, run: OuterRun, start: int, stop: int
 ) -> Iterator[tuple[int, OuterRun, Metrics]]:
     """The outer steps of one run: (steps done, run, metrics)."""
-    run = run._replace(state=placed(run.state, problem.n_devices))
+    run = run._replace(state=placed(run.state, problem.n_devices, problem.n_tasks))
     for index in range(start, stop):
         problem_now = problem.at(index)
         k_tasks = stream(run.seed, "tasks", index)

@@ -61,7 +61,7 @@ rm -f "$side/.after.tries" "$side/not_done.txt"
 for index in "${again[@]}"; do
     named+=("${names[$index]}: not finished")
 done
-conclude
+conclude || named+=("the table: it ended with exit code $?")
 if [ ${#named[@]} -gt 0 ]; then
     printf '%s\n' "${named[@]}" | tee "$side/not_done.txt"
     exit 1

@@ -10,22 +10,31 @@ from jax.sharding import NamedSharding
 from metaplast.problem.layout import Layout, devices_for, on_each, shared_out
 from metaplast.problem.lives import Lives
 
+MANY = 10**9
+"""More lives than there are devices."""
 
-def placed(state: Any, n_devices: int) -> Any:
-    """The state of a search whose lives go on between outer steps, on the devices of its lives.
 
-    Each device gets its own lives, where all get equally many, and a copy of the rest. Otherwise
-    the compiler would spread more than the lives, and gather it at every outer step.
+def placed(state: Any, n_devices: int, n_tasks: int) -> Any:
+    """The state of a search on the devices of its lives.
+
+    Every device gets a copy, so that the first outer step has the program of all others. Lives that
+    go on between outer steps are shared out, where all devices get equally many. Otherwise the
+    compiler would spread more than the lives, and gather it at every outer step.
 
     Args:
-        state: the outer state. One without lives stays as it is.
+        state: the outer state. It stays as it is where one device has all lives, and where there
+            are fewer tasks than devices and no lives tell how many devices take part.
         n_devices: of the problem, see `Layout`.
+        n_tasks: tasks of an outer step.
     """
     found = [each for each in jax.tree.leaves(state, is_leaf=_is_lives) if _is_lives(each)]
-    if not found:
-        return state
-    layout = Layout(len(found[0].member), 1, n_devices)
+    n_lives = n_tasks
+    if found:
+        n_lives = len(found[0].member)
+    layout = Layout(n_lives, 1, n_devices)
     if devices_for(layout) == 1:
+        return state
+    if not found and devices_for(layout) < devices_for(layout._replace(n=MANY)):
         return state
     everywhere = on_each(layout)
     apart = everywhere

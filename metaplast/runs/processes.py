@@ -93,7 +93,7 @@ def _by_name(named: dict[str, str]) -> Meeting:
         if field not in named:
             raise BadInput(f"no {WORD}.{field}", f"each of {expected}", fix)
     host, _, port = named["coordinator"].rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdigit() or not 0 < int(port) < 2**16:
         given = f"{WORD}.coordinator={named['coordinator']}"
         raise BadInput(given, "HOST:PORT of the first process", "correct it, as in node1:12345")
     processes = _whole(named, "processes", at_least=1)

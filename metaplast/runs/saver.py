@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+from jax.errors import JaxRuntimeError
 from jax.experimental import multihost_utils
 
 from metaplast.runs import checkpoint
@@ -92,6 +93,10 @@ class Saver:
             self._rows.update({files.folder: _TrainingRow(files) for files in rows})
         try:
             yield
+        except JaxRuntimeError:
+            # A process of the job was lost, or memory ran out: the finished steps are still here.
+            self._write()
+            raise
         finally:
             with self._lock:
                 self._rows.clear()

@@ -255,7 +255,7 @@ def _attach_in_job(run: Path) -> None:
 
 
 def _work_in_job(work: Work, runs: Sequence[Run], name: str) -> None:
-    """Work on one row with other processes. Where one is lost, finished steps are saved.
+    """Work on one row with other processes. Where one is lost, `SAVER` writes the finished steps.
 
     Raises: ProcessLost.
     """
@@ -264,7 +264,6 @@ def _work_in_job(work: Work, runs: Sequence[Run], name: str) -> None:
     except JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             raise
-        saver.SAVER.end()
         log.info("a process of this job was lost: %s", error)
         raise ProcessLost(str(error)) from None
 

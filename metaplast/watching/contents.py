@@ -54,7 +54,9 @@ def facts_of(path: Path, config: Plain) -> Facts:
     """
     problem = config.get("problem")
     n_devices = problem.get("n_devices", 1) if isinstance(problem, dict) else 1
-    device = environment.recorded(path).get("device", "")
+    recorded = environment.recorded(path)
+    n_devices = recorded.get("devices", n_devices)  # of all processes of a job
+    device = recorded.get("device", "")
     first = config.get("seed", 0)
     n_seeds = config.get("seeds", 1)
     seeds = f"{first}"
