@@ -41,7 +41,8 @@ class Interrupted(RuntimeError):
         self.code = 128 + number
         if run is None:
             super().__init__(
-                f"interrupted by {signal.Signals(number).name}, and nothing is kept - start again"
+                f"interrupted by {signal.Signals(number).name}, outside of a run - start again, or "
+                f"go on with a run that has begun: metaplast resume RUN_DIR"
             )
         else:
             super().__init__(
