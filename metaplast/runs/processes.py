@@ -135,9 +135,9 @@ def meet(meeting: Meeting) -> Place:
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=PARTING,
         )
-    except ValueError as error:
+    except ValueError:
         raise BadInput(
-            f"{WORD}=auto: {_first_line(error)}",
+            f"{WORD}=auto, outside of a cluster that JAX knows",
             "a job of SLURM, Open MPI or a TPU, which tell their processes",
             f"name {', '.join(f'{WORD}.{field}' for field in Meeting._fields)}",
         ) from None

@@ -76,7 +76,7 @@ class Training(RunKind[TrainingPlan]):
         words = _size(plan)
         if means.joined is not None:
             place = means.joined.place
-            words += f", on {place.devices} devices of {place.processes} processes"
+            words += f", devices: {place.devices}, processes: {place.processes}"
         means.say(f"{plan.folder}: {words}")
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:

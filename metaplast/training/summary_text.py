@@ -69,7 +69,7 @@ def pooled(runs: Sequence[Path]) -> str:
     width = max(map(len, together.means))
     lines = []
     for name, means in together.means.items():
-        each = "  ".join(f"{mean:.3f}" for mean in means)
+        each = "  ".join(f"{mean:#.3g}" for mean in means)
         lines.append(f"{name.ljust(width)}  {each}")
     parts.append("\n".join(lines))
     return "\n\n".join(parts)
