@@ -84,7 +84,7 @@ def _of(equation: Any) -> Counted:
     parameters = equation.params
     if name == "scan":
         body = parameters["jaxpr"].jaxpr
-        one = counted(body).plus(Counted(0.0, _traffic(body, parameters)))
+        one = counted(body).plus(Counted(0.0, _traffic(equation, body)))
         return one.times(parameters["length"])
     if name == "cond":
         branches = [counted(branch.jaxpr) for branch in parameters["branches"]]
@@ -107,9 +107,19 @@ def _of(equation: Any) -> Counted:
     return total
 
 
-def _traffic(body: Any, parameters: dict[str, Any]) -> float:
-    """Bytes that a step of a loop reads and writes."""
-    inputs = body.invars[parameters["num_consts"] :]
+def _traffic(equation: Any, body: Any) -> float:
+    """Bytes that a step of a loop reads and writes, without the constants of the loop.
+
+    The inputs of the body are constants, what is carried, and slices. A slice has an axis less than
+    the array of the loop. JAX 0.12 no longer tells their numbers.
+    """
+    n_carried = 0
+    for inner, outer in zip(body.outvars, equation.outvars, strict=True):
+        n_carried += inner.aval.ndim == outer.aval.ndim
+    n_slices = 0
+    for inner, outer in zip(body.invars, equation.invars, strict=True):
+        n_slices += inner.aval.ndim < outer.aval.ndim
+    inputs = body.invars[len(body.invars) - n_carried - n_slices :]
     return float(sum(_bytes(variable) for variable in [*inputs, *body.outvars]))
 
 
