@@ -132,6 +132,6 @@ def _inside(parameters: dict[str, Any]) -> list[Any]:
     """The programs that an operation calls: the first of those that stand for one another."""
     for name in ("call_jaxpr", "jaxpr", "body_jaxpr", "fun_jaxpr"):
         if name in parameters:
-            found = parameters[name]
-            return [getattr(found, "jaxpr", found)]
+            inner = parameters[name]
+            return [getattr(inner, "jaxpr", inner)]
     return []

@@ -295,11 +295,11 @@ def row(name: str, begin: Workload, lives: int, limit: Limits, is_smallest: bool
     took = seconds(step.run)
     share, bound = limit.share(step.work, took)
     compile_s = sample.compile_s + step.compile_s + (judge.compile_s if judge else 0.0)
-    told = ""
+    agreement = ""
     if is_smallest and jax.default_backend() != "cpu":
         device = jax.local_devices()[0]
         cpu = jax.local_devices(backend="cpu")[0]
-        told = f"{difference(begun.compared or begun.step, device, cpu):.1e}"
+        agreement = f"{difference(begun.compared or begun.step, device, cpu):.1e}"
     cells = [
         name,
         str(lives),
@@ -311,7 +311,7 @@ def row(name: str, begin: Workload, lives: int, limit: Limits, is_smallest: bool
         f"{compile_s:.1f}",
         f"{1e3 * seconds(sample.run):.1f}",
         f"{1e3 * seconds(judge.run):.1f}" if judge else "",
-        told,
+        agreement,
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -320,10 +320,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="", help="numbers of lives, as in 4,16")
     parser.add_argument("--only", default="", help=f"some of {', '.join(WORKLOADS)}")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     backend = jax.default_backend()
-    sizes = [int(size) for size in given.sizes.split(",") if size]
-    names = [name for name in given.only.split(",") if name] or list(WORKLOADS)
+    sizes = [int(size) for size in arguments.sizes.split(",") if size]
+    names = [name for name in arguments.only.split(",") if name] or list(WORKLOADS)
     for name in names:
         if name not in WORKLOADS:
             parser.error(f"{name}: expected some of {', '.join(WORKLOADS)}")

@@ -74,12 +74,12 @@ def measured(devices: int, names: list[str]) -> dict[str, Any]:
             "collectives": collectives(program.text()),
         }
 
-    found = {}
+    numbers_of = {}
     for name in names:
         words, load, sizes = CASES[name]
         needed = sizes if devices in (DEVICES[0], DEVICES[-1]) else sizes[1:]
-        found[name] = [numbers(f"{words} {load}={size}") for size in needed]
-    return found
+        numbers_of[name] = [numbers(f"{words} {load}={size}") for size in needed]
+    return numbers_of
 
 
 def meet(index: int, port: int) -> dict[str, float]:
@@ -189,13 +189,13 @@ def table_of_bytes(jobs: dict[str, Job], devices: int) -> str:
     return "\n".join(lines)
 
 
-def table_of_seconds(jobs: dict[str, Job], found: dict[int, Any]) -> str:
+def table_of_seconds(jobs: dict[str, Job], measurements: dict[int, Any]) -> str:
     """CPU seconds of a step on virtual devices of one core: measured, and by the model."""
-    heads = " | ".join(f"{n} measured, ms | model | ratio" for n in found)
-    lines = [f"| job | lives | {heads} |", "|---" * (2 + 3 * len(found)) + "|"]
+    heads = " | ".join(f"{n} measured, ms | model | ratio" for n in measurements)
+    lines = [f"| job | lives | {heads} |", "|---" * (2 + 3 * len(measurements)) + "|"]
     for name, job in jobs.items():
         cells = []
-        for devices, cases in found.items():
+        for devices, cases in measurements.items():
             took = cases[name][-1]["seconds"]
             expected = processor_seconds(job, devices, job.lives)
             cells += [f"{1e3 * took:.1f}", f"{1e3 * expected:.1f}", f"{took / expected:.2f}"]
@@ -248,9 +248,9 @@ def draw(jobs: dict[str, Job], wires: dict[str, Wire], out: Path) -> None:
 
 def report(arguments: argparse.Namespace, names: list[str]) -> None:
     """Measure, print all tables, and draw."""
-    found = {devices: on_devices(devices, names) for devices in DEVICES}
+    measurements = {devices: on_devices(devices, names) for devices in DEVICES}
     wire = loopback()
-    jobs = {name: job_of(found[1][name], found[DEVICES[-1]][name]) for name in names}
+    jobs = {name: job_of(measurements[1][name], measurements[DEVICES[-1]][name]) for name in names}
     wires = {
         f"loopback, measured: {1e6 * wire.latency:.0f} us, {wire.bandwidth / 1e9:.2f} GB/s": wire,
         f"assumed: {1e6 * arguments.latency:g} us, {arguments.bandwidth / 1e9:g} GB/s": Wire(
@@ -258,7 +258,7 @@ def report(arguments: argparse.Namespace, names: list[str]) -> None:
         ),
     }
     print(f"{table_of_bytes(jobs, DEVICES[-1])}\n")
-    print(f"{table_of_seconds(jobs, found)}\n")
+    print(f"{table_of_seconds(jobs, measurements)}\n")
     print(table_of_many(jobs, wires))
     for name, job in jobs.items():
         print(f"{name}: {job}")

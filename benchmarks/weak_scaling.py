@@ -102,8 +102,8 @@ def main() -> None:
             for one, several in zip(times[1], times[n], strict=True):
                 costs.append(several / (n * one) - 1)
             low, high = min(costs), max(costs)
-            told = f"{statistics.median(costs):+.1%} ({low:+.1%} to {high:+.1%})" if n > 1 else ""
-            print(f"| {name} | {n} | {ms:.1f} | {told} |", flush=True)
+            cost = f"{statistics.median(costs):+.1%} ({low:+.1%} to {high:+.1%})" if n > 1 else ""
+            print(f"| {name} | {n} | {ms:.1f} | {cost} |", flush=True)
     print(f"load of the machine: {os.getloadavg()[1]:.1f}")
 
 

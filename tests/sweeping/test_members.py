@@ -137,7 +137,7 @@ def test_the_command_of_a_member_names_the_files_of_the_sweep(tmp_path: Path) ->
     ]
 
 
-@pytest.mark.parametrize("name", ["../b", "/tmp/b"])
+@pytest.mark.parametrize("name", ["../b", "/b"])
 def test_a_damaged_file_leads_to_no_folder_outside(name: str) -> None:
     request = request_of(words_of([*COMMON, "seed=0..1"]), ORIGIN)
     request.options["members"][0]["name"] = name
