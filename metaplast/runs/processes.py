@@ -11,7 +11,7 @@ from typing import NamedTuple
 from metaplast.registry import BadInput
 
 WORD = "distributed"
-HEARTBEAT = 30
+HEARTBEAT = 60
 """Seconds without a sign of life after which a process counts as lost."""
 MEETING = 300
 """Seconds that a process waits for the others at the start."""

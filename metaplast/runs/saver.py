@@ -4,6 +4,7 @@ Any thread may write these states as checkpoints at any time.
 """
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,12 +58,14 @@ class _TrainingRow:
     step: the last finished outer step; -1: none.
     saved: the outer step of the newest checkpoint; -1: none.
     state: the state after `step`.
+    finished: the time at which `step` was finished, in seconds of `time.monotonic`.
     """
 
     files: RowFiles
     step: int = -1
     saved: int = -1
     state: Any = None
+    finished: float = 0.0
 
 
 class Saver:
@@ -119,6 +122,7 @@ class Saver:
             row.files.metrics.write(step.step, step.metrics, step.wall_s, step.vectors)
             row.step = step.step
             row.state = state
+            row.finished = time.monotonic()
 
     def save(self) -> None:
         """Write a checkpoint of every row whose newest state has none.
@@ -132,11 +136,23 @@ class Saver:
                     row.state = gathered(row.state)
             self._write()
 
-    def _write(self) -> None:
-        """Write a checkpoint of every row whose newest state is here and has none."""
+    def save_long_finished(self, seconds: float) -> None:
+        """Write a checkpoint of every row whose newest state is here, and as old as that.
+
+        Args:
+            seconds: the least time since the step was finished.
+        """
+        self._write(seconds)
+
+    def _write(self, seconds: float = 0.0) -> None:
+        """Write a checkpoint of every row whose newest state is here and has none.
+
+        seconds: see `save_long_finished`.
+        """
         with self._lock:
             for row in self._rows.values():
-                if row.step > row.saved and not is_spread(row.state):
+                is_due = time.monotonic() - row.finished >= seconds
+                if is_due and row.step > row.saved and not is_spread(row.state):
                     row.files.metrics.sync()
                     checkpoint.write(row.files.folder, row.step, row.state, row.files.digest)
                     row.saved = row.step

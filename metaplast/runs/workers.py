@@ -33,6 +33,8 @@ from metaplast.runs.stopping import Interrupted, Stop
 log = logging.getLogger(__name__)
 PATIENCE = 15.0
 """Seconds that a worker has to save its last finished step."""
+WAITING = 5.0
+"""Seconds after a finished step at which it is saved, since the next one may wait in vain."""
 GRACE = 5.0
 """Seconds after an error that the other processes of a job have to meet the same error."""
 
@@ -251,7 +253,25 @@ def _attach_in_job(run: Path) -> None:
     sys.stdout = sys.stderr
     with (run / processes.WORDS_OF_JAX).open("a") as file:
         os.dup2(file.fileno(), 2)  # JAX prints a page of addresses before it ends a process
+    _save_while_waiting()
     demand_same_start(run)
+
+
+def _save_while_waiting() -> None:
+    """Save a finished step where the next one takes long: it may wait for a process that is gone.
+
+    JAX ends this process then, without an error that Python could see.
+    """
+
+    def watch() -> None:
+        while True:
+            time.sleep(WAITING / 5)
+            try:
+                saver.SAVER.save_long_finished(WAITING)
+            except OSError as error:  # the next checkpoint of the row meets it too, and tells
+                log.info("a finished step was not saved: %s", error)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _work_in_job(work: Work, runs: Sequence[Run], name: str) -> None:
