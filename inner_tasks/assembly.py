@@ -1,9 +1,12 @@
 """Assemblies: cells that fire together in a pattern, and are recalled from a part of it."""
 
 from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from metaplast.registry import BadInput, register
@@ -36,10 +39,10 @@ class Recall:
 
     t []: steps gone by.
     spikes [n_cells]: spikes in this recall so far.
-    shown []: the sum of the correlations of patterns that were shown.
+    shown []: the sum of the correlations of patterns that were shown, in this test so far.
     others []: the sum over shown patterns of the mean correlation with the other shown patterns.
     new []: the sum of the correlations of patterns that were not.
-    fired []: spikes in all recalls so far.
+    fired []: spikes in all recalls of this test so far.
     """
 
     t: Array
@@ -48,6 +51,25 @@ class Recall:
     others: Array
     new: Array
     fired: Array
+
+
+class _Now(NamedTuple):
+    """The place of a step in a life. It starts with some rounds, and a test follows, and so on.
+
+    teaching []: whether a round goes on; else a test does.
+    turn []: the number of this presentation, from the start of the life on.
+    since_shown []: steps since this presentation began.
+    asked []: the pattern whose cue comes in this test.
+    since_cue []: steps since this cue began.
+    begins []: whether this is the first step of a test.
+    """
+
+    teaching: Array
+    turn: Array
+    since_shown: Array
+    asked: Array
+    since_cue: Array
+    begins: Array
 
 
 @register("task", "assembly")
@@ -71,6 +93,9 @@ class Assembly(AbstractTaskFamily):
     n_patterns: patterns that are shown. Each is shown once in each of `shots` rounds, in an
         order of the round's own.
     shots: rounds.
+    earlier: numbers of rounds after which the cues come too. They always come after the last round.
+        The loss and the metrics are means over all of these tests. A rule that scores well early
+        and late has a point where it rests.
     active: the share of cells that belong to a pattern.
     cue: the share of a pattern's cells that its cue drives.
     present: steps of a presentation.
@@ -81,8 +106,8 @@ class Assembly(AbstractTaskFamily):
     strength: the weight from input i to cell i. It is fixed, and the weights to all other cells
         are 0.
 
-    Plasticity is on until the last pattern has been shown. The cues follow without it, those of
-    shown patterns and of new ones alike. Inputs show hertz (`source: poisson`), and outputs have to
+    Plasticity is on while patterns are shown. The cues follow without it, those of shown patterns
+    and of new ones alike. Inputs show hertz (`source: poisson`), and outputs have to
     be spikes or rates. Nothing tells the network the pattern.
     The task brings the weights of the edge `input_to_e`. `genome={name: parts, parts: {input_to_e:
     given, '*': random}}` uses them; under another genome the inputs meet the cells as it says.
@@ -91,7 +116,8 @@ class Assembly(AbstractTaskFamily):
     the recall of shown patterns with the other ones), `gain` and `specificity` (`recalled` minus
     `new`, and minus `others`), `rate` (spikes of a cell in a step of a cue, over dt, in hertz).
     Splits: disjoint streams of the key.
-    Raises: BadInput where a pattern has fewer than two cells, or a cue drives none or all of them.
+    Raises: BadInput where a pattern has fewer than two cells, where a cue drives none or all of
+        them, and where `earlier` does not rise or reaches `shots`.
     Source: after Confavreux et al. 2025, where networks have to know shown patterns; completion
     from a cue as in Hopfield 1982.
     """
@@ -99,6 +125,7 @@ class Assembly(AbstractTaskFamily):
     n_cells: Count = 60
     n_patterns: Count = 3
     shots: Count = 5
+    earlier: tuple[Count, ...] = ()
     active: Probability = 0.2
     cue: Probability = 0.5
     present: Count = 200
@@ -113,6 +140,12 @@ class Assembly(AbstractTaskFamily):
             what = f"active={self.active:g} and cue={self.cue:g} of {self.n_cells} cells"
             expected = "a pattern of some cells, of which a cue drives some"
             raise BadInput(what, expected, "change one of the three")
+        if any(late <= early for early, late in pairwise(self._tests)):
+            raise BadInput(
+                f"earlier={list(self.earlier)} of shots={self.shots}",
+                "rising numbers of rounds below shots",
+                "correct them",
+            )
 
     @property
     def n_active(self) -> int:
@@ -125,19 +158,29 @@ class Assembly(AbstractTaskFamily):
         return round(self.cue * self.n_active)
 
     @property
-    def _taught(self) -> int:
-        """Steps with plasticity."""
-        return self.shots * self.n_patterns * (self.present + self.pause)
+    def _tests(self) -> tuple[int, ...]:
+        """The rounds after which the cues come."""
+        return (*self.earlier, self.shots)
 
     @property
     def _asked(self) -> int:
-        """Steps of all cues."""
+        """Steps of a test."""
         return 2 * self.n_patterns * (self.recall + self.pause)
 
+    @property
+    def _taught(self) -> tuple[int, ...]:
+        """Steps with plasticity before each test, since the one before."""
+        a_round = self.n_patterns * (self.present + self.pause)
+        return tuple((late - early) * a_round for early, late in pairwise((0, *self._tests)))
+
     def shape(self) -> TaskShape:
-        phases = ((self._taught, True), (self._asked, False))
+        phases = []
+        for taught in self._taught:
+            phases += [(taught, True), (self._asked, False)]
         offers = frozenset({"weights"})
-        return TaskShape({"input": self.n_cells}, self.n_cells, phases, offers, differentiable=True)
+        return TaskShape(
+            {"input": self.n_cells}, self.n_cells, tuple(phases), offers, differentiable=True
+        )
 
     def halved(self) -> "Assembly":
         twice = {name: 2 * getattr(self, name) for name in ("present", "pause", "recall")}
@@ -170,26 +213,40 @@ class Assembly(AbstractTaskFamily):
         )
 
     def stimulus(self, task: Drawn, state: Recall, key: Key, dt: float) -> dict[str, Array]:
-        turn, within = jnp.divmod(state.t, self.present + self.pause)
-        shown = task.patterns[task.order[jnp.minimum(turn, len(task.order) - 1)]]
-        asked, within_cue = self._cue(state.t)
-        teaching = state.t < self._taught
-        driven = jnp.where(teaching, shown, task.cued[asked])
-        on = jnp.where(teaching, within < self.present, within_cue < self.recall)
+        now = self._now(state.t)
+        shown = task.patterns[task.order[now.turn]]
+        driven = jnp.where(now.teaching, shown, task.cued[now.asked])
+        on = jnp.where(now.teaching, now.since_shown < self.present, now.since_cue < self.recall)
         return {"input": jnp.where(on & (driven > 0), self.rate, self.background)}
 
-    def _cue(self, t: Array) -> tuple[Array, Array]:
-        """(The index of the pattern whose cue comes, the steps since it began)."""
-        return jnp.divmod(jnp.maximum(t - self._taught, 0), self.recall + self.pause)
+    def _now(self, t: Array) -> _Now:
+        lengths = np.asarray(self._taught)
+        ends = np.cumsum(lengths + self._asked)
+        n = jnp.searchsorted(jnp.asarray(ends[:-1]), t, side="right")
+        taught = jnp.asarray(lengths)[n]
+        t_here = t - jnp.asarray(ends - lengths - self._asked)[n]
+        before = jnp.asarray((0, *self.earlier))[n] * self.n_patterns
+        turn, since_shown = jnp.divmod(t_here, self.present + self.pause)
+        since_test = t_here - taught
+        asked, since_cue = jnp.divmod(jnp.maximum(since_test, 0), self.recall + self.pause)
+        return _Now(
+            teaching=since_test < 0,
+            turn=jnp.minimum(before + turn, self.shots * self.n_patterns - 1),
+            since_shown=since_shown,
+            asked=asked,
+            since_cue=since_cue,
+            begins=since_test == 0,
+        )
 
     def step(
         self, task: Drawn, state: Recall, output: NeuronView, key: Key, dt: float
     ) -> tuple[Recall, Outcome]:
-        asked, within = self._cue(state.t)
-        recalling = (state.t >= self._taught) & (within < self.recall)
-        before = jnp.where(within == 0, 0.0, state.spikes)
+        now = self._now(state.t)
+        asked = now.asked
+        recalling = ~now.teaching & (now.since_cue < self.recall)
+        before = jnp.where(now.since_cue == 0, 0.0, state.spikes)
         spikes = before + jnp.where(recalling, output.activity, 0.0)
-        complete = recalling & (within == self.recall - 1)
+        complete = recalling & (now.since_cue == self.recall - 1)
         without_cue = 1.0 - task.cued[asked]
         alike = _correlation(spikes, task.patterns[asked], without_cue)
         is_shown = complete & (asked < self.n_patterns)
@@ -198,17 +255,20 @@ class Assembly(AbstractTaskFamily):
             spikes, task.patterns[: self.n_patterns], without_cue
         )
         with_others = (jnp.sum(with_shown) - alike) / max(1, self.n_patterns - 1)
+        kept = jnp.where(now.begins, 0.0, 1.0)
         after = Recall(
             t=state.t + 1,
             spikes=spikes,
-            shown=state.shown + jnp.where(is_shown, alike, 0.0),
-            others=state.others + jnp.where(is_shown, with_others, 0.0),
-            new=state.new + jnp.where(is_new, alike, 0.0),
-            fired=state.fired + jnp.where(complete, jnp.sum(spikes), 0.0),
+            shown=kept * state.shown + jnp.where(is_shown, alike, 0.0),
+            others=kept * state.others + jnp.where(is_shown, with_others, 0.0),
+            new=kept * state.new + jnp.where(is_new, alike, 0.0),
+            fired=kept * state.fired + jnp.where(complete, jnp.sum(spikes), 0.0),
         )
-        return after, Outcome(feedback=feedback(self.n_cells), score=self._score(after, dt))
+        done = ~now.teaching & (asked == 2 * self.n_patterns - 1)
+        done &= now.since_cue == self.recall + self.pause - 1
+        return after, Outcome(feedback=feedback(self.n_cells), score=self._score(after, done, dt))
 
-    def _score(self, state: Recall, dt: float) -> Score:
+    def _score(self, state: Recall, done: Array, dt: float) -> Score:
         recalled = state.shown / self.n_patterns
         new = state.new / self.n_patterns
         others = state.others / self.n_patterns if self.n_patterns > 1 else new
@@ -221,9 +281,8 @@ class Assembly(AbstractTaskFamily):
             "specificity": recalled - others,
             "rate": state.fired / (self.n_cells * time),
         }
-        last = state.t == self._taught + self._asked
         loss = 1.0 - 0.5 * (metrics["gain"] + metrics["specificity"])
-        return Score(loss=loss, weight=last.astype(recalled.dtype), metrics=metrics)
+        return Score(loss=loss, weight=done.astype(recalled.dtype), metrics=metrics)
 
 
 def _correlation(x: Array, y: Array, among: Array) -> Array:

@@ -1,5 +1,7 @@
 """The course of an assembly life, and its correlations against NumPy."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,17 +31,17 @@ def drawn() -> Any:
     return quick_jit(TASK.sample, static_argnums=1)(jax.random.key(4), "heldout")
 
 
-@quick_jit
-def _lived(task: Any, activity: Any) -> Any:
+@partial(quick_jit, static_argnames="family")
+def _lived(task: Any, activity: Any, family: Assembly = TASK) -> Any:
     """(The stimulus, the score) of every step, for the output's activity [n_steps, 10]."""
 
     def step(state: Any, y: Any) -> Any:
-        shown = TASK.stimulus(task, state, jax.random.key(0), DT)["input"]
+        shown = family.stimulus(task, state, jax.random.key(0), DT)["input"]
         view = neuron_view(y, y, y)
-        state, outcome = TASK.step(task, state, view, jax.random.key(0), DT)
+        state, outcome = family.step(task, state, view, jax.random.key(0), DT)
         return state, (shown, outcome.score)
 
-    return jax.lax.scan(step, TASK.begin(task, jax.random.key(1), DT), activity)[1]
+    return jax.lax.scan(step, family.begin(task, jax.random.key(1), DT), activity)[1]
 
 
 def test_patterns_have_their_size_and_a_cue_is_a_part_of_one():
@@ -111,6 +113,37 @@ def test_perfect_recall_of_shown_patterns_alone_costs_nothing_but_their_overlap(
     assert float(score.loss[-1]) == pytest.approx(0.5 * others, abs=1e-3)
     everyone = _lived(drawn, np.ones_like(activity))[1]  # all cells alike tell nothing
     assert float(everyone.loss[-1]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_earlier_tests_are_those_of_shorter_lives(drawn):
+    """Round by round, a life with tests after 1 and 3 rounds is made of two plain ones."""
+    whole = replace(TASK, earlier=(1,))
+    a_round = 2 * (4 + 2)
+    phases = ((a_round, True), (4 * CUE, False), (2 * a_round, True), (4 * CUE, False))
+    assert whole.shape().phases == phases
+    activity = np.random.default_rng(1).poisson(0.6, size=(whole.shape().n_steps, 10)).astype(float)
+    shown, score = _lived(drawn, activity, whole)
+    first_end = a_round + 4 * CUE
+    np.testing.assert_array_equal(
+        np.flatnonzero(score.weight), [first_end - 1, whole.shape().n_steps - 1]
+    )
+    without_first_test = np.concatenate([activity[:a_round], activity[first_end:]])
+    once = replace(TASK, shots=1)
+    shown_once, score_once = _lived(drawn, activity[:first_end], once)
+    shown_late, score_late = _lived(drawn, without_first_test)
+    np.testing.assert_array_equal(shown[:first_end], shown_once)
+    np.testing.assert_array_equal(shown[:a_round], shown_late[:a_round])
+    np.testing.assert_array_equal(shown[first_end:], shown_late[a_round:])
+    for at, plain in ((first_end - 1, score_once), (-1, score_late)):
+        assert float(score.loss[at]) == pytest.approx(float(plain.loss[-1]), abs=1e-6)
+        for name, values in score.metrics.items():
+            assert float(values[at]) == pytest.approx(float(plain.metrics[name][-1]), abs=1e-5)
+
+
+@pytest.mark.parametrize("earlier", [(2, 2), (2, 1), (3,), (5,)])
+def test_tests_that_do_not_rise_to_the_last_round_are_refused(earlier):
+    with pytest.raises(ValueError, match="earlier="):
+        replace(TASK, earlier=earlier)
 
 
 @pytest.mark.parametrize(
