@@ -348,6 +348,7 @@ def _recorded(kind: RunKind[Any], run: Path) -> Request:
 
 def _execute(kind: RunKind[Plan], plan: Plan, means: Means) -> None:
     saver.SAVER.renew()
+    (plan.folder / folder.INTERRUPTED).unlink(missing_ok=True)
     with stoppable(plan.folder, saver.SAVER.end, lives_on=means.lives_on) as stop:
         kind.execute(plan, replace(means, stop=stop))
 
