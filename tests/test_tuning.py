@@ -89,8 +89,15 @@ def test_a_chunk_that_does_not_fit_ends_the_measurement() -> None:
 
 
 def test_the_clock_times_the_programs() -> None:
-    measured = measuring.measure(chunks=(1, 2))
+    said: list[str] = []
+    measured = measuring.measure(chunks=(1, 2), say=said.append)
     assert set(measured.rates) == {1, 2}
+    chunk = measuring.smallest_good(measured.rates)
+    copies = f"4 copies of a chunk of {chunk}"
+    programs = ["chunks of 1", "chunks of 2", f"{copies}, in turn", f"{copies}, in lockstep"]
+    assert said[1::2] == [f"{words} ..." for words in programs]
+    for words, line in zip(programs, said[2::2], strict=True):
+        assert line.startswith(f"{words}: ") and line.endswith(" s to compile and repeat it")
     assert min(*measured.rates.values(), measured.in_turn, measured.in_lockstep) > 0
 
 

@@ -4,6 +4,9 @@ import click
 
 from metaplast.cli._paths import Given
 
+config = click.option(
+    "--config", type=Given(), help="A whole config, such as the config.yaml of another run."
+)
 config_dir = click.option(
     "--config-dir",
     type=Given("folder"),

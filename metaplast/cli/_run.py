@@ -111,7 +111,8 @@ def resume(
     with _joined(meeting, modules) as worker:
         if worker is not None and not worker.place.is_first:
             with _own_folder() as own:
-                shutil.copytree(run_dir, own)
+                # The first process may go on already, whose short-lived files begin with a dot.
+                shutil.copytree(run_dir, own, ignore=shutil.ignore_patterns(".*"))
                 lifecycle.resume(own, Means(modules=modules, joined=worker))
             return
         with progress.shown(quiet, kind.counted) as show:

@@ -1,5 +1,7 @@
 """metaplast doctor: a check of this machine."""
 
+from functools import partial
+
 import click
 
 
@@ -16,7 +18,8 @@ def command(measure: bool) -> None:
     part that does not work gives the reason. The exit code is 0 where training works.
 
     With --measure it times chunks of several sizes on the device in use instead, and keeps the
-    result for all later runs on that kind of device. A CPU keeps its fixed layout.
+    result for all later runs on that kind of device. A CPU keeps its fixed layout. Each measurement
+    is told on stderr while it goes on.
     """
     from metaplast.cli._listed import entry
     from metaplast.runs import start_up
@@ -24,5 +27,6 @@ def command(measure: bool) -> None:
     start_up.prepare()
     from metaplast.runs.doctor import findings, measurement
 
-    for name, value in measurement() if measure else findings():
+    found = measurement(partial(click.echo, err=True)) if measure else findings()
+    for name, value in found:
         click.echo(entry(name, value, 15))

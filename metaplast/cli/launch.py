@@ -65,9 +65,7 @@ def command() -> None:
     help="Another option of sbatch, such as qos=long. It may be given several times.",
 )
 @click.option("--dry-run", is_flag=True, help="Write and print the scripts, and submit nothing.")
-@click.option(
-    "--config", type=Given(), help="A whole config, such as the config.yaml of another run."
-)
+@_options.config
 @_options.config_dir
 @_options.modules
 @_options.jobs

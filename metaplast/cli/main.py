@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import click
 
-from metaplast.runs import stopping, threads
+from metaplast.runs import exit_codes, stopping, threads
 from metaplast.settings.names import CAUGHT
 
-EXIT_LOST = 1
+EXIT_LOST = exit_codes.LOST
 EXIT_BAD_INPUT = 2
 EXIT_BUSY = 3
 EXIT_NO_CHECKPOINT = 4

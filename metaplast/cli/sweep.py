@@ -18,9 +18,7 @@ from metaplast.registry import BadInput
     type=Given("folder"),
     help="Folder of the sweep (default: runs/<date>-sweep-<experiment>-<runs>-<id>).",
 )
-@click.option(
-    "--config", type=Given(), help="A whole config, such as the config.yaml of another run."
-)
+@_options.config
 @_options.config_dir
 @_options.modules
 @click.option(

@@ -16,9 +16,7 @@ from metaplast.cli._paths import Given
     type=Given("folder"),
     help="Folder of the run (default: runs/<date>-<experiment>-<seed>-<id>).",
 )
-@click.option(
-    "--config", type=Given(), help="A whole config, such as the config.yaml of another run."
-)
+@_options.config
 @_options.config_dir
 @_options.modules
 @_options.jobs

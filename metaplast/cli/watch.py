@@ -24,8 +24,8 @@ def command(run_dir: Path, once: bool, as_json: bool) -> int:
     steps, the loss, the pace and the time that is left of every row, and what went wrong. On a
     terminal it is renewed until the run has ended. Ctrl-C leaves the picture, and the run goes on.
 
-    The exit code is 0 for a run that is under way or done. Where the files tell that a run ended
-    badly, it is that of the run.
+    The exit code is 0 for a run that is under way, interrupted or done. Where the files tell that a
+    run ended badly, it is that of the run.
 
     Example: metaplast watch runs/a --once
     """
@@ -56,12 +56,10 @@ def command(run_dir: Path, once: bool, as_json: bool) -> int:
 
 def _code_of(seen: "RunSeen") -> int:
     """The exit code with which a run ended badly; 0 where it did not, or where it is not known."""
-    from metaplast.cli.main import EXIT_DIVERGED, EXIT_LOST, EXIT_NO_CHECKPOINT
+    from metaplast.cli.main import EXIT_DIVERGED, EXIT_NO_CHECKPOINT
+    from metaplast.runs import exit_codes
     from metaplast.watching.seen import DAMAGED, DIVERGED, ENDED
 
     if seen.kind == "sweep" and seen.state in ENDED:
-        codes = {_code_of(member) for member in seen.parts} - {0}
-        if len(codes) > 1:
-            return EXIT_LOST
-        return codes.pop() if codes else 0
+        return exit_codes.shared(map(_code_of, seen.parts))
     return {DIVERGED: EXIT_DIVERGED, DAMAGED: EXIT_NO_CHECKPOINT}.get(seen.state, seen.code)

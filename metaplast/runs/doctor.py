@@ -16,6 +16,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import find
 from metaplast.runs import measuring
 from metaplast.runs.environment import environment
+from metaplast.runs.lifecycle import Say
 from metaplast.runs.preflight import available
 
 GIB = 2**30
@@ -41,9 +42,13 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "two steps", _two_steps()
 
 
-def measurement() -> Iterator[tuple[str, str]]:
-    """(part, finding) of a measurement of the device in use, which is kept."""
-    measured = measuring.measure()
+def measurement(say: Say) -> Iterator[tuple[str, str]]:
+    """(part, finding) of a measurement of the device in use, which is kept.
+
+    Args:
+        say: shows a line before and after every measurement.
+    """
+    measured = measuring.measure(say=say)
     file = measuring.keep(measured)
     yield "device", measured.kind
     for chunk, rate in measured.rates.items():

@@ -1,4 +1,4 @@
-"""Versions, the kind of device and the layout that decide the last bits of a run."""
+"""Versions, devices and the layout that decide the last bits of a run."""
 
 import json
 import logging
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metaplast.native import library
+from metaplast.runs import folder
 
 FILE = "environment.json"
 CPU_LAYOUT = "chunks of 163840 bytes or 16 lives, runs in turn"
@@ -42,29 +43,48 @@ def environment() -> dict[str, str]:
 
 
 def recorded(run: Path) -> dict[str, Any]:
-    """The versions of the start of a run; {} where the file is not there or is damaged."""
+    """The versions of the start of a run, and the number of its devices now.
+
+    Returns: {} where the file is not there or is damaged.
+    """
     try:
         return dict(json.loads((run / FILE).read_bytes()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 
-def warn_of_other_versions(run: Path, has_spikes: bool = True) -> None:
-    """Warn where a run goes on with other versions, or on another kind of device.
+def record_devices(run: Path, n: dict[str, int]) -> None:
+    """Record on how many devices a run goes on.
+
+    Args:
+        run: its folder.
+        n: the numbers of `processes` and `devices`.
+    """
+    earlier = recorded(run)
+    if earlier and earlier != earlier | n:
+        folder.write_json(run / FILE, earlier | n)
+
+
+def warn_of_other_versions(
+    run: Path, has_spikes: bool = True, n: dict[str, int] | None = None
+) -> None:
+    """Warn where a run goes on with other versions, or on other devices.
 
     Its last bits may then differ.
 
     Args:
         run: its folder.
         has_spikes: whether a population spikes. Elsewhere no native step is used.
+        n: the numbers of `processes` and `devices`; None: it does not go on.
     """
     earlier = recorded(run)
     if not earlier:
         return
-    here = environment()
+    here = environment() | (n or {})
     earlier.setdefault("layout", CPU_LAYOUT)
     earlier.setdefault("step", "jax")  # before there was a native one
-    earlier.setdefault("device", here["device"])  # it was not recorded
+    for name in ("device", *(n or {})):
+        earlier.setdefault(name, here[name])  # it was not recorded
     changes = []
     for name, value in here.items():
         if earlier.get(name) != value and (has_spikes or name != "step"):

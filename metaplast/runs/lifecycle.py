@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+import jax
+
 from metaplast import registry
 from metaplast.registry import BadInput
 from metaplast.runs import environment, folder, provenance, saver
@@ -139,6 +141,10 @@ class RunKind(ABC, Generic[Plan]):
         """Whether a population of a checked request may spike."""
         return True
 
+    def n_devices(self, request: Request) -> int:
+        """The devices of one process for which a checked request asks."""
+        return 1
+
     def begin(self, plan: Plan, means: Means) -> None:
         """Show the first lines of a new run. A resumed run does not show them."""
 
@@ -216,8 +222,11 @@ def resume(run: Path, means: Means) -> Path:
     request = _recorded(kind, run)
     plan = None if kind.finished(run) else kind.check(request, run, means)
     with folder.locked(run), folder.logging_to(run):
-        environment.warn_of_other_versions(run, kind.has_spikes(request))
-        if plan is not None:
+        n = None if plan is None else n_devices(kind, request, means)
+        if not means.follows:
+            environment.warn_of_other_versions(run, kind.has_spikes(request), n)
+        if plan is not None and n is not None:
+            environment.record_devices(run, n)
             _execute(kind, plan, means)
     return run
 
@@ -249,11 +258,24 @@ def opened(
             how = means or Means()
             modules = how.modules if how.command else _used(how.modules, text)
             provenance.record(run, how.command, kind.files(request), modules)
-            facts = environment.environment()
-            if how.joined is not None:
-                facts |= how.joined.place._asdict()
+            facts = {**environment.environment(), **n_devices(kind, request, how)}
             folder.write_json(run / environment.FILE, facts)
         yield
+
+
+def n_devices(kind: RunKind[Any], request: Request, means: Means) -> dict[str, int]:
+    """The numbers of `processes`, and of their `devices`, that carry out a checked request.
+
+    Args:
+        kind: the kind of run.
+        request: the config and the options.
+        means: of the run.
+    """
+    if means.joined is not None:
+        place = means.joined.place
+        return {"processes": place.processes, "devices": place.devices}
+    asked = kind.n_devices(request)
+    return {"processes": 1, "devices": min(asked, jax.local_device_count())}
 
 
 def _used(modules: Sequence[str], text: str) -> list[str]:
@@ -348,6 +370,7 @@ def _recorded(kind: RunKind[Any], run: Path) -> Request:
 
 def _execute(kind: RunKind[Plan], plan: Plan, means: Means) -> None:
     saver.SAVER.renew()
+    (plan.folder / folder.INTERRUPTED).unlink(missing_ok=True)
     with stoppable(plan.folder, saver.SAVER.end, lives_on=means.lives_on) as stop:
         kind.execute(plan, replace(means, stop=stop))
 

@@ -23,6 +23,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import find
 from metaplast.rules.polynomial import Polynomial
 from metaplast.runs import folder
+from metaplast.runs.lifecycle import Say
 from metaplast.tuning import Tuning
 
 N = 32
@@ -68,22 +69,39 @@ def workload(lives: int, chunk: int) -> MetaProblem:
     return MetaProblem(lifetime, MeanLoss(), n_tasks=lives, chunk=chunk)
 
 
-def measure(seconds: Seconds | None = None, chunks: Iterable[int] = CHUNKS) -> Measured:
+def measure(
+    seconds: Seconds | None = None,
+    chunks: Iterable[int] = CHUNKS,
+    say: Say = lambda line: None,
+) -> Measured:
     """Measure the device in use. A chunk that does not fit its memory ends the search for larger.
 
     Args:
         seconds: the time of a program; None: by the clock.
         chunks: the sizes, in ascending order.
+        say: shows a line before and after every measurement.
 
     Raises: jax.errors.JaxRuntimeError where not even the smallest chunk runs.
     """
-    timed = seconds or _seconds
     sizes = list(chunks)
     lives = sizes[-1]
+    say(
+        f"a gradient of {lives:,} lives through {STEPS} steps of {N} x {N} synapses, in chunks of "
+        f"{', '.join(f'{size:,}' for size in sizes)} lives"
+    )
+
+    def timed(words: str, problem: MetaProblem, copies: int = 1, lockstep: bool = False) -> float:
+        say(f"{words} ...")
+        started = time.monotonic()
+        took = (seconds or _seconds)(problem, copies, lockstep)
+        whole = time.monotonic() - started
+        say(f"{words}: {took:.3g} s; {whole:.0f} s to compile and repeat it")
+        return took
+
     rates: dict[int, float] = {}
     for chunk in sizes:
         try:
-            rates[chunk] = lives / timed(workload(lives, chunk), 1, False)
+            rates[chunk] = lives / timed(f"chunks of {chunk:,}", workload(lives, chunk))
         except jax.errors.JaxRuntimeError:
             if not rates:
                 raise
@@ -91,8 +109,9 @@ def measure(seconds: Seconds | None = None, chunks: Iterable[int] = CHUNKS) -> M
             break
     chunk = smallest_good(rates)
     few = workload(chunk, chunk)
-    in_turn = COPIES * chunk / timed(few, COPIES, False)
-    in_lockstep = COPIES * chunk / timed(few, COPIES, True)
+    words = f"{COPIES} copies of a chunk of {chunk:,}"
+    in_turn = COPIES * chunk / timed(f"{words}, in turn", few, COPIES)
+    in_lockstep = COPIES * chunk / timed(f"{words}, in lockstep", few, COPIES, lockstep=True)
     chosen = Tuning(
         chunk_bytes=4 * chunk * numbers_kept(few.lifetime),
         most_lives=max(rates),

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from metaplast.runs import folder
+
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 PATIENCE = 3.0
@@ -224,6 +226,8 @@ def _end(stop: Stop, patience: float) -> None:
         # This thread must end the process whatever the save raises: a full disk, a damaged state.
         log.warning("the last finished step was not saved: %s", error)
     finally:
+        if stop.run is not None and not stop.quiet:
+            folder.mark_interrupted(stop.run)
         stop.saved.set()
     if not stop.lives_on and not stop.left.wait(patience):
         _exit(stop)

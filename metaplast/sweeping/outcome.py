@@ -5,12 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from metaplast.results.typed_json import check_schema, from_plain
+from metaplast.runs import exit_codes
 from metaplast.runs.folder import read_json, write_json
 from metaplast.settings.names import SWEEP_RESULT
 
 SCHEMA = "metaplast.sweep/1"
-LOST = 1
-"""The exit code of members that failed in several ways, or whose process was killed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class SweepResult:
 class MembersFailed(RuntimeError):
     """Members of a sweep failed, and the others are done. The message is one line.
 
-    code: the exit code that all failed members share, else LOST.
+    code: see `exit_codes.shared`.
     """
 
     def __init__(self, path: Path, failed: Sequence[MemberOutcome]) -> None:
@@ -57,10 +56,7 @@ class MembersFailed(RuntimeError):
             path: the folder of the sweep.
             failed: the members that failed.
         """
-        self.code = LOST
-        codes = {member.code for member in failed}
-        if len(codes) == 1:
-            self.code = codes.pop()
+        self.code = exit_codes.shared(member.code for member in failed)
         names = ", ".join(f"{member.name} (exit code {member.code})" for member in failed)
         super().__init__(
             f"{path}: failed: {names} - expected every member to end with 0 - see the lines above; "

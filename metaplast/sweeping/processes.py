@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metaplast.runs import preflight
+from metaplast.runs.exit_codes import LOST
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Run, parse
 from metaplast.runs.lifecycle import Means
 from metaplast.runs.metrics import METRICS, count
 from metaplast.settings.names import CONFIG
 from metaplast.sweeping.members import Member
-from metaplast.sweeping.outcome import LOST, MemberOutcome
+from metaplast.sweeping.outcome import MemberOutcome
 from metaplast.training import group
 from metaplast.training.kind import KIND as TRAINING
 

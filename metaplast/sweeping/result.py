@@ -13,7 +13,13 @@ from metaplast.settings.names import FIGURES, REPORT, SWEEP_RESULT
 from metaplast.sweeping import all_numbers
 from metaplast.sweeping.outcome import SCHEMA, SweepResult, read_result, write_result
 from metaplast.sweeping.request import Sweep, read_sweep
-from metaplast.sweeping.worlds import FinishedRuns, World, finished_runs, worlds_of
+from metaplast.sweeping.worlds import (
+    AS_GIVEN,
+    FinishedRuns,
+    World,
+    finished_runs,
+    worlds_of,
+)
 from metaplast.training import summary_text
 from metaplast.training.group import MAX_SETTINGS
 from metaplast.training.group_result import setting_to_json, settings_of
@@ -96,7 +102,9 @@ def table_of(path: Path) -> str:
         )
     parts = []
     if len(runs.by_setting) == 1:
-        (folders,) = runs.folders().values()
+        ((label, folders),) = runs.folders().items()
+        if label != AS_GIVEN:
+            parts.append(f"Of all settings, {label} alone has a finished run.")
         parts.append(summary_text.pooled(folders))
     else:
         parts += _verdicts(worlds)

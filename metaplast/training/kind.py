@@ -1,12 +1,9 @@
 """The kind of run that `metaplast train` makes: the rows of a table, of one seed or of several."""
 
-import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
-
-import jax
 
 from metaplast.fitting import data_reading
 from metaplast.results import summary
@@ -19,8 +16,6 @@ from metaplast.runs.workers import Workers
 from metaplast.settings.names import REPORT
 from metaplast.training import group, group_result, side_by_side
 from metaplast.training.table_run import train_and_judge
-
-log = logging.getLogger(__name__)
 
 
 class TrainingPlan(NamedTuple):
@@ -71,6 +66,10 @@ class Training(RunKind[TrainingPlan]):
                 return True
         return False
 
+    def n_devices(self, request: Request) -> int:
+        _, plain = group.split(request.plain)
+        return parse(plain, check=False).main.problem.n_devices
+
     def begin(self, plan: TrainingPlan, means: Means) -> None:
         data_reading.warn(plan.runs[0].job)
         words = _size(plan)
@@ -88,6 +87,8 @@ class Training(RunKind[TrainingPlan]):
                     # A run of a group has a folder as if it had run alone.
                     request = Request(run.job.plain)
                     stack.enter_context(lifecycle.opened(self, request, run.folder, means))
+                    n = lifecycle.n_devices(self, request, means)
+                    environment.record_devices(run.folder, n)
             train_and_judge(plan.folder, plan.runs, workers, means)
 
     def finished(self, path: Path) -> bool:
@@ -121,13 +122,7 @@ def _n_devices(job: Job, path: Path, means: Means) -> int | None:
         return means.joined.place.devices
     if not (path / environment.FILE).is_file():
         return None
-    wanted = job.main.problem.n_devices
-    if wanted > 1 and jax.local_device_count() < wanted:
-        n_devices = jax.local_device_count()
-        log.warning(
-            "%s goes on with devices: %d -> %d: the last bits may differ", path, wanted, n_devices
-        )
-    return wanted
+    return job.main.problem.n_devices
 
 
 def _check(runs: Sequence[Run], jobs: int | None, n_devices: int | None) -> int:

@@ -29,6 +29,7 @@ from metaplast.watching.seen import (
     DONE,
     ENDED,
     FAILED,
+    INTERRUPTED,
     RUNNING,
     UNKNOWN,
     WAITING,
@@ -208,6 +209,12 @@ class FolderWatch:
             seen.append(self._parts[name].look(failure))
         return seen
 
+    def _is_interrupted(self) -> bool:
+        """Whether a signal stopped the run, or the group that it belongs to."""
+        if self._in_group and os.path.isfile(self.path.parent / folder.INTERRUPTED):
+            return True
+        return self._holds(folder.INTERRUPTED)
+
     def _holds(self, name: str) -> bool:
         # `Path.is_file` raises an error where a file server is away.
         return os.path.isfile(self.path / name)
@@ -248,6 +255,8 @@ class FolderWatch:
 
     def _state_by_signs(self, quiet_s: float | None) -> str:
         """The state of a folder in which no process of this host works."""
+        if self._is_interrupted() and self._failure is None:
+            return INTERRUPTED
         if self._grew_at is not None and self._clock() - self._grew_at < LONG_S:
             return RUNNING
         if self._failure is not None:

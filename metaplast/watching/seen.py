@@ -17,6 +17,8 @@ RUNNING = "running"
 """Of a run: a process of this host works in it, or its files grow."""
 UNKNOWN = "unknown"
 """Of a run: it is not finished, and whether a process of another host works in it is not seen."""
+INTERRUPTED = "interrupted"
+"""Of a run: a signal stopped it, and `metaplast resume` goes on with it."""
 DONE = "done"
 DIVERGED = "diverged"
 """Of a row or a run: it ended for want of finite losses."""
@@ -133,7 +135,7 @@ class RunSeen:
     @property
     def left_s(self) -> float | None:
         """Seconds until the run is done; None where they are not known, or where it has ended."""
-        if self.state in (*ENDED, WAITING):
+        if self.state in (*ENDED, INTERRUPTED, WAITING):
             return None
         if self.kind == "sweep":
             return _left_of_members(self.parts)

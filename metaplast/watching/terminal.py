@@ -16,6 +16,7 @@ from metaplast.watching.seen import (
     DIVERGED,
     DONE,
     FAILED,
+    INTERRUPTED,
     RUNNING,
     TRAINING,
     UNKNOWN,
@@ -25,6 +26,10 @@ from metaplast.watching.seen import (
 )
 from metaplast.watching.sparkline import BLOCKS, PLAIN, sparkline
 
+WIDTH = 80
+"""Columns of the terminal."""
+APART = "  "
+"""Between two facts of a line."""
 BAR = 8
 CURVE = 12
 MOST = 20
@@ -33,6 +38,7 @@ STATES = {
     WAITING: "not begun",
     RUNNING: "running",
     UNKNOWN: "not finished",
+    INTERRUPTED: "interrupted",
     DONE: "done",
     DIVERGED: "diverged",
     DAMAGED: "damaged",
@@ -53,13 +59,16 @@ class Curve:
 
 def picture(seen: RunSeen) -> RenderableType:
     """The picture of a run, of a group or of a sweep."""
-    parts: list[RenderableType] = [_line(printable(str(seen.path)), *_headline(seen))]
-    parts.append(_line(*_state(seen)))
+    path = printable(str(seen.path))
+    parts: list[RenderableType] = [Text(line) for line in _laid_out([path, *_headline(seen)])]
+    parts += [Text(line) for line in _laid_out(_state(seen))]
     if seen.state == UNKNOWN:
-        parts.append(_line("no process of this host works in it; one of another host may"))
+        parts.append(Text("no process of this host works in it; one of another host may"))
+    if seen.state == INTERRUPTED:
+        parts.append(Text(f"go on with: metaplast resume {path}"))
     left = seen.left_s
     if left is not None:
-        parts.append(_line(_forecast(seen, left)))
+        parts.append(Text(_forecast(seen, left)))
     if seen.kind == "sweep":
         parts.append(_members(seen.parts))
     elif seen.rows:
@@ -150,7 +159,7 @@ def _members(members: Sequence[RunSeen]) -> RenderableType:
             member.state if left is None else duration(left),
         )
     if len(shown) > MOST:
-        return Group(table, _line(f"and {len(shown) - MOST} more"))
+        return Group(table, Text(f"and {len(shown) - MOST} more"))
     return table
 
 
@@ -188,15 +197,22 @@ def _listed(title: str, lines: Sequence[str]) -> list[RenderableType]:
     """Lines under a title; of many the first."""
     if not lines:
         return []
-    shown: list[RenderableType] = [_line(f"{title}:")]
-    shown += [_line(f"  {line}") for line in lines[:MOST]]
+    shown: list[RenderableType] = [Text(f"{title}:")]
+    shown += [Text(f"  {line}") for line in lines[:MOST]]
     if len(lines) > MOST:
-        shown.append(_line(f"  and {len(lines) - MOST} more"))
+        shown.append(Text(f"  and {len(lines) - MOST} more"))
     return shown
 
 
-def _line(*words: str) -> Text:
-    return Text("  ".join(words))
+def _laid_out(facts: Sequence[str]) -> list[str]:
+    """Facts side by side, in lines that fit the terminal as far as each fact does."""
+    lines: list[str] = []
+    for fact in facts:
+        if lines and len(lines[-1]) + len(APART) + len(fact) <= WIDTH:
+            lines[-1] += APART + fact
+        else:
+            lines.append(fact)
+    return lines
 
 
 def _cell(name: str) -> Text:

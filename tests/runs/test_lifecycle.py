@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import pytest
 
 from metaplast.native import library
@@ -21,6 +22,8 @@ from metaplast.runs.folder import Busy, fresh_path
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.stopping import Interrupted, Stop
 from metaplast.training.kind import KIND as TRAINING
+
+ONE = {"processes": 1, "devices": 1}
 
 
 class CountingPlan(NamedTuple):
@@ -113,7 +116,7 @@ def test_a_run_says_what_it_is_and_where_it_ran(kind: Counting, tmp_path: Path) 
     assert lines == ["begins"]
     assert seen == [("numbers", 1, 2), ("numbers", 2, 2)]
     assert (run / "config.yaml").read_text() == "up_to: 2\n"
-    assert json.loads((run / "environment.json").read_text()) == environment()
+    assert json.loads((run / "environment.json").read_text()) == {**environment(), **ONE}
     assert json.loads((run / kind.marker).read_text())["up_to"] == 2
     assert lifecycle.kind_of(run) is kind
 
@@ -161,6 +164,31 @@ def test_other_versions_are_named(
     assert "jax 0.1 -> " in caplog.text
 
 
+def test_a_run_that_goes_on_with_other_devices_says_so_and_records_them(
+    kind: Counting, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = begun(kind, tmp_path / "run")
+    began = {**environment(), "jax": "0.1", "processes": 2, "devices": 4}
+    (run / "environment.json").write_text(json.dumps(began))
+    kind.halts = False
+    lifecycle.resume(run, Means())
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "processes 2 -> 1, devices 4 -> 1: the last bits may differ" in line
+    assert line in (run / "log.txt").read_text()
+    # the versions stay those of the start
+    assert json.loads((run / "environment.json").read_text()) == {**began, **ONE}
+    (run / "environment.json").write_text(json.dumps(began))
+    lifecycle.resume(run, Means())  # it is finished
+    assert json.loads((run / "environment.json").read_text()) == began
+
+
+def test_a_training_asks_for_the_devices_of_its_config() -> None:
+    plain = compose(["experiment=oja", "rows={}", "problem.n_devices=4"], Sources())
+    assert TRAINING.n_devices(Request(plain)) == 4
+    here = lifecycle.n_devices(TRAINING, Request(plain), Means())
+    assert here == {"processes": 1, "devices": jax.local_device_count()}
+
+
 @pytest.mark.parametrize(
     ("device", "words"), [("NVIDIA H200", "device NVIDIA H200 -> "), (None, "")]
 )
@@ -201,9 +229,11 @@ def test_a_kind_learns_of_signals_by_its_means(kind: Counting, tmp_path: Path) -
     ):
         lifecycle.start(kind, request(2), tmp_path / "run", Means(progress=interrupt))
     assert not (tmp_path / "run" / "2.txt").exists()
+    assert (tmp_path / "run" / folder.INTERRUPTED).exists()
     kind.stops = False
     assert lifecycle.resume(tmp_path / "run", Means()) == tmp_path / "run"
     assert (tmp_path / "run" / "2.txt").exists()
+    assert not (tmp_path / "run" / folder.INTERRUPTED).exists()
 
 
 def test_a_block_saves_in_its_own_way(tmp_path: Path) -> None:
@@ -221,7 +251,7 @@ def test_a_run_of_a_group_has_the_files_of_a_run(kind: Counting, tmp_path: Path)
     with lifecycle.opened(kind, request(2), run), pytest.raises(Busy), folder.locked(run):
         pass
     assert (run / "config.yaml").read_text() == "up_to: 2\n"
-    assert json.loads((run / "environment.json").read_text()) == environment()
+    assert json.loads((run / "environment.json").read_text()) == {**environment(), **ONE}
     (run / "config.yaml").write_text("up_to: 7\n")
     with lifecycle.opened(kind, request(2), run):
         assert (run / "config.yaml").read_text() == "up_to: 7\n"  # it has begun before

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from metaplast.cli.main import report
+from metaplast.runs.exit_codes import LOST
 from metaplast.runs.lifecycle import Means
 from metaplast.runs.stopping import Interrupted, stoppable
 from metaplast.sweeping import processes
 from metaplast.sweeping.members import Member
-from metaplast.sweeping.outcome import LOST, MemberOutcome, MembersFailed
+from metaplast.sweeping.outcome import MemberOutcome, MembersFailed
 from metaplast.sweeping.processes import command_of, work_through
 
 MEMBERS = [Member(name, [], [], {}) for name in ("a", "b", "c", "d")]

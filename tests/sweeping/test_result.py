@@ -149,6 +149,16 @@ def test_seeds_alone_are_pooled(sweep: Path) -> None:
     assert (sweep / "report.html").is_file()
 
 
+def test_the_only_setting_with_a_finished_run_is_named(sweep: Path) -> None:
+    narrow = _narrow(sweep, 2)
+    for run in narrow.members[0].runs:
+        (sweep / run.folder / "summary.json").unlink()
+    said = table_of(sweep)
+    label = "checkpoint_every=2 evaluation.heldout=4"
+    assert said.startswith(f"Of all settings, {label} alone has a finished run.")
+    assert f"Without scores: {narrow.members[0].runs[0].folder}" in said
+
+
 def test_runs_without_scores_are_named(sweep: Path) -> None:
     narrow = _narrow(sweep, 2)
     lost = narrow.members[0].runs[1].folder

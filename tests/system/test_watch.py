@@ -74,7 +74,7 @@ def test_a_run_is_watched_while_it_trains_and_after_it_was_stopped(tmp_path: Pat
     before = _files(tmp_path / "run")
     logged = (tmp_path / "run" / "metrics.jsonl").read_text().count("\n")
     seen = _seen(tmp_path)
-    assert (seen["state"], seen["process"], seen["outer_steps"]) == ("unknown", None, logged)
+    assert (seen["state"], seen["process"], seen["outer_steps"]) == ("interrupted", None, logged)
     code, out, _ = here("watch", "run", cwd=tmp_path)
     assert code == 0 and "discovered" in out
     code, shown = _left_by_ctrl_c(tmp_path)

@@ -19,7 +19,7 @@ from metaplast.runs.stopping import Interrupted
 from metaplast.settings.names import DISCOVERED
 from metaplast.watching import live
 from metaplast.watching.folder_watch import FolderWatch
-from metaplast.watching.seen import DONE, RUNNING, RunSeen
+from metaplast.watching.seen import DONE, RUNNING, Facts, RunSeen
 from metaplast.watching.sparkline import BLOCKS, PLAIN, sparkline
 from metaplast.watching.terminal import picture
 from tests.watching._folders import begun, finish, line, write_lines
@@ -85,6 +85,17 @@ def test_a_picture_fits_80_columns(tmp_path: Path) -> None:
     assert max(map(len, shown.splitlines())) <= 80
     assert "1,200,049/1,500,000" in shown and "backprop_s" in shown
     assert "-1.23e-12" in shown and "42 h" in shown
+
+
+def test_facts_that_do_not_fit_a_line_stand_whole_on_the_next_one(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    facts = Facts("false_discovery", "0-99", "2026-11-30 12:33:22", "8 x NVIDIA H100 80GB HBM3")
+    path = Path("runs/20261130-123322-false_discovery-0-99-ab12")
+    lines = _shown(replace(FolderWatch(run).look(), path=path, facts=facts)).splitlines()
+    assert lines[:2] == [
+        f"{path}  false_discovery  seed 0-99",
+        "8 x NVIDIA H100 80GB HBM3  begun 2026-11-30 12:33:22 UTC",
+    ]
 
 
 def test_a_terminal_without_blocks_gets_ascii(tmp_path: Path) -> None:

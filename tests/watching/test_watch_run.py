@@ -17,6 +17,7 @@ from metaplast.watching.seen import (
     DAMAGED,
     DIVERGED,
     DONE,
+    INTERRUPTED,
     JUDGING,
     RUNNING,
     TRAINING,
@@ -68,6 +69,29 @@ def test_without_a_process_of_this_host_it_is_unknown_who_works(tmp_path: Path) 
     seen = FolderWatch(run).look()
     assert (seen.state, seen.process) == (UNKNOWN, None)
     assert here("watch", str(run), cwd=tmp_path)[0] == 0
+
+
+def test_a_run_that_a_signal_stopped_is_interrupted_until_it_goes_on(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    write_lines(run, DISCOVERED, [line(1), line(2)])
+    watch = FolderWatch(run)
+    watch.look()
+    write_lines(run, DISCOVERED, [line(1), line(2), line(3)])
+    assert watch.look().state == RUNNING  # its lines grow
+    folder.mark_interrupted(run)
+    with folder.locked(run):
+        assert watch.look().state == RUNNING  # it still saves
+    seen = watch.look()
+    assert (seen.state, seen.left_s) == (INTERRUPTED, None)
+    aged(run, 1e6)
+    assert FolderWatch(run).look().all_faults == []  # it is not stale
+    for option in ("--once", "--json"):
+        code, out, error = here("watch", "run", option, cwd=tmp_path)
+        assert (code, error) == (0, "")
+        assert "interrupted" in out
+    assert "go on with: metaplast resume run" in here("watch", "run", cwd=tmp_path)[1]
+    finish(run)
+    assert FolderWatch(run).look().state == DONE  # the signal came at its very end
 
 
 def test_rows_are_judged_and_done(tmp_path: Path) -> None:
@@ -137,6 +161,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_ends_with_its_exit_code(tmp_pat
     code, out, error = here("watch", "run", cwd=tmp_path)
     assert (code, error) == (4, "")
     assert "no usable checkpoint is left" in out
+    assert here("watch", "run", "--json", cwd=tmp_path)[0] == 4
 
 
 def test_faults_are_counted(tmp_path: Path) -> None:

@@ -8,7 +8,15 @@ from metaplast.runs.planned import Planned
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.diverged import MAX_SKIPPED
 from metaplast.watching.folder_watch import FolderWatch
-from metaplast.watching.seen import DIVERGED, DONE, RUNNING, TRAINING, UNKNOWN, WAITING
+from metaplast.watching.seen import (
+    DIVERGED,
+    DONE,
+    INTERRUPTED,
+    RUNNING,
+    TRAINING,
+    UNKNOWN,
+    WAITING,
+)
 from tests.system._commands import here
 from tests.watching._folders import CONFIG, begun, finish, line, write_lines
 
@@ -49,6 +57,36 @@ def test_a_group_of_an_earlier_version_has_the_folders_that_it_has(tmp_path: Pat
     path = group(tmp_path / "group")
     (path / planned.FILE).unlink()
     assert [part.path.name for part in FolderWatch(path).look().parts] == ["seed-3", "seed-4"]
+
+
+def test_a_group_that_a_signal_stopped_is_interrupted_with_its_runs(tmp_path: Path) -> None:
+    path = group(tmp_path / "group")
+    write_lines(path / "seed-3", DISCOVERED, [line(1), line(2)])
+    assert FolderWatch(path).look().state == UNKNOWN
+    folder.mark_interrupted(path)
+    seen = FolderWatch(path).look()
+    assert [seen.state, *(part.state for part in seen.parts)] == 3 * [INTERRUPTED]
+
+
+def test_a_member_that_a_signal_stopped_is_interrupted_and_no_failure(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", "a", "b")
+    write_lines(begun(path / "a", rows=ONE), DISCOVERED, [line(1), line(2)])
+    for stopped in (path, path / "a"):
+        folder.mark_interrupted(stopped)
+    seen = FolderWatch(path).look()
+    assert (seen.state, [part.state for part in seen.parts]) == (
+        INTERRUPTED,
+        [INTERRUPTED, WAITING],
+    )
+    code, out, _ = here("watch", "sweep", cwd=tmp_path)
+    assert code == 0
+    assert "interrupted  1 interrupted  1 waiting" in out
+    end = {"name": "a", "code": 143, "error": "interrupted"}
+    folder.write_json(path / "sweep_result.json", {"members": [end]})
+    begun(path / "b", rows=ONE)
+    finish(path / "b")
+    for option in ("--once", "--json"):  # the sweep ended without it
+        assert here("watch", "sweep", option, cwd=tmp_path)[0] == 143
 
 
 def test_a_run_of_a_group_that_diverged_has_no_more_steps_to_do(tmp_path: Path) -> None:
@@ -140,7 +178,8 @@ def test_members_that_failed_are_named_and_the_exit_code_is_that_of_the_sweep(
     assert "1 done  2 failed" in out
     ends[2]["code"] = 2
     folder.write_json(path / "sweep_result.json", {"members": ends})
-    assert here("watch", "sweep", cwd=tmp_path)[0] == 1
+    for option in ("--once", "--json"):
+        assert here("watch", "sweep", option, cwd=tmp_path)[0] == 1
     with folder.locked(path):
         seen = FolderWatch(path).look()  # it is resumed
     assert (seen.state, seen.all_faults) == (RUNNING, [])
