@@ -66,7 +66,7 @@ def record_devices(run: Path, n: dict[str, int]) -> None:
 
 
 def warn_of_other_versions(
-    run: Path, has_spikes: bool = True, n: dict[str, int] | None = None
+    run: Path, has_spikes: bool = True, here: dict[str, Any] | None = None
 ) -> None:
     """Warn where a run goes on with other versions, or on other devices.
 
@@ -75,16 +75,18 @@ def warn_of_other_versions(
     Args:
         run: its folder.
         has_spikes: whether a population spikes. Elsewhere no native step is used.
-        n: the numbers of `processes` and `devices`; None: it does not go on.
+        here: the facts of now, as in the file; None: `environment()`.
     """
     earlier = recorded(run)
     if not earlier:
         return
-    here = environment() | (n or {})
+    if here is None:
+        here = environment()
     earlier.setdefault("layout", CPU_LAYOUT)
     earlier.setdefault("step", "jax")  # before there was a native one
-    for name in ("device", *(n or {})):
-        earlier.setdefault(name, here[name])  # it was not recorded
+    for name in ("device", "processes", "devices"):
+        if name in here:
+            earlier.setdefault(name, here[name])  # it was not recorded
     changes = []
     for name, value in here.items():
         if earlier.get(name) != value and (has_spikes or name != "step"):

@@ -222,10 +222,11 @@ def resume(run: Path, means: Means) -> Path:
     request = _recorded(kind, run)
     plan = None if kind.finished(run) else kind.check(request, run, means)
     with folder.locked(run), folder.logging_to(run):
-        n = None if plan is None else n_devices(kind, request, means)
+        n = {} if plan is None else n_devices(kind, request, means)
         if not means.follows:
-            environment.warn_of_other_versions(run, kind.has_spikes(request), n)
-        if plan is not None and n is not None:
+            here = _environment(means) | n
+            environment.warn_of_other_versions(run, kind.has_spikes(request), here)
+        if plan is not None:
             environment.record_devices(run, n)
             _execute(kind, plan, means)
     return run
@@ -258,9 +259,16 @@ def opened(
             how = means or Means()
             modules = how.modules if how.command else _used(how.modules, text)
             provenance.record(run, how.command, kind.files(request), modules)
-            facts = {**environment.environment(), **n_devices(kind, request, how)}
+            facts = _environment(how) | n_devices(kind, request, how)
             folder.write_json(run / environment.FILE, facts)
         yield
+
+
+def _environment(means: Means) -> dict[str, Any]:
+    """The facts of the process that does the work, see `environment.environment`."""
+    if means.joined is not None:
+        return dict(means.joined.environment)
+    return dict(environment.environment())
 
 
 def n_devices(kind: RunKind[Any], request: Request, means: Means) -> dict[str, int]:

@@ -24,7 +24,7 @@ import jax
 from jax.errors import JaxRuntimeError
 
 from metaplast import search_loop
-from metaplast.runs import folder, processes, saver, stopping, threads
+from metaplast.runs import environment, folder, processes, saver, stopping, threads
 from metaplast.runs.job import Run
 from metaplast.runs.processes import WORD, Meeting, Place, ProcessLost
 from metaplast.runs.same_start import demand_same_start
@@ -59,10 +59,12 @@ class Joined(NamedTuple):
 
     pool: the pool whose only process it is.
     place: its place among the processes.
+    environment: its versions, device and layout, see `environment.environment`.
     """
 
     pool: ProcessPoolExecutor
     place: Place
+    environment: dict[str, str]
 
 
 Work = Callable[[Sequence[Run], str], None]
@@ -99,6 +101,7 @@ def joined(meeting: Meeting, modules: tuple[str, ...]) -> Iterator[Joined]:
             met = pool.submit(processes.meet, meeting)
         try:
             place = met.result()
+            facts = pool.submit(environment.environment).result()
         except BrokenProcessPool:
             raise ProcessLost(
                 "the processes did not meet - expected all of them to start - start all of them "
@@ -106,7 +109,7 @@ def joined(meeting: Meeting, modules: tuple[str, ...]) -> Iterator[Joined]:
             ) from None
         # The accelerators of this machine belong to the worker.
         jax.config.update("jax_platforms", "cpu")
-        yield Joined(pool, place)
+        yield Joined(pool, place, facts)
     finally:
         _end(pool)
         pool.shutdown(cancel_futures=True)

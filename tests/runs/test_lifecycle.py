@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,9 @@ from metaplast.runs.counted import Counted
 from metaplast.runs.environment import environment, warn_of_other_versions
 from metaplast.runs.folder import Busy, fresh_path
 from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
+from metaplast.runs.processes import Place
 from metaplast.runs.stopping import Interrupted, Stop
+from metaplast.runs.workers import Joined
 from metaplast.training.kind import KIND as TRAINING
 
 ONE = {"processes": 1, "devices": 1}
@@ -180,6 +183,18 @@ def test_a_run_that_goes_on_with_other_devices_says_so_and_records_them(
     (run / "environment.json").write_text(json.dumps(began))
     lifecycle.resume(run, Means())  # it is finished
     assert json.loads((run / "environment.json").read_text()) == began
+
+
+def test_a_run_of_several_processes_records_the_device_of_the_process_that_works(
+    kind: Counting, tmp_path: Path
+) -> None:
+    kind.halts = False
+    pool = ProcessPoolExecutor(1)  # it starts no process before it has work
+    joined = Joined(pool, Place(0, 2, 8), {**environment(), "device": "NVIDIA H200"})
+    lifecycle.start(kind, request(1), tmp_path / "run", Means(joined=joined))
+    recorded = json.loads((tmp_path / "run" / "environment.json").read_text())
+    expected = {"device": "NVIDIA H200", "processes": 2, "devices": 8}
+    assert {name: recorded[name] for name in expected} == expected
 
 
 def test_a_training_asks_for_the_devices_of_its_config() -> None:
