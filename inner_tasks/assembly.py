@@ -94,8 +94,8 @@ class Assembly(AbstractTaskFamily):
         order of the round's own.
     shots: rounds.
     earlier: numbers of rounds after which the cues come too. They always come after the last round.
-        The loss and the metrics are means over all of these tests. A rule that scores well early
-        and late has a point where it rests.
+        The loss is the mean over all of these tests, and the metrics are those of the last one. A
+        rule that scores well early and late is more likely to have a point where it rests.
     active: the share of cells that belong to a pattern.
     cue: the share of a pattern's cells that its cue drives.
     present: steps of a presentation.
