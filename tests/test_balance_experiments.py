@@ -17,6 +17,7 @@ SMALL = {
         "network.n_i=3",
     ),
     "coactive": (
+        "task.earlier=[]",
         "task.n_cells=10",
         "task.n_patterns=1",
         "task.shots=1",
