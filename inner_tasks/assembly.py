@@ -220,12 +220,12 @@ class Assembly(AbstractTaskFamily):
         return {"input": jnp.where(on & (driven > 0), self.rate, self.background)}
 
     def _now(self, t: Array) -> _Now:
-        lengths = np.asarray(self._taught)
-        ends = np.cumsum(lengths + self._asked)
+        lengths = np.asarray(self._taught, np.int32)
+        ends = np.cumsum(lengths + self._asked, dtype=np.int32)
         n = jnp.searchsorted(jnp.asarray(ends[:-1]), t, side="right")
         taught = jnp.asarray(lengths)[n]
-        t_here = t - jnp.asarray(ends - lengths - self._asked)[n]
-        before = jnp.asarray((0, *self.earlier))[n] * self.n_patterns
+        t_here = t - jnp.asarray(ends - lengths - self._asked, jnp.int32)[n]
+        before = jnp.asarray((0, *self.earlier), jnp.int32)[n] * self.n_patterns
         turn, since_shown = jnp.divmod(t_here, self.present + self.pause)
         since_test = t_here - taught
         asked, since_cue = jnp.divmod(jnp.maximum(since_test, 0), self.recall + self.pause)
