@@ -27,6 +27,6 @@ def command(measure: bool) -> None:
     start_up.prepare()
     from metaplast.runs.doctor import findings, measurement
 
-    found = measurement(partial(click.echo, err=True)) if measure else findings()
-    for name, value in found:
+    parts = measurement(partial(click.echo, err=True)) if measure else findings()
+    for name, value in parts:
         click.echo(entry(name, value, 15))

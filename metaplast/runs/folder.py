@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,6 @@ RECORD = "row.json"
 LOCK = ".lock"
 LOCKS = Path("/proc/locks")
 """The list of all locks of a Linux host."""
-INTERRUPTED = ".interrupted"
-"""It marks a run that a signal stopped, until a process goes on with it."""
 LOG = "log.txt"
 MAX_NAME = 255
 """Bytes of a name on the common file systems."""
@@ -161,12 +159,6 @@ def holder(path: Path) -> int | None:
         if fields[1:2] == ["FLOCK"] and fields[5:6] == [f"{device}:{status.st_ino}"]:
             return int(fields[4])
     return None
-
-
-def mark_interrupted(path: Path) -> None:
-    """Mark a run that a signal stops, for those who watch its folder."""
-    with suppress(OSError):  # a full disk must not hinder the end
-        (path / INTERRUPTED).touch()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from metaplast.runs.counted import Counted
 from metaplast.runs.files import reader_of
 from metaplast.runs.stopping import Stop, stoppable
 from metaplast.runs.workers import Joined
-from metaplast.settings.names import CONFIG
+from metaplast.settings.names import CONFIG, MARK_OF_INTERRUPTED
 
 PACKAGE = "metaplast"
 Progress = Callable[[str, float, float], None]
@@ -378,7 +378,7 @@ def _recorded(kind: RunKind[Any], run: Path) -> Request:
 
 def _execute(kind: RunKind[Plan], plan: Plan, means: Means) -> None:
     saver.SAVER.renew()
-    (plan.folder / folder.INTERRUPTED).unlink(missing_ok=True)
+    (plan.folder / MARK_OF_INTERRUPTED).unlink(missing_ok=True)
     with stoppable(plan.folder, saver.SAVER.end, lives_on=means.lives_on) as stop:
         kind.execute(plan, replace(means, stop=stop))
 

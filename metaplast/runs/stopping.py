@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metaplast.runs import folder
+from metaplast.settings.names import MARK_OF_INTERRUPTED
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -227,7 +227,8 @@ def _end(stop: Stop, patience: float) -> None:
         log.warning("the last finished step was not saved: %s", error)
     finally:
         if stop.run is not None and not stop.quiet:
-            folder.mark_interrupted(stop.run)
+            with suppress(OSError):  # a full disk must not hinder the end
+                (stop.run / MARK_OF_INTERRUPTED).touch()
         stop.saved.set()
     if not stop.lives_on and not stop.left.wait(patience):
         _exit(stop)

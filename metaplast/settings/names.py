@@ -22,6 +22,8 @@ SWEEP = "sweep.json"
 """The marker of the folder of a sweep. Its `members` are [{"name": folder, ...}, ...]."""
 SWEEP_RESULT = "sweep_result.json"
 """The end of every member of a sweep: `members` are [{"name", "code", "error"}, ...]."""
+MARK_OF_INTERRUPTED = ".interrupted"
+"""It marks a run that a signal stopped, until a process goes on with it."""
 CAUGHT = "metaplast.caught"
 """The logger of errors that a part of a program told in words and left behind (`--debug`)."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -18,7 +18,7 @@ from metaplast.runs import environment, folder, planned
 from metaplast.runs.folder import LOG, row_folder
 from metaplast.runs.planned import Planned
 from metaplast.runs.yaml_text import read_file
-from metaplast.settings.names import CONFIG, REPORT, SWEEP
+from metaplast.settings.names import CONFIG, MARK_OF_INTERRUPTED, REPORT, SWEEP
 from metaplast.watching import contents, faults
 from metaplast.watching.contents import Failure
 from metaplast.watching.faults import LONG_S
@@ -211,9 +211,9 @@ class FolderWatch:
 
     def _is_interrupted(self) -> bool:
         """Whether a signal stopped the run, or the group that it belongs to."""
-        if self._in_group and os.path.isfile(self.path.parent / folder.INTERRUPTED):
+        if self._in_group and os.path.isfile(self.path.parent / MARK_OF_INTERRUPTED):
             return True
-        return self._holds(folder.INTERRUPTED)
+        return self._holds(MARK_OF_INTERRUPTED)
 
     def _holds(self, name: str) -> bool:
         # `Path.is_file` raises an error where a file server is away.

@@ -36,8 +36,8 @@ def test_a_signal_before_anything_was_begun_ends_with_a_word(number: signal.Sign
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
     )
     assert done.returncode == 128 + number
-    told = f"interrupted by {number.name}, outside of a run - start again, or go on with a run"
-    assert done.stderr == f"error: {told} that has begun: metaplast resume RUN_DIR\n"
+    message = f"interrupted by {number.name}, outside of a run - start again, or go on with a run"
+    assert done.stderr == f"error: {message} that has begun: metaplast resume RUN_DIR\n"
 
 
 def test_the_handlers_of_before_come_back(tmp_path: Path) -> None:

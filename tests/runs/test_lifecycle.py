@@ -24,6 +24,7 @@ from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.processes import Place
 from metaplast.runs.stopping import Interrupted, Stop
 from metaplast.runs.workers import Joined
+from metaplast.settings.names import MARK_OF_INTERRUPTED
 from metaplast.training.kind import KIND as TRAINING
 
 ONE = {"processes": 1, "devices": 1}
@@ -244,11 +245,11 @@ def test_a_kind_learns_of_signals_by_its_means(kind: Counting, tmp_path: Path) -
     ):
         lifecycle.start(kind, request(2), tmp_path / "run", Means(progress=interrupt))
     assert not (tmp_path / "run" / "2.txt").exists()
-    assert (tmp_path / "run" / folder.INTERRUPTED).exists()
+    assert (tmp_path / "run" / MARK_OF_INTERRUPTED).exists()
     kind.stops = False
     assert lifecycle.resume(tmp_path / "run", Means()) == tmp_path / "run"
     assert (tmp_path / "run" / "2.txt").exists()
-    assert not (tmp_path / "run" / folder.INTERRUPTED).exists()
+    assert not (tmp_path / "run" / MARK_OF_INTERRUPTED).exists()
 
 
 def test_a_block_saves_in_its_own_way(tmp_path: Path) -> None:

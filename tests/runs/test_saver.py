@@ -24,8 +24,11 @@ def _finish(saver: Saver, folder: Path, step: int) -> None:
 
 
 def _restored(folder: Path) -> tuple[int, list[float]] | None:
-    found = checkpoint.restore(folder, [STATE], "digest", last_step=9)
-    return None if found is None else (found[0], found[1]["theta"].tolist())
+    restored = checkpoint.restore(folder, [STATE], "digest", last_step=9)
+    if restored is None:
+        return None
+    step, state = restored
+    return step, state["theta"].tolist()
 
 
 def test_a_step_whose_next_one_takes_long_is_saved(tmp_path: Path):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from metaplast.runs import folder
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, MARK_OF_INTERRUPTED
 from metaplast.training.diverged import MAX_SKIPPED
 from metaplast.watching.folder_watch import FolderWatch
 from metaplast.watching.seen import (
@@ -78,7 +78,7 @@ def test_a_run_that_a_signal_stopped_is_interrupted_until_it_goes_on(tmp_path: P
     watch.look()
     write_lines(run, DISCOVERED, [line(1), line(2), line(3)])
     assert watch.look().state == RUNNING  # its lines grow
-    folder.mark_interrupted(run)
+    (run / MARK_OF_INTERRUPTED).touch()
     with folder.locked(run):
         assert watch.look().state == RUNNING  # it still saves
     seen = watch.look()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from metaplast.runs import folder, planned
 from metaplast.runs.planned import Planned
-from metaplast.settings.names import DISCOVERED
+from metaplast.settings.names import DISCOVERED, MARK_OF_INTERRUPTED
 from metaplast.training.diverged import MAX_SKIPPED
 from metaplast.watching.folder_watch import FolderWatch
 from metaplast.watching.seen import (
@@ -63,7 +63,7 @@ def test_a_group_that_a_signal_stopped_is_interrupted_with_its_runs(tmp_path: Pa
     path = group(tmp_path / "group")
     write_lines(path / "seed-3", DISCOVERED, [line(1), line(2)])
     assert FolderWatch(path).look().state == UNKNOWN
-    folder.mark_interrupted(path)
+    (path / MARK_OF_INTERRUPTED).touch()
     seen = FolderWatch(path).look()
     assert [seen.state, *(part.state for part in seen.parts)] == 3 * [INTERRUPTED]
 
@@ -72,7 +72,7 @@ def test_a_member_that_a_signal_stopped_is_interrupted_and_no_failure(tmp_path: 
     path = sweep(tmp_path / "sweep", "a", "b")
     write_lines(begun(path / "a", rows=ONE), DISCOVERED, [line(1), line(2)])
     for stopped in (path, path / "a"):
-        folder.mark_interrupted(stopped)
+        (stopped / MARK_OF_INTERRUPTED).touch()
     seen = FolderWatch(path).look()
     assert (seen.state, [part.state for part in seen.parts]) == (
         INTERRUPTED,
