@@ -73,6 +73,12 @@ class NeuronView:
             for all.
         layer_backward: postsynaptic side: post . (W pre_error), one number for all.
         layer_forward: postsynaptic side: error . (W pre), one number for all.
+        relaxed: activity in the state to which the feedback relaxed the network, where it does so
+            (`AbstractFeedback.relaxes`).
+        site: postsynaptic side: potential where the edge ends, at its port
+            (`AbstractNeuron.at_port`).
+        log_probability: log P(activity) of a unit that draws its activity at random, summed over a
+            population the one of all its activities.
     """
 
     activity: Array
@@ -90,6 +96,9 @@ class NeuronView:
     layer_power: Array
     layer_backward: Array
     layer_forward: Array
+    relaxed: Array
+    site: Array
+    log_probability: Array
 
     if not TYPE_CHECKING:  # it is called for a wrong name alone
 
@@ -189,11 +198,14 @@ class Credit:
         learning_signal: population -> credit without the units' own gain [n].
         feedback: population -> credit with it, learning_signal * gain [n].
         modulators: channel -> scalar [].
+        relaxed: population -> activity in the state to which the feedback relaxed the network [n];
+            {} where it does not.
     """
 
     learning_signal: dict[str, Array]
     feedback: dict[str, Array]
     modulators: dict[str, Array]
+    relaxed: dict[str, Array] = field(default_factory=dict)
 
 
 @pytree
@@ -286,6 +298,8 @@ SURPRISE = "surprise"
 """The modulator that is the loss of the present step."""
 CREDIT_FIELDS = frozenset({"feedback", "learning_signal"})
 """The fields of a NeuronView that only a feedback can fill in."""
+RELAXED = "relaxed"
+"""The field of a NeuronView that only a feedback which relaxes the network fills in."""
 EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
 
 

@@ -14,6 +14,8 @@ from metaplast.transmission.instant import Instant
 NeuronField = Annotated[AbstractNeuron, plugin("neuron")]
 ConnectionField = Annotated[AbstractConnection, plugin("connection")]
 TransmissionField = Annotated[AbstractTransmission, plugin("transmission")]
+ACTIVITY = "activity"
+"""The field of a NeuronView that an edge sends unless it says otherwise."""
 
 
 @spec
@@ -48,6 +50,8 @@ class Edge:
         gain: standard deviation of an initial weight times sqrt(fan-in).
         bounds: lower and upper bound; the weights never leave them.
         label: the name of the edge; `pre_to_post` where it is empty.
+        sends: the field of the presynaptic view that the edge transmits; at its synapses it is what
+            a rule reads as `pre`. Only `activity` returns credit.
     """
 
     pre: str = "input"
@@ -59,11 +63,17 @@ class Edge:
     gain: NonNegative = 1.0
     bounds: tuple[float, float] = (-10.0, 10.0)
     label: str = ""
+    sends: str = ACTIVITY
 
     @property
     def name(self) -> str:
         """The name of the edge: its label, or `pre_to_post`."""
         return self.label or f"{self.pre}_to_{self.post}"
+
+    @property
+    def source(self) -> str:
+        """The name of the signal that enters the edge: the population, or `population.field`."""
+        return self.pre if self.sends == ACTIVITY else f"{self.pre}.{self.sends}"
 
 
 @spec
@@ -78,8 +88,9 @@ class Wiring:
         edges: the edges between them.
 
     Raises:
-        BadInput: for names that clash or do not exist, sizes that differ, an unknown port, empty
-            bounds, or bounds without 0 on a connection with a mask.
+        BadInput: for names that clash or do not exist, sizes that differ, an unknown port, a signal
+            that the presynaptic neuron does not offer, empty bounds, or bounds without 0 on a
+            connection with a mask.
     """
 
     populations: tuple[Population, ...] = ()
@@ -111,6 +122,11 @@ class Wiring:
         if edge.port not in ports:
             what = f"edge {edge.name}: port {edge.port!r}"
             raise BadInput(what, f"one of {', '.join(ports)}", "correct the port")
+        signals = self.population(edge.pre).neuron.offers
+        if edge.sends not in signals:
+            what = f"edge {edge.name}: sends {edge.sends!r}"
+            expected = f"a signal on offer at {edge.pre}: {', '.join(sorted(signals))}"
+            raise BadInput(what, expected, "correct sends, or take another presynaptic neuron")
         if not edge.bounds[0] < edge.bounds[1]:
             raise BadInput(f"edge {edge.name}: bounds {edge.bounds}", "lower < upper", "swap them")
         low, high = self.bounds(edge)
@@ -169,7 +185,8 @@ class Wiring:
         The signal of the side `pre` is the transmitted one.
         """
         sides = set()
-        if self.population(edge.pre).neuron.spiking and edge.transmission.keeps_silence:
+        sends_spikes = self.population(edge.pre).neuron.spiking and edge.sends == ACTIVITY
+        if sends_spikes and edge.transmission.keeps_silence:
             sides.add("pre")
         if self.population(edge.post).neuron.spiking:
             sides.add("post")
@@ -179,6 +196,10 @@ class Wiring:
         """Whether the edge transmits the output of the last step."""
         order = self._order()
         return order.index(edge.pre) >= order.index(edge.post)
+
+    def returns(self, edge: Edge) -> bool:
+        """Whether credit returns over the edge: it transmits the activity of this step."""
+        return edge.sends == ACTIVITY and not self.backwards(edge)
 
     @property
     def output(self) -> Population:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from metaplast.signals import Key, Theta
@@ -122,6 +123,17 @@ class AbstractConnection(ABC):
     @abstractmethod
     def reduce_pre(self, values: Array) -> Array:
         """Sum of synaptic values over each presynaptic neuron's own synapses: [n_pre]."""
+
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """The postsynaptic and the presynaptic neuron of every place of the layout [n_places] each.
+
+        A place that the mask leaves out is among them.
+        """
+        with jax.ensure_compile_time_eval():
+            post = np.asarray(self.at_post(jnp.arange(self.n_post)))
+            pre = np.asarray(self.at_pre(jnp.arange(self.n_pre)))
+        flat = [np.broadcast_to(side, self.shape).reshape(-1) for side in (post, pre)]
+        return flat[0], flat[1]
 
     def normal(self, key: Key) -> Array:
         """Standard normal values, one per synapse; the scale belongs to the genome."""

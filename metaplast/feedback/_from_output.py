@@ -5,8 +5,8 @@ from abc import abstractmethod
 from jax import Array
 
 from metaplast.feedback._matrices import from_output, jump
-from metaplast.feedback.base import AbstractFeedback, credit
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.feedback.base import AbstractFeedback, FeedbackView, credit
+from metaplast.signals import Credit, Feedback, Key, NeuronView, Theta
 from metaplast.spec import NonNegative, spec
 from metaplast.wiring import Wiring
 
@@ -41,16 +41,8 @@ class FromOutput(AbstractFeedback):
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
         return {"back": from_output(wiring, key, self.gain)}
 
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        output = wiring.output.name
-        signals = jump(state["back"], self.sent(views[output], feedback))
-        return state, credit({output: feedback.error, **signals}, views, feedback)
+    def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
+        output = seen.wiring.output.name
+        signals = jump(state["back"], self.sent(seen.views[output], seen.feedback))
+        signals = {output: seen.feedback.error, **signals}
+        return state, credit(signals, seen.views, seen.feedback)

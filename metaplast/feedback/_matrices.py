@@ -12,19 +12,19 @@ Matrices = dict[str, Array]
 
 
 def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
-    """Random matrices B ~ N(0, gain^2 / fan-in) for every forward edge, 0 off a mask.
+    """Random matrices B ~ N(0, gain^2 / fan-in) for every edge that returns credit, 0 off a mask.
 
     One flat draw is cut into pieces: each separate draw would cost about 0.3 s of compilation.
 
     Returns:
-        {edge: B in the layout of its connection}; backward edges have none.
+        {edge: B in the layout of its connection}; other edges have none (`Wiring.returns`).
 
     Args:
         wiring: the graph.
         key: the key of the draw.
         gain: the scale of B.
     """
-    edges = [e for e in wiring.edges if not wiring.backwards(e)]
+    edges = [e for e in wiring.edges if wiring.returns(e)]
     sizes = [math.prod(edge.connection.shape) for edge in edges]
     flat = jax.random.normal(key, (sum(sizes),))
     back = {}

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 
 from metaplast.connections.base import Term
 from metaplast.feedback._matrices import along_edges
-from metaplast.feedback.base import AbstractFeedback, credit, reverse_walk
+from metaplast.feedback.base import AbstractFeedback, FeedbackView, credit, reverse_walk
 from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.signals import Credit, Key, Theta
 from metaplast.spec import NonNegative, Probability, spec
 from metaplast.wiring import Wiring
 
@@ -53,29 +53,21 @@ class Learned(AbstractFeedback):
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
         return {"back": along_edges(wiring, key, self.gain)}
 
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        signals = reverse_walk(wiring, state["back"], views, feedback)
-        credits = credit(signals, views, feedback)
+    def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
+        signals = reverse_walk(seen.wiring, state["back"], seen.views, seen.feedback)
+        credits = credit(signals, seen.views, seen.feedback)
         rate = value(self, theta, "rate")
         decay = value(self, theta, "decay")
         back = {}
-        for edge in wiring.edges:
-            if wiring.backwards(edge):
+        for edge in seen.wiring.edges:
+            if not seen.wiring.returns(edge):
                 continue
             old = state["back"][edge.name]
             mask = edge.connection.mask()
-            terms = [Term(rate * credits.feedback[edge.post], views[edge.pre].activity)]
+            pre = seen.views[edge.pre].activity
+            terms = [Term(rate * credits.feedback[edge.post], pre)]
             change = edge.connection.outer(terms, old) + decay * old
             if mask.ndim:
                 change = change * mask
-            back[edge.name] = old - feedback.gate * change
+            back[edge.name] = old - seen.feedback.gate * change
         return {"back": back}, credits

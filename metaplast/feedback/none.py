@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from metaplast.feedback.base import AbstractFeedback
+from metaplast.feedback.base import AbstractFeedback, FeedbackView
 from metaplast.registry import register
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.signals import Credit, Key, Theta
 from metaplast.spec import spec
 from metaplast.wiring import Wiring
 
@@ -36,17 +36,8 @@ class None_(AbstractFeedback):
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
         return {}
 
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        silent = {p.name: jnp.zeros(p.n) for p in wiring.populations}
+    def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
+        silent = {p.name: jnp.zeros(p.n) for p in seen.wiring.populations}
         return state, Credit(
-            learning_signal=silent, feedback=silent, modulators=feedback.modulators
+            learning_signal=silent, feedback=silent, modulators=seen.feedback.modulators
         )

@@ -1,9 +1,9 @@
 """Feedback alignment: errors return through fixed random weights."""
 
 from metaplast.feedback._matrices import along_edges
-from metaplast.feedback.base import AbstractFeedback, credit, reverse_walk
+from metaplast.feedback.base import AbstractFeedback, FeedbackView, credit, reverse_walk
 from metaplast.registry import register
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.signals import Credit, Key, Theta
 from metaplast.spec import NonNegative, spec
 from metaplast.wiring import Wiring
 
@@ -34,14 +34,6 @@ class Random(AbstractFeedback):
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
         return {"back": along_edges(wiring, key, self.gain)}
 
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        return state, credit(reverse_walk(wiring, state["back"], views, feedback), views, feedback)
+    def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
+        signals = reverse_walk(seen.wiring, state["back"], seen.views, seen.feedback)
+        return state, credit(signals, seen.views, seen.feedback)

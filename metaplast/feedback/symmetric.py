@@ -1,8 +1,8 @@
 """Backpropagation's own credit signal."""
 
-from metaplast.feedback.base import AbstractFeedback, credit, reverse_walk
+from metaplast.feedback.base import AbstractFeedback, FeedbackView, credit, reverse_walk
 from metaplast.registry import register
-from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.signals import Credit, Key, Theta
 from metaplast.spec import spec
 from metaplast.wiring import Wiring
 
@@ -25,15 +25,7 @@ class Symmetric(AbstractFeedback):
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
         return {}
 
-    def step(
-        self,
-        theta: Theta,
-        state: Theta,
-        wiring: Wiring,
-        synapses: dict[str, Synapses],
-        views: dict[str, NeuronView],
-        feedback: Feedback,
-        dt: float,
-    ) -> tuple[Theta, Credit]:
-        carried = {name: s.weight for name, s in synapses.items()}
-        return state, credit(reverse_walk(wiring, carried, views, feedback), views, feedback)
+    def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
+        carried = {name: s.weight for name, s in seen.synapses.items()}
+        signals = reverse_walk(seen.wiring, carried, seen.views, seen.feedback)
+        return state, credit(signals, seen.views, seen.feedback)

@@ -119,7 +119,7 @@ def _ends(problem: MetaProblem, thetas: Theta, batch: Batch) -> Any:
         life, trace = lifetime.advance(theta, task, birth, shape.n_steps, start=0)
         loss = problem.objective.loss(theta, Lived(task, trace, life.synapses, shape))
         scores = {
-            "loss": jnp.where(is_finite(life), loss, jnp.nan),
+            "loss": jnp.where(is_finite(life, birth), loss, jnp.nan),
             "survived": survived(trace.score),
             "at_bound": at_bound(lifetime, life),
             **last_phase(trace.score, shape.phases[-1][0]),

@@ -21,7 +21,15 @@ from metaplast.transmission.delayed import queued
 from metaplast.wiring import Edge, Wiring
 
 SpikeTimes = Literal["synapse", "transmitted"]
-NEURON_FIELDS = ("activity", "potential", "gain", "score", "dendrite")
+NEURON_FIELDS = (
+    "activity",
+    "potential",
+    "gain",
+    "score",
+    "dendrite",
+    "site",
+    "log_probability",
+)
 """The fields of a NeuronView that the neuron itself makes."""
 
 
@@ -98,7 +106,7 @@ def at_synapse(
         (The queues after this step, the signals at the synapses.)
     """
     state = (after if wiring.backwards(edge) else before).transmissions[edge.name]
-    pre = edge.transmission.at_synapse(state, views[edge.pre].activity, dt)
+    pre = edge.transmission.at_synapse(state, getattr(views[edge.pre], edge.sends), dt)
     post = {}
     later = {}
     for name, queue in queues.items():

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import Move
-from metaplast.feedback.base import AbstractFeedback
+from metaplast.feedback.base import AbstractFeedback, FeedbackView
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
@@ -44,6 +44,7 @@ from metaplast.life.view import (
     read,
     seen_again,
     with_eligibility,
+    with_site,
     with_surprise,
     with_task_signals,
 )
@@ -66,13 +67,19 @@ from metaplast.signals import (
     Trace,
     pytree,
 )
-from metaplast.spec import NonNegative, Positive, decode, plugin, spec
+from metaplast.spec import Count, NonNegative, Positive, decode, plugin, spec
 from metaplast.tasks import AbstractTaskFamily, some_task
 from metaplast.wiring import Edge, Wiring
 
+Recorded = Literal[
+    "weights", "activity", "potential", "gain", "sent", "feedback", "log_probability"
+]
 _NAME = re.compile(r"\w[\w-]{0,63}")
 WEIGHTS = frozenset({"weight"})
-POTENTIALS = 4  # folded into a key beside its `split` in four: the key of first potentials
+# Folded into a key beside its `split` in four:
+POTENTIALS = 4  # the key of first potentials
+FEEDBACK = 5  # the key of the feedback, in a step and at a new trial
+SETTLING = 6  # the key of the steps of the network before the last
 
 
 @pytree
@@ -121,7 +128,7 @@ class Lifetime:
         slots: the rules, each with the edges that it changes.
         dt: seconds per step.
         record: the signals of every step that a trace keeps, per edge or population, beside the
-            score.
+            score. `log_probability` is log P(activity) of units that draw theirs, else 0.
         measure: additional metrics. `alignment` adds to every step the angle between the credit of
             each hidden population and the one of symmetric feedback, in degrees, as
             `angle_<population>`. `units` adds to a whole life, in `MetaProblem.losses`, the shares
@@ -132,10 +139,14 @@ class Lifetime:
         rate_trace: seconds; above 0, every other rule sees rates in place of spikes: traces of
             this time constant, in units of `activity_reference` (life/as_rates.py).
         activity_reference: hertz that an activity of 1 stands for.
+        settle: steps of the network, of dt each, in one step of the task, under one stimulus. The
+            task, the feedback, the rules and the record see the last of them alone, and count dt
+            for them all.
 
     Raises:
-        BadInput: (from `check`) for a slot without edges, an edge in two slots, or a rule that
-            reads a signal which neither the wiring nor the task offers.
+        BadInput: (from `check`) for a slot without edges, an edge in two slots, a rule that reads a
+            signal which neither the wiring nor the task offers, or one that counts every step of
+            the network where `settle` is above 1.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")] = dataclasses.field(
@@ -146,11 +157,12 @@ class Lifetime:
     genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()
     slots: tuple[Slot, ...] = (Slot(),)
     dt: Positive = 1e-3
-    record: tuple[Literal["weights", "activity", "potential", "gain", "sent", "feedback"], ...] = ()
+    record: tuple[Recorded, ...] = ()
     measure: tuple[Literal["alignment", "units", "steps"], ...] = ()
     spike_times: SpikeTimes = "synapse"
     rate_trace: NonNegative = 0.0
     activity_reference: Positive = 1.0
+    settle: Count = 1
 
     def wiring(self) -> Wiring:
         """The graph that the network writes for the sizes of the task."""
@@ -486,17 +498,20 @@ class Lifetime:
 
         stimulus = self.task.stimulus(task, life.task, k_stimulus, self.dt)
         flows = self._flows() if plastic is not False else {}
-        network_state, (views, transmitted), slopes = network.stepped(
+        before = life.network
+        if self.settle > 1:
+            before = self._settled(theta, life, stimulus, jax.random.fold_in(step_key, SETTLING))
+        network_state, (views, transmitted), slopes, sites = network.stepped(
             wiring,
             theta["neurons"],
             life.synapses,
-            life.network,
+            before,
             stimulus,
             self.dt,
             k_network,
             varied_by(flows.values()),
         )
-        arrivals, queues = self._arrivals(life, network_state, views, transmitted)
+        arrivals, queues = self._arrivals(life, network_state, views, transmitted, sites)
         arrivals, rates = self._with_rates(life, arrivals, views, transmitted)
         observed = network.seen(wiring, shape, views)
         task_state, outcome = self.task.step(task, life.task, observed, k_task, self.dt)
@@ -511,17 +526,35 @@ class Lifetime:
         score = outcome.score
         seen: dict[str, Seen] = {}
 
-        if plastic is not False or "alignment" in self.measure:
+        gate = outcome.feedback.gate
+        at_work = is_plastic(shape, life.t, gate)
+
+        lives_on = self.feedback.lives_on
+        if plastic is not False or lives_on or "alignment" in self.measure:
             views, feedback = with_task_signals(views, wiring.output.name, outcome, shape.offers)
-            feedback_state, credit = self.feedback.step(
-                theta["feedback"], life.feedback, wiring, life.synapses, views, feedback, self.dt
+            what_it_sees = FeedbackView(
+                wiring=wiring,
+                synapses=life.synapses,
+                views=views,
+                sent=transmitted,
+                stimulus=stimulus,
+                network=network_state,
+                neurons=theta["neurons"],
+                feedback=feedback,
+                plastic=at_work,
+                key=jax.random.fold_in(step_key, FEEDBACK),
+                dt=self.dt,
             )
+            feedback_state, credit = self.feedback.step(
+                theta["feedback"], life.feedback, what_it_sees
+            )
+            if lives_on:
+                after = replace(after, feedback=feedback_state)
             if plastic is not False:
-                gate = outcome.feedback.gate
                 sensitivities, eligible = carried(
                     wiring, flows, life.sensitivities, slopes, transmitted
                 )
-                seen = self._seen(after, views, arrivals, eligible, credit, gate, k_rules)
+                seen = self._seen(after, views, sites, arrivals, eligible, credit, gate, k_rules)
                 synapses, rules = self._learn(theta, after, seen, bounded)
                 learned = replace(
                     after,
@@ -531,7 +564,7 @@ class Lifetime:
                     feedback=feedback_state,
                 )
                 if plastic is None or shape.rests:
-                    learned = _learned_where(is_plastic(shape, life.t, gate), learned, after)
+                    learned = _learned_where(at_work, learned, after)
                 after = learned
             if "alignment" in self.measure:
                 degrees = angles(
@@ -542,12 +575,38 @@ class Lifetime:
             after = self._reset(theta, after, outcome.feedback.reset)
         return after, self._trace(after, views, transmitted, outcome.feedback, score), seen
 
+    def _settled(
+        self, theta: Theta, life: Life, stimulus: Mapping[str, Array], key: Key
+    ) -> NetworkState:
+        """The state of the network before the last of the `settle` steps of one step of a life.
+
+        Args:
+            theta: learned parameters.
+            life: the life before the step.
+            stimulus: the stimulus of the step, held in all of them.
+            key: the key of these steps.
+        """
+        wiring = self.wiring()
+
+        def one(carry: tuple[NetworkState, Array]) -> tuple[tuple[NetworkState, Array], None]:
+            state, index = carry
+            k_network = jax.random.fold_in(key, index)
+            after, _ = network.step(
+                wiring, theta["neurons"], life.synapses, state, stimulus, self.dt, k_network
+            )
+            return (after, index + 1), None
+
+        start = (life.network, jnp.zeros((), jnp.int32))
+        (state, _), _ = scan(one, start, self.settle - 1, gradient=False)
+        return state
+
     def _arrivals(
         self,
         life: Life,
         network_state: NetworkState,
-        views: Mapping[str, NeuronView],
+        views: dict[str, NeuronView],
         transmitted: Mapping[str, Array],
+        sites: Mapping[str, Array],
     ) -> tuple[dict[str, AtSynapse], dict[str, Theta]]:
         """The signals at the synapses of every edge in a step, and the queues after it.
 
@@ -556,6 +615,7 @@ class Lifetime:
             network_state: the state of the network after the step.
             views: the view of every population in the step.
             transmitted: edge -> the transmitted signal [n_pre].
+            sites: edge -> the potential where it ends [n_post].
         """
         arrivals = {name: AtSynapse(signal, {}) for name, signal in transmitted.items()}
         queues = {}
@@ -566,7 +626,7 @@ class Lifetime:
                 life.behind[name],
                 life.network,
                 network_state,
-                views,
+                with_site(views, edge, sites[name]),
                 self.dt,
             )
             arrivals[name] = arrival._replace(graded=AtSynapse(transmitted[name], {}))
@@ -605,6 +665,7 @@ class Lifetime:
         self,
         life: Life,
         views: dict[str, NeuronView],
+        sites: Mapping[str, Array],
         arrivals: Mapping[str, AtSynapse],
         eligible: Mapping[str, Array],
         credit: Credit,
@@ -619,8 +680,9 @@ class Lifetime:
             _, high = wiring.bounds(edge)
             weights = EdgeWeights(now, life.born.get(name, now), high, wiring.effect(edge))
             rule_key = jax.random.fold_in(key, index)
+            local = with_site(views, edge, sites[name])
             view = edge_view(
-                edge, self.reads()[name], weights, views, arrivals[name], credit, rule_key
+                edge, self.reads()[name], weights, local, arrivals[name], credit, rule_key
             )
             if name in eligible:
                 view = with_eligibility(view, eligible[name])
@@ -672,6 +734,8 @@ class Lifetime:
     def _reset(self, theta: Theta, life: Life, reset: Array) -> Life:
         """A new trial: neurons and transmissions as at birth, rules `cleared`; weights stay.
 
+        Of the feedback, what it names in `resets` is as at birth.
+
         Args:
             theta: learned parameters.
             life: the life after the step.
@@ -690,6 +754,10 @@ class Lifetime:
         }
         old = {name: getattr(life, name) for name in fresh}
         new = jax.tree.map(lambda fresh, old: jnp.where(reset > 0, fresh, old), fresh, old)
+        if self.feedback.resets:
+            feedback_key = jax.random.fold_in(trial_key, FEEDBACK)
+            at_birth = self.feedback.init_state(theta["feedback"], self.wiring(), feedback_key)
+            new["feedback"] = self.feedback.new_trial(life.feedback, at_birth, reset)
         return replace(life, rules=rules, **new)
 
     def _trace(
@@ -706,6 +774,7 @@ class Lifetime:
             "activity": {name: view.activity for name, view in views.items()},
             "potential": {name: view.potential for name, view in views.items()},
             "gain": {name: view.gain for name, view in views.items()},
+            "log_probability": {name: view.log_probability for name, view in views.items()},
             "sent": transmitted,
             "feedback": feedback,
         }
@@ -717,7 +786,7 @@ def _learned_where(plastic: Array, learned: Life, before: Life) -> Life:
     changed = {}
     for name in ("synapses", "sensitivities", "rules", "feedback"):
         changed[name] = jax.tree.map(
-            lambda new, old: jnp.where(plastic, new, old),
+            lambda new, old: old if new is old else jnp.where(plastic, new, old),
             getattr(learned, name),
             getattr(before, name),
         )
@@ -741,11 +810,29 @@ def _check(lifetime: Lifetime) -> None:
     _reads(lifetime)
     check_shared(lifetime.plastic())
     check_start(lifetime.plastic())
+    _check_settle(lifetime)
     _check_genome(lifetime)
     jax.eval_shape(
         lambda key: lifetime.begin(lifetime._init(key), some_task(lifetime.task, key), key),
         jax.eval_shape(jax.random.key, 0),
     )
+
+
+def _check_settle(lifetime: Lifetime) -> None:
+    """Raises: BadInput for a rule that counts steps of the network which nobody shows it."""
+    if lifetime.settle == 1:
+        return
+    reasons = {}
+    for name, (edge, slot) in lifetime.plastic().items():
+        if "eligibility" in lifetime.reads()[name]:
+            reasons[name] = "reads the eligibility, which every step of the network moves"
+        elif slot.rule.spike_timing and lifetime.wiring().spiking(edge):
+            reasons[name] = "counts the times of spikes"
+        elif name in lifetime._rated_edges():
+            reasons[name] = "sees spikes as rates (rate_trace)"
+    for name, reason in reasons.items():
+        what = f"settle={lifetime.settle}: the rule at {name} {reason}"
+        raise BadInput(what, "rules of the settled state alone", "set settle=1, or change the rule")
 
 
 def _check_genome(lifetime: Lifetime) -> None:

@@ -48,6 +48,7 @@ from metaplast.neurons.leaky import Leaky
 from metaplast.registry import BadInput, name_of
 from metaplast.signals import Theta
 from metaplast.transmission.instant import Instant
+from metaplast.wiring import ACTIVITY as SENT_ACTIVITY
 from metaplast.wiring import Edge, Wiring
 
 NONE = np.uint64(0)
@@ -360,7 +361,7 @@ def readout_memory(wiring: Wiring, edge: Edge) -> float | None:
     ways = [way for way in _ahead(wiring, edge.post) if _leads(wiring, way.post)]
     for way in ways:
         plain = isinstance(way.transmission, Instant) and way.port == "soma"
-        if way.post != output.name or not plain:
+        if way.post != output.name or way.sends != SENT_ACTIVITY or not plain:
             return None
     memory = 0.0
     neuron = output.neuron

@@ -21,6 +21,7 @@ from metaplast.rules.base import AbstractRule
 from metaplast.signals import (
     CREDIT_FIELDS,
     FEEDBACK_FIELDS,
+    RELAXED,
     SURPRISE,
     Credit,
     Feedback,
@@ -121,9 +122,17 @@ def edge_reads(
         offered = set(population.neuron.offers)
         if feedback.carries and feedback.needs <= offers:
             offered |= CREDIT_FIELDS
+        if feedback.relaxes and feedback.needs <= offers:
+            offered.add(RELAXED)
+        if side == "post":
+            offered.add("site")
         offered |= {"target"} & offers
         if name not in offered:
-            reason = f"; {_no_credit(feedback, offers)}" if name in CREDIT_FIELDS else ""
+            reason = ""
+            if name in CREDIT_FIELDS:
+                reason = f"; {_no_credit(feedback, offers)}"
+            if name == RELAXED:
+                reason = f"; feedback {name_of(type(feedback))} relaxes no network"
             raise BadInput(
                 f"rule at {edge.name} reads {field}{reason}",
                 f"a signal on offer there: {', '.join(sorted(offered))}",
@@ -181,6 +190,17 @@ def _sources(fields: frozenset[str]) -> set[str]:
     return sources
 
 
+def with_site(views: dict[str, NeuronView], edge: Edge, site: Array) -> dict[str, NeuronView]:
+    """The views, with the potential where an edge ends in that of its postsynaptic population.
+
+    Args:
+        views: the view of every population.
+        edge: the edge.
+        site: the potential [n_post].
+    """
+    return {**views, edge.post: replace(views[edge.post], site=site)}
+
+
 def edge_view(
     edge: Edge,
     fields: frozenset[str],
@@ -207,10 +227,12 @@ def edge_view(
         key: the key of this edge and step.
     """
     pre_credit = _credit_of(credit, edge.pre)
+    pre_credit |= _relaxed_of(credit, edge.pre)
     pre = replace(views[edge.pre], activity=arrived.pre, **pre_credit)
     post_credit = _credit_of(credit, edge.post)
     if weights.effect != 1.0:
         post_credit = {name: weights.effect * values for name, values in post_credit.items()}
+    post_credit |= _relaxed_of(credit, edge.post)
     post = replace(views[edge.post], **arrived.post, **post_credit)
     sums = aggregates(edge.connection, weights.now, _lookup(pre, post), fields)
     transmitted = None
@@ -244,6 +266,11 @@ def with_eligibility(view: SynapseView, eligibility: Array) -> SynapseView:
 def _credit_of(credit: Credit, population: str) -> dict[str, Array]:
     """{field: credit [n]} of one population."""
     return {field: getattr(credit, field)[population] for field in sorted(CREDIT_FIELDS)}
+
+
+def _relaxed_of(credit: Credit, population: str) -> dict[str, Array]:
+    """{relaxed: its relaxed activity [n]} of one population, where the feedback gives it."""
+    return {RELAXED: credit.relaxed[population]} if credit.relaxed else {}
 
 
 def _lookup(pre: NeuronView, post: NeuronView) -> Callable[[str], Array]:

@@ -36,7 +36,7 @@ class NetworkState:
 
     Attributes:
         neurons: population -> state of its neurons.
-        last: population -> its last output [n], for those that a backward edge reads.
+        last: signal (`Edge.source`) -> its last values [n], for those that a backward edge reads.
         transmissions: edge -> state of its transmission.
     """
 
@@ -99,19 +99,16 @@ def init_state(wiring: Wiring, theta: Theta, dt: float) -> NetworkState:
         theta: learned parameters of the neurons (`init`).
         dt: seconds per step.
     """
-    sources = set()
+    last = {}
     transmissions = {}
     for edge in wiring.edges:
         transmissions[edge.name] = edge.transmission.init_state(edge.connection.n_pre, dt)
         if wiring.backwards(edge):
-            sources.add(edge.pre)
+            last[edge.source] = jnp.zeros(edge.connection.n_pre)
     neurons = {}
-    last = {}
     for population in wiring.populations:
         name = population.name
         neurons[name] = population.neuron.init_state(theta.get(name, {}), population.n)
-        if name in sources:
-            last[name] = jnp.zeros(population.n)
     return NetworkState(neurons=neurons, last=last, transmissions=transmissions)
 
 
@@ -122,11 +119,13 @@ class Stepped(NamedTuple):
         state: the state after the step.
         signals: the signals in it.
         slopes: population -> the slopes of its step, for those that are `varied`.
+        sites: edge -> the potential where it ends, at its port of the postsynaptic neuron [n_post].
     """
 
     state: NetworkState
     signals: Signals
     slopes: dict[str, Slopes]
+    sites: dict[str, Array]
 
 
 def step(
@@ -152,8 +151,8 @@ def step(
     Returns:
         (The state after the step, the signals in it.)
     """
-    after, signals, _ = stepped(wiring, theta, synapses, state, stimulus, dt, key, {})
-    return after, signals
+    after = stepped(wiring, theta, synapses, state, stimulus, dt, key, {})
+    return after.state, after.signals
 
 
 def stepped(
@@ -179,6 +178,7 @@ def stepped(
         varied: population -> the inputs of its step with respect to which slopes are taken.
     """
     outputs = dict(state.last)
+    sites = {}
     slopes = {}
     neurons = {}
     views = {}
@@ -190,7 +190,7 @@ def stepped(
             drive["soma"] = stimulus[population.name]
         for edge in wiring.into(population.name):
             transmissions[edge.name], sent = edge.transmission.step(
-                state.transmissions[edge.name], outputs[edge.pre], dt
+                state.transmissions[edge.name], outputs[edge.source], dt
             )
             transmitted[edge.name] = sent
             propagate = edge.connection.propagate
@@ -201,16 +201,23 @@ def stepped(
         name = population.name
         before = state.neurons[name]
         step_key = jax.random.fold_in(key, index)
-        one = one_step(population.neuron, theta.get(name, {}), dt, step_key)
+        neuron_theta = theta.get(name, {})
+        one = one_step(population.neuron, neuron_theta, dt, step_key)
         if name in varied:
             (neurons[name], view), slopes[name] = with_slopes(one, before, drive, varied[name])
         else:
             neurons[name], view = one(before, drive)
         views[name] = view
+        for edge in wiring.into(name):
+            at_port = population.neuron.at_port(neuron_theta, neurons[name], view, edge.port)
+            sites[edge.name] = at_port
         outputs[name] = view.activity
+        for edge in wiring.edges:
+            if edge.pre == name:
+                outputs[edge.source] = getattr(view, edge.sends)
     last = {name: outputs[name] for name in state.last}
     after = NetworkState(neurons=neurons, last=last, transmissions=transmissions)
-    return Stepped(after, Signals(views, transmitted), slopes)
+    return Stepped(after, Signals(views, transmitted), slopes, sites)
 
 
 def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:

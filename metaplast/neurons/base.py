@@ -114,6 +114,19 @@ class AbstractNeuron(ABC):
             (The state after the step, the view of the step.)
         """
 
+    def at_port(self, theta: Theta, state: Theta, view: NeuronView, port: str) -> Array:
+        """The potential in a step where a port is [n]: that of the soma unless a class says more.
+
+        A neuron with dendrites tells the potential of the one on which the port lies.
+
+        Args:
+            theta: learned parameters.
+            state: the state after the step.
+            view: the view of the step.
+            port: one of `ports`.
+        """
+        return view.potential
+
     def unspiked(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> Theta:

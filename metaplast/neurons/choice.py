@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.language.constants import value
+from metaplast.neurons._bernoulli import STOCHASTIC
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
@@ -32,7 +33,7 @@ class Choice(AbstractNeuron):
 
     Score: d log P(chosen) / du_i = beta (chosen_i - p_i), the factor of a policy gradient. Gain:
     beta p_i (1 - p_i) = dP(i) / du_i, the effect of a unit's own drive on its own chance, not on
-    the one outcome.
+    the one outcome. log_probability: log p_i at the chosen unit, 0 at all others.
 
     Args:
         inverse_temperature: beta.
@@ -43,7 +44,7 @@ class Choice(AbstractNeuron):
     Source: Gumbel 1954; Luce 1959.
     """
 
-    offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
+    offers: ClassVar[frozenset[str]] = AbstractNeuron.offers | STOCHASTIC
     competitive: ClassVar[bool] = True
 
     inverse_temperature: Positive = 1.0
@@ -65,4 +66,5 @@ class Choice(AbstractNeuron):
         p = jax.nn.softmax(scaled)
         activity = chosen + (p - jax.lax.stop_gradient(p))  # the bracket is exactly 0
         view = neuron_view(activity, drive["soma"], beta * p * (1.0 - p))
-        return state, replace(view, score=beta * (chosen - p))
+        log_probability = chosen * jax.nn.log_softmax(scaled)
+        return state, replace(view, score=beta * (chosen - p), log_probability=log_probability)

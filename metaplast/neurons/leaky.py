@@ -50,6 +50,9 @@ class Leaky(NeuronWrapper):
             return {**state, "u": potential}
         return {**state, "inner": self.neuron.placed(state["inner"], potential)}
 
+    def at_port(self, theta: Theta, state: Theta, view: NeuronView, port: str) -> Array:
+        return self.neuron.at_port(theta, state["inner"], view, port)
+
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:

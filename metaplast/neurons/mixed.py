@@ -154,6 +154,14 @@ class Mixed(AbstractNeuron):
             placed[label] = cell.placed(state[label], potential[stretches[label]])
         return placed
 
+    def at_port(self, theta: Theta, state: Theta, view: NeuronView, port: str) -> Array:
+        parts = []
+        for label, stretch in self.stretches(view.potential.size).items():
+            cell = dict(self.neurons)[label]
+            own_view = jax.tree.map(lambda values, own=stretch: values[own], view)
+            parts.append(cell.at_port(theta.get(label, {}), state[label], own_view, port))
+        return jnp.concatenate(parts)
+
     def unspiked(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> Theta:

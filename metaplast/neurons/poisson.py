@@ -6,8 +6,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons._bernoulli import draw_spikes
-from metaplast.neurons.base import SpikingNeuron
+from metaplast.neurons._bernoulli import STOCHASTIC, draw_spikes
+from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta
 from metaplast.spec import Positive, spec
@@ -29,7 +29,8 @@ class Poisson(SpikingNeuron):
     (straight-through): it is exact on average only where the loss is linear in z.
 
     View: potential = drive; gain = dP/d drive = scale dt exp(-r dt), 0 where drive <= 0; score = d
-    log P(z) / d drive. State: drive [n], of the last step. A dead time: neuron `refractory`.
+    log P(z) / d drive; log_probability = log P(z). State: drive [n], of the last step. A dead time:
+    neuron `refractory`.
 
     Args:
         scale: the rate for a drive of 1, in hertz per unit of the drive.
@@ -38,7 +39,7 @@ class Poisson(SpikingNeuron):
     Source: elementary.
     """
 
-    offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
+    offers: ClassVar[frozenset[str]] = AbstractNeuron.offers | STOCHASTIC
     membrane: ClassVar[frozenset[str]] = frozenset()  # nothing to hold
 
     scale: Positive = 1.0

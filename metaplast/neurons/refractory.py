@@ -85,6 +85,9 @@ class Refractory(NeuronWrapper):
     ) -> Theta:
         return {**state, "inner": self.neuron.unspiked(theta, state["inner"], drive, dt, key)}
 
+    def at_port(self, theta: Theta, state: Theta, view: NeuronView, port: str) -> Array:
+        return self.neuron.at_port(theta, state["inner"], view, port)
+
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:
@@ -103,6 +106,7 @@ class Refractory(NeuronWrapper):
             activity=on * view.activity,
             gain=on * view.gain,
             score=on * view.score,
+            log_probability=on * view.log_probability,
         )
         silent = jnp.maximum(state["remaining"] - 1.0, 0.0)
         remaining = jnp.where(view.activity > 0, float(whole_steps(self.period, dt)), silent)

@@ -64,6 +64,9 @@ class Starting(NeuronWrapper):
     def placed(self, state: Theta, potential: Array) -> Theta:
         return self.neuron.placed(state, potential)
 
+    def at_port(self, theta: Theta, state: Theta, view: NeuronView, port: str) -> Array:
+        return self.neuron.at_port(theta, state, view, port)
+
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from metaplast.neurons._bernoulli import draw_spikes
-from metaplast.neurons.base import SpikingNeuron
+from metaplast.neurons._bernoulli import STOCHASTIC, draw_spikes
+from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta
 from metaplast.spec import NonNegative, Positive, spec
@@ -36,9 +36,9 @@ class Stochastic(SpikingNeuron):
     z [n]: spikes, 0/1.
 
     View: z; v before the reset; gain dp/dv; score d log P(z)/dv, which is (z - p) / width for
-    `sigmoid`, (r dt / width) (z / p - 1) for `escape`. Backward, z has the derivative of p
-    (straight-through): it is exact on average only where the loss is linear in z. The reset passes
-    no gradient.
+    `sigmoid`, (r dt / width) (z / p - 1) for `escape`; log_probability log P(z). Backward, z has
+    the derivative of p (straight-through): it is exact on average only where the loss is linear in
+    z. The reset passes no gradient.
 
     Policy gradients: let tr_i <- alpha tr_i + zeta x_i, with x the transmitted signal of the
     synapse. score_j tr_i summed over a trial is d log P(all spikes of the trial) / dw_ji, exactly,
@@ -61,7 +61,7 @@ class Stochastic(SpikingNeuron):
     Source: Gerstner & Kistler 2002; Pfister, Toyoizumi, Barber & Gerstner 2006.
     """
 
-    offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
+    offers: ClassVar[frozenset[str]] = AbstractNeuron.offers | STOCHASTIC
 
     tau_m: NonNegative = 20e-3
     noise: Literal["escape", "sigmoid"] = "escape"

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons._bernoulli import draw_spikes
+from metaplast.neurons._bernoulli import STOCHASTIC, draw_spikes
 from metaplast.neurons.base import SpikingNeuron
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
@@ -37,9 +37,10 @@ class TwoCompartment(SpikingNeuron):
     constant factor). Backward, z has the derivative of P. There is no reset, as in the source;
     refractoriness: neuron `refractory`.
 
-    View: potential U; dendrite V* = g_d V_w / (1 + g_d); gain dP/dU; score d log P(z) / dU. V* is
-    the attenuated dendritic prediction, not V_w: the U that the dendrite alone would bring about at
-    rest with no teacher. State: u, dendrite (V_w) [n].
+    View: potential U; dendrite V* = g_d V_w / (1 + g_d); gain dP/dU; score d log P(z) / dU;
+    log_probability log P(z). V* is the attenuated dendritic prediction, not V_w: the U that the
+    dendrite alone would bring about at rest with no teacher. It is also the site of edges at the
+    port `dendrite`. State: u, dendrite (V_w) [n].
 
     Args:
         tau_m: time constant of the soma at rest, in seconds.
@@ -50,7 +51,8 @@ class TwoCompartment(SpikingNeuron):
         k: factor of the exponential in phi, dimensionless.
         steepness: of phi, in 1 / unit of U.
         threshold: U at which phi is phi_max / (1 + k), in units of U.
-        output: `spikes`: activity = z. `rate`: activity = P(z = 1) itself, and the score is 0.
+        output: `spikes`: activity = z. `rate`: activity = P(z = 1) itself; score and
+            log_probability are 0.
 
     Limits: no teacher and constant V_w: U -> V*. Strong balanced nudging: U -> (g_e e_excitatory +
     g_i e_inhibitory) / (g_e + g_i).
@@ -74,7 +76,7 @@ class TwoCompartment(SpikingNeuron):
     @property
     def offers(self) -> frozenset[str]:
         always = frozenset({"activity", "potential", "gain", "dendrite"})
-        return always | {"score"} if self.output == "spikes" else always
+        return always | STOCHASTIC if self.output == "spikes" else always
 
     @property
     def spiking(self) -> bool:
@@ -104,6 +106,9 @@ class TwoCompartment(SpikingNeuron):
         )
         end = pulled / total
         return {"u": end + jnp.exp(-dt / self.tau_m * total) * (state["u"] - end), "dendrite": v_w}
+
+    def at_port(self, theta: Theta, state: Theta, view: NeuronView, port: str) -> Array:
+        return view.dendrite if port == "dendrite" else view.potential
 
     def stable_dt(self) -> float:
         return math.inf  # each equation is solved exactly while its drive is constant

@@ -11,13 +11,19 @@ STEP = "step."
 """The beginning of the names of metrics that have a value for every step."""
 
 
-def is_finite(life: Life) -> Array:
-    """Whether every number of the network and of the rules is finite [].
+def is_finite(life: Life, before: Life) -> Array:
+    """Whether every number of the network, of the rules and of the feedback is finite [].
 
-    A broken cell may be silent, so that the loss is finite all the same. The feedback does not
-    count: its effect shows in the weights, and matrices that no rule reads need not be drawn.
+    A broken cell may be silent, so that the loss is finite all the same. Of the feedback, what no
+    step changed does not count: fixed matrices that no rule reads need not be drawn.
+
+    Args:
+        life: the life.
+        before: the same life some steps earlier, in the same program.
     """
     leaves = jax.tree.leaves((life.synapses, life.network, life.rules))
+    pairs = zip(jax.tree.leaves(life.feedback), jax.tree.leaves(before.feedback), strict=True)
+    leaves += [after for after, old in pairs if after is not old]
     floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
     # One list of all numbers: a reduction of each leaf is compiled on its own.
     return jnp.all(jnp.concatenate([jnp.isfinite(x).reshape(-1) for x in floats]))

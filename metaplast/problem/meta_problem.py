@@ -300,15 +300,15 @@ class MetaProblem:
         task = take(tasks, slot)
         newborn = self.lifetime.begin(theta, task, births.batch.keys[slot])
         life = where(births.due[slot], newborn, life)
-        start = life.t
+        before = life
         life, trace = self.lifetime.advance(theta, task, life, n_steps, gradient=gradient)
-        part = self.objective.window(theta, trace.score, shape, start)
+        part = self.objective.window(theta, trace.score, shape, before.t)
         loss = part * (shape.n_steps / n_steps)
         metrics = {
             "survived": survived(trace.score),
             "at_bound": at_bound(self.lifetime, life),
         }
-        return jnp.where(is_finite(life), loss, jnp.nan), (metrics, life)
+        return jnp.where(is_finite(life, before), loss, jnp.nan), (metrics, life)
 
     def _life(
         self, theta: Theta, task: Any, key: Key, differentiation: Differentiation = "none"
@@ -319,9 +319,9 @@ class MetaProblem:
         measures_units = "units" in lifetime.measure and differentiation == "none"
         if measures_units:
             lifetime = replace(lifetime, record=("activity", "gain"))
-        life = lifetime.begin(theta, task, key)
+        born = lifetime.begin(theta, task, key)
         life, trace = lifetime.advance(
-            theta, task, life, shape.n_steps, start=0, gradient=differentiation == "reverse"
+            theta, task, born, shape.n_steps, start=0, gradient=differentiation == "reverse"
         )
         metrics = {
             "survived": survived(trace.score),
@@ -337,7 +337,7 @@ class MetaProblem:
         if "steps" in lifetime.measure and differentiation == "none":
             metrics |= of_steps(trace.score)
         loss = self.objective.loss(theta, Lived(task, trace, life.synapses, shape))
-        return jnp.where(is_finite(life), loss, jnp.nan), metrics
+        return jnp.where(is_finite(life, born), loss, jnp.nan), metrics
 
 
 def _with_tasks_everywhere(lives: Lives, layout: Layout) -> Lives:

@@ -23,6 +23,10 @@ WORDS = {
     "score": "d log P(activity) / d potential of a postsynaptic unit that draws its activity by "
     "lot",
     "dendrite": "potential of the postsynaptic neuron's separate dendrite",
+    "site": "potential of the postsynaptic neuron at the port where the edge ends",
+    "post_relaxed": "activity of the postsynaptic neuron in the state to which the feedback "
+    "relaxed the network",
+    "pre_relaxed": "activity of the presynaptic neuron in that state",
     "post_weight_sum": "sum over the postsynaptic neuron's own synapses (reach neuron)",
     "pre_weight_sum": "sum over the presynaptic neuron's own synapses (reach neuron)",
     "post_weight_norm": "Euclidean norm of the postsynaptic neuron's own synapses (reach neuron)",
@@ -50,6 +54,9 @@ UNITS = {
     "gain": "activity per potential",
     "score": "per potential",
     "dendrite": "potential",
+    "site": "potential",
+    "relaxed": "activity",
+    "log_probability": "1",
     "weight": "weight",
     "weight_initial": "weight",
     "weight_max": "weight",
@@ -66,6 +73,8 @@ FIELD_WORDS = {
     "weight_initial": "the synapse's weight at birth",
     "weight_max": "the upper bound of the edge's weights",
     "eligibility": "d activity of the postsynaptic neuron / d weight, through its own state alone",
+    "post.log_probability": "log P(activity) of a postsynaptic unit that draws its activity by lot",
+    "pre.log_probability": "log P(activity) of such a presynaptic unit",
     "mixing.neuron": "a sum over the synapses of one neuron, made by the rule itself",
     "mixing.layer": "a sum over the synapses of a layer, made by the rule itself",
 }

@@ -149,6 +149,7 @@ class Config:
         means `transmitted`. Every new config has the field (config.NEW).
     rate_trace: see Lifetime: seconds; above 0, rules of rates see spikes as rates.
     activity_reference: hertz that an activity of 1 stands for. The rule file states it.
+    settle: see Lifetime: steps of the network in one step of the task.
     problem: numbers of the problem.
     evaluation: the choice and the judgement of theta.
     fit: settings of `metaplast fit`.
@@ -179,6 +180,7 @@ class Config:
     spike_times: SpikeTimes = "transmitted"
     rate_trace: NonNegative = 0.0
     activity_reference: Positive = 1.0
+    settle: Count = 1
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
     evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
     fit: Annotated[Fit, nested(Fit)] = Fit()
@@ -236,6 +238,7 @@ class Config:
             spike_times=self.spike_times,
             rate_trace=self.rate_trace,
             activity_reference=self.activity_reference,
+            settle=self.settle,
         )
         numbers = self.problem
         return MetaProblem(

@@ -36,7 +36,12 @@ TERMS = (  # (whether post takes part, whether pre does, the power of the weight
 )
 
 
+# connections between populations of one size
+SQUARE = {"one_to_one"}
+
+
 def _make(name: str, n_post: int = N_POST, n_pre: int = N_PRE) -> Any:
+    n_pre = n_post if name in SQUARE else n_pre
     return decode("connection", {"name": name, "n_post": n_post, "n_pre": n_pre})
 
 
@@ -68,27 +73,30 @@ def _everything(connection: Any, w: Any, post: Any, pre: Any) -> dict[str, Any]:
 def test_a_connection_is_its_matrix(name):
     connection = _make(name)
     post, pre = _places(connection)
+    posts, pres = POST[:, : connection.n_post], PRE[:, : connection.n_pre]
+    for known, told in zip((post, pre), connection.places(), strict=True):
+        np.testing.assert_array_equal(known.reshape(-1), told)
     # no pair of neurons has two synapses
     assert len(set(zip(post.flat, pre.flat, strict=True))) == post.size
     with jax.enable_x64(True):
         support = np.broadcast_to(connection.mask(), connection.shape)
         w = np.asarray(RNG.normal(size=connection.shape)) * support
-        out = jax.tree.map(np.asarray, _everything(connection, w, POST, PRE))
-    matrix = np.zeros((N_POST, N_PRE))
+        out = jax.tree.map(np.asarray, _everything(connection, w, posts, pres))
+    matrix = np.zeros((connection.n_post, connection.n_pre))
     matrix[post, pre] = w
-    np.testing.assert_allclose(out["propagate"], matrix @ PRE[0], atol=1e-12)
-    np.testing.assert_allclose(out["backpropagate"], matrix.T @ POST[0], atol=1e-12)
+    np.testing.assert_allclose(out["propagate"], matrix @ pres[0], atol=1e-12)
+    np.testing.assert_allclose(out["backpropagate"], matrix.T @ posts[0], atol=1e-12)
     # adjoints
     np.testing.assert_allclose(
-        out["propagate"] @ POST[0], PRE[0] @ out["backpropagate"], atol=1e-12
+        out["propagate"] @ posts[0], pres[0] @ out["backpropagate"], atol=1e-12
     )
     np.testing.assert_allclose(out["reduce_post"], matrix.sum(axis=1), atol=1e-12)
     np.testing.assert_allclose(out["reduce_pre"], matrix.sum(axis=0), atol=1e-12)
     expected = np.zeros(connection.shape)
     for s in np.ndindex(*connection.shape):
         for k, (with_post, with_pre, power) in enumerate(TERMS):
-            y = POST[k % 2, post[s]] if with_post else 1.0
-            x = PRE[k % 2, pre[s]] if with_pre else 1.0
+            y = posts[k % 2, post[s]] if with_post else 1.0
+            x = pres[k % 2, pre[s]] if with_pre else 1.0
             expected[s] += y * x * w[s] ** power
     np.testing.assert_allclose(out["outer"], expected, atol=1e-12)
     np.testing.assert_array_equal(out["no_terms"], np.zeros(connection.shape))

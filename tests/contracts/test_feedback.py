@@ -31,6 +31,7 @@ from metaplast.signals import Synapses, feedback, neuron_view
 from metaplast.spec import decode
 from metaplast.testing.base import demand_same_type, quick_jit
 from metaplast.wiring import Edge, Population, Wiring
+from tests._seen import seen
 from tests.contracts._enrolled import enrolled
 
 DT = 1e-3
@@ -42,14 +43,16 @@ def _credit(rule: Any, wiring: Wiring, weights: Any, x: Any, target: Any) -> tup
     """(credit, views) after one step of a network that sees x, with error 2 (output - target)."""
     synapses = {name: Synapses(weight=w, mask=jnp.ones(())) for name, w in weights.items()}
     start = network.init_state(wiring, {}, DT)
-    _, (views, sent) = network.step(
-        wiring, {}, synapses, start, {"input": x}, DT, jax.random.key(0)
+    stimulus = {"input": x}
+    after, (views, sent) = network.step(
+        wiring, {}, synapses, start, stimulus, DT, jax.random.key(0)
     )
     signals = feedback(
         wiring.output.n, error=2.0 * (views[wiring.output.name].activity - target), target=target
     )
     state = rule.init_state(rule.init(jax.random.key(1), wiring), wiring, jax.random.key(2))
-    return rule.step({}, state, wiring, synapses, views, signals, DT)[1], (views, sent)
+    others = {"synapses": synapses, "sent": sent, "stimulus": stimulus, "network": after}
+    return rule.step({}, state, seen(wiring, views, signals, **others))[1], (views, sent)
 
 
 def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
@@ -123,11 +126,8 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     views = {
         p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.ones(p.n)) for p in wiring.populations
     }
-    synapses = {
-        e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges
-    }
     answer = feedback(2, modulators={"reward": jnp.ones(())})
-    step = lambda t, s: rule.step(t, s, wiring, synapses, views, answer, DT)
+    step = lambda t, s: rule.step(t, s, seen(wiring, views, answer))
     after, credit = jax.eval_shape(step, theta, state)
     demand_same_type(state, after, "the state of a feedback keeps its type")
     for signals in (credit.feedback, credit.learning_signal):
@@ -135,6 +135,9 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
             p.name: (p.n,) for p in wiring.populations
         }
     assert "reward" in credit.modulators
+    relaxed = {p.name: (p.n,) for p in wiring.populations} if rule.relaxes else {}
+    assert {n: x.shape for n, x in credit.relaxed.items()} == relaxed
+    assert rule.resets <= set(state)
 
 
 # layer by layer; over them all
@@ -164,7 +167,8 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
         synapses = {n: Synapses(weight=w, mask=jnp.ones(())) for n, w in weights.items()}
         theta = rule.init(jax.random.key(0), NET)
         state = rule.init_state(theta, NET, jax.random.key(0))
-        step = lambda v: rule.step(theta, state, NET, synapses, v, feedback(2, **fields), DT)[1]
+        answer = feedback(2, **fields)
+        step = lambda v: rule.step(theta, state, seen(NET, v, answer, synapses=synapses))[1]
         return step(views), step(flat)
 
     with jax.enable_x64(True):
@@ -300,10 +304,7 @@ def _step(rule: Any, wiring: Wiring, state: Any, answer: Any) -> Any:
         p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.full(p.n, 0.5))
         for p in wiring.populations
     }
-    synapses = {
-        e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges
-    }
-    return rule.step({}, state, wiring, synapses, views, answer, DT)[1].feedback
+    return rule.step({}, state, seen(wiring, views, answer))[1].feedback
 
 
 def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_output():
@@ -333,7 +334,7 @@ def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_outpu
 
 def test_no_feedback_is_zero_but_for_modulators():
     answer = feedback(2, error=jnp.ones(2), modulators={"reward": jnp.asarray(0.7)})
-    credit = None_().step({}, {}, NET, {}, {}, answer, DT)[1]
+    credit = None_().step({}, {}, seen(NET, {}, answer))[1]
     for signals in (credit.feedback, credit.learning_signal):
         assert not any(np.any(x) for x in signals.values())
     assert credit.modulators == {"reward": 0.7}
@@ -397,7 +398,7 @@ def test_learned_feedback_moves_as_far_as_its_gate_is_open_and_theta_says():
     @quick_jit
     def change(theta: Any, gate: Any) -> Any:
         answer = feedback(2, error=jnp.asarray([1.0, -0.5]), gate=gate)
-        new = rule.step(theta, state, NET, {}, views, answer, DT)[0]
+        new = rule.step(theta, state, seen(NET, views, answer))[0]
         return new["back"]["hidden_2_to_output"] - state["back"]["hidden_2_to_output"]
 
     whole = np.asarray(change(theta, 1.0))

@@ -112,10 +112,12 @@ class ScratchFeedback(AbstractFeedback):
     def init_state(self, theta, wiring, key):
         return {}
 
-    def step(self, theta, state, wiring, synapses, views, feedback, dt):
-        mean = jnp.exp(theta["log_gain"]) * jnp.mean(feedback.error)
-        signals = {p.name: jnp.broadcast_to(mean, (p.n,)) for p in wiring.populations}
-        return state, credit({**signals, wiring.output.name: feedback.error}, views, feedback)
+    def step(self, theta, state, seen):
+        error = seen.feedback.error
+        mean = jnp.exp(theta["log_gain"]) * jnp.mean(error)
+        signals = {p.name: jnp.broadcast_to(mean, (p.n,)) for p in seen.wiring.populations}
+        signals |= {seen.wiring.output.name: error}
+        return state, credit(signals, seen.views, seen.feedback)
 ''',
     "likelihood": '''
 """How many of two release sites released."""

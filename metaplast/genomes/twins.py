@@ -1,0 +1,111 @@
+"""Edges that are born with the transposed weights of another edge."""
+
+from functools import lru_cache
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.genomes.base import AbstractGenome, synapses
+from metaplast.genomes.random import Random
+from metaplast.registry import BadInput, register
+from metaplast.signals import Key, Synapses, Theta
+from metaplast.spec import named, plugin, spec, text
+from metaplast.wiring import Edge, Wiring
+
+
+@register("genome", "twins")
+@spec
+class Twins(AbstractGenome):
+    """Some edges are born with the transposed weights of another edge, their twin.
+
+        w_ij = v_ji
+
+    w_ij: a weight at birth of an edge in `twins`, from j to i.
+    v_ji: the weight at birth of its twin, from i to j.
+
+    Only the births are tied. In the life each edge changes by its own rule, so that weights stay
+    equal only where two changes are. An edge of magnitudes takes absolute values.
+
+    theta: that of the inner genome, for all other edges.
+
+    Args:
+        genome: the genome of all other edges.
+        twins: {edge: the edge whose transposed weights it is born with}.
+
+    Raises:
+        BadInput: for a name that is no edge, a twin that has a twin itself, or two edges whose
+            synapses are not the transposed ones of each other.
+
+    Source: elementary.
+    """
+
+    genome: Annotated[AbstractGenome, plugin("genome")] = Random()
+    twins: Annotated[tuple[tuple[str, str], ...], named(text)] = ()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.genome.needs
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return self.genome.init(key, self._others(wiring))
+
+    def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
+        born = self.genome.weights(theta, self._others(wiring), task, key)
+        edges = {edge.name: edge for edge in wiring.edges}
+        weights = {}
+        for name, twin in self.twins:
+            order = _transposed(edges[name], edges[twin])
+            weight = born[twin].weight.reshape(-1)[order].reshape(edges[name].connection.shape)
+            weights[name] = jnp.abs(weight) if wiring.magnitude(edges[name]) else weight
+        own = tuple(edges[name] for name in weights)
+        return born | synapses(Wiring(wiring.populations, own), weights)
+
+    def _others(self, wiring: Wiring) -> Wiring:
+        """The wiring with the edges of the inner genome alone."""
+        twins = dict(self.twins)
+        others = {edge.name: edge for edge in wiring.edges if edge.name not in twins}
+        for name, twin in self.twins:
+            if name not in {edge.name for edge in wiring.edges}:
+                known = ", ".join(edge.name for edge in wiring.edges)
+                raise BadInput(f"genome twins: edge {name!r}", f"one of {known}", "correct twins")
+            if twin not in others:
+                what = f"genome twins: {name} of {twin!r}"
+                expected = f"an edge without a twin: {', '.join(others)}"
+                raise BadInput(what, expected, "correct twins")
+        return Wiring(wiring.populations, tuple(others.values()))
+
+
+def _transposed(edge: Edge, twin: Edge) -> np.ndarray:
+    """The place of the weight of each synapse of an edge among those of its twin.
+
+    Raises: BadInput where the synapses are not the transposed ones.
+    """
+    order = _order(edge.connection, twin.connection)
+    if order is None:
+        raise BadInput(
+            f"genome twins: edge {edge.name} of {twin.name}",
+            "two edges with transposed synapses, such as dense ones between the same populations",
+            "correct twins, or change the connections",
+        )
+    return order
+
+
+@lru_cache(maxsize=64)
+def _order(connection: AbstractConnection, twin: AbstractConnection) -> np.ndarray | None:
+    """See `_transposed`; None where the synapses are not the transposed ones."""
+    if (connection.n_post, connection.n_pre) != (twin.n_pre, twin.n_post):
+        return None
+    post, pre = connection.places()
+    twin_post, twin_pre = twin.places()
+    wanted = post * connection.n_pre + pre
+    given = twin_pre * connection.n_pre + twin_post
+    order = np.argsort(given)
+    if not np.array_equal(np.sort(wanted), given[order]):
+        return None
+    with jax.ensure_compile_time_eval():
+        masks = [np.broadcast_to(one.mask(), one.shape).reshape(-1) for one in (connection, twin)]
+    found = order[np.searchsorted(given, wanted, sorter=order)]
+    return found if np.array_equal(masks[0], masks[1][found]) else None
