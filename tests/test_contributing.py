@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from metaplast import testing
+from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import find
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
+from metaplast.signals import feedback, neuron_view
+from tests._seen import seen
 
 TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -44,6 +47,16 @@ def test_the_neuron_keeps_its_promises():
     )
 
 
+def test_the_feedback_tells_every_population_the_mean_error():
+    wiring = Feedforward(hidden=(4,)).wiring({"input": 3}, 2)
+    views = {p.name: neuron_view(*np.full((3, p.n), 0.5)) for p in wiring.populations}
+    error = np.asarray([1.0, 3.0])
+    rule = find("feedback", "broadcast")()
+    told = rule.step({}, {}, seen(wiring, views, feedback(2, error=error)))[1].feedback
+    np.testing.assert_allclose(told["output"], 0.5 * error)
+    np.testing.assert_allclose(told["hidden_1"], np.full(4, 1.0))
+
+
 def test_the_task_family_keeps_its_promises():
     testing.check_task_family(find("task", "echo")())
 
@@ -53,5 +66,5 @@ def test_the_outer_loop_keeps_its_promises():
 
 
 def test_each_kind_has_its_example():
-    assert len(PYTHON) == 4
+    assert len(PYTHON) == 5
     assert len(YAML) == 1

@@ -26,6 +26,7 @@ from metaplast.signals import Synapses, feedback
 from metaplast.spec import decode, spec
 from metaplast.testing.base import quick_jit
 from metaplast.wiring import Edge, Population, Wiring
+from tests._seen import seen
 from tests.contracts._enrolled import enrolled
 
 DT = 1e-3
@@ -83,7 +84,8 @@ def _credit_of(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) 
     """(learning signals, the signals that the rule carries back)."""
     state = rule.init_state({}, wiring, jax.random.key(3))
     answer = feedback(wiring.output.n, error=error)
-    _, credit = rule.step({}, state, wiring, _synapses(weights), views, answer, DT)
+    step = seen(wiring, views, answer, synapses=_synapses(weights))
+    _, credit = rule.step({}, state, step)
     return credit.learning_signal, state.get("back")
 
 

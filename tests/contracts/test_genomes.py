@@ -10,6 +10,7 @@ import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
+from metaplast.connections.one_to_one import OneToOne
 from metaplast.connections.sparse import Sparse
 from metaplast.genomes.constant import Constant
 from metaplast.genomes.direct import Direct
@@ -17,6 +18,7 @@ from metaplast.genomes.given import Given
 from metaplast.genomes.parts import Parts
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.genomes.random import Random
+from metaplast.genomes.twins import Twins
 from metaplast.registry import BadInput, find
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
@@ -224,3 +226,47 @@ def test_a_life_teaches_its_own_subject_and_the_mean_alone():
         assert np.all(np.asarray(gradient["mean"]) != 0)
         if subject == 1:
             np.testing.assert_array_equal(gradient["own"][1], gradient["mean"])
+
+
+def _twins(*back: Edge) -> Wiring:
+    """a -> b -> a, with these edges from b to a beside the one there."""
+    edges = (Edge("a", "b", Dense(5, 4)), Edge("b", "b", OneToOne(5, 5), label="own"), *back)
+    return Wiring((Population("a", 4), Population("b", 5)), edges)
+
+
+@pytest.mark.parametrize("inner", [Random(), Direct()], ids=["drawn", "learned"])
+def test_a_twin_is_born_with_the_transposed_weights_of_its_edge(inner):
+    back = Edge("b", "a", Dense(4, 5), gain=3.0)
+    copy = Edge("b", "b", OneToOne(5, 5), label="copy")
+    wiring = _twins(back, copy)
+    genome = Twins(inner, (("b_to_a", "a_to_b"), ("copy", "own")))
+    theta = genome.init(jax.random.key(1), wiring)
+    born = genome.weights(theta, wiring, TASK, jax.random.key(2))
+    assert set(born) == {edge.name for edge in wiring.edges}
+    np.testing.assert_array_equal(born["b_to_a"].weight, np.asarray(born["a_to_b"].weight).T)
+    np.testing.assert_array_equal(born["copy"].weight, born["own"].weight)
+    assert np.unique(born["a_to_b"].weight).size == 20
+    # all others are as without twins, and theta holds no number that makes no weight
+    alone = _twins()
+    assert jax.tree.structure(theta) == jax.tree.structure(inner.init(jax.random.key(1), alone))
+    others = inner.weights(theta, alone, TASK, jax.random.key(2))
+    np.testing.assert_array_equal(others["a_to_b"].weight, born["a_to_b"].weight)
+
+
+@pytest.mark.parametrize(
+    ("twins", "words"),
+    [
+        ((("b_to_z", "a_to_b"),), r"genome twins: edge 'b_to_z' - expected one of a_to_b"),
+        ((("b_to_a", "a_to_z"),), r"genome twins: b_to_a of 'a_to_z' - expected an edge without"),
+        ((("b_to_a", "own"),), r"genome twins: edge b_to_a of own - expected two edges with tr"),
+        ((("thin", "a_to_b"),), r"genome twins: edge thin of a_to_b - expected two edges with tr"),
+        ((("holed", "a_to_b"),), r"genome twins: edge holed of a_to_b - expected two edges with"),
+    ],
+)
+def test_twins_that_are_no_twins_are_refused(twins, words):
+    thin = Edge("b", "a", Sparse(4, 5, probability=0.5), label="thin")
+    holed = Edge("b", "a", Masked(4, 5, probability=0.5), label="holed")
+    wiring = _twins(Edge("b", "a", Dense(4, 5)), thin, holed)
+    genome = Twins(twins=twins)
+    with pytest.raises(BadInput, match=words):
+        genome.weights(genome.init(jax.random.key(0), wiring), wiring, TASK, jax.random.key(0))

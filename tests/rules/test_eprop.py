@@ -30,6 +30,7 @@ from metaplast.spec import decode
 from metaplast.testing import rule as _rule
 from metaplast.testing.base import quick_jit
 from metaplast.wiring import Wiring
+from tests._seen import seen as step_as_seen
 from tests.oracles import eprop
 from tests.rules._cut import without_recurrent_gradients
 
@@ -136,7 +137,7 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
             wiring, {}, synapses, state, stimulus, DT, jax.random.key(0)
         )
         answer = feedback(N_OUT, error=jax.grad(loss)(views["output"].activity, now, softmax))
-        credit = Symmetric().step({}, {}, wiring, synapses, views, answer, DT)[1]
+        credit = Symmetric().step({}, {}, step_as_seen(wiring, views, answer, synapses=synapses))[1]
         new = {}
         deltas = {}
         seen = {}

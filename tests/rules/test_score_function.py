@@ -22,6 +22,7 @@ from metaplast.reuse.known import known_rule
 from metaplast.signals import Synapses, feedback
 from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
+from tests._seen import seen
 
 DT = 5e-3
 N_STEPS = 4
@@ -84,7 +85,7 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         state, (views, sent) = network.step(
             wiring, {}, synapses, state, {"input": now[0]}, DT, now[1]
         )
-        credit = None_().step({}, {}, wiring, synapses, views, answer, DT)[1]
+        credit = None_().step({}, {}, seen(wiring, views, answer))[1]
         new = {}
         for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
             used = reads(rule, edge.connection, ("reward",))
