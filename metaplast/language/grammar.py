@@ -33,9 +33,6 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "pre_gain": ("pre", "gain"),
     "score": ("post", "score"),
     "dendrite": ("post", "dendrite"),
-    "site": ("post", "site"),
-    "post_relaxed": ("post", "relaxed"),
-    "pre_relaxed": ("pre", "relaxed"),
     "post_weight_sum": ("post", "weight_sum"),
     "pre_weight_sum": ("pre", "weight_sum"),
     "post_weight_norm": ("post", "weight_norm"),
@@ -45,6 +42,9 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "layer_backward": ("post", "layer_backward"),
     "layer_forward": ("post", "layer_forward"),
     "weight": ("synapse", "weight"),
+    "site": ("post", "site"),
+    "post_relaxed": ("post", "relaxed"),
+    "pre_relaxed": ("pre", "relaxed"),
 }
 TRACES: dict[str, tuple[str, str]] = {  # name -> (side, field of the view whose spikes leave it)
     "pre_trace": ("pre", "activity"),

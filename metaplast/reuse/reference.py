@@ -25,7 +25,8 @@ TOLERANCE = 1e-4
 Other devices and other precisions differ by 1e-6. A changed meaning differs by more.
 """
 _SIGNED = frozenset(
-    {"potential", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"}
+    {"potential", "score", "dendrite", "site", "returned", "layer_backward", "layer_forward"}
+    | {"modulators"}
     | CREDIT_FIELDS
 )
 N_STEPS, N_POST, N_PRE = REFERENCE_SHAPE

@@ -19,6 +19,8 @@ LOCAL = (
     "score*pre",
     "learning_signal*post_gain*pre",
     "target*pre - target*weight",
+    "site*pre",
+    "post_relaxed*pre_relaxed - post*pre",
 )
 SUMS = (
     "post*pre_weight_sum",
@@ -40,7 +42,7 @@ RETURNED = (
 VARIANTS = (
     Polynomial(
         terms=LOCAL,
-        initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4, 0.6),
+        initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4, 0.6, 0.7, -0.5),
         learn="both",
         scale=0.1,
     ),
@@ -92,6 +94,9 @@ def signals(view: Any, j: int, i: int) -> dict[str, float]:
         "pre_gain": view.pre.gain[i],
         "score": view.post.score[j],
         "dendrite": view.post.dendrite[j],
+        "site": view.post.site[j],
+        "post_relaxed": view.post.relaxed[j],
+        "pre_relaxed": view.pre.relaxed[i],
         "post_weight_sum": sum(view.weight[j]),
         "pre_weight_sum": sum(view.weight[:, i]),
         "post_weight_norm": math.sqrt(sum(w * w for w in view.weight[j])),
