@@ -223,7 +223,7 @@ def transmission(made: Any) -> Picture | None:
 
 def connection(made: Any) -> Picture | None:
     """The synapses of a random graph."""
-    if registry.name_of(type(made)) == "dense":
+    if registry.name_of(type(made)) in ("dense", "one_to_one"):
         return None
     sized = type(made)(n_post=20, n_pre=40, probability=made.probability, seed=made.seed)
     graph = sized.topology()

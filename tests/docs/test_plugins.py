@@ -183,7 +183,8 @@ def test_a_picture_names_its_axes(kind: str, name: str, words: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("outer", "es"), ("neuron", "linear"), ("rule", "taylor")]
+    ("kind", "name"),
+    [("outer", "es"), ("neuron", "linear"), ("rule", "taylor"), ("connection", "one_to_one")],
 )
 def test_a_picture_that_would_say_nothing_is_left_out(kind: str, name: str) -> None:
     assert plugins_figures.of(kind, name) == []
