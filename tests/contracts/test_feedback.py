@@ -141,7 +141,7 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
 
 
 # layer by layer; over them all
-WALKS = ("symmetric", "random", "learned")
+WALKS = ("symmetric", "random", "learned", "predictive")
 JUMPS = ("direct", "direct_sign", "target")
 
 

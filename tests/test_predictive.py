@@ -1,0 +1,215 @@
+"""Predictive coding against plain NumPy: backprop and the relaxation by hand."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast.feedback.predictive import Predictive
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.networks import base as network
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.leaky import Leaky
+from metaplast.neurons.tanh import Tanh
+from metaplast.registry import BadInput
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import Synapses, feedback
+from metaplast.testing.base import quick_jit
+from tests._numbers import Numbers
+from tests._seen import DT, seen
+
+NET = Feedforward(hidden=(12, 10), neuron=Tanh(), output=Tanh()).wiring({"input": 8}, 5)
+RNG = np.random.default_rng(0)
+WEIGHTS = [RNG.normal(size=e.connection.shape) / np.sqrt(e.connection.fan_in) for e in NET.edges]
+X = RNG.normal(size=8)
+TARGET = 0.5 * RNG.normal(size=5)
+LAYERS = ("input", "hidden_1", "hidden_2", "output")
+
+
+def _forward(weights: Any, x: Any) -> list[np.ndarray]:
+    """The activities of every layer, input first."""
+    activities = [x]
+    for w in weights:
+        activities.append(np.tanh(w @ activities[-1]))
+    return activities
+
+
+def _backprop(weights: Any, x: Any, target: Any) -> list[np.ndarray]:
+    """d loss / d W of the loss |y - target|^2 / 2, layer by layer."""
+    y = _forward(weights, x)
+    e = (y[-1] - target) * (1 - y[-1] ** 2)
+    gradients = []
+    for k in reversed(range(len(weights))):
+        gradients.insert(0, np.outer(e, y[k]))
+        e = (weights[k].T @ e) * (1 - y[k] ** 2)
+    return gradients
+
+
+def _relaxed(weights: Any, x: Any, target: Any, variance: float, eta: float, n: int) -> Any:
+    """(variance d energy / d W, relaxed activities) after n steps of strict predictive coding."""
+    a = _forward(weights, x)
+    a[-1] = target
+    shares = [1.0] * (len(weights) - 1) + [1.0 / variance]
+
+    def errors() -> Any:
+        predicted = [np.tanh(w @ a[k]) for k, w in enumerate(weights)]
+        e = [s * (a[k + 1] - p) for k, (s, p) in enumerate(zip(shares, predicted, strict=True))]
+        return e, [1 - p**2 for p in predicted]
+
+    for _ in range(n):
+        e, slopes = errors()
+        for k in range(len(weights) - 1):
+            a[k + 1] = a[k + 1] + eta * (-e[k] + weights[k + 1].T @ (e[k + 1] * slopes[k + 1]))
+    e, slopes = errors()
+    changes = [-variance * np.outer(e[k] * slopes[k], a[k]) for k in range(len(weights))]
+    return changes, a
+
+
+def _told(rule: Predictive) -> Any:
+    """(d W by `error pre`, d W by `error pre_relaxed`, credit) of one step, in float64."""
+
+    @quick_jit
+    def live(weights: Any, x: Any, target: Any) -> Any:
+        synapses = {}
+        for edge, w in zip(NET.edges, weights, strict=True):
+            synapses[edge.name] = Synapses(weight=w, mask=jnp.ones(()))
+        start = network.init_state(NET, {}, DT)
+        key = jax.random.key(0)
+        after, (views, sent) = network.step(NET, {}, synapses, start, {"input": x}, DT, key)
+        told = feedback(5, error=views["output"].activity - target)
+        others = {"synapses": synapses, "sent": sent, "network": after, "stimulus": {"input": x}}
+        state = rule.init_state({}, NET, key)
+        credit = rule.step({}, state, seen(NET, views, told, **others))[1]
+        plain = [jnp.outer(credit.feedback[e.post], sent[e.name]) for e in NET.edges]
+        moved = [jnp.outer(credit.feedback[e.post], credit.relaxed[e.pre]) for e in NET.edges]
+        return plain, moved, credit
+
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, live(WEIGHTS, X, TARGET))
+
+
+def _worst(changes: Any, gradients: Any) -> float:
+    """The largest difference of two lists of arrays."""
+    return max(float(np.abs(a - b).max()) for a, b in zip(changes, gradients, strict=True))
+
+
+def _cosines(changes: Any, gradients: Any) -> list[float]:
+    """The cosine between two lists of arrays, layer by layer."""
+    cosines = []
+    for a, b in zip(changes, gradients, strict=True):
+        cosines.append(float(np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b)))
+    return cosines
+
+
+def test_backprop_by_hand_is_the_slope_of_the_loss():
+    """The oracle itself, by central differences along one random direction."""
+    gradients = _backprop(WEIGHTS, X, TARGET)
+    way = [np.random.default_rng(1).normal(size=w.shape) for w in WEIGHTS]
+    losses = []
+    for h in (1e-6, -1e-6):
+        y = _forward([w + h * d for w, d in zip(WEIGHTS, way, strict=True)], X)[-1]
+        losses.append(0.5 * np.sum((y - TARGET) ** 2))
+    slope = sum(float(np.sum(g * d)) for g, d in zip(gradients, way, strict=True))
+    np.testing.assert_allclose((losses[0] - losses[1]) / 2e-6, slope, rtol=1e-7)
+
+
+@pytest.mark.parametrize("variance", [1.0, 100.0])
+def test_the_fixed_form_is_backprop(variance):
+    """Three layers need two relaxations; one is not enough, and the variance has no say."""
+    gradients = _backprop(WEIGHTS, X, TARGET)
+    plain, _, credit = _told(Predictive(n_relax=2, variance=variance))
+    assert _worst(plain, gradients) < 1e-12
+    short = _told(Predictive(n_relax=1, variance=variance))[0]
+    assert _worst(short[:1], gradients[:1]) > 1e-3
+    assert _worst(short[1:], gradients[1:]) < 1e-12
+    down = WEIGHTS[0].T @ credit.feedback["hidden_1"]
+    np.testing.assert_allclose(credit.learning_signal["input"], down, atol=1e-12)
+
+
+def test_the_fixed_form_tends_to_backprop_at_a_small_step():
+    gradients = _backprop(WEIGHTS, X, TARGET)
+    far, near = (_worst(_told(Predictive(n_relax=n, eta=0.5))[0], gradients) for n in (4, 60))
+    assert far > 1e-3
+    assert near < 1e-12
+
+
+@pytest.mark.parametrize("variance", [1.0, 100.0])
+def test_the_strict_form_is_the_plain_relaxation(variance):
+    """Weights, activities and the credit of the held input, before the relaxation is at rest."""
+    rule = Predictive(form="strict", n_relax=25, eta=0.1, variance=variance)
+    _, moved, credit = _told(rule)
+    changes, activities = _relaxed(WEIGHTS, X, TARGET, variance, 0.1, 25)
+    assert _worst(moved, changes) < 1e-12
+    assert _worst([credit.relaxed[name] for name in LAYERS], activities) < 1e-12
+    assert np.abs(credit.relaxed["hidden_1"] - _forward(WEIGHTS, X)[1]).max() > 1e-4
+    down = WEIGHTS[0].T @ credit.feedback["hidden_1"]
+    np.testing.assert_allclose(credit.learning_signal["input"], down, atol=1e-12)
+
+
+def test_the_strict_form_tends_to_backprop_as_the_output_varies_widely():
+    """Cosine per layer above .999 at variance 100; at variance 1 every layer is below."""
+    gradients = _backprop(WEIGHTS, X, TARGET)
+    at = {}
+    for variance in (1.0, 100.0, 1e4):
+        rule = Predictive(form="strict", n_relax=600, eta=0.1, variance=variance)
+        at[variance] = _told(rule)[1]
+    assert min(_cosines(at[100.0], gradients)) > 0.999
+    assert max(_cosines(at[1.0], gradients)) < 0.999
+    gaps = [_worst(at[variance], gradients) for variance in (100.0, 1e4)]
+    assert 80 < gaps[0] / gaps[1] < 120  # the gap falls as 1 / variance
+
+
+def test_a_strict_relaxation_is_at_rest_where_the_energy_is_least():
+    """In NumPy: no small push of a hidden activity lowers the energy."""
+    rule = Predictive(form="strict", n_relax=600, eta=0.1)
+    relaxed = _told(rule)[2].relaxed
+    hidden = np.concatenate([relaxed["hidden_1"], relaxed["hidden_2"]])
+
+    def energy(values: Any) -> float:
+        a = [X, values[:12], values[12:], TARGET]
+        return sum(float(np.sum((a[k + 1] - np.tanh(WEIGHTS[k] @ a[k])) ** 2)) for k in range(3))
+
+    for push in 1e-4 * np.eye(hidden.size):
+        assert energy(hidden) < min(energy(hidden + push), energy(hidden - push))
+    start = np.concatenate(_forward(WEIGHTS, X)[1:3])
+    assert energy(hidden) < energy(start)
+
+
+def test_a_life_with_the_strict_form_is_the_plain_loop():
+    """dw = -rate error pre_relaxed; the task asks for an output of 0."""
+    rate = 0.1
+    rule = Polynomial(terms=("error*pre_relaxed",), initial=(-1.0,), rate=rate, learn="none")
+    lifetime = Lifetime(
+        task=Numbers(),
+        network=Feedforward(hidden=(4,), neuron=Tanh(), output=Tanh()),
+        feedback=Predictive(form="strict", n_relax=5, eta=0.2, variance=3.0),
+        slots=(Slot(rule=rule),),
+        record=("weights",),
+    )
+
+    @quick_jit
+    def live(key: Any) -> Any:
+        theta = lifetime.init(key)
+        task = lifetime.task.sample(key, "train")
+        born = lifetime.begin(theta, task, key)
+        return born.synapses, lifetime.advance(theta, task, born, 12, start=0)[1].recorded
+
+    with jax.enable_x64(True):
+        born, recorded = jax.tree.map(np.asarray, live(jax.random.key(0)))
+    names = ("input_to_hidden_1", "hidden_1_to_output")
+    weights = [born[name].weight for name in names]
+    for t, x in enumerate(Numbers().stimuli()):
+        changes, _ = _relaxed(weights, x, np.zeros(2), 3.0, 0.2, 5)
+        weights = [w - rate * d for w, d in zip(weights, changes, strict=True)]
+        for name, w in zip(names, weights, strict=True):
+            np.testing.assert_allclose(recorded["weights"][name][t], w, rtol=1e-10)
+
+
+def test_the_strict_form_refuses_a_neuron_without_an_activation_function():
+    wiring = Feedforward(hidden=(4,), neuron=Leaky()).wiring({"input": 3}, 2)
+    words = r"feedback predictive, form=strict: neuron leaky of hidden_1 - expected a rate neuron"
+    with pytest.raises(BadInput, match=words):
+        Predictive(form="strict").init_state({}, wiring, jax.random.key(0))
+    assert Predictive().init_state({}, wiring, jax.random.key(0)) == {}
