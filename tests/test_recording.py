@@ -338,7 +338,17 @@ def test_recorded_values_do_not_reach_the_weights():
 
 @pytest.mark.parametrize(
     "feedback",
-    ["symmetric", "random", "direct", "direct_sign", "target", "learned", "predictive", "none"],
+    [
+        "symmetric",
+        "random",
+        "direct",
+        "direct_sign",
+        "target",
+        "learned",
+        "predictive",
+        "equilibrium",
+        "none",
+    ],
 )
 def test_a_rule_that_reads_an_error_is_refused_by_name(feedback):
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,))

@@ -1,0 +1,107 @@
+"""Equilibrium propagation: the answer of a settled network to a nudge of its output."""
+
+from typing import Any, ClassVar
+
+import jax
+from jax import Array
+
+from metaplast.feedback.base import AbstractFeedback, FeedbackView, credit
+from metaplast.networks import base as network
+from metaplast.networks.base import NetworkState
+from metaplast.registry import BadInput, register
+from metaplast.signals import Credit, Key, NeuronView, Theta
+from metaplast.spec import Count, spec
+from metaplast.wiring import Wiring
+
+
+@register("feedback", "equilibrium")
+@spec
+class Equilibrium(AbstractFeedback):
+    """A nudge of the output moves the potentials of a settled network along the gradient.
+
+        u(b): potentials after n_relax further steps, with the drive -b error of the output
+        L_l = (u_l(-nudge) - u_l(nudge)) / (2 nudge)            symmetric
+        L_l = (u_l(0) - u_l(nudge)) / nudge                     one-sided
+
+    L_l [n_l]: learning signal of population l, in loss per activity; its credit is L_l f'(u_l(0)).
+    u_l [n_l]: potential, in the unit of the drive. u_l(0) is that of the step itself.
+    b: the strength of the nudge, in drive per error.
+    error [n_out]: d loss / d activity of the output in the step; it is held while the network
+        moves.
+
+    Rules read the activities at the end of the phase with +nudge as `pre_relaxed` and
+    `post_relaxed`. The contrast (post_relaxed pre_relaxed - post pre) / nudge is the estimate of
+    the source, one-sided. The rule -error pre - pre_error post is the gradient of both directions
+    of a synapse. Each keeps the weights of twins equal.
+
+    The network needs edges in both directions with transposed weights (genome `twins`), units with
+    potential and slope, such as `leaky`, and enough steps to settle (`settle` of the life). Both
+    phases draw the same noise.
+
+    Args:
+        nudge: the strength b, of either sign.
+        symmetric: whether a second phase has the opposite nudge; else the step itself is compared.
+        n_relax: the number of steps of the network in one phase.
+
+    Limits: where weights are symmetric and every phase has settled, L is the gradient of the loss
+    with respect to activities, within O(nudge) one-sided and O(nudge^2) symmetric. Where weights
+    are not symmetric, it is not. Populations to which no path leads from the output have credit 0.
+
+    Raises:
+        BadInput: for a nudge of 0.
+
+    Source: Scellier & Bengio 2017; symmetric nudge: Laborieux, Ernoult, Scellier, Bengio, Grollier
+    & Querlioz 2021. Theirs follows the error as the output moves.
+    """
+
+    relaxes: ClassVar[bool] = True
+
+    nudge: float = 0.1
+    symmetric: bool = True
+    n_relax: Count = 20
+
+    def __post_init__(self) -> None:
+        if self.nudge == 0:
+            what = f"feedback equilibrium: nudge={self.nudge}"
+            raise BadInput(what, "a number other than 0", "set a small one, such as 0.1 or -0.1")
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {}
+
+    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
+        return {}
+
+    def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
+        nudged = self._phase(seen, self.nudge)
+        other = seen.views
+        apart = self.nudge
+        if self.symmetric:
+            other = self._phase(seen, -self.nudge)
+            apart = 2.0 * self.nudge
+        signals = {}
+        relaxed = {}
+        for name, view in nudged.items():
+            signals[name] = (other[name].potential - view.potential) / apart
+            relaxed[name] = view.activity
+        return state, credit(signals, seen.views, seen.feedback).replace(relaxed=relaxed)
+
+    def _phase(self, seen: FeedbackView, nudge: float) -> dict[str, NeuronView]:
+        """The views at the end of a phase.
+
+        Args:
+            seen: the step from whose end the phase begins.
+            nudge: the strength of its nudge.
+        """
+        output = seen.wiring.output.name
+        drive = -nudge * seen.feedback.error
+        stimulus = {**seen.stimulus, output: seen.stimulus.get(output, 0.0) + drive}
+
+        def one(index: int | Array, state: NetworkState) -> Any:
+            key = jax.random.fold_in(seen.key, index)
+            return network.step(
+                seen.wiring, seen.neurons, seen.synapses, state, stimulus, seen.dt, key
+            )
+
+        last = self.n_relax - 1
+        state = jax.lax.fori_loop(0, last, lambda i, state: one(i, state)[0], seen.network)
+        return one(last, state)[1].views
