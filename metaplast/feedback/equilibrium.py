@@ -19,27 +19,27 @@ from metaplast.wiring import Wiring
 class Equilibrium(AbstractFeedback):
     """A nudge of the output moves the potentials of a settled network along the gradient.
 
-        u(b): potentials after n_relax further steps, with the drive -b error of the output
-        L_l = (u_l(-nudge) - u_l(nudge)) / (2 nudge)            symmetric
-        L_l = (u_l(0) - u_l(nudge)) / nudge                     one-sided
+        L_l = (m_l - p_l) / (2 nudge)            symmetric
+        L_l = (u_l - p_l) / nudge                one-sided
 
-    L_l [n_l]: learning signal of population l, in loss per activity; its credit is L_l f'(u_l(0)).
-    u_l [n_l]: potential, in the unit of the drive. u_l(0) is that of the step itself.
-    b: the strength of the nudge, in drive per error.
+    L_l [n_l]: learning signal of population l, in loss per activity; its credit is L_l f'(u_l).
+    u_l [n_l]: potential in the step, in the unit of the drive.
+    p_l, m_l [n_l]: potential after n_relax further steps with the additional drive -nudge error,
+        or +nudge error, of the output.
     error [n_out]: d loss / d activity of the output in the step; it is held while the network
         moves.
 
-    Rules read the activities at the end of the phase with +nudge as `pre_relaxed` and
-    `post_relaxed`. The contrast (post_relaxed pre_relaxed - post pre) / nudge is the estimate of
-    the source, one-sided. The rule -error pre - pre_error post is the gradient of both directions
-    of a synapse. Each keeps the weights of twins equal.
+    Rules read the activities in the state of p_l as `pre_relaxed` and `post_relaxed`. The contrast
+    (post_relaxed pre_relaxed - post pre) / nudge is minus the gradient as the source estimates it,
+    one-sided. The rule -error pre - post pre_error estimates the same. Both are symmetric in the
+    two directions of a synapse, so twins stay equal where the network has settled.
 
     The network needs edges in both directions with transposed weights (genome `twins`), units with
     potential and slope, such as `leaky`, and enough steps to settle (`settle` of the life). Both
     phases draw the same noise.
 
     Args:
-        nudge: the strength b, of either sign.
+        nudge: its strength, in drive per error, of either sign.
         symmetric: whether a second phase has the opposite nudge; else the step itself is compared.
         n_relax: the number of steps of the network in one phase.
 

@@ -21,8 +21,9 @@ Values = dict[str, Array]
 class Predictive(AbstractFeedback):
     """Every layer predicts the next one, and errors of prediction settle before rules see them.
 
-        e_l = x_l - f(u_l)                          e_output = (x_output - f(u_output)) / variance
-        x_l <- x_l + eta (-e_l + W_{l+1}^T (e_{l+1} * f'(u_{l+1})))             n_relax times
+        e_l = x_l - f(u_l)
+        e_output = (x_output - f(u_output)) / variance
+        x_l <- x_l + eta (-e_l + W_{l+1}^T (e_{l+1} * f'(u_{l+1})))      n_relax times
         L_l = -variance e_l
 
     L_l [n_l]: learning signal of population l, in loss per activity; its credit is L_l f'(u_l).
