@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from metaplast.feedback.predictive import Predictive
+from metaplast.feedback.symmetric import Symmetric
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.feedforward import Feedforward
+from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.leaky import Leaky
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import BadInput
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Synapses, feedback
+from metaplast.signals import Synapses, feedback, neuron_view
 from metaplast.testing.base import quick_jit
 from tests._numbers import Numbers
 from tests._seen import DT, seen
@@ -67,25 +69,26 @@ def _relaxed(weights: Any, x: Any, target: Any, variance: float, eta: float, n: 
     return changes, a
 
 
+def _step(rule: Predictive, weights: Any, x: Any, target: Any) -> Any:
+    """(d W by `error pre`, d W by `error pre_relaxed`, credit) of one step."""
+    synapses = {}
+    for edge, w in zip(NET.edges, weights, strict=True):
+        synapses[edge.name] = Synapses(weight=w, mask=jnp.ones(()))
+    start = network.init_state(NET, {}, DT)
+    key = jax.random.key(0)
+    after, (views, sent) = network.step(NET, {}, synapses, start, {"input": x}, DT, key)
+    told = feedback(5, error=views["output"].activity - target)
+    others = {"synapses": synapses, "sent": sent, "network": after, "stimulus": {"input": x}}
+    state = rule.init_state({}, NET, key)
+    credit = rule.step({}, state, seen(NET, views, told, **others))[1]
+    plain = [jnp.outer(credit.feedback[e.post], sent[e.name]) for e in NET.edges]
+    moved = [jnp.outer(credit.feedback[e.post], credit.relaxed[e.pre]) for e in NET.edges]
+    return plain, moved, credit
+
+
 def _told(rule: Predictive) -> Any:
-    """(d W by `error pre`, d W by `error pre_relaxed`, credit) of one step, in float64."""
-
-    @quick_jit
-    def live(weights: Any, x: Any, target: Any) -> Any:
-        synapses = {}
-        for edge, w in zip(NET.edges, weights, strict=True):
-            synapses[edge.name] = Synapses(weight=w, mask=jnp.ones(()))
-        start = network.init_state(NET, {}, DT)
-        key = jax.random.key(0)
-        after, (views, sent) = network.step(NET, {}, synapses, start, {"input": x}, DT, key)
-        told = feedback(5, error=views["output"].activity - target)
-        others = {"synapses": synapses, "sent": sent, "network": after, "stimulus": {"input": x}}
-        state = rule.init_state({}, NET, key)
-        credit = rule.step({}, state, seen(NET, views, told, **others))[1]
-        plain = [jnp.outer(credit.feedback[e.post], sent[e.name]) for e in NET.edges]
-        moved = [jnp.outer(credit.feedback[e.post], credit.relaxed[e.pre]) for e in NET.edges]
-        return plain, moved, credit
-
+    """`_step` of the drawn network, in float64."""
+    live = quick_jit(lambda weights, x, target: _step(rule, weights, x, target))
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, live(WEIGHTS, X, TARGET))
 
@@ -175,6 +178,48 @@ def test_a_strict_relaxation_is_at_rest_where_the_energy_is_least():
         assert energy(hidden) < min(energy(hidden + push), energy(hidden - push))
     start = np.concatenate(_forward(WEIGHTS, X)[1:3])
     assert energy(hidden) < energy(start)
+
+
+def test_the_fixed_form_is_the_reverse_walk_under_dales_law_and_beside_loops():
+    """Inhibition turns the sign, and edges that run back in time carry nothing."""
+    wiring = Recurrent(n_recurrent=10, dale=True).wiring({"input": 3}, 2)
+    rng = np.random.default_rng(3)
+    drawn = {p.name: rng.normal(size=(3, p.n)) for p in wiring.populations}
+    weights = {e.name: np.abs(rng.normal(size=e.connection.shape)) for e in wiring.edges}
+    error = rng.normal(size=2)
+
+    @quick_jit
+    def both(drawn: Any, weights: Any, error: Any) -> Any:
+        views = {name: neuron_view(*values) for name, values in drawn.items()}
+        synapses = {n: Synapses(weight=w, mask=jnp.ones(())) for n, w in weights.items()}
+        step = seen(wiring, views, feedback(2, error=error), synapses=synapses)
+        return [rule.step({}, {}, step)[1].feedback for rule in (Predictive(), Symmetric())]
+
+    with jax.enable_x64(True):
+        found, walked = jax.tree.map(np.asarray, both(drawn, weights, error))
+    assert np.any(walked["inhibitory"])
+    for name, values in walked.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-12, atol=1e-12)
+
+
+def test_a_gradient_passes_through_the_relaxation():
+    """d credit / d W along one direction, against central differences, in float64."""
+    rule = Predictive(form="strict", n_relax=7, eta=0.2, variance=2.0)
+    ways = [np.random.default_rng(2).normal(size=w.shape) for w in WEIGHTS]
+
+    @quick_jit
+    def both(h: Any) -> Any:
+        def total(weights: Any) -> Any:
+            credit = _step(rule, weights, X, TARGET)[2]
+            return jnp.sum(credit.feedback["hidden_1"] ** 2)
+
+        along = lambda c: total([w + c * d for w, d in zip(WEIGHTS, ways, strict=True)])
+        return jax.grad(along)(0.0), (along(h) - along(-h)) / (2 * h)
+
+    with jax.enable_x64(True):
+        exact, numeric = both(1e-5)
+    assert abs(exact) > 1e-3
+    np.testing.assert_allclose(exact, numeric, rtol=1e-6)
 
 
 def test_a_life_with_the_strict_form_is_the_plain_loop():

@@ -1,5 +1,6 @@
 """Equilibrium propagation: the answer of a settled network to a nudge of its output."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import jax
@@ -83,7 +84,7 @@ class Equilibrium(AbstractFeedback):
         for name, view in nudged.items():
             signals[name] = (other[name].potential - view.potential) / apart
             relaxed[name] = view.activity
-        return state, credit(signals, seen.views, seen.feedback).replace(relaxed=relaxed)
+        return state, replace(credit(signals, seen.views, seen.feedback), relaxed=relaxed)
 
     def _phase(self, seen: FeedbackView, nudge: float) -> dict[str, NeuronView]:
         """The views at the end of a phase.

@@ -1,5 +1,6 @@
 """Predictive coding: errors of prediction that settle in an inner relaxation of every step."""
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import jax
@@ -77,7 +78,7 @@ class Predictive(AbstractFeedback):
 
     def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
         output = seen.wiring.output.name
-        driven = [p.name for p in seen.wiring.populations if seen.wiring.into(p.name)]
+        driven = {output} | {e.post for e in seen.wiring.edges}
         moved = {p.name: jnp.zeros(p.n) for p in seen.wiring.populations}
         moved[output] = -seen.feedback.error
 
@@ -85,9 +86,8 @@ class Predictive(AbstractFeedback):
             errors, gains = self._errors(seen, moved)
             pulls = _pulls(seen, errors, gains)
             after = dict(moved)
-            for name in driven:
-                if name != output:
-                    after[name] = moved[name] + self.eta * (pulls[name] - errors[name])
+            for name in sorted(driven - {output}):
+                after[name] = moved[name] + self.eta * (pulls[name] - errors[name])
             return after
 
         moved = jax.lax.fori_loop(0, self.n_relax, relax, moved)
@@ -99,8 +99,8 @@ class Predictive(AbstractFeedback):
             error = errors[name] if name in driven else pulls[name]
             signals[name] = -self.variance * error
             relaxed[name] = view.activity + moved[name]
-        views = {name: view.replace(gain=gains[name]) for name, view in seen.views.items()}
-        return state, credit(signals, views, seen.feedback).replace(relaxed=relaxed)
+        views = {name: replace(view, gain=gains[name]) for name, view in seen.views.items()}
+        return state, replace(credit(signals, views, seen.feedback), relaxed=relaxed)
 
     def _errors(self, seen: FeedbackView, moved: Values) -> tuple[Values, Values]:
         """The errors e and the gains f'(u) of every population.
@@ -116,7 +116,8 @@ class Predictive(AbstractFeedback):
             view = seen.views[name]
             errors[name] = moved[name]
             gains[name] = view.gain
-            if self.form == "strict" and seen.wiring.into(name):
+            follows = self.form == "strict" and seen.wiring.into(name)
+            if follows and isinstance(population.neuron, RateNeuron):
                 predicted, gains[name] = population.neuron.activate(_potential(seen, moved, name))
                 errors[name] = moved[name] - (predicted - view.activity)
         output = seen.wiring.output.name
