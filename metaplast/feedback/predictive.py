@@ -29,8 +29,8 @@ class Predictive(AbstractFeedback):
 
     L_l [n_l]: learning signal of population l, in loss per activity; its credit is L_l f'(u_l).
     x_l [n_l]: relaxed activity, which begins at the output y_l of the step. Rules read it as
-        `pre_relaxed` and `post_relaxed`. Populations without inputs keep theirs; their L is minus
-        variance times what arrives from above. x_output = y_output - error is held.
+        `pre_relaxed` and `post_relaxed`. x_output = y_output - error is held. Held populations
+        without inputs keep y_l; their L is minus variance times what arrives from above.
     u_l [n_l]: potential under the relaxed activities below l, in the unit of the drive.
     f: the activity as a function of the potential.
     error [n_out]: d loss / d activity of the output. For the loss |y - target|^2 / 2, x_output is
@@ -47,6 +47,9 @@ class Predictive(AbstractFeedback):
         eta: the size of one relaxation. In strict form a large one diverges: stable is eta below
             2 / (the largest eigenvalue of the energy's curvature), about 2 / (1 + |W|^2).
         variance: of the output, in units of the variance of the other populations.
+        inputs: `held`: populations without inputs keep their activity. `free`: those that the task
+            drives relax too, around their output in the step. They are then latent causes with this
+            prior mean, and the network is a generative model of the target.
 
     Limits: fixed form with eta = 1 and n_relax >= the number of layers above the lowest one that
     learns is feedback `symmetric`, whatever the variance. With 0 < eta < 2 it tends there as
@@ -67,6 +70,7 @@ class Predictive(AbstractFeedback):
     n_relax: Count = 16
     eta: Positive = 1.0
     variance: Positive = 1.0
+    inputs: Literal["held", "free"] = "held"
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
         return {}
@@ -79,6 +83,8 @@ class Predictive(AbstractFeedback):
     def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
         output = seen.wiring.output.name
         driven = {output} | {e.post for e in seen.wiring.edges}
+        if self.inputs == "free":
+            driven |= set(seen.stimulus)
         moved = {p.name: jnp.zeros(p.n) for p in seen.wiring.populations}
         moved[output] = -seen.feedback.error
 
