@@ -201,6 +201,22 @@ class Wiring:
         """Whether credit returns over the edge: it transmits the activity of this step."""
         return edge.sends == ACTIVITY and not self.backwards(edge)
 
+    def distances(self, start: str) -> dict[str, int]:
+        """The least number of edges from one population to each that its activity reaches.
+
+        Args:
+            start: the name of the population; its own distance is 0.
+        """
+        distances = {start: 0}
+        waiting = [start]
+        while waiting:
+            name = waiting.pop(0)
+            for edge in self.edges:
+                if edge.pre == name and edge.post not in distances:
+                    distances[edge.post] = distances[name] + 1
+                    waiting.append(edge.post)
+        return distances
+
     @property
     def output(self) -> Population:
         """The output population."""

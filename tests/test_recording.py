@@ -38,6 +38,7 @@ from metaplast.spec import decode, nested, plugin, spec
 from metaplast.tasks import SPLITS
 from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
+from tests.contracts._enrolled import enrolled
 
 DT = 1e-3
 N_IN = 3
@@ -336,20 +337,7 @@ def test_recorded_values_do_not_reach_the_weights():
     assert {"error", "target"}.isdisjoint(TAPE.shape().offers)
 
 
-@pytest.mark.parametrize(
-    "feedback",
-    [
-        "symmetric",
-        "random",
-        "direct",
-        "direct_sign",
-        "target",
-        "learned",
-        "predictive",
-        "equilibrium",
-        "none",
-    ],
-)
+@pytest.mark.parametrize("feedback", enrolled("feedback"))
 def test_a_rule_that_reads_an_error_is_refused_by_name(feedback):
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,))
     lives = dataclasses.replace(

@@ -1,14 +1,10 @@
 """Equilibrium propagation: the answer of a settled network to a nudge of its output."""
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import jax
-from jax import Array
-
+from metaplast.feedback._phases import check_loops, phase
 from metaplast.feedback.base import AbstractFeedback, FeedbackView, credit
-from metaplast.networks import base as network
-from metaplast.networks.base import NetworkState
 from metaplast.registry import BadInput, register
 from metaplast.signals import Credit, Key, NeuronView, Theta
 from metaplast.spec import Count, spec
@@ -35,9 +31,9 @@ class Equilibrium(AbstractFeedback):
     one-sided. The rule -error pre - post pre_error estimates the same. Both are symmetric in the
     two directions of a synapse, so twins stay equal where the network has settled.
 
-    The network needs edges in both directions with transposed weights (genome `twins`), units with
-    potential and slope, such as `leaky`, and enough steps to settle (`settle` of the life). Both
-    phases draw the same noise.
+    The network needs edges in both directions with transposed weights (network `bidirectional`,
+    genome `twins`), units with potential and slope, such as `leaky`, and enough steps to settle
+    (`settle` of the life). Both phases draw the same noise.
 
     Args:
         nudge: its strength, in drive per error, of either sign.
@@ -46,10 +42,11 @@ class Equilibrium(AbstractFeedback):
 
     Limits: where weights are symmetric and every phase has settled, L is the gradient of the loss
     with respect to activities, within O(nudge) one-sided and O(nudge^2) symmetric. Where weights
-    are not symmetric, it is not. Populations to which no path leads from the output have credit 0.
+    are not symmetric, it is not.
 
     Raises:
-        BadInput: for a nudge of 0.
+        BadInput: for a nudge of 0; (from `init_state`) where no path leads from the output back to
+            a population with inputs.
 
     Source: Scellier & Bengio 2017; symmetric nudge: Laborieux, Ernoult, Scellier, Bengio, Grollier
     & Querlioz 2021. Theirs follows the error as the output moves.
@@ -70,6 +67,7 @@ class Equilibrium(AbstractFeedback):
         return {}
 
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
+        check_loops("equilibrium", wiring)
         return {}
 
     def step(self, theta: Theta, state: Theta, seen: FeedbackView) -> tuple[Theta, Credit]:
@@ -87,22 +85,8 @@ class Equilibrium(AbstractFeedback):
         return state, replace(credit(signals, seen.views, seen.feedback), relaxed=relaxed)
 
     def _phase(self, seen: FeedbackView, nudge: float) -> dict[str, NeuronView]:
-        """The views at the end of a phase.
-
-        Args:
-            seen: the step from whose end the phase begins.
-            nudge: the strength of its nudge.
-        """
+        """The views at the end of a phase with a nudge of this strength."""
         output = seen.wiring.output.name
         drive = -nudge * seen.feedback.error
         stimulus = {**seen.stimulus, output: seen.stimulus.get(output, 0.0) + drive}
-
-        def one(index: int | Array, state: NetworkState) -> Any:
-            key = jax.random.fold_in(seen.key, index)
-            return network.step(
-                seen.wiring, seen.neurons, seen.synapses, state, stimulus, seen.dt, key
-            )
-
-        last = self.n_relax - 1
-        state = jax.lax.fori_loop(0, last, lambda i, state: one(i, state)[0], seen.network)
-        return one(last, state)[1].views
+        return phase(seen, seen.wiring, seen.network, stimulus, self.n_relax)

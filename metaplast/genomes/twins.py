@@ -12,7 +12,7 @@ from metaplast.genomes.base import AbstractGenome, synapses
 from metaplast.genomes.random import Random
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Synapses, Theta
-from metaplast.spec import named, plugin, spec, text
+from metaplast.spec import Positive, named, plugin, spec, text
 from metaplast.wiring import Edge, Wiring
 
 
@@ -21,7 +21,7 @@ from metaplast.wiring import Edge, Wiring
 class Twins(AbstractGenome):
     """Some edges are born with the transposed weights of another edge, their twin.
 
-        w_ij = v_ji
+        w_ij = scale v_ji
 
     w_ij: a weight at birth of an edge in `twins`, from j to i.
     v_ji: the weight at birth of its twin, from i to j.
@@ -33,7 +33,9 @@ class Twins(AbstractGenome):
 
     Args:
         genome: the genome of all other edges.
-        twins: {edge: the edge whose transposed weights it is born with}.
+        twins: {edge: the edge whose transposed weights it is born with}. Empty: every edge that
+            runs backwards in time beside a forward one between the same two populations.
+        scale: w over v.
 
     Raises:
         BadInput: for a name that is no edge, a twin that has a twin itself, or two edges whose
@@ -44,6 +46,7 @@ class Twins(AbstractGenome):
 
     genome: Annotated[AbstractGenome, plugin("genome")] = Random()
     twins: Annotated[tuple[tuple[str, str], ...], named(text)] = ()
+    scale: Positive = 1.0
 
     @property
     def needs(self) -> frozenset[str]:
@@ -56,18 +59,34 @@ class Twins(AbstractGenome):
         born = self.genome.weights(theta, self._others(wiring), task, key)
         edges = {edge.name: edge for edge in wiring.edges}
         weights = {}
-        for name, twin in self.twins:
+        for name, twin in self._pairs(wiring):
             order = _transposed(edges[name], edges[twin])
             weight = born[twin].weight.reshape(-1)[order].reshape(edges[name].connection.shape)
+            weight = self.scale * weight
             weights[name] = jnp.abs(weight) if wiring.magnitude(edges[name]) else weight
         own = tuple(edges[name] for name in weights)
         return born | synapses(Wiring(wiring.populations, own), weights)
 
+    def _pairs(self, wiring: Wiring) -> tuple[tuple[str, str], ...]:
+        """(edge, its twin) in order."""
+        if self.twins:
+            return self.twins
+        forward = {}
+        for edge in wiring.edges:
+            if not wiring.backwards(edge):
+                forward.setdefault((edge.pre, edge.post), edge.name)
+        pairs = []
+        for edge in wiring.edges:
+            if wiring.backwards(edge) and (edge.post, edge.pre) in forward:
+                pairs.append((edge.name, forward[edge.post, edge.pre]))
+        return tuple(pairs)
+
     def _others(self, wiring: Wiring) -> Wiring:
         """The wiring with the edges of the inner genome alone."""
-        twins = dict(self.twins)
+        pairs = self._pairs(wiring)
+        twins = dict(pairs)
         others = {edge.name: edge for edge in wiring.edges if edge.name not in twins}
-        for name, twin in self.twins:
+        for name, twin in pairs:
             if name not in {edge.name for edge in wiring.edges}:
                 known = ", ".join(edge.name for edge in wiring.edges)
                 raise BadInput(f"genome twins: edge {name!r}", f"one of {known}", "correct twins")

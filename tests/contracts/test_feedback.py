@@ -21,6 +21,7 @@ from metaplast.life.alignment import degrees_between
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.life.view import edge_reads
 from metaplast.networks import base as network
+from metaplast.networks.bidirectional import Bidirectional
 from metaplast.networks.feedforward import Feedforward
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
@@ -36,6 +37,12 @@ from tests.contracts._enrolled import enrolled
 
 DT = 1e-3
 NET = Feedforward(hidden=(5, 4), neuron=Tanh(), output=Tanh(), bias=True).wiring({"input": 3}, 2)
+LOOP = Recurrent(n_recurrent=3).wiring({"input": 3}, 2)
+BOTH_WAYS = Bidirectional(hidden=(5, 4)).wiring({"input": 3}, 2)
+# layer by layer; over them all; by the network itself, over edges that run backwards
+WALKS = ("symmetric", "random", "learned", "predictive")
+JUMPS = ("direct", "direct_sign", "target")
+LOOPS = ("equilibrium", "contrastive")
 STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
 
@@ -115,12 +122,17 @@ def test_credit_passes_dales_sign_and_stops_at_backward_edges():
     np.testing.assert_allclose(credit.feedback["input"], [-4.0, -4.0, -4.0])
 
 
-@pytest.mark.parametrize(
-    "wiring", [NET, Recurrent(n_recurrent=3).wiring({"input": 3}, 2)], ids=["layers", "loop"]
-)
+@pytest.mark.parametrize("wiring", [NET, LOOP, BOTH_WAYS], ids=["layers", "loop", "both_ways"])
 @pytest.mark.parametrize("name", enrolled("feedback"))
 def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     rule = find("feedback", name)()
+    if name in LOOPS and wiring is not BOTH_WAYS:
+        words = f"feedback {name}: no path from output to hidden_1, hidden_2 - expected edges in"
+        if wiring is LOOP:
+            words = f"feedback {name}: no path from output to recurrent - expected edges in"
+        with pytest.raises(BadInput, match=words):
+            rule.init_state({}, wiring, jax.random.key(0))
+        return
     theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), wiring))
     state = jax.eval_shape(lambda t: rule.init_state(t, wiring, jax.random.key(0)), theta)
     views = {
@@ -140,13 +152,6 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     assert rule.resets <= set(state)
 
 
-# layer by layer; over them all
-WALKS = ("symmetric", "random", "learned", "predictive")
-JUMPS = ("direct", "direct_sign", "target")
-# over backward edges alone, which NET has not
-LOOPS = ("equilibrium",)
-
-
 @pytest.mark.parametrize("name", enrolled("feedback"))
 def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(name):
     """In NumPy: L_output = error, and feedback = L * gain everywhere.
@@ -154,9 +159,10 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
     L holds the gains of the populations above alone.
     """
     rule = find("feedback", name)()
+    wiring = BOTH_WAYS if name in LOOPS else NET
     rng = np.random.default_rng(4)
-    drawn = {p.name: rng.normal(size=(3, p.n)) for p in NET.populations}
-    weights = {e.name: rng.normal(size=e.connection.shape) for e in NET.edges}
+    drawn = {p.name: rng.normal(size=(3, p.n)) for p in wiring.populations}
+    weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
     fields = {"error": rng.normal(size=2), "target": rng.normal(size=2)}
 
     @quick_jit
@@ -167,10 +173,11 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
             for n, x in drawn.items()
         }
         synapses = {n: Synapses(weight=w, mask=jnp.ones(())) for n, w in weights.items()}
-        theta = rule.init(jax.random.key(0), NET)
-        state = rule.init_state(theta, NET, jax.random.key(0))
+        theta = rule.init(jax.random.key(0), wiring)
+        state = rule.init_state(theta, wiring, jax.random.key(0))
         answer = feedback(2, **fields)
-        step = lambda v: rule.step(theta, state, seen(NET, v, answer, synapses=synapses))[1]
+        others = {"synapses": synapses, "stimulus": {"input": drawn["input"][0]}}
+        step = lambda v: rule.step(theta, state, seen(wiring, v, answer, **others))[1]
         return step(views), step(flat)
 
     with jax.enable_x64(True):
@@ -178,15 +185,13 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
     for n, (_, _, gain) in drawn.items():
         np.testing.assert_allclose(credit.feedback[n], credit.learning_signal[n] * gain, rtol=1e-12)
     signal = credit.learning_signal
-    np.testing.assert_allclose(signal["output"], fields["error"] if rule.carries else 0.0)
+    if name != "equilibrium":  # whose output answers the nudge as part of the loop
+        np.testing.assert_allclose(signal["output"], fields["error"] if rule.carries else 0.0)
     np.testing.assert_allclose(halved.learning_signal["hidden_2"], signal["hidden_2"], rtol=1e-12)
     if not rule.carries:
         return
-    if name in LOOPS:
-        assert not np.any(signal["hidden_1"])
-        return
     assert np.abs(signal["hidden_1"]).max() > 1e-3
-    for rules, share in ((WALKS, 0.5), (JUMPS, 1.0)):
+    for rules, share in ((WALKS, 0.5), (JUMPS + LOOPS, 1.0)):
         if name in rules:
             np.testing.assert_allclose(
                 halved.learning_signal["hidden_1"], share * signal["hidden_1"], rtol=1e-12

@@ -253,6 +253,16 @@ def test_a_twin_is_born_with_the_transposed_weights_of_its_edge(inner):
     np.testing.assert_array_equal(others["a_to_b"].weight, born["a_to_b"].weight)
 
 
+def test_unnamed_twins_are_all_edges_that_run_backwards_beside_a_forward_one():
+    wiring = _twins(Edge("b", "a", Dense(4, 5)))
+    genome = Twins(scale=0.5)
+    theta = genome.init(jax.random.key(1), wiring)
+    born = genome.weights(theta, wiring, TASK, jax.random.key(2))
+    np.testing.assert_array_equal(born["b_to_a"].weight, 0.5 * np.asarray(born["a_to_b"].weight).T)
+    alone = Random().weights(theta, _twins(), TASK, jax.random.key(2))
+    np.testing.assert_array_equal(born["own"].weight, alone["own"].weight)
+
+
 @pytest.mark.parametrize(
     ("twins", "words"),
     [
