@@ -28,8 +28,8 @@ NETWORK = Bidirectional(
 WIRING = NETWORK.wiring({"input": 3}, 2)
 FORWARD = ("input_to_hidden_1", "hidden_1_to_hidden_2", "hidden_2_to_output")
 BACK = {
-    "hidden_2_to_hidden_1": "hidden_1_to_hidden_2",
-    "output_to_hidden_2": "hidden_2_to_output",
+    "back_to_hidden_1": "hidden_1_to_hidden_2",
+    "back_to_hidden_2": "hidden_2_to_output",
 }
 RNG = np.random.default_rng(0)
 WEIGHTS = {
@@ -152,9 +152,9 @@ def test_a_life_with_a_clamped_phase_is_the_plain_loop(scale):
     def step(u: Any, x: Any, clamp: Any) -> Any:
         one, two, output = u
         s_two = np.tanh(two)
-        to_one = w["input_to_hidden_1"] @ x + w["hidden_2_to_hidden_1"] @ s_two
+        to_one = w["input_to_hidden_1"] @ x + w["back_to_hidden_1"] @ s_two
         one = KEPT * one + (1 - KEPT) * to_one
-        to_two = w["hidden_1_to_hidden_2"] @ np.tanh(one) + w["output_to_hidden_2"] @ output
+        to_two = w["hidden_1_to_hidden_2"] @ np.tanh(one) + w["back_to_hidden_2"] @ output
         two = KEPT * two + (1 - KEPT) * to_two
         if clamp is not None:
             return one, two, clamp
@@ -179,8 +179,8 @@ def test_a_life_with_a_clamped_phase_is_the_plain_loop(scale):
         ):
             e[name] = (now - then) / scale**distance * (1 - np.tanh(now) ** 2)
         after = {}
-        for name in w:
-            pre, post = name.split("_to_")
+        for edge in WIRING.edges:
+            name, pre, post = edge.name, edge.pre, edge.post
             arrived = activities["before" if name in BACK else "free"][pre]
             there = np.outer(activities["there"][post], activities["there"][pre])
             here = np.outer(activities["free"][post], arrived)

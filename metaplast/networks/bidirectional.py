@@ -18,9 +18,9 @@ from metaplast.wiring import Edge, NeuronField, Wiring
 class Bidirectional(AbstractNetwork):
     """input(s) -> hidden_1 <-> ... <-> hidden_L <-> output.
 
-    The populations and forward edges are those of `feedforward`. Backward edges, such as
-    `output_to_hidden_1`, lead from every layer to the one below but not to the inputs. They
-    transmit one step later. A life lets the network settle by `settle` above 1; genome `twins` ties
+    The populations and forward edges are those of `feedforward`. The backward edges
+    `back_to_hidden_1`, ... lead from every layer to the one below, but not to the inputs. They
+    transmit one step later. The pattern `[!b]*` names all forward edges. A life lets the network settle by `settle` above 1; genome `twins` ties
     the backward weights to the forward ones at birth.
 
     Args:
@@ -58,7 +58,15 @@ class Bidirectional(AbstractNetwork):
         edges = list(chain.edges)
         for below, above in pairwise(layers):
             connection = forward.connection.sized(below.n, above.n)
+            label = f"back_to_{below.name}"
             edges.append(
-                Edge(above.name, below.name, connection, gain=self.gain, bounds=self.bounds)
+                Edge(
+                    above.name,
+                    below.name,
+                    connection,
+                    gain=self.gain,
+                    bounds=self.bounds,
+                    label=label,
+                )
             )
         return Wiring(chain.populations, tuple(edges))

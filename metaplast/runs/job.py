@@ -62,7 +62,18 @@ from metaplast.tasks import AbstractTaskFamily
 
 OF_SLOT = ("shared", "start", "frozen")
 """Fields of a config that belong to its `rule`."""
-ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", *OF_SLOT, "space", "note", "from")
+ROW_KEYS = (
+    "network",
+    "settle",
+    "feedback",
+    "genome",
+    "rule",
+    "rules",
+    *OF_SLOT,
+    "space",
+    "note",
+    "from",
+)
 
 
 @spec

@@ -227,7 +227,8 @@ def gap_closed(job: Job, values: HeldoutLives, rows: Mapping[str, Row]) -> GapCl
     """
     backprop = []
     for name, config in job.rows:
-        if isinstance(config.feedback, Symmetric) and config.network == job.main.network:
+        same_network = config.network == job.main.network
+        if name != DISCOVERED and isinstance(config.feedback, Symmetric) and same_network:
             backprop.append(name)
     if ALIGNMENT not in values.rows or not backprop:
         return None
