@@ -39,9 +39,9 @@ DT = 1e-3
 NET = Feedforward(hidden=(5, 4), neuron=Tanh(), output=Tanh(), bias=True).wiring({"input": 3}, 2)
 LOOP = Recurrent(n_recurrent=3).wiring({"input": 3}, 2)
 BOTH_WAYS = Bidirectional(hidden=(5, 4)).wiring({"input": 3}, 2)
-# layer by layer; over them all; by the network itself, over edges that run backwards
-WALKS = ("symmetric", "random", "learned", "predictive")
-JUMPS = ("direct", "direct_sign", "target")
+# layer by layer; past the layers; by the network itself, over edges that run backwards
+WALKS = ("symmetric", "random", "random_shared", "learned", "predictive")
+JUMPS = ("direct", "direct_sign", "target", "learning_network")
 LOOPS = ("equilibrium", "contrastive")
 STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
