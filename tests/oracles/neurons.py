@@ -194,6 +194,20 @@ def two_compartment(neuron: Any, drive: Drive, dt: float) -> Output:
     return activity, potential
 
 
+def pyramidal(neuron: Any, drive: Drive, dt: float) -> Output:
+    """The soma relaxes to the conductance-weighted mean of rest, dendrites and shunt."""
+    u = np.zeros(drive["soma"].shape[1])
+    potential = np.zeros_like(drive["soma"])
+    for t in range(len(potential)):
+        pulls = [(1.0, 0.0), (drive["shunt"][t], 0.0)]
+        pulls += [(neuron.g_basal, drive["basal"][t]), (neuron.g_apical, drive["apical"][t])]
+        total = sum(g for g, _ in pulls)
+        end = (sum(g * e for g, e in pulls) + drive["soma"][t]) / total
+        u = u + (end - u) * (1.0 - np.exp(-total * dt / neuron.tau_m))
+        potential[t] = u
+    return softplus(neuron.transfer, {"soma": potential}, dt)[0], potential
+
+
 def poisson(neuron: Any, drive: Drive, dt: float) -> Output:
     """A spike where the first event of a process of the given rate, from the same keys, comes
     within the step.
