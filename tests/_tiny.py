@@ -46,6 +46,7 @@ TASKS = {
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
     "segments": {"shots": 1, "queries": 1},
+    "shown_target": {"task": {"name": "regression", "n_in": 5, "shots": 4, "queries": 2}},
     "spike_classification": {
         "digits": {"name": "digits", "shots": 1, "queries": 1},
         "image_steps": 3,
