@@ -75,6 +75,7 @@ NETWORKS = {
     "competing": {},
     "ei": {"n_e": 4, "n_i": 2},
     "feedforward": {"hidden": [3]},
+    "microcircuit": {"hidden": [3]},
     "recurrent": {"n_recurrent": 5},
 }
 OUTER = {

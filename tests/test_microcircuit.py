@@ -156,7 +156,7 @@ def test_the_oracle_is_the_slope_of_its_loss():
         way = np.random.default_rng(level).normal(size=signals[level].size)
         ends = []
         for h in (1e-5, -1e-5):
-            shifts = [0.0, 0.0, 0.0]
+            shifts: list[Any] = [0.0, 0.0, 0.0]
             shifts[level] = h * way
             ends.append(loss(X, shifts))
         np.testing.assert_allclose(-(ends[0] - ends[1]) / 2e-5, signals[level] @ way, rtol=1e-6)

@@ -30,15 +30,15 @@ class Microcircuit(AbstractNetwork):
     from hidden_l. hidden_l subtracts the prediction from its top-down input. What is left in its
     apical dendrite is its error.
 
-    edge                          from            to              port     sends
-    input_to_hidden_1, ...        layer below     layer           basal    activity
-    predict_l                     hidden_l        interneuron_l   basal    activity
-    cancel_l                      interneuron_l   hidden_l        apical   activity
-    down_l                        layer above     hidden_l        apical   activity
-    nudge_l                       layer above     interneuron_l   soma     potential, one to one
-    shunt_l                       one             interneuron_l   shunt    activity
-    teach                         target          output          soma     activity, one to one
-    shunt                         taught          output          shunt    activity
+        edge                          from            to              port     sends
+        input_to_hidden_1, ...        layer below     layer           basal    activity
+        predict_l                     hidden_l        interneuron_l   basal    activity
+        cancel_l                      interneuron_l   hidden_l        apical   activity
+        down_l                        layer above     hidden_l        apical   activity
+        nudge_l                       layer above     interneuron_l   soma     potential, one to one
+        shunt_l                       one             interneuron_l   shunt    activity
+        teach                         target          output          soma     activity, one to one
+        shunt                         taught          output          shunt    activity
 
     The last four are not plastic. Their weights have to be the conductance of the nudge, which is
     their `gain`: genome `self_predicting` sets them. `teach` and `shunt` are there where the task
