@@ -1,8 +1,8 @@
 """One recurrent layer, under a readout or alone."""
 
-import dataclasses
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from metaplast.connections.dense import Dense
 from metaplast.networks.base import AbstractNetwork
@@ -39,6 +39,9 @@ class Recurrent(AbstractNetwork):
     reaches the inhibitory cells through the excitatory ones. Where activities are >= 0, Dale's law
     holds for the signals, and not only for the weights.
 
+    With `return_gain` above 0 the output acts back on the layer, one step later, over one more edge
+    onto each of its populations, `output_to_recurrent`. The output has a sign of its own there.
+
     Without `readout` the layer is the output itself: input(s) -> output, and `output_to_output` one
     step later. Recorded cells that excite each other, where nothing else was recorded, are such a
     network.
@@ -52,13 +55,15 @@ class Recurrent(AbstractNetwork):
         transmission: the transmission of the recurrent edge(s).
         gain: standard deviation of an initial weight times sqrt(fan-in), of all other edges.
         recurrent_gain: the same of the recurrent edge(s).
+        return_gain: the same of the edge(s) from the output to the layer; 0: there is none.
         bounds: lower and upper bound of the weights.
         dale: whether Dale's law holds in the layer.
         excitatory_share: the share of excitatory cells under `dale`, rounded to whole cells.
         readout: false: the layer is the output, of the task's size (n_recurrent is not read).
 
     Raises:
-        BadInput: where `dale` leaves one of the two populations empty, or has no readout.
+        BadInput: where `dale` leaves one of the two populations empty, and where `dale` or
+            `return_gain` has no readout.
 
     Source: elementary.
     """
@@ -71,6 +76,7 @@ class Recurrent(AbstractNetwork):
     transmission: TransmissionField = Instant()
     gain: NonNegative = 1.0
     recurrent_gain: NonNegative = 1.0
+    return_gain: NonNegative = 0.0
     bounds: tuple[float, float] = (-10.0, 10.0)
     dale: bool = False
     excitatory_share: Probability = 0.8
@@ -80,6 +86,9 @@ class Recurrent(AbstractNetwork):
         if self.dale and not self.readout:
             expected = "one population, the output"
             raise BadInput("dale=true with readout=false", expected, "leave dale or readout out")
+        if self.return_gain and not self.readout:
+            what = f"return_gain={self.return_gain} with readout=false"
+            raise BadInput(what, "an output beside the layer", "leave return_gain or readout out")
         if self.dale and not 0 < self._n_excitatory() < self.n_recurrent:
             raise BadInput(
                 f"excitatory_share={self.excitatory_share} of {self.n_recurrent} cells",
@@ -102,6 +111,9 @@ class Recurrent(AbstractNetwork):
                 edges.append(self._forward(source, cells))
         edges += layer.edges
         edges.append(self._forward(layer.populations[-1], output))
+        if self.return_gain:
+            for cells in layer.populations:
+                edges.append(replace(self._forward(output, cells), gain=self.return_gain))
         return Wiring((*sources, *layer.populations, output), tuple(edges))
 
     def _n_excitatory(self) -> int:
@@ -123,7 +135,7 @@ class Recurrent(AbstractNetwork):
             inhibition = self._recurrent(inhibitory, post)
             balance = math.sqrt(excitation.connection.fan_in / inhibition.connection.fan_in)
             edges.append(excitation)
-            edges.append(dataclasses.replace(inhibition, gain=self.recurrent_gain * balance))
+            edges.append(replace(inhibition, gain=self.recurrent_gain * balance))
         return Wiring((inhibitory, excitatory), tuple(edges))
 
     def _forward(self, pre: Population, post: Population) -> Edge:
