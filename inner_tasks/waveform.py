@@ -108,6 +108,7 @@ class Waveform(AbstractTaskFamily):
 
     def _wave(self, task: Wave, step: Array, dt: float) -> Array:
         """f(t) in a step []."""
-        harmonics = jnp.arange(1, len(self.amplitudes) + 1, dtype=jnp.int32)
-        angles = 2.0 * math.pi * harmonics * (step * dt) / task.period + task.phases
+        turns = dt * step.astype(task.period.dtype) / task.period
+        harmonics = jnp.arange(1.0, len(self.amplitudes) + 1.0)
+        angles = 2.0 * math.pi * turns * harmonics + task.phases
         return jnp.sum(jnp.asarray(self.amplitudes) * jnp.sin(angles))

@@ -67,6 +67,7 @@ TASKS = {
     "taught": {"n_in": 3, "n_out": 2, "n_steps": 4, "n_sessions": 4, "held": {"trials": 0.25}},
     "taught_potential": {"n_in": 3, "n_steps": 4},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},
+    "waveform": {"n_learn": 3, "n_held": 2},
     "winner_take_all": {"n_classes": 2, "n_out": 3, "shots": 1, "named": 1, "queries": 1},
 }
 NETWORKS = {

@@ -75,6 +75,7 @@ OTHER_SETTINGS = (
     {"name": "three_factor", "rule": {"name": "trace_taylor", "learn": "both", "learn_tau": True}},
     {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
     {"name": "bcm", "learn": True},
+    {"name": "rls", "learn": True, "curvature": 2.0, "tau": 20e-3},
     {"name": "metaplastic", "by": "change"},
     {
         "name": "metaplastic",
