@@ -227,6 +227,25 @@ def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():
         Recurrent(dale=True, readout=False)
 
 
+def test_an_output_acts_back_on_the_recurrent_layer_one_step_later():
+    """input -> recurrent -> output in the same step, and both back one step late."""
+    wiring = Recurrent(n_recurrent=4, return_gain=2.0).wiring({"in": 3}, 2)
+    shapes = {edge.name: edge.connection.shape for edge in wiring.edges}
+    w = {name: RNG.normal(size=shape) for name, shape in shapes.items()}
+    x = RNG.normal(size=(N_STEPS, 3))
+    with jax.enable_x64(True):
+        views, _ = _run(wiring, w, {"in": x})
+    r = np.zeros(4)
+    z = np.zeros(2)
+    for t in range(N_STEPS):
+        drive = w["in_to_recurrent"] @ x[t] + w["recurrent_to_recurrent"] @ r
+        r = np.tanh(drive + w["output_to_recurrent"] @ z)
+        z = w["recurrent_to_output"] @ r
+        np.testing.assert_allclose(views["output"].activity[t], z, atol=1e-12)
+    with pytest.raises(ValueError, match=r"return_gain=2\.0 with readout=false"):
+        Recurrent(return_gain=2.0, readout=False)
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [

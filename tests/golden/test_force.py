@@ -19,7 +19,9 @@ def life(rule: AbstractRule | None) -> Lifetime:
 
 
 def test_rls_holds_the_wave_and_a_tuned_delta_rule_does_not() -> None:
-    """Measured: RLS 0.0020 (0.0013 to 0.0026), no plasticity 0.722, the root of the mean square."""
+    """Measured: RLS 0.0024 (0.0010 to 0.0038), no plasticity 0.722, the delta rule at its best rate
+    (the smallest, at which it learns little) 0.735 (0.684 to 0.787).
+    """
     taught = student(rmse(life(rls(100.0)), N_LIVES).held)
     still = rmse(life(None), 2).held
     chosen = min(RATES, key=lambda rate: float(np.mean(rmse(life(pes(rate)), 4, seed=1).held)))

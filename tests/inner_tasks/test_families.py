@@ -1,5 +1,6 @@
 """Task families against the equations of their docstrings, in plain NumPy."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from inner_tasks.nonstationary import Nonstationary
 from inner_tasks.pointmass import Pointmass
 from inner_tasks.regression import Regression
 from inner_tasks.tabular import Tabular
+from inner_tasks.waveform import Waveform
 from metaplast.signals import neuron_view
 from metaplast.tasks import SPLITS
 from metaplast.testing.base import quick_jit
@@ -163,3 +165,29 @@ def test_a_life_on_a_table_shows_no_row_twice_and_differs_from_the_next():
         assert len(set(labels)) == 3
     with pytest.raises(ValueError, match=r"queries=10 of iris.*at most 30 rows"):
         Tabular(data="iris", shown=24, queries=10)
+
+
+def test_waveform_tells_the_distance_to_a_sum_of_sines():
+    family = Waveform(amplitudes=(1.0, -0.5), shortest=0.05, longest=0.2, n_learn=30, n_held=20)
+    task = jax.tree.map(lambda x: x[0], _draw(family))
+    assert 0.05 <= task.period <= 0.2
+    t = 1e-3 * np.arange(50)
+    wave = np.zeros(50)
+    for k, (a, phase) in enumerate(zip((1.0, -0.5), task.phases, strict=True), 1):
+        wave += a * np.sin(2 * np.pi * k * t / task.period + phase)
+    stimuli, outcome = _live(family, task, np.full((50, 1), 0.3))
+    np.testing.assert_allclose(stimuli["input"][:, 0], wave, atol=1e-5)
+    np.testing.assert_allclose(outcome.feedback.target[:, 0], wave, atol=1e-5)
+    np.testing.assert_allclose(outcome.feedback.error[:, 0], 2 * (0.3 - wave), atol=1e-5)
+    np.testing.assert_allclose(outcome.score.loss, (0.3 - wave) ** 2, atol=1e-5)
+    power = (1.0 + 0.5**2) / 2
+    np.testing.assert_allclose(outcome.score.metrics["nse"], outcome.score.loss / power, rtol=1e-5)
+    hidden, _ = _live(replace(family, shown=False), task, np.zeros((50, 1)))
+    np.testing.assert_array_equal(hidden["input"], 0.0)
+
+
+def test_waveform_refuses_a_range_upside_down_and_silence():
+    with pytest.raises(ValueError, match=r"shortest=2\.0 - expected at most longest=1\.0"):
+        Waveform(shortest=2.0)
+    with pytest.raises(ValueError, match=r"amplitudes=\(0\.0,\) - expected one that is not 0"):
+        Waveform(amplitudes=(0.0,))
