@@ -1,4 +1,4 @@
-"""Bernoulli spikes: the view of a unit that fires with a probability."""
+"""Bernoulli spikes: the view of a unit that fires with a probability, and its ways backward."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.neurons._surrogates import spike
 from metaplast.signals import Key, NeuronView, neuron_view
 
 STOCHASTIC = frozenset({"score", "log_probability"})
@@ -33,11 +34,49 @@ def draw_spikes(key: Key, potential: Array, p: Array, hazard: Array) -> NeuronVi
         A view with the spikes as `activity`, and with gain, score and
         log_probability; each [n].
     """
-    spikes = (jax.random.uniform(key, p.shape, p.dtype) < p).astype(p.dtype)
+    spikes = (_lot(key, p) < p).astype(p.dtype)
     activity = spikes + (p - jax.lax.stop_gradient(p))  # the bracket is exactly 0
     per_p = spikes / jnp.where(p > 0, p, 1.0)  # no spike where p = 0
     view = neuron_view(activity, potential, hazard * (1.0 - p))
     return replace(view, score=hazard * (per_p - 1.0), log_probability=_log_probability(spikes, p))
+
+
+def with_surrogate(view: NeuronView, derivative: Array) -> NeuronView:
+    """The same spikes, with another derivative backward, which is also the gain.
+
+    Args:
+        view: the view of drawn spikes.
+        derivative: stands for d z / du [n].
+    """
+    spikes = jax.lax.stop_gradient(view.activity)
+    u = view.potential
+    # The bracket is exactly 0, and its derivative is 1.
+    activity = spike(spikes - 0.5 + (u - jax.lax.stop_gradient(u)), derivative)
+    return replace(view, activity=activity, gain=derivative)
+
+
+def concrete(key: Key, p: Array, log_odds: Array, temperature: float) -> Array:
+    """The relaxed draw y [n] behind spikes that were drawn from the same key.
+
+        y = 1 / (1 + exp(-(log_odds - log(U / (1 - U))) / temperature))
+
+    U is the uniform number of the draw, so that y > 1/2 where z = 1. As temperature -> 0, y is z.
+
+    Args:
+        key: the key of the step.
+        p: the probability of a spike [n].
+        log_odds: log(p / (1 - p)) [n], finite.
+        temperature: of the relaxation.
+
+    Source: Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017.
+    """
+    lot = jnp.maximum(_lot(key, p), jnp.finfo(p.dtype).tiny)
+    return jax.nn.sigmoid((log_odds - jnp.log(lot) + jnp.log1p(-lot)) / temperature)
+
+
+def _lot(key: Key, p: Array) -> Array:
+    """The uniform number in [0, 1) that decides each spike [n]: there is one where it is < p."""
+    return jax.random.uniform(key, p.shape, p.dtype)
 
 
 def _log_probability(spikes: Array, p: Array) -> Array:

@@ -340,7 +340,8 @@ def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
 def _surrogates(neuron: AbstractNeuron) -> Iterator[AbstractNeuron]:
     """The same neuron under each value of its field `surrogate`, and with a learned slope.
 
-    A neuron without these fields has no such variants.
+    A neuron without these fields has no such variants. A value that it refuses beside its other
+    fields is left out.
     """
     spec: Any = neuron
     for field in dataclasses.fields(spec):
@@ -350,7 +351,11 @@ def _surrogates(neuron: AbstractNeuron) -> Iterator[AbstractNeuron]:
         if field.name == "learn_slope":
             values = (True,)
         for value in values:
-            yield dataclasses.replace(spec, **{field.name: value})
+            try:
+                other = dataclasses.replace(spec, **{field.name: value})
+            except ValueError:
+                continue
+            yield other
 
 
 def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:

@@ -13,6 +13,7 @@ import pytest
 from metaplast.neurons.choice import Choice
 from metaplast.neurons.refractory import Refractory
 from metaplast.neurons.stochastic import Stochastic
+from metaplast.testing import check_neuron
 from metaplast.testing.base import quick_jit
 
 DRIVE, DT, N_DRAWS = np.asarray([0.2, 0.9, 1.1, 1.4]), 2e-3, 4000
@@ -109,3 +110,60 @@ def test_the_score_of_a_choice_is_the_slope_of_the_log_of_softmax():
     np.testing.assert_allclose(
         view.score, np.asarray(slopes)[view.activity.argmax(axis=1)], atol=1e-5
     )
+
+
+def _relaxed(neuron, temperature=0.5, output="relaxed"):
+    return dataclasses.replace(neuron, surrogate="concrete", temperature=temperature, output=output)
+
+
+@pytest.mark.parametrize("neuron", CHANCE, ids=lambda n: n.noise)
+def test_a_relaxed_draw_is_its_closed_form_on_the_side_of_its_spike(neuron):
+    """y by the odds: y / (1 - y) = (p / (1 - p) (1 - U) / U)^(1 / temperature)."""
+    p, lots = CHANCE[neuron](DRIVE), []
+    with jax.enable_x64(True):
+        drive = {"soma": jnp.asarray(DRIVE)}
+        for number in range(20):
+            key = jax.random.key(number)
+            soft = _relaxed(neuron).step({}, neuron.init_state({}, 4), drive, DT, key)[1]
+            hard = neuron.step({}, neuron.init_state({}, 4), drive, DT, key)[1]
+            u = np.asarray(jax.random.uniform(key, (4,), jnp.float64))
+            odds = (p / (1 - p) * (1 - u) / u) ** 2
+            np.testing.assert_allclose(soft.activity, odds / (1 + odds), rtol=1e-9)
+            np.testing.assert_array_equal(soft.activity > 0.5, hard.activity > 0)
+            cold = _relaxed(neuron, 1e-6).step({}, neuron.init_state({}, 4), drive, DT, key)[1]
+            np.testing.assert_allclose(cold.activity, hard.activity, atol=1e-6)
+            lots.append(u)
+    assert (np.asarray(lots) < p).any() and not (np.asarray(lots) < p).all()
+
+
+def test_relaxed_units_keep_the_promises_of_neurons():
+    check_neuron(_relaxed(SIGMOID))
+
+
+def test_what_is_relaxed_has_no_score_no_spikes_and_no_reset():
+    soft = _relaxed(SIGMOID)
+    assert not soft.spiking and "score" not in soft.offers
+    assert "log_probability" not in soft.offers and "score" in SIGMOID.offers
+    with pytest.raises(ValueError, match="surrogate=concrete"):
+        dataclasses.replace(SIGMOID, output="relaxed")
+    with pytest.raises(ValueError, match="reset_mode=none"):
+        dataclasses.replace(soft, reset_mode="value")
+    with pytest.raises(ValueError, match="graded"):
+        Refractory(soft)
+
+
+@pytest.mark.parametrize("surrogate", ["concrete", "superspike"])
+@pytest.mark.parametrize("neuron", CHANCE, ids=lambda n: n.noise)
+def test_no_drive_breaks_the_derivative_of_another_surrogate(neuron, surrogate):
+    cell = dataclasses.replace(neuron, surrogate=surrogate, temperature=0.1)
+    drive = jnp.asarray([-1e6, -30.0, 1.0, 30.0, 1e6], jnp.float32)
+
+    def total(drive):
+        def spikes(key):
+            return cell.step({}, cell.init_state({}, 5), {"soma": drive}, DT, key)[1].activity
+
+        return jnp.sum(jax.vmap(spikes)(jax.random.split(jax.random.key(0), 500)))
+
+    slope = quick_jit(jax.grad(total))(drive)
+    assert np.isfinite(slope).all() and slope[2] > 0
+    np.testing.assert_allclose(slope[jnp.asarray([0, 4])], 0.0, atol=1e-3)
