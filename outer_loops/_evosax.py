@@ -21,9 +21,7 @@ from jax import Array
 from metaplast.registry import BadInput
 from metaplast.signals import Key
 from outer_loops._foreign import relaxed, strong
-
-LARGEST = 1e30
-"""The number in place of evosax's infinities: a checkpoint holds finite numbers only."""
+from outer_loops._grades import LARGEST
 
 ELITE = 0.2
 """The share of a population that begets the next one."""

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import optax
 from evosax.algorithms.distribution_based.sep_cma_es import eigen_decomposition
-from jax import Array, lax
+from jax import Array
 
 from metaplast.problem.lives import Batch
 from metaplast.problem.protocol import Problem
 from metaplast.signals import Key, Metrics, Theta
 from outer_loops import _evosax
+from outer_loops._cloud import Cloud
 from outer_loops._foreign import relaxed
 
 LARGE = 2**20
@@ -27,58 +27,6 @@ It is 4 MiB in float32. CPU ms of a generation held and drawn again, for 35,328 
 16, 8 members: 121, 71; 50, 39; 21, 20; 13, 12. Below, little is to be gained, and the draw stays
 the one of evosax.
 """
-
-
-class Cloud(NamedTuple):
-    """A population around a mean, given by a key.
-
-        member (s, i) = mean + s scale z_i,  z_i ~ N(0, 1) from fold_in(key, i)
-
-    mean [n], scale [n]: the centre and the standard deviation of the members
-    key: the randomness of the generation
-    n_draws: the number of draws i
-    signs: the signs s, (1,) or (1, -1); members with the first sign stand first
-    """
-
-    mean: Array
-    scale: Array
-    key: Key
-    n_draws: int
-    signs: tuple[int, ...]
-
-    def noise(self, draw: Array) -> Array:
-        """The noise z [n] of a draw."""
-        key = jax.random.fold_in(self.key, draw)
-        return jax.random.normal(key, self.mean.shape, self.mean.dtype)
-
-    def member(self, index: Array) -> Array:
-        """The member [n] at an index []."""
-        sign = jnp.asarray(self.signs, self.mean.dtype)[index // self.n_draws]
-        return self.mean + sign * self.scale * self.noise(index % self.n_draws)
-
-    def group(self, draws: Array) -> Array:
-        """The members of some draws [n_signs * n_draws, n]."""
-        steps = self.scale[None] * lax.map(self.noise, draws)
-        return jnp.concatenate([self.mean[None] + sign * steps for sign in self.signs])
-
-    def moments(self, *factors: Array) -> list[Array]:
-        """The sums over draws of  factors[k - 1] z^k,  each [n].
-
-        factors: each [n_draws].
-        """
-
-        def add(sums: list[Array], draw: tuple[Array, tuple[Array, ...]]) -> Any:
-            index, shares = draw
-            noise = self.noise(index)
-            power = jnp.ones_like(noise)
-            after = []
-            for total, share in zip(sums, shares, strict=True):
-                power = power * noise
-                after.append(total + share * power)
-            return after, None
-
-        start = [jnp.zeros_like(self.mean) for _ in factors]
-        return lax.scan(add, start, (jnp.arange(self.n_draws), factors))[0]
 
 
 class Redrawn(NamedTuple):
@@ -96,38 +44,8 @@ class Redrawn(NamedTuple):
     def losses(
         self, problem: Problem, batch: Batch, unravel: Callable[[Any], Theta]
     ) -> tuple[Array, Metrics]:
-        """The losses of all members, and metrics. See `Problem.losses`.
-
-        Groups of members live one after the other. A group has as many members as lives run at
-        once. The last draw is repeated to fill the last group.
-        """
-        cloud = self.cloud
-        at_once = problem.chunk_size() * problem.n_devices
-        size = min(cloud.n_draws, -(-at_once // len(cloud.signs)))
-        n_groups = -(-cloud.n_draws // size)
-        draws = jnp.minimum(jnp.arange(n_groups * size), cloud.n_draws - 1)
-
-        def of_group(draws: Array) -> tuple[Array, Metrics]:
-            return problem.losses(cloud.group(draws), batch, unravel=unravel)
-
-        def by_member(leaf: Array) -> Array:
-            """[n_groups, n_signs * size, ...] -> [n_members, ...]."""
-            rest = leaf.shape[2:]
-            leaf = leaf.reshape(n_groups, len(cloud.signs), size, *rest)
-            leaf = jnp.moveaxis(leaf, 0, 1).reshape(len(cloud.signs), n_groups * size, *rest)
-            return leaf[:, : cloud.n_draws].reshape(-1, *rest)
-
-        losses, metrics = lax.map(of_group, draws.reshape(n_groups, size))
-        members = {}
-        for name, leaf in metrics.items():
-            if name not in ("lives", "diverged"):
-                members[name] = by_member(leaf)
-        life_loss = members["life_loss"]
-        counts = {
-            "diverged": jnp.sum(~jnp.isfinite(life_loss)),
-            "lives": jnp.asarray(life_loss.size),
-        }
-        return by_member(losses), {**members, **counts}
+        """The losses of all members, and metrics. See `Cloud.losses`."""
+        return self.cloud.losses(problem, batch, unravel)
 
     def tell(self, fitness: Array, hyper: dict[str, Array], key: Key) -> tuple[Any, Array]:
         """The state after the generation, and its centre [n]. See `_evosax.tell`.

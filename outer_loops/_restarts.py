@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.signals import pytree
-from outer_loops._evosax import LARGEST
+from outer_loops._grades import LARGEST
 
 SMOOTH = 10
 """Generations over which the loss of a population is averaged."""

@@ -20,8 +20,8 @@ from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
 from outer_loops import _evosax, _redrawn, _restarts
 from outer_loops._descent import demand_floats
-from outer_loops._evosax import LARGEST
 from outer_loops._foreign import strong
+from outer_loops._grades import LARGEST, accepted, graded, summary, warn_of_raise
 from outer_loops._nested import scaled
 
 # The logger is below metaplast: its messages go into a run's log.txt.
@@ -131,14 +131,7 @@ class Es(AbstractOuterLoop):
 
     def check(self, problem: Problem, key: Key) -> None:
         n_members = _evosax.padded(self.strategy, self.population, problem.n_devices)
-        if n_members != self.population:
-            log.warning(
-                "outer.population=%d is raised to %d, as %s on %d device(s) needs",
-                self.population,
-                n_members,
-                self.strategy,
-                problem.n_devices,
-            )
+        warn_of_raise(log, self.population, n_members, self.strategy, problem.n_devices)
 
     def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> EsState:
         demand_floats(self, theta)
@@ -173,25 +166,19 @@ class Es(AbstractOuterLoop):
         strategy, centre = generation.tell(grades.fitness, state.hyper, k_tell)
         if not _evosax.moves_mean(self.strategy):
             centre = mean + state.hyper["learning_rate"] * (centre - mean)
-        summary = _summary(losses, grades.healthy, metrics)
+        totals = summary(losses, grades.healthy, metrics)
         width = generation.width(strategy)
         after = EsState(
             theta=unravel(centre),
             strategy=strategy,
             fitness=grades.fitness,
             worst=grades.worst,
-            course=_restarts.follow(state.course, summary["loss"], summary["best_loss"], width),
+            course=_restarts.follow(state.course, totals["loss"], totals["best_loss"], width),
             hyper=state.hyper,
             step=state.step,
             skipped=state.skipped,
         )
-        leaves = jax.tree.leaves((after.theta, strategy))
-        all_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
-        usable = jnp.any(grades.healthy) & all_finite
-        after = jax.tree.map(lambda a, b: jnp.where(usable, a, b), strong(after), state)
-        after = replace(
-            after, step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32)
-        )
+        after = accepted(state, after, grades.healthy, (after.theta, strategy))
         own_metrics = {
             "mean_norm": optax.tree.norm(after.theta),
             "std": after.course.width,
@@ -200,7 +187,7 @@ class Es(AbstractOuterLoop):
         if self.restarts:
             own_metrics["population"] = jnp.asarray(n_members)
             own_metrics["restarts"] = state.course.restarts
-        return after, {**summary, **own_metrics}
+        return after, {**totals, **own_metrics}
 
     def _ask(self, state: EsState, n_members: int, key: Key) -> "_Held | _redrawn.Redrawn":
         if _redrawn.serves(self.strategy, n_members, state.course.start.size):
@@ -289,56 +276,3 @@ class _Held(NamedTuple):
     def width(self, strategy: Any) -> Array:
         """The standard deviation [] of the members, mean over theta. See `_evosax.width`."""
         return _evosax.width(strategy, self.members)
-
-
-class Grades(NamedTuple):
-    """The ranks of a generation.
-
-    fitness [n_members]: smaller is better, always finite
-    healthy [n_members]: whether the loss is finite
-    worst []: the largest finite loss so far
-    """
-
-    fitness: Array
-    healthy: Array
-    worst: Array
-
-
-def graded(losses: Array, survived: Array, before: Array | float = -LARGEST) -> Grades:
-    """The fitness of members: losses as they are where finite, the others behind the worst of them.
-
-    Args:
-        losses: [n_members].
-        survived: [n_members], the share of steps lived; who ends earlier ranks further behind.
-        before: the largest finite loss of earlier generations.
-    """
-    healthy = jnp.isfinite(losses)
-    bounded = jnp.clip(losses, -LARGEST, LARGEST)
-    worst = jnp.maximum(jnp.max(jnp.where(healthy, bounded, -LARGEST)), before)
-    best = jnp.min(jnp.where(healthy, bounded, LARGEST))
-    spread = jnp.maximum(worst - best, jnp.maximum(1.0, 1e-3 * jnp.abs(worst)))
-    fitness = jnp.where(healthy, bounded, worst + spread * (2.0 - survived))
-    return Grades(fitness, healthy, worst)
-
-
-def _summary(losses: Array, healthy: Array, metrics: Metrics) -> Metrics:
-    """Means over the healthy members, not a number where there are none; `survived` over all."""
-    summary = {
-        "loss": _mean(losses, healthy),
-        "best_loss": jnp.min(jnp.where(healthy, losses, jnp.inf)),
-        "survived": jnp.mean(metrics["survived"]),
-        "lives": metrics["lives"],
-        "diverged": metrics["diverged"],
-        "diverged_members": jnp.sum(~healthy),
-    }
-    means = {}
-    for name, values in metrics.items():
-        if name not in (*summary, "life_loss"):
-            means[name] = _mean(jnp.mean(values, axis=1), healthy)
-    return {**means, **summary}
-
-
-def _mean(values: Array, healthy: Array) -> Array:
-    """The mean [] over the healthy members."""
-    count = jnp.sum(healthy.astype(values.dtype))
-    return jnp.sum(jnp.where(healthy, values, 0.0)) / jnp.where(count > 0, count, jnp.nan)

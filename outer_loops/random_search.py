@@ -15,8 +15,8 @@ from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Positive, spec
 from outer_loops._descent import demand_floats
 from outer_loops._foreign import strong
+from outer_loops._grades import graded
 from outer_loops._nested import scaled
-from outer_loops.es import graded
 
 
 @pytree

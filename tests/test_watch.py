@@ -220,6 +220,7 @@ def test_longer_lives_begin_a_watch_anew():
 
 SIZED = (
     "bptt",
+    "cross_entropy",
     "es",
     "forward",
     "genetic_programming",

@@ -281,12 +281,13 @@ def test_every_threshold_gives_its_advice(pulse_lives):
 def test_the_class_of_an_outer_loop():
     kinds = {
         name: kind_of(decode("outer", name))
-        for name in ("bptt", "forward", "es", "pes", "hybrid", "multi_start")
+        for name in ("bptt", "forward", "es", "cross_entropy", "pes", "hybrid", "multi_start")
     }
     expected = {
         "bptt": "gradient",
         "forward": "gradient",
         "es": "evolution",
+        "cross_entropy": "evolution",
         "pes": "evolution",
         "hybrid": None,
     }

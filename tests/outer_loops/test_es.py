@@ -15,7 +15,8 @@ from metaplast.problem.protocol import same_theta
 from metaplast.registry import BadInput
 from metaplast.testing.base import quick_jit
 from outer_loops._evosax import TESTED, UNTESTED, begin
-from outer_loops.es import Es, graded
+from outer_loops._grades import graded
+from outer_loops.es import Es
 from tests._written_problem import WrittenProblem, metrics_of
 
 STRATEGIES = ("SNES", "CMA_ES", "Sep_CMA_ES", "Open_ES", "PGPE", "SimpleGA")
