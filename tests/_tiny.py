@@ -41,6 +41,10 @@ TASKS = {
     "markov_decision": {"n_trials": 2, "trial_steps": 3},
     "nonstationary": {"n_in": 4, "n_stretches": 2, "length": 3, "grace": 1},
     "odour_choice": {"n_sessions": 4, "n_trials": 2, "n_hidden": 3},
+    "one_shot": {
+        "task": {"name": "store_recall", "n_symbols": 2, "symbol_steps": 2, "delay": 1, "group": 1},
+        "asked": 1,
+    },
     "pointmass": {"n_trials": 2, "trial_steps": 3},
     "prototypes": {"n_in": 5, "n_classes": 3, "shots": 1, "queries": 1},
     "receptive_fields": {"side": 3, "n_out": 3, "shown": 2, "angles": 2, "repeats": 1},
