@@ -21,7 +21,7 @@ from metaplast.figures.style import save
 from metaplast.registry import BadInput
 
 OUT = ROOT / "docs" / "gallery"
-OF_TABLES = ("gains", "expression")
+OF_TABLES = ("gains", "scores", "expression")
 """The kinds of figures that the published table of an experiment can fill."""
 
 
