@@ -119,6 +119,8 @@ class SynapseView:
         eligibility: d activity of the postsynaptic neuron / d weight, through the state of that
             neuron alone, times the sign with which the edge acts on it; in the layout of the
             weights, or 0 where no rule reads it.
+        credit: d loss / d weight through the times of spikes, where the feedback gives it at the
+            synapse (`AbstractFeedback.at_synapses`), else 0; in the layout of the weights.
         modulators: channel -> global third factor [].
         key: a key of this edge and step.
         transmitted: the same step as the edge transmits it; None where `pre` and `post` are that
@@ -133,6 +135,7 @@ class SynapseView:
     weight_initial: Array
     weight_max: Array
     eligibility: Array = field(default_factory=lambda: jnp.zeros(()))
+    credit: Array = field(default_factory=lambda: jnp.zeros(()))
     modulators: dict[str, Array]
     key: Key
     transmitted: "SynapseView | None" = None
@@ -200,12 +203,15 @@ class Credit:
         modulators: channel -> scalar [].
         relaxed: population -> activity in the state to which the feedback relaxed the network [n];
             {} where it does not.
+        synapses: edge -> credit of each synapse, in the layout of its connection; {} where the
+            feedback gives credit to neurons alone.
     """
 
     learning_signal: dict[str, Array]
     feedback: dict[str, Array]
     modulators: dict[str, Array]
     relaxed: dict[str, Array] = field(default_factory=dict)
+    synapses: dict[str, Array] = field(default_factory=dict)
 
 
 @pytree
@@ -300,6 +306,8 @@ CREDIT_FIELDS = frozenset({"feedback", "learning_signal"})
 """The fields of a NeuronView that only a feedback can fill in."""
 RELAXED = "relaxed"
 """The field of a NeuronView that only a feedback which relaxes the network fills in."""
+SYNAPTIC_CREDIT = "credit"
+"""The field of a SynapseView that only a feedback with credit at synapses fills in."""
 EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
 
 

@@ -7,7 +7,7 @@ from metaplast.connections.dense import Dense
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.neurons.linear import Linear
 from metaplast.registry import BadInput
-from metaplast.spec import Count, NonNegative, plugin, spec
+from metaplast.spec import Count, NonNegative, Positive, plugin, spec
 from metaplast.transmission.base import AbstractTransmission
 from metaplast.transmission.instant import Instant
 
@@ -77,6 +77,25 @@ class Edge:
 
 
 @spec
+class Presentation:
+    """What a step of an event-driven network is: every input neuron sends one spike.
+
+        t = latest (1 - x)
+
+    t: seconds from the beginning of the step; at least 0. Beyond the step there is no spike.
+    x: activity of the input neuron.
+
+    Args:
+        latest: t where x = 0, in seconds.
+        max_events: the most spikes of one step, of inputs and of cells. Steps with so many are
+            counted, because later spikes may be missing.
+    """
+
+    latest: Positive = 20e-3
+    max_events: Count = 128
+
+
+@spec
 class Wiring:
     """A graph: populations in the order of their update, and the edges between them.
 
@@ -86,6 +105,8 @@ class Wiring:
     Args:
         populations: in the order of their update; the last is the output.
         edges: the edges between them.
+        events: where the network runs from spike to spike (network `event_driven`), what a step is;
+            else a step updates every population once.
 
     Raises:
         BadInput: for names that clash or do not exist, sizes that differ, an unknown port, a signal
@@ -95,6 +116,7 @@ class Wiring:
 
     populations: tuple[Population, ...] = ()
     edges: tuple[Edge, ...] = ()
+    events: Presentation | None = None
 
     def __post_init__(self) -> None:
         order = self._order()
@@ -182,8 +204,11 @@ class Wiring:
     def spiking(self, edge: Edge) -> frozenset[str]:
         """The sides of an edge, of `pre` and `post`, whose signal is spikes: 0 at most neurons.
 
-        The signal of the side `pre` is the transmitted one.
+        The signal of the side `pre` is the transmitted one. In an event-driven network no signal of
+        a step is spikes.
         """
+        if self.events:
+            return frozenset()
         sides = set()
         sends_spikes = self.population(edge.pre).neuron.spiking and edge.sends == ACTIVITY
         if sends_spikes and edge.transmission.keeps_silence:

@@ -33,6 +33,7 @@ class EventDriven(AbstractConnection):
 
     def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
         by_spikes = bool(terms) and {term.sparse for term in terms} <= move.spiking
+        by_spikes = by_spikes and all(term.synapse is None for term in terms)
         if weights.size <= self.few or not by_spikes or move.mask.ndim:
             return super().changed(weights, terms, move)
         post_ones = jnp.ones(self.n_post, weights.dtype)

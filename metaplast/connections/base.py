@@ -14,19 +14,21 @@ from metaplast.signals import Key, Theta
 
 
 class Term(NamedTuple):
-    """One product `post_j * pre_i * weight_ji^power`.
+    """One product `post_j * pre_i * weight_ji^power * synapse_ji`.
 
     post: the factor of the postsynaptic neurons [n_post]; None stands for ones.
     pre: the factor of the presynaptic neurons [n_pre]; None stands for ones.
     power: of the weight.
     sparse: the side whose factor is exactly 0 at neurons without a spike in this step; empty where
         there is none.
+    synapse: the factor of the synapses, in the layout of the weights; None stands for ones.
     """
 
     post: Array | None
     pre: Array | None
     power: int = 0
     sparse: Literal["", "post", "pre"] = ""
+    synapse: Array | None = None
 
 
 class Move(NamedTuple):
@@ -148,7 +150,7 @@ class AbstractConnection(ABC):
         return jnp.ones(())
 
     def outer(self, terms: Sequence[Term], weights: Array) -> Array:
-        """sum over terms of post_j pre_i w_ji^power, in the layout of the weights.
+        """sum over terms of post_j pre_i w_ji^power synapse_ji, in the layout of the weights.
 
         It is computed by Horner's scheme in w, so that no feature of a synapse is stored.
 
@@ -159,6 +161,8 @@ class AbstractConnection(ABC):
         rows: dict[int, Array] = {}
         for term in terms:
             product = self._product(term)
+            if term.synapse is not None:
+                product = product * term.synapse
             rows[term.power] = rows[term.power] + product if term.power in rows else product
         highest = max(rows, default=0)
         total = rows.get(highest, jnp.zeros(()))

@@ -16,11 +16,14 @@ class Adjoint(NamedTuple):
     """The derivatives of a loss.
 
     weights: d loss / d weight, as the weights are laid out [n_inputs + n, n].
-    times: d loss / d time of each spike, through all that follows it [max_events].
+    times: e_k, d loss / d time of each spike, through all that follows it [max_events].
+    sent: e_k without the effect of the reset on the neuron itself: d loss / d time at which the
+        others get the spike, plus `direct` [max_events].
     """
 
     weights: Array
     times: Array
+    sent: Array
 
 
 def adjoint(
@@ -53,22 +56,24 @@ def adjoint(
 
     def event(
         carry: tuple[Array, Array], row: tuple[Array, Array, Array, Array]
-    ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    ) -> tuple[tuple[Array, Array], tuple[Array, Array, Array]]:
         of_potential, of_current = carry
         waited, source, over, own = row
         flow = membrane.flow(waited)
         passed = flow.passed * membrane.tau_m / membrane.tau_s
         of_current = flow.current * of_current + passed * of_potential
         of_potential = flow.membrane * of_potential
-        returned = jnp.dot(fanned[source], of_potential - of_current)
+        sent = own + jnp.dot(fanned[source], of_potential - of_current)
+        sent = jnp.where(source < n_sources, sent, 0.0)
         spikes = jnp.arange(n) == source - (n_sources - n)
         reset = membrane.threshold * jnp.sum(jnp.where(spikes, of_potential, 0.0))
-        moved = jnp.where(source < n_sources, own + returned + reset, 0.0)
+        moved = sent + reset
         jumped = of_potential + jnp.where(spikes, moved / over, 0.0)
-        return (jumped, of_current), (of_current, moved)
+        return (jumped, of_current), (of_current, moved, sent)
 
     rows = (later - record.times, record.sources, excess, direct)
     zeros = jnp.zeros(n, weights.dtype)
-    _, (of_current, moved) = lax.scan(event, (zeros, zeros), rows, reverse=True)
-    gradient = jnp.zeros_like(weights).at[record.sources].add(-membrane.tau_s * of_current, mode="drop")
-    return Adjoint(weights=gradient, times=moved)
+    _, (of_current, moved, sent) = lax.scan(event, (zeros, zeros), rows, reverse=True)
+    arrived = -membrane.tau_s * of_current
+    gradient = jnp.zeros_like(weights).at[record.sources].add(arrived, mode="drop")
+    return Adjoint(weights=gradient, times=moved, sent=sent)

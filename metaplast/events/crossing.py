@@ -67,10 +67,16 @@ def first_crossing(
         s, step, _, n_steps = carry
         s = s + step
         steps = waits(s)
-        return s, jnp.min(steps), jnp.argmin(steps), n_steps + 1
+        return s, jnp.min(steps), _least(steps), n_steps + 1
 
-    steps = waits(jnp.zeros_like(allowed))
-    start = (jnp.zeros_like(allowed), jnp.min(steps), jnp.argmin(steps), jnp.zeros((), jnp.int32))
+    now = jnp.zeros_like(allowed)
+    steps = waits(now)
+    start = (now, jnp.min(steps), _least(steps), jnp.zeros((), jnp.int32))
     s, step, neuron, _ = lax.while_loop(goes_on, newton, start)
     found = (step <= close) & (s <= allowed)
     return Crossing(found, jnp.where(found, s, allowed), neuron)
+
+
+def _least(values: Array) -> Array:
+    """The place of the least value, in 32 bits."""
+    return jnp.argmin(values).astype(jnp.int32)

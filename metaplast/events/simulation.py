@@ -45,7 +45,7 @@ def simulated(
     order = jnp.argsort(input_times)
     never = jnp.full(1, jnp.inf, weights.dtype)
     waiting = jnp.concatenate([input_times[order].astype(weights.dtype), never])
-    senders = jnp.append(jnp.asarray(input_sources)[order], 0)
+    senders = jnp.append(jnp.asarray(input_sources, jnp.int32)[order], 0)
     fanned = jnp.concatenate([weights, jnp.zeros((1, n), weights.dtype)])
     duration = jnp.asarray(membrane.duration, weights.dtype)
 

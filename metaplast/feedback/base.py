@@ -56,6 +56,8 @@ class AbstractFeedback(ABC):
         needs: the names (of TaskShape.offers) that the task must offer for credit to flow.
         carries: whether credit ever flows.
         relaxes: whether its credit holds `relaxed` activities, which rules may then read.
+        at_synapses: whether its credit also holds one number a synapse, which rules may then read
+            as `synaptic_credit`.
         lives_on: whether it also steps, and keeps its state, where rules rest: in phases that are
             not plastic, and behind a closed gate of a task that `rests`. `FeedbackView.plastic`
             tells it so.
@@ -66,6 +68,7 @@ class AbstractFeedback(ABC):
     needs: ClassVar[frozenset[str]] = frozenset({"error"})
     carries: ClassVar[bool] = True
     relaxes: ClassVar[bool] = False
+    at_synapses: ClassVar[bool] = False
     lives_on: ClassVar[bool] = False
     resets: ClassVar[frozenset[str]] = frozenset()
 

@@ -45,6 +45,7 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "site": ("post", "site"),
     "post_relaxed": ("post", "relaxed"),
     "pre_relaxed": ("pre", "relaxed"),
+    "synaptic_credit": ("synapse", "credit"),
 }
 TRACES: dict[str, tuple[str, str]] = {  # name -> (side, field of the view whose spikes leave it)
     "pre_trace": ("pre", "activity"),
@@ -98,6 +99,11 @@ class Product(NamedTuple):
     def weight_power(self) -> int:
         """The power of the weight in the product."""
         return dict(self.factors).get("weight", 0)
+
+    @property
+    def synaptic(self) -> tuple[tuple[str, int], ...]:
+        """The factors with one number a synapse, beside the weight."""
+        return tuple(factor for factor in self.side("synapse") if factor[0] != "weight")
 
 
 def side_of(name: str) -> str:

@@ -26,8 +26,8 @@ Factors = tuple[tuple[str, int], ...]
 _Numbered = tuple[int, Product]
 """The number of a term, and one of its products."""
 
-_Group = tuple[int, Factors]
-"""The power of w and the factors of the shared side."""
+_Group = tuple[int, Factors, Factors]
+"""The power of w, the other factors of the synapse, and the factors of the shared side."""
 
 _Members = dict[Factors, list[_Numbered]]
 """The products of a group by their factors of the other side."""
@@ -153,15 +153,15 @@ def fold(
     for basis, names in alike.items():
         scalars = _scalars([groups[name] for name in names], coefficients, signal)
         vectors = [joint(factors) for factors in basis]
-        common = [joint(name[1]) for name in names]
+        common = [joint(name[2]) for name in names]
         sides.update(zip(names, _sides(scalars, vectors, common, ones), strict=True))
     terms = []
     for group in groups:
-        of_shared, of_other = sides[group]
-        if shared == "post":
-            terms.append(Term(of_shared, of_other, group[0]))
-        else:
-            terms.append(Term(of_other, of_shared, group[0]))
+        power, synaptic, _ = group
+        post, pre = sides[group]
+        if shared == "pre":
+            post, pre = pre, post
+        terms.append(Term(post, pre, power, synapse=multiplied(synaptic, signal)))
     return terms
 
 
@@ -175,7 +175,8 @@ def _groups(products: Sequence[_Numbered], shared: str, other: str) -> dict[_Gro
     """
     groups: dict[_Group, _Members] = {}
     for k, product in products:
-        members = groups.setdefault((product.weight_power, product.side(shared)), {})
+        group = (product.weight_power, product.synaptic, product.side(shared))
+        members = groups.setdefault(group, {})
         members.setdefault(product.side(other), []).append((k, product))
     return groups
 
@@ -250,7 +251,8 @@ def _side_with_fewest_groups(members: list[Product]) -> str:
     """The side, post or pre, with the fewest distinct pairs of factors and power of w."""
 
     def n_groups(side: str) -> int:
-        return len({(product.weight_power, product.side(side)) for product in members})
+        kinds = {(one.weight_power, one.synaptic, one.side(side)) for one in members}
+        return len(kinds)
 
     return min(("post", "pre"), key=n_groups)
 

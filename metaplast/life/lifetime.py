@@ -30,6 +30,7 @@ from metaplast.life.at_synapse import (
 )
 from metaplast.life.backward import Living, live
 from metaplast.life.phases import is_plastic, stretches
+from metaplast.life.presentations import check_presentations, with_full_table
 from metaplast.life.scan import scan
 from metaplast.life.sensitivity import Flow, carried, flow_of, readout_memory, varied_by
 from metaplast.life.slots import Slot, check_shared, check_start, first_theta, theta_of
@@ -368,10 +369,12 @@ class Lifetime:
 
         Every rule must be affine in the weight and keep no state of synapses. Left out are
         magnitudes and masked edges with a bound of 0, where many weights are at their bound,
-        spikes, whose changes skip silent synapses, and edges whose rule sees other times than those
-        of the transmission.
+        spikes, whose changes skip silent synapses, event-driven networks, and edges whose rule sees
+        other times than those of the transmission.
         """
         wiring = self.wiring()
+        if wiring.events:
+            return False
         plastic = self.plastic()
         n_weights = sum(life.synapses[name].weight.size for name in plastic)
         if n_weights < rollback.LARGE or "weights" in self.record or self.task.shape().rests:
@@ -524,6 +527,8 @@ class Lifetime:
             t=life.t + 1,
         )
         score = outcome.score
+        if wiring.events:
+            score = with_full_table(score, network_state)
         seen: dict[str, Seen] = {}
 
         gate = outcome.feedback.gate
@@ -810,12 +815,25 @@ def _check(lifetime: Lifetime) -> None:
     _reads(lifetime)
     check_shared(lifetime.plastic())
     check_start(lifetime.plastic())
+    _check_events(lifetime)
     _check_settle(lifetime)
     _check_genome(lifetime)
     jax.eval_shape(
         lambda key: lifetime.begin(lifetime._init(key), some_task(lifetime.task, key), key),
         jax.eval_shape(jax.random.key, 0),
     )
+
+
+def _check_events(lifetime: Lifetime) -> None:
+    """Raises: BadInput for what an event-driven network cannot have (`check_presentations`)."""
+    if not lifetime.wiring().events:
+        return
+    rules = {}
+    for name, (_, slot) in lifetime.plastic().items():
+        rules[name] = (slot.rule, lifetime.reads()[name])
+    unlike = {"settle": lifetime.settle > 1, "rate_trace": lifetime.rate_trace > 0}
+    shown = (*lifetime.record, *lifetime.measure)
+    check_presentations(lifetime.wiring(), lifetime.feedback, rules, lifetime.dt, unlike, shown)
 
 
 def _check_settle(lifetime: Lifetime) -> None:

@@ -23,6 +23,7 @@ from metaplast.signals import (
     FEEDBACK_FIELDS,
     RELAXED,
     SURPRISE,
+    SYNAPTIC_CREDIT,
     Credit,
     Feedback,
     Key,
@@ -114,17 +115,29 @@ def edge_reads(
         raise BadInput(
             f"rule at {edge.name} reads modulator {missing}", expected, "change rule or task"
         ) from None
+    carried = feedback.carries and feedback.needs <= offers
+    if SYNAPTIC_CREDIT in fields and not (carried and feedback.at_synapses):
+        reason = _no_credit(feedback, offers)
+        if carried:
+            reason = f"feedback {name_of(type(feedback))} gives credit to neurons alone"
+        raise BadInput(
+            f"rule at {edge.name} reads synaptic_credit; {reason}",
+            "a feedback with credit at synapses",
+            "set feedback=eventprop with network.name=event_driven, or change the rule",
+        )
     for field in sorted(_sources(fields)):
         side, _, name = field.partition(".")
         if side not in ("pre", "post"):
             continue
         population = wiring.population(edge.pre if side == "pre" else edge.post)
         offered = set(population.neuron.offers)
-        if feedback.carries and feedback.needs <= offers:
+        if wiring.events:
+            offered.discard("potential")
+        if carried:
             offered |= CREDIT_FIELDS
         if feedback.relaxes and feedback.needs <= offers:
             offered.add(RELAXED)
-        if side == "post":
+        if side == "post" and not wiring.events:
             offered.add("site")
         offered |= {"target"} & offers
         if name not in offered:
@@ -247,6 +260,7 @@ def edge_view(
         modulators=credit.modulators,
         key=key,
         transmitted=transmitted,
+        **_synaptic(credit, edge.name),
     )
 
 
@@ -266,6 +280,11 @@ def with_eligibility(view: SynapseView, eligibility: Array) -> SynapseView:
 def _credit_of(credit: Credit, population: str) -> dict[str, Array]:
     """{field: credit [n]} of one population."""
     return {field: getattr(credit, field)[population] for field in sorted(CREDIT_FIELDS)}
+
+
+def _synaptic(credit: Credit, edge: str) -> dict[str, Array]:
+    """{credit: that of the synapses of an edge}, where the feedback gives it."""
+    return {SYNAPTIC_CREDIT: credit.synapses[edge]} if edge in credit.synapses else {}
 
 
 def _relaxed_of(credit: Credit, population: str) -> dict[str, Array]:

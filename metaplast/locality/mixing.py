@@ -19,7 +19,7 @@ SENT = "pre.activity"
 """The signal that a presynaptic neuron transmits. The whole postsynaptic neuron sees it."""
 
 
-SYNAPTIC = ("weight", "weight_initial", "eligibility")
+SYNAPTIC = ("weight", "weight_initial", "eligibility", "credit")
 """The signals with one number a synapse."""
 
 

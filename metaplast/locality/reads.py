@@ -45,6 +45,7 @@ def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> S
         weight_initial=connection.zeros(),
         weight_max=jnp.ones(()),
         eligibility=connection.zeros(),
+        credit=connection.zeros(),
         modulators=dict.fromkeys(modulators, jnp.zeros(())),
         key=jax.random.key(0),
     )

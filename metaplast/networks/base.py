@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.events.simulation import Record
+from metaplast.networks import _events
 from metaplast.networks._population import Slopes, Varied, one_step, with_slopes
 from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, Synapses, TaskShape, Theta, pytree
@@ -38,11 +40,13 @@ class NetworkState:
         neurons: population -> state of its neurons.
         last: signal (`Edge.source`) -> its last values [n], for those that a backward edge reads.
         transmissions: edge -> state of its transmission.
+        spikes: of the last step of an event-driven network; None for others.
     """
 
     neurons: dict[str, Theta]
     last: dict[str, Array]
     transmissions: dict[str, Theta]
+    spikes: Record | None = None
 
 
 class Signals(NamedTuple):
@@ -83,6 +87,8 @@ def begin(wiring: Wiring, theta: Theta, dt: float, key: Key) -> NetworkState:
         dt: seconds per step.
         key: the key of the drawn potentials.
     """
+    if wiring.events:
+        return init_state(wiring, theta, dt)
     neurons = {}
     for index, population in enumerate(wiring.populations):
         neurons[population.name] = population.neuron.begin(
@@ -99,6 +105,9 @@ def init_state(wiring: Wiring, theta: Theta, dt: float) -> NetworkState:
         theta: learned parameters of the neurons (`init`).
         dt: seconds per step.
     """
+    if wiring.events:
+        spikes = _events.silent(wiring, dt)
+        return NetworkState(neurons={}, last={}, transmissions={}, spikes=spikes)
     last = {}
     transmissions = {}
     for edge in wiring.edges:
@@ -177,6 +186,8 @@ def stepped(
         key: the key of the step.
         varied: population -> the inputs of its step with respect to which slopes are taken.
     """
+    if wiring.events:
+        return _presented(wiring, theta, synapses, stimulus, dt, key)
     outputs = dict(state.last)
     sites = {}
     slopes = {}
@@ -218,6 +229,23 @@ def stepped(
     last = {name: outputs[name] for name in state.last}
     after = NetworkState(neurons=neurons, last=last, transmissions=transmissions)
     return Stepped(after, Signals(views, transmitted), slopes, sites)
+
+
+def _presented(
+    wiring: Wiring,
+    theta: Theta,
+    synapses: dict[str, Synapses],
+    stimulus: Mapping[str, Array],
+    dt: float,
+    key: Key,
+) -> Stepped:
+    """`stepped`, for an event-driven network: one presentation, which begins at rest."""
+    weights = {name: one.weight for name, one in synapses.items()}
+    views, spikes = _events.presented(wiring, theta, weights, stimulus, dt, key)
+    sent = {edge.name: views[edge.pre].activity for edge in wiring.edges}
+    sites = {edge.name: views[edge.post].potential for edge in wiring.edges}
+    state = NetworkState(neurons={}, last={}, transmissions={}, spikes=spikes)
+    return Stepped(state, Signals(views, sent), {}, sites)
 
 
 def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:

@@ -28,6 +28,7 @@ SYMBOLS = {
     "layer_backward": r"(y \cdot W \delta^{pre})",
     "layer_forward": r"(\delta \cdot W x)",
     "weight": "w_{ji}",
+    "synaptic_credit": r"\delta_{ji}",
     "pre_trace": r"\bar{x}_i",
     "pre_slow": r"\bar{x}^s_i",
     "post_trace": r"\bar{y}_j",

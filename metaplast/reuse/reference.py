@@ -26,7 +26,7 @@ Other devices and other precisions differ by 1e-6. A changed meaning differs by 
 """
 _SIGNED = frozenset(
     {"potential", "score", "dendrite", "site", "returned", "layer_backward", "layer_forward"}
-    | {"modulators"}
+    | {"modulators", "credit"}
     | CREDIT_FIELDS
 )
 N_STEPS, N_POST, N_PRE = REFERENCE_SHAPE
@@ -147,6 +147,7 @@ def _signals(step: int, channels: tuple[str, ...], key: Any) -> SynapseView:
         weight_initial=_draw("weight_initial", 0, TINY.shape),
         weight_max=one,
         eligibility=_draw("eligibility", step, TINY.shape),
+        credit=_draw("credit", step, TINY.shape),
         modulators={name: _draw(f"modulators.{name}", step, ()) for name in channels},
         key=key,
     )

@@ -37,6 +37,8 @@ WORDS = {
     "layer_backward": "post . (W pre_error), one number for all (reach layer)",
     "layer_forward": "error . (W pre), one number for all (reach layer)",
     "weight": "the synapse's weight",
+    "synaptic_credit": "d loss / d weight through the times of spikes, which the feedback gives at "
+    "the synapse itself",
     "pre_trace": "trace of presynaptic spikes (rule trace_taylor)",
     "pre_slow": "slow trace of presynaptic spikes (rule trace_taylor)",
     "post_trace": "trace of postsynaptic spikes (rule trace_taylor)",
@@ -61,6 +63,7 @@ UNITS = {
     "weight_initial": "weight",
     "weight_max": "weight",
     "eligibility": "activity per weight",
+    "credit": "loss per weight",
     "weight_sum": "weight",
     "weight_norm": "weight",
     "input_gain": "1",

@@ -69,6 +69,7 @@ def synapse_view(
         channels[name] = _array(f"modulator.{name}", value, dtype)
     fields: dict[str, Any] = {
         "weight": arrays.get("weight"),
+        "credit": arrays.get("synaptic_credit"),
         "key": key,
     }
     for name in _UNNAMED:
@@ -228,6 +229,7 @@ def _filled(
         weight_initial=arrays.get("weight_initial", arrays["weight"]),
         weight_max=arrays.get("weight_max", jnp.ones((), dtype)),
         eligibility=arrays.get("eligibility", connection.zeros()),
+        credit=arrays.get("credit", connection.zeros()),
         modulators=channels,
         key=jax.random.key(0) if key is None else key,
     )

@@ -491,6 +491,7 @@ class KernelRule(AbstractRule):
             w: Array,
             w0: Array,
             e: Array,
+            c: Array,
         ):
             scalar_view = replace(
                 view,
@@ -499,6 +500,7 @@ class KernelRule(AbstractRule):
                 weight=w,
                 weight_initial=w0,
                 eligibility=e,
+                credit=c,
                 transmitted=None,
             )
             if self.per_synapse:
@@ -515,6 +517,7 @@ class KernelRule(AbstractRule):
             view.weight,
             view.weight_initial,
             signals.eligibility,
+            signals.credit,
         )
         return replace(state, synapse=synaptic), delta
 
@@ -540,5 +543,6 @@ def at_all_synapses(connection: AbstractConnection, view: SynapseView) -> Synaps
         pre=jax.tree.map(lambda x: spread(connection.at_pre(x)), view.pre),
         post=jax.tree.map(lambda x: spread(connection.at_post(x)), view.post),
         eligibility=spread(view.eligibility),
+        credit=spread(view.credit),
         transmitted=transmitted,
     )

@@ -179,6 +179,7 @@ def _only(views: SynapseView, rows: np.ndarray, columns: np.ndarray) -> SynapseV
         pre=jax.tree.map(lambda x: x[:, columns], views.pre),
         post=jax.tree.map(lambda x: x[:, rows], views.post),
         eligibility=views.eligibility[:, rows][:, :, columns],
+        credit=views.credit[:, rows][:, :, columns],
     )
 
 
@@ -203,7 +204,11 @@ def check_layouts(bench: Bench) -> None:
     weight = bench.weight * support
     masked = run(bench.rule, MASKED, DT, bench.theta, bench.views, weight, support)
     theta = take(bench.theta, bench.kinds, rows, columns, paired=True)
-    listed = replace(bench.views, eligibility=bench.views.eligibility[:, rows, columns])
+    listed = replace(
+        bench.views,
+        eligibility=bench.views.eligibility[:, rows, columns],
+        credit=bench.views.credit[:, rows, columns],
+    )
     sparse = run(bench.rule, SPARSE, DT, theta, listed, weight[rows, columns], 1.0)
     demand_close(
         sparse["deltas"],

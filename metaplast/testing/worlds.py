@@ -68,6 +68,7 @@ def draw_views(seed: int, names: tuple[str, ...], n_steps: int = N_STEPS) -> Syn
         weight_max=np.ones(n_steps),
         modulators={name: rng.normal(size=n_steps) for name in names},
         eligibility=rng.normal(size=(n_steps, N_POST, N_PRE)),
+        credit=rng.normal(size=(n_steps, N_POST, N_PRE)),
         key=keys(seed, n_steps),
     )
 

@@ -21,6 +21,8 @@ LOCAL = (
     "target*pre - target*weight",
     "site*pre",
     "post_relaxed*pre_relaxed - post*pre",
+    "synaptic_credit",
+    "synaptic_credit^2*post*weight",
 )
 SUMS = (
     "post*pre_weight_sum",
@@ -42,7 +44,7 @@ RETURNED = (
 VARIANTS = (
     Polynomial(
         terms=LOCAL,
-        initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4, 0.6, 0.7, -0.5),
+        initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4, 0.6, 0.7, -0.5, 0.4, -0.3),
         learn="both",
         scale=0.1,
     ),
@@ -106,5 +108,6 @@ def signals(view: Any, j: int, i: int) -> dict[str, float]:
         "layer_backward": float(view.post.activity @ view.weight @ view.pre.feedback),
         "layer_forward": float(view.post.feedback @ view.weight @ view.pre.activity),
         "weight": view.weight[j, i],
+        "synaptic_credit": view.credit[j, i],
     }
     return {**named, **{f"modulator.{name}": value for name, value in view.modulators.items()}}

@@ -522,6 +522,8 @@ def _name(name: Name) -> str:
         if name.name in SUMMED:
             summed = SUMMED[name.name]
             return summed.value.format(f"{summed.variable}_{summed.side}")
+        if name.side == "synapse":
+            raise Unsupported(f"it reads {name.name}, which no neuron of Brian2 has")
         if name.side != "scalar":
             return f"{SIGNALS[name.name][1]}_{name.side}"
     return _safe(name.name)
