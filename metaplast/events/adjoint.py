@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from metaplast.events.membrane import EventMembrane
-from metaplast.events.simulation import Record
+from metaplast.events.simulation import Record, indices
 
 LEAST = 1e-6
 """|I_n - threshold| below which a jump is cut: the neuron grazes its threshold."""
@@ -26,9 +26,7 @@ class Adjoint(NamedTuple):
     sent: Array
 
 
-def adjoint(
-    membrane: EventMembrane, weights: Array, record: Record, direct: Array
-) -> Adjoint:
+def adjoint(membrane: EventMembrane, weights: Array, record: Record, direct: Array) -> Adjoint:
     """EventProp: what each spike and each synapse did to a loss of spike times.
 
         tau_m dL_V/dr = -L_V,    tau_s dL_I/dr = -L_I + L_V                    r = duration - t
@@ -65,7 +63,7 @@ def adjoint(
         of_potential = flow.membrane * of_potential
         sent = own + jnp.dot(fanned[source], of_potential - of_current)
         sent = jnp.where(source < n_sources, sent, 0.0)
-        spikes = jnp.arange(n) == source - (n_sources - n)
+        spikes = indices(n) == source - (n_sources - n)
         reset = membrane.threshold * jnp.sum(jnp.where(spikes, of_potential, 0.0))
         moved = sent + reset
         jumped = of_potential + jnp.where(spikes, moved / over, 0.0)

@@ -27,6 +27,11 @@ class Record:
     full: Array
 
 
+def indices(n: int) -> Array:
+    """0 to n - 1, in 32 bits."""
+    return jnp.arange(n, dtype=jnp.int32)
+
+
 def simulated(
     membrane: EventMembrane, weights: Array, input_times: Array, input_sources: Array
 ) -> Record:
@@ -44,7 +49,8 @@ def simulated(
     n_sources, n = weights.shape
     order = jnp.argsort(input_times)
     never = jnp.full(1, jnp.inf, weights.dtype)
-    waiting = jnp.concatenate([input_times[order].astype(weights.dtype), never])
+    in_order = jnp.asarray(input_times, weights.dtype)[order]
+    waiting = jnp.concatenate([in_order, never])
     senders = jnp.append(jnp.asarray(input_sources, jnp.int32)[order], 0)
     fanned = jnp.concatenate([weights, jnp.zeros((1, n), weights.dtype)])
     duration = jnp.asarray(membrane.duration, weights.dtype)
@@ -70,10 +76,10 @@ def simulated(
         enters = ~fires & (arrives <= duration)
         source = jnp.where(enters, senders[n_arrived], n_sources)
         source = jnp.where(fires, n_sources - n + neuron, source)
-        resets = fires & (jnp.arange(n) == neuron)
+        resets = fires & (indices(n) == neuron)
         potential = jnp.where(resets, 0.0, potential)
         current = current + fanned[source]
-        carry = (potential, current, now + after, n_arrived + enters)
+        carry = (potential, current, now + after, n_arrived + enters.astype(jnp.int32))
         return carry, (now + after, source, excess)
 
     rest = jnp.zeros(n, weights.dtype)

@@ -9,7 +9,7 @@ from jax import Array
 
 from metaplast.events.adjoint import adjoint
 from metaplast.events.membrane import EventMembrane
-from metaplast.events.simulation import Record, simulated
+from metaplast.events.simulation import Record, indices, simulated
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -45,7 +45,8 @@ def _backward(
     n_sources, n = weights.shape
     # The input spikes stand in the record in the order of their times.
     is_input = record.sources < n_sources - n
-    place = jnp.where(is_input, jnp.cumsum(is_input) - 1, len(input_times))
+    place = jnp.cumsum(is_input, dtype=jnp.int32) - 1
+    place = jnp.where(is_input, place, len(input_times))
     order = jnp.argsort(input_times)
     in_order = jnp.zeros(len(input_times), weights.dtype).at[place].add(moved.times, mode="drop")
     of_inputs = jnp.zeros_like(in_order).at[order].set(in_order)
@@ -64,5 +65,5 @@ def first_spikes(record: Record, first: int, n: int, duration: float) -> Array:
         n: the number of sources.
         duration: seconds, for a source that is silent.
     """
-    sends = record.sources[:, None] == first + jnp.arange(n)
+    sends = record.sources[:, None] == first + indices(n)[None, :]
     return jnp.min(jnp.where(sends, record.times[:, None], duration), axis=0)

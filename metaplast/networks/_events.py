@@ -9,7 +9,7 @@ from jax import Array
 
 from metaplast.events.adjoint import LEAST, adjoint
 from metaplast.events.membrane import EventMembrane
-from metaplast.events.simulation import Record, simulated
+from metaplast.events.simulation import Record, indices, simulated
 from metaplast.neurons.lif import Lif
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
 from metaplast.wiring import Edge, Population, Wiring
@@ -154,7 +154,7 @@ def presented(
         views[name] = view
         times.append(jnp.maximum(wiring.events.latest * (1.0 - view.activity), 0.0))
     spikes = simulated(
-        membrane(wiring, dt), matrix(wiring, weights), jnp.concatenate(times), range_(at.n_inputs)
+        membrane(wiring, dt), matrix(wiring, weights), jnp.concatenate(times), indices(at.n_inputs)
     )
     tau_m = cell(wiring).tau_m
     for population in wiring.populations:
@@ -168,11 +168,6 @@ def presented(
     return views, spikes
 
 
-def range_(n: int) -> Array:
-    """0 to n - 1, in 32 bits."""
-    return jnp.arange(n, dtype=jnp.int32)
-
-
 def first_rows(spikes: Record, first: int, n: int) -> Array:
     """The row of the first spike of n sources in a row, max_events where they are silent [n].
 
@@ -182,8 +177,8 @@ def first_rows(spikes: Record, first: int, n: int) -> Array:
         n: the number of sources.
     """
     max_events = len(spikes.times)
-    sends = spikes.sources[:, None] == first + range_(n)
-    return jnp.min(jnp.where(sends, range_(max_events)[:, None], max_events), axis=0)
+    sends = spikes.sources[:, None] == first + indices(n)[None, :]
+    return jnp.min(jnp.where(sends, indices(max_events)[:, None], max_events), axis=0)
 
 
 def credits(
