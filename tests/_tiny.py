@@ -73,6 +73,7 @@ TASKS = {
     "taught_potential": {"n_in": 3, "n_steps": 4},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},
     "waveform": {"n_learn": 3, "n_held": 2},
+    "yin_yang": {"n_train": 4, "n_test": 2},
     "winner_take_all": {"n_classes": 2, "n_out": 3, "shots": 1, "named": 1, "queries": 1},
 }
 NETWORKS = {
@@ -80,6 +81,16 @@ NETWORKS = {
     "clamped": {},
     "competing": {},
     "ei": {"n_e": 4, "n_i": 2},
+    "event_driven": {
+        "network": {
+            "name": "feedforward",
+            "hidden": [3],
+            "neuron": {"name": "lif", "tau_syn": 5e-3},
+            "output": {"name": "lif", "tau_syn": 5e-3},
+            "gain": 6.0,
+        },
+        "max_events": 32,
+    },
     "feedforward": {"hidden": [3]},
     "microcircuit": {"hidden": [3]},
     "recurrent": {"n_recurrent": 5},

@@ -59,24 +59,20 @@ def first_crossing(
         wait = jnp.maximum((threshold - v) * membrane.tau_m / rise, 0.0)
         return jnp.where(able, wait, jnp.inf)
 
-    def goes_on(carry: tuple[Array, Array, Array, Array]) -> Array:
-        s, step, _, n_steps = carry
+    def goes_on(carry: tuple[Array, Array, Array]) -> Array:
+        s, step, n_steps = carry
         return (step > close) & (s <= allowed) & (n_steps < MOST_STEPS)
 
-    def newton(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        s, step, _, n_steps = carry
+    def newton(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        s, step, n_steps = carry
         s = s + step
-        steps = waits(s)
-        return s, jnp.min(steps), _least(steps), n_steps + 1
+        return s, jnp.min(waits(s)), n_steps + 1
 
     now = jnp.zeros_like(allowed)
-    steps = waits(now)
-    start = (now, jnp.min(steps), _least(steps), jnp.zeros((), jnp.int32))
-    s, step, neuron, _ = lax.while_loop(goes_on, newton, start)
+    start = (now, jnp.min(waits(now)), jnp.zeros((), jnp.int32))
+    s, step, _ = lax.while_loop(goes_on, newton, start)
     found = (step <= close) & (s <= allowed)
-    return Crossing(found, jnp.where(found, s, allowed), neuron)
-
-
-def _least(values: Array) -> Array:
-    """The place of the least value, in 32 bits."""
-    return jnp.argmin(values).astype(jnp.int32)
+    after = jnp.where(found, s, allowed)
+    # A place costs more than a value: it is looked for once.
+    neuron = jnp.argmin(waits(after)).astype(jnp.int32)
+    return Crossing(found, after, neuron)
