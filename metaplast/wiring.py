@@ -204,18 +204,22 @@ class Wiring:
     def spiking(self, edge: Edge) -> frozenset[str]:
         """The sides of an edge, of `pre` and `post`, whose signal is spikes: 0 at most neurons.
 
-        The signal of the side `pre` is the transmitted one. In an event-driven network no signal of
-        a step is spikes.
+        The signal of the side `pre` is the transmitted one.
         """
-        if self.events:
-            return frozenset()
         sides = set()
-        sends_spikes = self.population(edge.pre).neuron.spiking and edge.sends == ACTIVITY
+        sends_spikes = self.spikes(self.population(edge.pre)) and edge.sends == ACTIVITY
         if sends_spikes and edge.transmission.keeps_silence:
             sides.add("pre")
-        if self.population(edge.post).neuron.spiking:
+        if self.spikes(self.population(edge.post)):
             sides.add("post")
         return frozenset(sides)
+
+    def spikes(self, population: Population) -> bool:
+        """Whether the activity of a population is spikes: 0 but for single steps.
+
+        In an event-driven network it tells the first spike of a step, and is no spike itself.
+        """
+        return population.neuron.spiking and self.events is None
 
     def backwards(self, edge: Edge) -> bool:
         """Whether the edge transmits the output of the last step."""

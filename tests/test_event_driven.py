@@ -16,10 +16,12 @@ from metaplast.feedback.eventprop import Eventprop
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
+from metaplast.networks.autoassociative import Autoassociative
 from metaplast.networks.event_driven import CELL, EventDriven
 from metaplast.networks.feedforward import Feedforward
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.lif import Lif
+from metaplast.neurons.poisson import Poisson
 from metaplast.registry import find
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Synapses
@@ -139,6 +141,10 @@ def test_the_learning_signal_is_the_gradient_of_a_shift_of_all_spikes_that_a_neu
         own = spikes(cells, matrix, late, jnp.asarray(senders))
         return -jax.nn.log_softmax(1.0 - first_spikes(own, 6, 3, T) / T)[task.labels[0]]
 
+    spiking = views["output"].activity > 0
+    np.testing.assert_allclose(
+        credit.learning_signal["output"], np.where(spiking, outcome.feedback.error, 0.0), rtol=1e-12
+    )
     expected = jax.grad(loss)(jnp.zeros(6))
     assert np.abs(expected).max() > 1e-3
     np.testing.assert_allclose(credit.learning_signal["hidden_1"], expected, rtol=1e-8, atol=1e-12)
@@ -243,9 +249,15 @@ def test_what_a_presentation_cannot_have_is_refused_in_one_line(fields, words):
         (Feedforward(), "neuron softplus of hidden_1"),
         (replace(LAYERS, neuron=Lif()), "tau_syn above 0"),
         (replace(LAYERS, output=Lif(tau_syn=4e-3)), "the same cell as hidden_1"),
+        (replace(LAYERS, source=Poisson()), "neuron poisson of input - expected an input without"),
         (replace(LAYERS, transmission=Delayed(delay=1e-3)), "a transmission of its own"),
     ],
 )
 def test_cells_without_these_equations_are_refused(graph, words):
     with pytest.raises(ValueError, match=words):
         EventDriven(graph).wiring({"input": 5}, 3)
+
+
+def test_a_stimulus_of_cells_that_synapses_drive_too_is_refused():
+    with pytest.raises(ValueError, match="input has a stimulus and synapses"):
+        EventDriven(Autoassociative(neuron=CELL)).wiring({"input": 3}, 3)

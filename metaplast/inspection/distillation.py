@@ -429,8 +429,8 @@ def _spiking(subject: Subject, name: str) -> bool:
     """Whether both neurons of a synapse spike."""
     wiring = subject.problem.lifetime.wiring()
     edge, _ = subject.problem.lifetime.plastic()[name]
-    pre = wiring.population(edge.pre).neuron.spiking
-    return pre and wiring.population(edge.post).neuron.spiking
+    ends = (edge.pre, edge.post)
+    return all(wiring.spikes(wiring.population(end)) for end in ends)
 
 
 def _state(rule: AbstractRule) -> tuple[str, ...]:

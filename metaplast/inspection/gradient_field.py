@@ -125,7 +125,7 @@ def gradient_field(
         {name: each.places.shape[1] for name, each in chosen.items()},
         n_lives,
         count,
-        any(population.neuron.spiking for population in wiring.populations),
+        any(wiring.spikes(population) for population in wiring.populations),
     )
 
 

@@ -323,7 +323,7 @@ def _unfit(lifetime: Lifetime, candidate: _Candidate) -> str:
         return "a space to search, and no rule"
     wiring = lifetime.wiring()
     for edge, _ in lifetime.plastic().values():
-        spikes = all(wiring.population(end).neuron.spiking for end in (edge.pre, edge.post))
+        spikes = all(wiring.spikes(wiring.population(end)) for end in (edge.pre, edge.post))
         if rule.spike_timing and not spikes:
             return "a rule of spike times, and the neurons have none"
         try:

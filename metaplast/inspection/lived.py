@@ -52,7 +52,7 @@ def spiking_populations(wiring: Wiring) -> list[Population]:
     """The populations whose cells spike; sources, which the task drives, are left out."""
     found = []
     for population in wiring.populations:
-        if population.neuron.spiking and wiring.into(population.name):
+        if wiring.spikes(population) and wiring.into(population.name):
             found.append(population)
     return found
 

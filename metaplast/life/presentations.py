@@ -47,7 +47,7 @@ def check_presentations(
     if feedback.relaxes:
         what = f"{network}: feedback {name_of(type(feedback))} relaxes the network"
         raise BadInput(what, "a feedback of one presentation", "set feedback=eventprop")
-    for word in ("potential", "units", "alignment"):
+    for word in ("potential", "alignment"):
         if word in shown:
             expected = "activities and gains: there is no potential of a step"
             raise BadInput(f"{network}: {word} is recorded or measured", expected, "leave it out")

@@ -11,7 +11,7 @@ from metaplast.neurons.lif import Lif
 from metaplast.registry import BadInput, name_of, register
 from metaplast.spec import Count, Positive, plugin, spec
 from metaplast.transmission.instant import Instant
-from metaplast.wiring import Edge, Population, Presentation, Wiring
+from metaplast.wiring import ACTIVITY, Edge, Population, Presentation, Wiring
 
 CELL = Lif(tau_syn=5e-3)
 
@@ -55,12 +55,31 @@ class EventDriven(AbstractNetwork):
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         wiring = self.network.wiring(inputs, n_out)
-        cells = [p for p in wiring.populations if not is_input(wiring, p)]
-        for population in cells:
+        cells = []
+        for population in wiring.populations:
+            if is_input(wiring, population):
+                _check_input(population)
+                continue
+            cells.append(population)
             _check_cell(population, cells[0])
+            if population.name in inputs:
+                what = f"network event_driven: {population.name} has a stimulus and synapses"
+                fix = "set network.network=feedforward or recurrent"
+                raise BadInput(what, "inputs that no edge enters", fix)
         for edge in wiring.edges:
             _check_edge(wiring, edge)
         return dataclasses.replace(wiring, events=Presentation(self.latest, self.max_events))
+
+
+def _check_input(population: Population) -> None:
+    """Raises: BadInput for an input neuron whose activity is no graded number of the step."""
+    neuron = population.neuron
+    if neuron.spiking or neuron.init_state({}, population.n):
+        raise BadInput(
+            f"network event_driven: neuron {name_of(type(neuron))} of {population.name}",
+            "an input without memory, whose activity is its latency",
+            "set source=linear, and let the task show values",
+        )
 
 
 def _check_cell(population: Population, like: Population) -> None:
@@ -80,6 +99,8 @@ def _check_cell(population: Population, like: Population) -> None:
 def _check_edge(wiring: Wiring, edge: Edge) -> None:
     """Raises: BadInput for an edge that the equations do not hold for."""
     what = f"network event_driven: edge {edge.name}"
+    if edge.sends != ACTIVITY:
+        raise BadInput(f"{what}: sends {edge.sends}", "its spikes", "leave sends out")
     if not isinstance(edge.transmission, Instant):
         raise BadInput(f"{what}: a transmission of its own", "instant", "leave transmission out")
     size = (wiring.population(edge.post).n, wiring.population(edge.pre).n)

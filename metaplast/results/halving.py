@@ -237,7 +237,7 @@ def _lives(problem: MetaProblem, theta: Theta, batch: Batch, draw: Array) -> dic
     lifetime = replace(problem.lifetime, record=("activity",))
     spiking = []
     for p in lifetime.wiring().populations:
-        if p.neuron.spiking:
+        if lifetime.wiring().spikes(p):
             spiking.append(p.name)
     shape = problem.shape()
 

@@ -125,7 +125,7 @@ def spikes_at(lifetime: Lifetime, edge: str) -> list[str]:
     plastic, _ = lifetime.plastic()[edge]
     spiking = set()
     for population in lifetime.wiring().populations:
-        if population.neuron.spiking:
+        if lifetime.wiring().spikes(population):
             spiking.add(population.name)
     names = []
     for side, population in (("pre", plastic.pre), ("post", plastic.post)):

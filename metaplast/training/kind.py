@@ -62,7 +62,7 @@ class Training(RunKind[TrainingPlan]):
         _, plain = group.split(request.plain)
         for _, config in parse(plain, check=False).rows:
             wiring = config.meta_problem().lifetime.wiring()
-            if any(population.neuron.spiking for population in wiring.populations):
+            if any(wiring.spikes(population) for population in wiring.populations):
                 return True
         return False
 

@@ -197,7 +197,7 @@ def _spiking(wiring: Wiring) -> list[str]:
     """The populations of spiking units that an edge drives."""
     names = []
     for population in wiring.populations:
-        if population.neuron.spiking and wiring.into(population.name):
+        if wiring.spikes(population) and wiring.into(population.name):
             names.append(population.name)
     return names
 

@@ -22,6 +22,7 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.life.view import edge_reads
 from metaplast.networks import base as network
 from metaplast.networks.bidirectional import Bidirectional
+from metaplast.networks.event_driven import EventDriven
 from metaplast.networks.feedforward import Feedforward
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
@@ -43,6 +44,8 @@ BOTH_WAYS = Bidirectional(hidden=(5, 4)).wiring({"input": 3}, 2)
 WALKS = ("symmetric", "random", "random_shared", "learned", "predictive")
 JUMPS = ("direct", "direct_sign", "target", "learning_network")
 LOOPS = ("equilibrium", "contrastive")
+# at the spikes of an event-driven network (tests/test_event_driven.py holds their credit)
+EVENTS = ("eventprop",)
 STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
 
@@ -133,6 +136,8 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
         with pytest.raises(BadInput, match=words):
             rule.init_state({}, wiring, jax.random.key(0))
         return
+    if name in EVENTS:
+        wiring = EventDriven().wiring({"input": 3}, 2)
     theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), wiring))
     state = jax.eval_shape(lambda t: rule.init_state(t, wiring, jax.random.key(0)), theta)
     views = {
@@ -149,10 +154,12 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     assert "reward" in credit.modulators
     relaxed = {p.name: (p.n,) for p in wiring.populations} if rule.relaxes else {}
     assert {n: x.shape for n, x in credit.relaxed.items()} == relaxed
+    synapses = {e.name: e.connection.shape for e in wiring.edges} if rule.at_synapses else {}
+    assert {n: x.shape for n, x in credit.synapses.items()} == synapses
     assert rule.resets <= set(state)
 
 
-@pytest.mark.parametrize("name", enrolled("feedback"))
+@pytest.mark.parametrize("name", [name for name in enrolled("feedback") if name not in EVENTS])
 def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(name):
     """In NumPy: L_output = error, and feedback = L * gain everywhere.
 
