@@ -85,13 +85,13 @@ def events(n_hidden: int) -> Engine:
 
 
 def steps(n_hidden: int) -> Engine:
-    """Steps of 1 ms and surrogate gradients; the class is that of the largest potential.
+    """Steps of 0.5 ms and surrogate gradients; the class is that of the largest potential.
 
         loss = -log softmax(max_t y)_label
 
     y [3]: leaky readouts of 20 ms.
     """
-    dt = 1e-3
+    dt = 0.5e-3
     n_steps = round(DURATION / dt)
     wiring = Feedforward(
         hidden=(n_hidden,), neuron=CELL, output=Leaky(tau=20e-3, neuron=Linear())

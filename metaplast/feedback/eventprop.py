@@ -16,15 +16,19 @@ from metaplast.wiring import Wiring
 class Eventprop(AbstractFeedback):
     """Two adjoints run back through a presentation, and jump at its spikes.
 
-        tau_m dlambda_V/dr = -lambda_V,    tau_s dlambda_I/dr = -lambda_I + lambda_V
-        e_k = d loss / d t_k + (W^T (lambda_V - lambda_I))_n
-        lambda_V_n <- lambda_V_n + (e_k + threshold lambda_V_n) / (I_n - threshold)
-        c_ji = -tau_s sum_k lambda_I_j(t_k)
+        tau_m dp/dr = -p
+        tau_s dq/dr = -q + p
+        e_k = d loss / d t_k + sum_j w_jn (p_j - q_j)
+        p_n <- p_n + (e_k + threshold p_n) / (I_n - threshold)      at each spike k of neuron n
+        c_ji = -tau_s sum_k q_j(t_k)
         L_n = -dt sum_k e_k
 
-    lambda_V, lambda_I [n]: adjoints of potential and current; 0 at the end of the step.
+    p, q [n]: adjoints of potential and current (lambda_V and lambda_I in the source); 0 at the end
+        of the step.
     r: seconds before the end of the step.
     t_k: time of spike k of neuron n (of i in c).
+    e_k: d loss / d time at which the others get spike k.
+    I_n: current of neuron n just before its spike.
     c_ji: `synaptic_credit`, d loss / d weight from i to j.
     L_n: `learning_signal`, d loss / d activity if all spikes of n reached the others with it. For
         input neurons dt is the network's `latest`.

@@ -21,13 +21,15 @@ CELL = Lif(tau_syn=5e-3)
 class EventDriven(AbstractNetwork):
     """The cells of another network spike at exact times, not at steps.
 
-        tau_m dV/dt = -V + I,    tau_syn dI/dt = -I
-        V_n <- 0, I <- I + W e_n           where V_n reaches the threshold
+        tau_m dV/dt = -V + I
+        tau_syn dI/dt = -I
+        V_n <- 0                           where V_n reaches the threshold
+        I_j <- I_j + w_jn                  at the same time
         activity = 1 - t / dt
         t_in = latest (1 - x)
 
     V, I [n]: membrane potential and synaptic current, 0 at the beginning of each step.
-    W e_n [n]: the weights of the synapses that leave neuron n.
+    w_jn: the weight from the neuron n that spikes, a cell or an input, to cell j.
     t: time of a cell's first spike from the beginning of the step, in seconds; a silent cell has
         activity 0. gain is d activity / d potential just before that spike.
     t_in: time of the one spike of an input neuron, in seconds.

@@ -18,7 +18,7 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.problem.held import held_of
 from metaplast.registry import BadInput
 from metaplast.runs.job import OF_SLOT, Config, Job
-from metaplast.signals import CREDIT_FIELDS, Theta
+from metaplast.signals import CREDIT_FIELDS, SYNAPTIC_CREDIT, Theta
 
 Rows = Sequence[tuple[str, Config]]
 
@@ -104,7 +104,9 @@ def _reads_no_feedback(lifetime: Lifetime) -> bool:
     """Whether no rule of a lifetime reads a credit signal or a modulator."""
     for reads in lifetime.reads().values():
         for field in reads:
-            if field.startswith("modulators") or field.rpartition(".")[2] in CREDIT_FIELDS:
+            if field.startswith("modulators") or field.rpartition(".")[2] in CREDIT_FIELDS | {
+                SYNAPTIC_CREDIT
+            }:
                 return False
     return True
 

@@ -37,7 +37,7 @@ from metaplast.runs.job import Config, Job
 from metaplast.runs.nesting import contained
 from metaplast.runs.row_files import LIVES, read_arrays, theta_of
 from metaplast.settings.names import DISCOVERED, RULE_FILE
-from metaplast.signals import CREDIT_FIELDS
+from metaplast.signals import CREDIT_FIELDS, SYNAPTIC_CREDIT
 from metaplast.training import reference_row, row_words
 from metaplast.training.judge import judge
 from metaplast.training.row_record import read_record
@@ -162,7 +162,7 @@ def trained_row(folder: Path, problem: MetaProblem, config: Config) -> TrainedRo
     reads = sorted(frozenset().union(*problem.lifetime.reads().values()))
     has_credit = False
     for field in reads:
-        if field.rpartition(".")[2] in CREDIT_FIELDS:
+        if field.rpartition(".")[2] in CREDIT_FIELDS | {SYNAPTIC_CREDIT}:
             has_credit = True
     heldout = read_arrays(folder / LIVES)
     means = {}
