@@ -20,8 +20,9 @@ class Bidirectional(AbstractNetwork):
 
     The populations and forward edges are those of `feedforward`. The backward edges
     `back_to_hidden_1`, ... lead from every layer to the one below, but not to the inputs. They
-    transmit one step later. The pattern `[!b]*` names all forward edges. A life lets the network settle by `settle` above 1; genome `twins` ties
-    the backward weights to the forward ones at birth.
+    transmit one step later. The pattern `[!b]*` names all forward edges. A life lets the network
+    settle by `settle` above 1; genome `twins` ties the backward weights to the forward ones at
+    birth.
 
     Args:
         hidden: the sizes of the hidden layers.
