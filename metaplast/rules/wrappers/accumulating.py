@@ -42,7 +42,7 @@ class Accumulating(Wrapper):
     silent: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = DELTA
-    every: Count = 10
+    every: Count = 4
 
     @property
     def clock(self) -> Clock:
@@ -58,7 +58,7 @@ class Accumulating(Wrapper):
         return with_entries(
             inner,
             synapse={"accumulating_m": connection.zeros()},
-            scalar={"accumulating_n": jnp.zeros((), jnp.int32)},
+            scalar={"accumulating_n": jnp.zeros(())},
         )
 
     def step(
@@ -71,11 +71,11 @@ class Accumulating(Wrapper):
     ) -> tuple[RuleState, Array]:
         inner, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         total = state.synapse["accumulating_m"] + change
-        n_steps = state.scalar["accumulating_n"] + 1
+        n_steps = state.scalar["accumulating_n"] + 1.0
         due = n_steps >= self.every
         after = with_entries(
             inner,
             synapse={"accumulating_m": jnp.where(due, 0.0, total)},
-            scalar={"accumulating_n": jnp.where(due, 0, n_steps)},
+            scalar={"accumulating_n": jnp.where(due, 0.0, n_steps)},
         )
         return after, jnp.where(due, total, 0.0)
