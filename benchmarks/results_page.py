@@ -12,7 +12,10 @@ Every number here comes from a JSON in benchmarks/results, which
 `python -m benchmarks.reproduce` writes. Scores are means over held-out lives. Over several seeds
 (class splits) intervals are 95 % t intervals over the means of the seeds; over one seed they are
 bootstrap intervals over its lives. Differences are paired: row minus discovered, on the same lives.
-A row is marked where its training failed, see "verdict".
+A row is marked where its training failed, see "verdict". The wall time of a seed is the mean over
+the seeds of one whole run, all its rows and their judging, on machines that other work shared.
+`coactive` had two to five searches at a time on two cores, so its five rows took longer than 15
+minutes a seed.
 
 Run one of them yourself:
 
