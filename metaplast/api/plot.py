@@ -254,7 +254,8 @@ def window(rule: Any) -> Picture:
         found = spike_window(loaded)
     if found is None:
         raise _no_pairs(loaded)
-    return tidied(spike_windows.figure_of(spike_windows.curves_of({loaded.name: found})))
+    curves = spike_windows.curves_of({loaded.name: found})
+    return tidied(spike_windows.figure_of(curves, alone=found.alone))
 
 
 def frequency(rule: Any) -> Picture:

@@ -35,7 +35,7 @@ def part(windows: Mapping[str, SpikeWindow], folder: Path) -> PagePart:
         folder: of the picture.
     """
     path = folder / "windows.svg"
-    draw(curves_of(windows), None, path)
+    draw(curves_of(windows), None, path, alone_of(windows))
     extremes = []
     plain = {}
     for entry, each in windows.items():
@@ -55,7 +55,7 @@ def part(windows: Mapping[str, SpikeWindow], folder: Path) -> PagePart:
 
 
 def curves_of(windows: Mapping[str, SpikeWindow]) -> dict[str, Curve]:
-    """The curves of windows; beside a single window, the change by both spikes alone.
+    """The curves of windows.
 
     Args:
         windows: {slot or edge: window}.
@@ -63,31 +63,46 @@ def curves_of(windows: Mapping[str, SpikeWindow]) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for entry, each in windows.items():
         curves[entry] = (1e3 * each.lags, each.pair)
-    if len(windows) == 1:
-        (only,) = windows.values()
-        curves["both spikes alone"] = (1e3 * only.lags[[0, -1]], np.full(2, only.alone))
     return curves
 
 
-def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
+def alone_of(windows: Mapping[str, SpikeWindow]) -> float | None:
+    """The change by both spikes alone under a single window; None of several windows.
+
+    Args:
+        windows: {slot or edge: window}.
+    """
+    if len(windows) != 1:
+        return None
+    (only,) = windows.values()
+    return only.alone
+
+
+def draw(
+    curves: Mapping[str, Curve], band: Any, path: Path, alone: float | None = None
+) -> None:
     """Draw the change of weight by one pair of spikes against post time minus pre time in ms.
 
     Args:
         curves: {name: (lags, changes)}; the first is blue and solid, the others are dashed.
         band: (lags, low, high) of the 95 % interval, or None.
         path: of the picture.
+        alone: the change by both spikes without each other, at any lag; None: it has no line.
     """
-    save(figure_of(curves, band), path)
+    save(figure_of(curves, band, alone), path)
 
 
-def figure_of(curves: Mapping[str, Curve], band: Any = None) -> Picture:
+def figure_of(
+    curves: Mapping[str, Curve], band: Any = None, alone: float | None = None
+) -> Picture:
     """The figure that `draw` writes.
 
     Args:
         curves: {name: (lags, changes)}; the first is blue and solid, the others are dashed.
         band: (lags, low, high) of the 95 % interval, or None.
+        alone: see `draw`.
     """
-    figure, axes = subplots(figsize=(6, 3.6), layout="constrained")
+    figure, axes = subplots(figsize=(7.4, 3.6), layout="constrained")
     if band is not None:
         lags, low, high = band
         axes.fill_between(lags, low, high, color=OURS, alpha=0.25, lw=0, label="95 % interval")
@@ -99,11 +114,13 @@ def figure_of(curves: Mapping[str, Curve], band: Any = None) -> Picture:
         axes.plot(*broken(lags, change), lw=1.6, color=colour, ls=dashes, label=name)
         at_once = lags == 0.0
         axes.plot(lags[at_once], change[at_once], "o", ms=4, color=colour)
+    if alone is not None:
+        axes.axhline(alone, lw=1.6, color=TRUE, ls="--", label="both spikes alone")
     axes.axhline(0.0, color="black", lw=0.8)
     axes.axvline(0.0, color="black", lw=0.8)
     axes.set_xlabel("time of the post spike minus time of the pre spike, ms")
     axes.set_ylabel("change of weight")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
