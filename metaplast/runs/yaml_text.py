@@ -125,7 +125,7 @@ def headline(content: str) -> str:
         if not line.startswith("#"):
             break
         lines.append(line.removeprefix("#").strip())
-        if lines[-1].endswith((".", ":")):
+        if lines[-1].endswith("."):
             break
     return " ".join(lines)
 

@@ -1,5 +1,6 @@
 """`metaplast list`: kinds, names and signals, also of plug-ins outside this package."""
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from metaplast.language.grammar import SIGNALS, TRACES, field_of
 from metaplast.registry import KINDS
 from metaplast.reuse.known import known_rules
 from metaplast.reuse.signal_words import WORDS, lines
+from metaplast.runs.config import Sources
 from metaplast.signals import NeuronView, SynapseView
 from tests.contracts._enrolled import enrolled
 from tests.system._commands import here
@@ -171,3 +173,14 @@ def test_the_card_of_a_rule_fits_a_terminal(tmp_path: Path) -> None:
     _, *card = out.splitlines()
     assert code == 0 and max(map(len, card)) <= 80
     assert "pre.returned, weight" in " ".join(line.strip() for line in card)
+
+
+@pytest.mark.parametrize("group", ["experiment", "rule"])
+def test_a_headline_of_a_config_is_a_short_sentence_that_ends(group: str) -> None:
+    sources = Sources()
+    for name in sources.names(group):
+        words = sources.headline(group, name)
+        assert words.endswith("."), (name, words)
+        assert len(words) <= 200, (name, words)
+        if group == "experiment":
+            assert not re.search(r"(?<!al)\. [A-Z]", words), (name, words)
