@@ -34,6 +34,8 @@ def part(life: SpikingLife, folder: Path) -> PagePart:
         figures.append(_weights(life, folder))
     figures.append(_intervals(life, found, folder))
     words = ["The first held-out life under the rule, one of those that judged it."]
+    if not life.quantiles:
+        words = ["The first held-out life of the network, one of those that judged it."]
     if life.n_steps < life.n_whole:
         words.append(f"Its first {life.n_steps} of {life.n_whole} steps are shown.")
     plain = {}

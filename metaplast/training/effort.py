@@ -62,28 +62,37 @@ class Findings:
         self.elsewhere: list[str] = []
 
 
-def is_made(least: Effort | None, of_spikes: bool, effort: Effort | None, has_spikes: bool) -> bool:
+def is_made(
+    least: Effort | None,
+    of_spikes: bool,
+    effort: Effort | None,
+    has_spikes: bool,
+    has_rule: bool,
+) -> bool:
     """Whether a page has a part.
 
     Args:
         least: of the part.
         of_spikes: of the part.
         effort: of the page; None: the page that a training writes.
-        has_spikes: whether the network of the rule has spiking cells.
+        has_spikes: whether the network has spiking cells.
+        has_rule: whether the network has a rule; without one, only its spikes are shown.
     """
     if of_spikes and not has_spikes:
+        return False
+    if not of_spikes and not has_rule:
         return False
     return least is None or (effort is not None and least <= effort)
 
 
 def without(effort: Effort | None) -> list[str]:
-    """The titles of the parts that an effort leaves out.
+    """The titles of the parts that an effort leaves out, of a network with a rule.
 
     Args:
         effort: of the page; None: the page that a training writes.
     """
     titles = []
     for part in PLAN:
-        if not is_made(part.least, part.of_spikes, effort, has_spikes=True):
+        if not is_made(part.least, part.of_spikes, effort, has_spikes=True, has_rule=True):
             titles.append(part.title[0].lower() + part.title[1:])
     return titles

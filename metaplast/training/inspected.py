@@ -47,11 +47,11 @@ from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import settled
 from metaplast.reuse.document import entries
 from metaplast.reuse.load import Rule, load_rule
-from metaplast.reuse.rule_file import read_rule, save_rule
+from metaplast.reuse.rule_file import RuleFile, read_rule, save_rule
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Config, Job, parse
 from metaplast.runs.row_files import theta_of
-from metaplast.settings.names import CAUGHT, DISCOVERED, FIGURES, RULE_FILE
+from metaplast.settings.names import CAUGHT, DISCOVERED, FIGURES
 from metaplast.space import SearchedOuterLoop
 from metaplast.training.effort import PLAN, SPIKES, Effort, Findings, Tick, is_made
 from metaplast.training.sparse_rule import write_sparse
@@ -111,6 +111,11 @@ class Inspected:
     def has_spikes(self) -> bool:
         """Whether the network has a population that spikes."""
         return bool(spiking_populations(self.subject.problem.lifetime.wiring()))
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether a synapse of the network is plastic."""
+        return bool(self.subject.problem.lifetime.slots)
 
     @property
     def tuning(self) -> AbstractOuterLoop | None:
@@ -381,7 +386,13 @@ def made(inspected: Inspected, tick: Tick) -> dict[str, PagePart]:
     parts = {}
     wanted = []
     for part in PARTS:
-        if is_made(part.least, part.of_spikes, inspected.effort, inspected.has_spikes):
+        if is_made(
+            part.least,
+            part.of_spikes,
+            inspected.effort,
+            inspected.has_spikes,
+            inspected.has_rule,
+        ):
             wanted.append(part)
     for index, part in enumerate(wanted):
         stage = f"{index + 1}/{len(wanted)} {part.title}"
@@ -425,12 +436,12 @@ def _config(words: Sequence[str]) -> Config:
     return parse(compose(list(words), Sources())).main
 
 
-def of_run(job: Job, folder: Path, row: Path, metric: str) -> Subject:
+def of_run(job: Job, file: RuleFile, row: Path, metric: str) -> Subject:
     """The searched rule of a finished run.
 
     Args:
         job: of the run.
-        folder: of the run.
+        file: the rule file of the run; without slots where nothing was plastic.
         row: the folder of the searched row.
         metric: of the scores.
     """
@@ -439,7 +450,6 @@ def of_run(job: Job, folder: Path, row: Path, metric: str) -> Subject:
     problem = config.meta_problem()
     lifetime, theta = settled(problem.lifetime, theta_of(row, problem))
     problem = replace(problem, lifetime=lifetime)
-    file = whole(read_rule(folder / RULE_FILE))
     return Subject(problem, theta, config.seed, metric, metric == "accuracy", file)
 
 

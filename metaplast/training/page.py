@@ -100,20 +100,23 @@ def inspect_runs(
         if run.rule is not None:
             rules.append(run.rule)
             formulas.append(_formula(run.seed, run.rule))
+    in_task: dict[str, PagePart] = {}
+    if _has_spikes(runs) or (rules and effort is not None):
+        from metaplast.training.inspected import made  # 0.08 s; a training of rates needs none
+
+        inspected = _inspected(runs, pool, effort, target)
+        in_task = made(inspected, tick)
+        findings = inspected.findings
     if rules:
         files = [run.path / RULE_FILE for run in runs]
         lifetime = runs[0].job.main.meta_problem().lifetime
         of_rules = rule_parts(rules, files, _words_on_seed(runs), pictures, lifetime)
-        in_task = {"surfaces": of_rules.pop("surfaces")}
-        if effort is not None or _has_spikes(runs):
-            from metaplast.training.inspected import made  # 0.08 s; a training of rates needs none
-
-            inspected = _inspected(runs, pool, effort, target)
-            in_task = made(inspected, tick)
-            findings = inspected.findings
+        surfaces = {"surfaces": of_rules.pop("surfaces")}
+        in_task = in_task or surfaces
         parts |= of_rules | _path_part(runs, rules, pictures) | in_task
         rule_section = _rule_section(runs, formulas)
     else:
+        parts |= in_task
         rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
     longer = _longer_life(runs[0].job)
     worlds, parts["transfer"] = _transfer(runs, pool, longer, pictures)
@@ -196,7 +199,7 @@ def _drawn(runs: Sequence[FinishedRun], name: str, n_lives: int, target: Path) -
         parts[name] = curves_part(_course(runs), n_lives, pictures, lambda *_: None, OURS)
     elif name == "training":
         parts[name] = training_part(_course(runs), pictures, OURS)
-    elif not rules:
+    elif not rules and name != SPIKES:
         return "nothing was plastic, so there is no rule"
     elif name == "path":
         parts |= _path_part(runs, rules, pictures)
@@ -241,7 +244,7 @@ def _inspected(
     subjects = []
     for run in runs:
         row = row_folder(run.path, DISCOVERED)
-        subjects.append(of_run(run.job, run.path, row, pool.metric))
+        subjects.append(of_run(run.job, run.rule or NO_RULE, row, pool.metric))
     searched = runs[0].job.main.meta_problem().lifetime.slots
     outer = None
     if subjects[0].problem.lifetime.slots == searched:
@@ -256,6 +259,8 @@ def _has_spikes(runs: Sequence[FinishedRun]) -> bool:
     return bool(spiking_populations(wiring))
 
 
+NO_RULE = RuleFile({}, {})
+"""In place of the file of a run in which nothing was plastic."""
 LEADING = 4
 """Terms of a rule that stand above its full formula, where each is a hundredth of the largest."""
 FIGURES_OF = (
@@ -609,7 +614,7 @@ def _limits(
             "named terms and known rules are without it."
         )
     left_out = without(effort)
-    if left_out:
+    if left_out and runs[0].rule is not None:
         words.append(
             f"Not made here: {', '.join(left_out)}. `{_inspect(runs)}` adds them to this page."
         )

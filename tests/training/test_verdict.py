@@ -47,14 +47,19 @@ NOISE = np.random.default_rng(0).normal(0.0, 0.05, 64)
 
 
 def forge(
-    folder: Path, heldout: dict[str, float], validation: dict[str, float], seed: int = 0, **search
+    folder: Path,
+    heldout: dict[str, float],
+    validation: dict[str, float],
+    seed: int = 0,
+    config: str = CONFIG,
+    **search,
 ) -> Path:
     """A run folder of a finished training, with an accuracy for every row. Nothing is compiled."""
-    plain = {**read_yaml(CONFIG, "test"), "seed": seed}
+    plain = {**read_yaml(config, "test"), "seed": seed}
     job = parse(plain, check=False)
     folder.mkdir()
     (folder / "config.yaml").write_text(json.dumps(plain))
-    for index, (name, config) in enumerate(job.rows):
+    for index, (name, of_row) in enumerate(job.rows):
         row = row_folder(folder, name)
         row.mkdir(parents=True, exist_ok=True)
         noise = np.roll(NOISE, index)
@@ -66,7 +71,7 @@ def forge(
         known = {"accuracy": validation[name] + noise, "start_accuracy": 0.5 + noise}
         losses = {name.replace("accuracy", "loss"): 1 - values for name, values in known.items()}
         row_files.save_arrays(row / "validation.safetensors", known | losses)
-        theta = config.meta_problem().init(search_loop.stream(seed, "theta"))
+        theta = of_row.meta_problem().init(search_loop.stream(seed, "theta"))
         search_facts = {
             "diverged_lives": 0,
             "falls": 0,
@@ -74,7 +79,7 @@ def forge(
             "step_scale": 1.0,
             "chosen_step": 3,
         }
-        facts = {"search": search_facts | search.get(name, {}) if config.slots() else {}}
+        facts = {"search": search_facts | search.get(name, {}) if of_row.slots() else {}}
         log = MetricsFile(row / "metrics.jsonl", 0)
         log.write(1, {"loss": np.asarray(1.0)}, 0.1)
         log.close()
