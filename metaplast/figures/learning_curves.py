@@ -73,6 +73,8 @@ def part(
         "Every step is scored before the change of weight it gives rise to, so within a plastic "
         "phase the curve is the score as a function of the number of steps learned from so far."
     )
+    if not _is_plastic(phases):
+        words = "Every step of a life is scored. No synapse changes within a life."
     paragraphs = [words + _JUMP if len(phases) > 1 else words]
     for name, n in facts.not_finite.items():
         if n:
@@ -112,10 +114,10 @@ def _figure(
     certainty = "pointwise 95 % band"
     if not all(band.is_interval for band in rows.values()):
         certainty = f"thin: each of {facts.n_runs} runs, too few for a band"
-    caption = (
-        f"{metric} at each step, mean over {facts.over}, {facts.smoothing}; {certainty}. "
-        "Shaded: plasticity is on. The legend is in the order of the curves' ends."
-    )
+    caption = f"{metric} at each step, mean over {facts.over}, {facts.smoothing}; {certainty}."
+    if _is_plastic(phases):
+        caption += " Shaded: plasticity is on."
+    caption += " The legend is in the order of the curves' ends."
     return Figure(path, alt, caption)
 
 
@@ -127,7 +129,7 @@ def draw(
     ours: Sequence[str],
     below: str = "step in the life",
 ) -> None:
-    """Draw every row's band over the steps of a life; plastic phases are shaded.
+    """Draw every row's band over the steps of a life; plastic phases are shaded and named.
 
     Of few splits, a thin line for each stands in place of the band.
 
@@ -142,7 +144,8 @@ def draw(
     figure, axes = subplots(figsize=(8.2, 4.4), layout="constrained")
     steps = np.arange(1, sum(length for length, _ in phases) + 1)
     drawn = _drawn(phases)
-    _shade(axes, phases)
+    if _is_plastic(phases):
+        _shade(axes, phases)
     styles = row_styles(bands, ours)
     for name in sorted(bands, key=lambda name: name in ours):  # our rows lie on top
         band = bands[name]
@@ -208,6 +211,11 @@ def _legend(figure: Any, axes: Any, bands: Mapping[str, Band]) -> None:
         fontsize=8,
         frameon=False,
     )
+
+
+def _is_plastic(phases: Phases) -> bool:
+    """Whether plasticity is on in a phase of a life."""
+    return any(plastic for _, plastic in phases)
 
 
 def _shade(axes: Any, phases: Phases) -> None:

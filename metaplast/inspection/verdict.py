@@ -66,6 +66,7 @@ class Evidence:
     other_world: the words that change the world for a next command; "" where none are known.
     imports: the words of a command that import the plug-ins of the runs.
     louder: the word of a config that makes the first weights larger; "" where none is known.
+    has_rule: whether a synapse of the searched row is plastic.
     """
 
     runs: Sequence[str]
@@ -83,6 +84,12 @@ class Evidence:
     other_world: str = ""
     imports: Sequence[str] = ()
     louder: str = ""
+    has_rule: bool = True
+
+    @property
+    def subject(self) -> str:
+        """What was searched, in words."""
+        return "the rule" if self.has_rule else "the network"
 
 
 @dataclass(frozen=True)
@@ -188,11 +195,11 @@ def _standing(evidence: Evidence, tuned: Mapping[str, Gain]) -> Standing:
 def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> str:
     """What the rule does beyond the best tuned baseline, or that it does not."""
     score = _score(evidence)
-    where = f"In {score.metric} on {score.n} held-out lives the rule"
+    where = f"In {score.metric} on {score.n} held-out lives {evidence.subject}"
     if score.mean is None:
         return (
-            f"Nothing was found: {score.not_finite} of the rule's {score.n} held-out lives are "
-            "not finite, so it has no score."
+            f"Nothing was found: {score.not_finite} of the {score.n} held-out lives of "
+            f"{evidence.subject} are not finite, so it has no score."
         )
     dead = evidence.facts[evidence.searched].dead
     if dead:
@@ -203,7 +210,7 @@ def _found(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) ->
         )
     if standing == "failed":
         reason = failure(evidence.facts[evidence.searched])
-        return f"Nothing was found: the search of the rule failed ({reason})."
+        return f"Nothing was found: the search of {evidence.subject} failed ({reason})."
     if standing == "alone":
         has = f"{number(score.mean)}, 95 % interval {interval(score.ci95)}"
         return (
@@ -290,7 +297,9 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> 
     changed = evidence.facts[evidence.searched].too_long
     if changed:
         words.append(f"Half of dt changes {', '.join(changed)}: dt is too long for that.")
-    words.append(evidence.identifiability or "Which of its terms the task pins down is not known.")
+    if evidence.has_rule:
+        unknown_terms = "Which of its terms the task pins down is not known."
+        words.append(evidence.identifiability or unknown_terms)
     return " ".join(words)
 
 
@@ -387,7 +396,10 @@ def _limits(
     carried = ""
     if any("returned" in field for field in rule.reads):
         carried = ", and activity carried back through the forward weights"
-    words.append(f"It reads no further than its {rule.reach}{feedback}{carried}.")
+    if evidence.has_rule:
+        words.append(f"It reads no further than its {rule.reach}{feedback}{carried}.")
+    else:
+        words.append("No synapse changes within a life.")
     untried = []
     if evidence.horizons:
         words.append(_horizon_words(evidence))
@@ -412,7 +424,9 @@ def _limits(
 def _control_words(evidence: Evidence, rule: TrainedRow, controls: Mapping[str, Gain]) -> str:
     """Which control explains the score, by name."""
     if evidence.facts[evidence.searched].dead:
-        return "lives without a spike show nothing of the rule."
+        return f"lives without a spike show nothing of {evidence.subject}."
+    if not controls and not evidence.has_rule:
+        return "the table has no other tuned row of as few numbers that could explain the score."
     if not controls:
         return (
             "the table has no simpler row with its step size tuned, so a better step size alone "
@@ -470,12 +484,13 @@ def _next(evidence: Evidence, standing: Standing, controls: Mapping[str, Gain]) 
     any_failed = any(facts.failed for facts in evidence.facts.values())
     if standing == "failed" or any_failed:
         return with_more_steps(run, evidence.outer_steps, imports)
-    tuned = with_a_baseline(run, evidence.facts, evidence.searched, imports)
-    if tuned and (standing == "alone" or not controls):
-        return tuned
+    if evidence.has_rule and (standing == "alone" or not controls):
+        tuned = with_a_baseline(run, evidence.facts, evidence.searched, imports)
+        if tuned:
+            return tuned
     if len(evidence.seeds) == 1:
         return with_more_seeds(run, evidence.seeds[0], imports)
-    if not evidence.identifiability:
+    if evidence.has_rule and not evidence.identifiability:
         return _command(evidence, "inspect", "--thorough", *evidence.runs)
     if evidence.other_world and not evidence.worlds:
         return _command(evidence, "eval", *evidence.runs, evidence.other_world)

@@ -63,6 +63,8 @@ def curves_part(
     first = every_row[0].run.job.main
     n = min(n_lives or N_CURVES, first.evaluation.heldout)
     phases = first.task.shape().phases
+    if not any(row.run.job.row(row.name).slots() for row in every_row):
+        phases = tuple((length, False) for length, _ in phases)
     half_width = curves.half_width(sum(length for length, _ in phases))
     bands: dict[str, dict[str, curves.Band]] = {}
     not_finite = {}

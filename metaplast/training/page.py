@@ -351,6 +351,7 @@ def _evidence(
         other_world=longer,
         imports=_imports(runs),
         louder=louder(runs[0].job.main),
+        has_rule=runs[0].rule is not None,
     )
 
 
@@ -604,10 +605,10 @@ def _limits(
             outside.append(name)
     if lives and outside:
         words.append(f"References have no curve within a life: {', '.join(outside)}.")
-    words.append(
-        "Not shown: other tasks, and what theta holds beside the rules (initial gains, learned "
-        "feedback)."
-    )
+    beside = "what theta holds beside the rules (initial gains, learned feedback)"
+    if runs[0].rule is None:
+        beside = "what theta holds"
+    words.append(f"Not shown: other tasks, and {beside}.")
     if isinstance(runs[0].job.main.objective, L1):
         words.append(
             "The loss holds the penalty of theta with which the rule was searched. The curvature, "

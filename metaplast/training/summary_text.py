@@ -115,6 +115,7 @@ def _judged(
         outer_steps=summaries[0].outer_steps,
         imports=imports(runs),
         louder=louder,
+        has_rule=summaries[0].rule is not None,
     )
     return verdict.verdict(evidence)
 

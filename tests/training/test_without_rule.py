@@ -1,11 +1,11 @@
-"""A run in which nothing is plastic: its page shows its spikes."""
+"""A run in which nothing is plastic: its page shows its spikes, and no sentence names a rule."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from metaplast.training import page
+from metaplast.training import page, summary_text
 from metaplast.training.effort import SPIKES, Effort
 from tests.report.test_report import check_page
 from tests.training.test_verdict import forge
@@ -20,6 +20,7 @@ outer: {name: bptt, steps: 3}
 evaluation: {heldout: 64, validation: 64, candidates: 1}
 rows: {}
 """
+FORBIDDEN = ("the rule ", "reads no further", "its terms", "change of weight", "hebb", "step size")
 
 
 @pytest.fixture
@@ -40,7 +41,11 @@ def test_the_page_shows_the_spikes_and_no_part_of_a_rule(run: Path, effort: Effo
     assert not {"landscape", "ablation", "life"} & set(record)
     text = check_page((run / "report.html").read_text()).text
     assert "The first held-out life of the network" in text
-    assert "Not made here" not in text
+    assert "No synapse changes within a life." in text
+    assert "Not made here" not in text and "plasticity is on" not in text
+    curves = (run / "figures" / "curves_accuracy.svg").read_text()
+    assert ">plastic<" not in curves and ">frozen<" not in curves
+    assert not [words for words in FORBIDDEN if words in text.lower()]
 
 
 def test_the_spikes_are_drawn_by_name(run: Path) -> None:
@@ -49,3 +54,9 @@ def test_the_spikes_are_drawn_by_name(run: Path) -> None:
         "spikes_membranes",
         "spikes_intervals",
     }
+
+
+def test_the_end_of_a_run_names_no_rule(run: Path) -> None:
+    text = summary_text.render(run)
+    assert "the network has" in text
+    assert not [words for words in FORBIDDEN if words in text.lower()]
