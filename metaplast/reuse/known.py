@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from metaplast import registry
 from metaplast.language.grammar import expand
 from metaplast.registry import BadInput, nearest
 from metaplast.reuse import shelf
@@ -18,7 +19,9 @@ FILE = "rule.safetensors"
 """The name of the rule file in the folder of a run."""
 CONFIG = "config.yaml"
 """A file that the folder of every run holds."""
-RESULTS = ("summary.json", "group.json", "fit.json", "compare.json")
+SUMMARY = "summary.json"
+"""A file that the folder of one finished training holds."""
+RESULTS = (SUMMARY, "group.json", "fit.json", "compare.json")
 """Files of which the folder of a run holds one when it has ended."""
 
 
@@ -40,8 +43,21 @@ def known_rules() -> tuple[str, ...]:
 
 
 def known_rule(name: str) -> dict[str, Any]:
-    """The plain spec of a known rule. Raises: BadInput naming the nearest known rule."""
+    """The plain spec of a known rule.
+
+    Raises: BadInput naming the nearest known rule, or what has the name in place of one.
+    """
     known = known_rules()
+    if name not in known and name in registry.names("rule"):
+        page = f"reference/plugins/rules/{name}"
+        words = f"metaplast list rules and the page {page} of the documentation describe it"
+        if name in shelf.names():
+            words = f"the zoo has it: {shelf.PREFIX}{name}; {words}"
+        raise BadInput(
+            f"rule {name!r}: a class of rules, whose numbers a config gives (rule={name})",
+            "a rule with numbers: a known rule, a rule of the zoo or a file of a run",
+            words,
+        )
     if name not in known:
         fix = nearest(name, known, "or give the path of a rule.safetensors")
         near_zoo = difflib.get_close_matches(name, shelf.names(), n=1)
@@ -105,7 +121,7 @@ def rule_path(path_or_name: str | os.PathLike[str]) -> str | os.PathLike[str]:
         path_or_name: the path of a rule file or of the folder of a run, or the name of a known
             rule or of a rule of the zoo.
 
-    Raises: BadInput for the folder of a run that has not ended.
+    Raises: BadInput for the folder of a run that has not ended, or that has no rule.
     """
     if is_name(path_or_name) or shelf.is_shelved(path_or_name) or "\0" in str(path_or_name):
         return path_or_name
@@ -113,7 +129,14 @@ def rule_path(path_or_name: str | os.PathLike[str]) -> str | os.PathLike[str]:
     inside = folder / FILE
     if inside.is_file():
         return inside
-    if (folder / CONFIG).is_file() and not any((folder / name).is_file() for name in RESULTS):
+    has_ended = any((folder / name).is_file() for name in RESULTS)
+    if (folder / CONFIG).is_file() and (folder / SUMMARY).is_file():
+        raise BadInput(
+            f"rule {quote(str(path_or_name), 200)}: a run without a rule",
+            "the folder of a run with a plastic synapse",
+            "metaplast inspect shows its scores and its activity",
+        )
+    if (folder / CONFIG).is_file() and not has_ended:
         raise BadInput(
             f"rule {quote(str(path_or_name), 200)}: the run has not ended",
             "the folder of a run with a rule",
