@@ -527,7 +527,8 @@ def with_a_baseline(
 ) -> str:
     """The same with a row beside them whose step size alone is tuned; "" where they have it.
 
-    The row descends the error where the searched rule reads errors, else it is Hebb's rule.
+    The row descends the error where the searched rule reads errors, else it is Hebb's rule, with a
+    term for each modulator that the searched rule reads.
 
     Args:
         run: its folder, as a command names it.
@@ -542,9 +543,23 @@ def with_a_baseline(
     if name in facts:
         return ""
     term, start = _STEP_SIZES[name]
-    rule = f"{{name: polynomial, terms: [{term}], initial: [{start}], learn: rate}}"
+    terms = [term]
+    if isinstance(row, TrainedRow) and name == "hebb_tuned":
+        terms = [f"{modulator}*{term}" for modulator in _modulators(row)] or terms
+    shown = f"terms: [{', '.join(terms)}], initial: [{', '.join([str(start)] * len(terms))}]"
+    rule = f"{{name: polynomial, {shown}, learn: rate}}"
     words = f"rows={{{name}: {{rule: {rule}}}}}"
     return f"{_train_again(run, imports)} {shlex.quote(words)}"
+
+
+def _modulators(row: TrainedRow) -> list[str]:
+    """The modulators that a row reads, as a term names them."""
+    names = []
+    for field in row.reads:
+        kind, _, channel = field.partition(".")
+        if kind == "modulators":
+            names.append(f"modulator.{channel}")
+    return names
 
 
 def failure(facts: RowFacts) -> str:

@@ -175,6 +175,38 @@ def test_a_row_that_is_better_explains_the_score_with_more_numbers() -> None:
     assert "initial: [-1]" in other.next_command
 
 
+@pytest.mark.parametrize(
+    ("reads", "rule"),
+    [
+        (["pre.activity"], "terms: [post*pre], initial: [1]"),
+        (
+            ["modulators.reward", "pre.activity"],
+            "terms: [modulator.reward*post*pre], initial: [1]",
+        ),
+        (
+            ["modulators.punishment", "modulators.reward"],
+            "terms: [modulator.punishment*post*pre, modulator.reward*post*pre], initial: [1, 1]",
+        ),
+    ],
+)
+def test_the_control_of_a_rule_with_modulators_has_them(reads: list[str], rule: str) -> None:
+    searched = replace(RULE, feedback="none", reads=reads, verdict=TRAINED)
+    alone = evidence()
+    one = verdict(replace(alone, facts={"discovered": RowFacts(searched)}))
+    assert one.standing == "alone" and rule in one.next_command
+
+
+def test_a_network_without_a_rule_is_told_no_rule() -> None:
+    still = replace(RULE, reach="-", feedback="none", reads=[], verdict=TRAINED)
+    alone = evidence(has_rule=False)
+    one = verdict(replace(alone, facts={"discovered": RowFacts(still)}))
+    text = said(one).lower()
+    assert "the network has 0.9" in text and "no synapse changes within a life." in text
+    for words in ("the rule", "reads no further", "its terms", "step size"):
+        assert words not in text
+    assert "polynomial" not in one.next_command
+
+
 def test_a_row_no_better_than_no_plasticity_is_no_control() -> None:
     idle = replace(RULE, learned=0, reads=[], reach="-", feedback="none")
     still = (row("no_plasticity", 0.5, 0.02, "loss"), idle)
