@@ -43,7 +43,7 @@ OUTER = {
     [
         ("istdp", "es"),
         pytest.param("istdp", "bptt", marks=pytest.mark.system),
-        pytest.param("coactive", "es", marks=pytest.mark.system),
+        ("coactive", "es"),
         pytest.param("coactive", "bptt", marks=pytest.mark.system),
     ],
 )

@@ -40,6 +40,14 @@ SMALL = {
         "task.chosen=1",
         "task.queries=1",
     ),
+    "winner_take_all": (
+        "task.n_out=3",
+        "task.n_classes=2",
+        "task.shots=2",
+        "task.passes=1",
+        "task.named=1",
+        "task.queries=2",
+    ),
 }
 OUTER = {
     "es": {"name": "es", "steps": 1, "population": 4},
@@ -55,8 +63,9 @@ OUTER = {
         ("crossing", "es"),
         ("crossing_spikes", "es"),
         ("stdp_features", "es"),
+        ("winner_take_all", "es"),
+        ("store_recall", "bptt"),
         pytest.param("store_recall", "es", marks=pytest.mark.system),
-        pytest.param("store_recall", "bptt", marks=pytest.mark.system),
     ],
 )
 def test_a_small_form_of_an_experiment_moves_every_number_that_it_learns(experiment, outer):
