@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import ScalarFormatter
 from scipy.ndimage import gaussian_filter
 
 from metaplast.figures.section import Figure, PagePart, Section
-from metaplast.figures.style import ON_MAP, hide, save, subplots
+from metaplast.figures.style import ON_DEEP_MAP, ON_MAP, hide, save, subplots
 from metaplast.inspection.landscape import LEVELS, WIDTH, Landscape
 from metaplast.results.numbers import json_list, number
 
@@ -23,6 +25,9 @@ CAPTION = (
 )
 MOST = 0.9
 """The share of visits inside the dotted line."""
+_BORDER = "#444444"
+_VEIL = "#c4c4c4"
+"""The grey of `_veil` on white, in the key."""
 
 
 def part(by_entry: Mapping[str, Landscape | None], whose: str, folder: Path) -> PagePart:
@@ -61,7 +66,25 @@ def draw(drawn: Mapping[str, Landscape], path: Path) -> None:
     )
     for line, (entry, each) in zip(grid, drawn.items(), strict=True):
         _line(figure, list(line), entry, each)
+    figure.legend(
+        handles=_key(),
+        loc="outside lower center",
+        ncols=3,
+        fontsize=8,
+        facecolor=ON_DEEP_MAP,
+        labelcolor=ON_MAP,
+        framealpha=1.0,
+    )
     save(figure, path)
+
+
+def _key() -> list[Patch | Line2D]:
+    """What the lines and the grey of a map are; on a light ground, as a map has in the dark too."""
+    return [
+        Line2D([], [], color=ON_MAP, lw=1, label="no change"),
+        Line2D([], [], color=_BORDER, ls="dotted", label=f"inside: {100 * MOST:g} % of the visits"),
+        Patch(color=_VEIL, lw=0, label="no visit"),
+    ]
 
 
 def _line(figure: Any, line: list[Any], entry: str, each: Landscape) -> None:
@@ -105,7 +128,7 @@ def _veil(axes: Any, each: Landscape, visited: np.ndarray) -> None:
     level = _level_of_most(visited)
     if visited.min() < level < visited.max():
         centres = ((x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2)
-        axes.contour(*centres, visited, levels=[level], colors="#444444", linestyles="dotted")
+        axes.contour(*centres, visited, levels=[level], colors=_BORDER, linestyles="dotted")
 
 
 def smoothed(visited: np.ndarray) -> np.ndarray:

@@ -78,9 +78,7 @@ def alone_of(windows: Mapping[str, SpikeWindow]) -> float | None:
     return only.alone
 
 
-def draw(
-    curves: Mapping[str, Curve], band: Any, path: Path, alone: float | None = None
-) -> None:
+def draw(curves: Mapping[str, Curve], band: Any, path: Path, alone: float | None = None) -> None:
     """Draw the change of weight by one pair of spikes against post time minus pre time in ms.
 
     Args:
@@ -92,9 +90,7 @@ def draw(
     save(figure_of(curves, band, alone), path)
 
 
-def figure_of(
-    curves: Mapping[str, Curve], band: Any = None, alone: float | None = None
-) -> Picture:
+def figure_of(curves: Mapping[str, Curve], band: Any = None, alone: float | None = None) -> Picture:
     """The figure that `draw` writes.
 
     Args:

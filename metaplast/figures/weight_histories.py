@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from metaplast.figures.populations import thinned
 from metaplast.figures.style import INK, OURS, PALETTE, Picture, hide, subplots
@@ -74,7 +76,7 @@ def draw(histories: Mapping[str, History]) -> Picture:
     """The weights of edges over time, a panel for each edge.
 
     Dark and light band: the middle half and the middle nine tenths of the weights. Thick line:
-    their median. Thin lines: single synapses.
+    their median. Thin lines: single synapses. The key below says so.
 
     Args:
         histories: {edge: its history}.
@@ -110,4 +112,15 @@ def draw(histories: Mapping[str, History]) -> Picture:
         if len(each.time) > 1:
             axes.set_xlim(each.time[0], each.time[-1])
     hide(panels[len(histories) :])
+    figure.legend(handles=_key(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
+
+
+def _key() -> list[Patch | Line2D]:
+    """What the bands and lines of a panel are, in the order in which they are drawn."""
+    return [
+        Patch(color=OURS, alpha=0.15, lw=0, label="middle nine tenths"),
+        Patch(color=OURS, alpha=0.45, lw=0, label="middle half"),
+        Line2D([], [], color=INK, lw=2.0, label="median"),
+        Line2D([], [], color=PALETTE[0], lw=0.8, label="single synapses"),
+    ]

@@ -67,6 +67,9 @@ def test_a_silent_network_and_a_cell_that_breaks_are_said() -> None:
     weights[3:, 1] = np.inf
     history = weight_histories.history(np.arange(9), weights)
     assert "4 synapses, 1 of them not finite" in _words(weight_histories.draw({"a": history}))
+    (key,) = weight_histories.draw({"a": history}).legends
+    shown = [words.get_text() for words in key.get_texts()]
+    assert shown == ["middle nine tenths", "middle half", "median", "single synapses"]
     assert np.all(history.quantiles == 1.0)
 
 
