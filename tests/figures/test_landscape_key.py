@@ -19,7 +19,7 @@ def test_a_map_has_a_key_for_its_lines_and_its_grey() -> None:
         third="",
         x_values=values,
         y_values=values,
-        panels=[Panel(None, changes, visited, 10)],
+        panels=(Panel(None, changes, visited, 10),),
         visited=visited,
         held={},
         effects={"pre": 0.5, "post": 0.4},
