@@ -268,7 +268,7 @@ def _among_equals(evidence: Evidence, tuned: Mapping[str, Gain]) -> str:
 
 def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> str:
     """How sure the first sentence is: splits, failed rows, identifiability."""
-    words = [splits_in_words(evidence.seeds)]
+    words = [splits_in_words(evidence.seeds, evidence.subject)]
     if len(evidence.seeds) > 1 and tuned:
         words.append(_in_how_many(evidence, closest(tuned).name))
     failed = [
@@ -303,13 +303,18 @@ def _sure(evidence: Evidence, standing: Standing, tuned: Mapping[str, Gain]) -> 
     return " ".join(words)
 
 
-def splits_in_words(seeds: Sequence[int]) -> str:
-    """How sure an interval over runs of these seeds is."""
+def splits_in_words(seeds: Sequence[int], subject: str = "the rule") -> str:
+    """How sure an interval over runs of these seeds is.
+
+    Args:
+        seeds: of the runs.
+        subject: what was searched, with its article.
+    """
     n = len(seeds)
     if n == 1:
         return (
             f"How sure: one seed ({seeds[0]}); the interval covers lives of one split, and another "
-            "seed may give another rule."
+            f"seed may give another {subject.removeprefix('the ')}."
         )
     return f"How sure: {n} seeds; the interval is Student's t over {n} splits."
 

@@ -138,7 +138,7 @@ def inspect_runs(
         verdict=judged.sentences,
         next_command=judged.next_command,
         key_figure=key_figure,
-        kind="A searched rule",
+        kind="A searched rule" if rules else "A searched network",
         provenance=_provenance(runs),
     )
     record: Plain = {
@@ -592,7 +592,8 @@ def _limits(
     words = [f"{len(runs)} seeds: intervals over seeds rest on {len(runs)} values."]
     if len(runs) == 1:
         words = [
-            "One seed: every interval covers lives, not seeds; another seed may give another rule."
+            "One seed: every interval covers lives, not seeds; another seed may give another "
+            f"{'rule' if runs[0].rule is not None else 'network'}."
         ]
     if lives:
         words.append(

@@ -20,7 +20,16 @@ outer: {name: bptt, steps: 3}
 evaluation: {heldout: 64, validation: 64, candidates: 1}
 rows: {}
 """
-FORBIDDEN = ("the rule ", "reads no further", "its terms", "change of weight", "hebb", "step size")
+FORBIDDEN = (
+    "the rule ",
+    "another rule",
+    "searched rule",
+    "reads no further",
+    "its terms",
+    "change of weight",
+    "hebb",
+    "step size",
+)
 
 
 @pytest.fixture
