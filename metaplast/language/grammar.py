@@ -324,8 +324,9 @@ def check_signal(name: str, text: str, traces: bool = False) -> None:
             "rule trace_taylor keeps traces of spikes",
         )
     known = [*SIGNALS, *TRACES] if traces else list(SIGNALS)
+    place = "" if name == text else f" in term {text!r}"
     raise BadInput(
-        f"signal {name!r} in term {text!r}",
+        f"signal {name!r}{place}",
         f"one of {', '.join(known)}, modulator.<channel>",
         nearest(name, known, "write term as post*pre, 0.1*weight, modulator.reward*pre ..."),
     )

@@ -61,10 +61,11 @@ def test_spikes_are_as_frequent_as_phi_says_and_the_score_is_the_slope_of_their_
     np.testing.assert_array_equal(rate.gain[-1], gain)
 
 
-def test_the_rate_form_has_the_gain_of_its_activity_and_offers_no_score():
+def test_the_rate_form_has_the_gain_of_its_activity_and_draws_nothing():
     with jax.enable_x64(True):
         contract.check_gain(TwoCompartment(output="rate"), {})
-    assert CELL.offers - TwoCompartment(output="rate").offers == {"score"}
+    drawn = CELL.offers - TwoCompartment(output="rate").offers
+    assert drawn == {"score", "log_probability"}
     assert CELL.spiking and not TwoCompartment(output="rate").spiking
 
 

@@ -170,6 +170,7 @@ def _resized(view: mp.SynapseView, shape: tuple[int, ...]) -> mp.SynapseView:
         weight=jnp.resize(view.weight, shape),
         weight_initial=jnp.resize(view.weight_initial, shape),
         eligibility=jnp.resize(view.eligibility, shape),
+        credit=jnp.resize(view.credit, shape),
     )
 
 

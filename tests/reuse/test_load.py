@@ -22,6 +22,7 @@ from metaplast.reuse.view import complete
 RNG = np.random.default_rng(7)
 W, X, Y = RNG.normal(size=(2, 3)), RNG.normal(size=3), RNG.normal(size=2)
 E, E_PRE = RNG.normal(size=2), RNG.normal(size=3)
+SITE, POTENTIAL, GAIN = np.random.default_rng(8).normal(size=(3, 2))
 SIGNALS = {
     name: jnp.asarray(value)
     for name, value in {
@@ -46,6 +47,9 @@ def evaluate(expression: f.TermSum) -> np.ndarray:
         "layer_backward": np.full((2, 1), Y @ W @ E_PRE),
         "layer_forward": np.full((2, 1), E @ W @ X),
         "weight": W,
+        "site": SITE[:, None],
+        "post_potential": POTENTIAL[:, None],
+        "post_gain": GAIN[:, None],
     }
     total = np.zeros_like(W)
     for product in expression.products:
@@ -57,7 +61,8 @@ def evaluate(expression: f.TermSum) -> np.ndarray:
 
 
 def view(**changes: Any) -> Any:
-    given = {"pre": X, "post": Y, "weight": W, "error": E, "pre_error": E_PRE, **changes}
+    given = {"pre": X, "post": Y, "weight": W, "error": E, "pre_error": E_PRE}
+    given |= {"site": SITE, "post_potential": POTENTIAL, "post_gain": GAIN, **changes}
     return mp.synapse_view(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -284,3 +284,23 @@ def test_clopath_leaves_a_cell_below_its_threshold_alone() -> None:
 
 def test_the_table_of_the_docs_is_that_of_the_files() -> None:
     assert table() in (Path(__file__).parents[2] / "docs" / "guides" / "zoo.md").read_text()
+
+
+def test_vojas_encoders_go_to_a_constant_input_and_a_silent_neuron_keeps_its_own() -> None:
+    x = np.array([0.5, -1.0, 2.0])
+    final = _lived(mp.load_rule("zoo/voja"), [0.1 * x, 0.0 * x], _linear([x]), 10_000)
+    np.testing.assert_allclose(final[0], x, rtol=1e-3)
+    np.testing.assert_array_equal(final[1], 0.0)
+
+
+def test_lateral_input_silences_a_dendrite_by_a_known_factor_a_step() -> None:
+    rule = mp.load_rule("zoo/dendritic_cancellation")
+    x = 0.7
+    weight = np.asarray([[1.3]])
+    state = rule.init(weight)
+    for _ in range(5):
+        site = weight[:, 0] * x
+        view = mp.synapse_view(pre=np.asarray([x]), site=site, weight=weight)
+        state, delta = rule.update(view, state, dt=1e-3)
+        weight = weight + np.asarray(delta)
+        np.testing.assert_allclose(weight[:, 0] * x, (1 - 0.1 * x**2) * site, rtol=1e-5)
