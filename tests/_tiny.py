@@ -79,7 +79,8 @@ TASKS = {
 NETWORKS = {
     "autoassociative": {},
     "clamped": {},
-    "competing": {},
+    # linear cells that inhibit each other by more blow up
+    "competing": {"inhibition_gain": 0.2},
     "ei": {"n_e": 4, "n_i": 2},
     "event_driven": {
         "network": {
