@@ -129,14 +129,14 @@ class OneShot(AbstractTaskFamily):
         trial = jax.tree.map(lambda new, old: jnp.where(ends, new, old), begun, trial)
         weight = outcome.score.weight
         is_asked = (state.t >= self.shown * self._n_steps).astype(weight.dtype)
-        told = replace(
+        answer = replace(
             outcome.feedback,
             error=_back(outcome.feedback.error, task.order),
             target=_back(outcome.feedback.target, task.order),
             reset=ends.astype(weight.dtype),
         )
         score = replace(outcome.score, weight=is_asked * weight)
-        return Lived(t=t, trial=trial), Outcome(feedback=told, score=score)
+        return Lived(t=t, trial=trial), Outcome(feedback=answer, score=score)
 
 
 def _back(signal: Array, order: Array) -> Array:

@@ -56,17 +56,17 @@ def adjoint(membrane: EventMembrane, weights: Array, record: Record, direct: Arr
         carry: tuple[Array, Array], row: tuple[Array, Array, Array, Array]
     ) -> tuple[tuple[Array, Array], tuple[Array, Array, Array]]:
         of_potential, of_current = carry
-        waited, source, over, own = row
-        flow = membrane.flow(waited)
+        seconds, source, above, of_time = row
+        flow = membrane.flow(seconds)
         passed = flow.passed * membrane.tau_m / membrane.tau_s
         of_current = flow.current * of_current + passed * of_potential
         of_potential = flow.membrane * of_potential
-        sent = own + jnp.dot(fanned[source], of_potential - of_current)
+        sent = of_time + jnp.dot(fanned[source], of_potential - of_current)
         sent = jnp.where(source < n_sources, sent, 0.0)
         spikes = indices(n) == source - (n_sources - n)
         reset = membrane.threshold * jnp.sum(jnp.where(spikes, of_potential, 0.0))
         moved = sent + reset
-        jumped = of_potential + jnp.where(spikes, moved / over, 0.0)
+        jumped = of_potential + jnp.where(spikes, moved / above, 0.0)
         return (jumped, of_current), (of_current, moved, sent)
 
     rows = (later - record.times, record.sources, excess, direct)

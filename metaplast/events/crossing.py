@@ -16,12 +16,12 @@ CLOSE = 4
 class Crossing(NamedTuple):
     """The next spike of a network.
 
-    found: whether a neuron reaches the threshold within the time allowed [].
+    crosses: whether a neuron reaches the threshold within the time allowed [].
     after: seconds until then, or the time allowed [].
     neuron: the neuron that does, an integer [].
     """
 
-    found: Array
+    crosses: Array
     after: Array
     neuron: Array
 
@@ -71,8 +71,8 @@ def first_crossing(
     now = jnp.zeros_like(allowed)
     start = (now, jnp.min(waits(now)), jnp.zeros((), jnp.int32))
     s, step, _ = lax.while_loop(goes_on, newton, start)
-    found = (step <= close) & (s <= allowed)
-    after = jnp.where(found, s, allowed)
+    crosses = (step <= close) & (s <= allowed)
+    after = jnp.where(crosses, s, allowed)
     # A place costs more than a value: it is looked for once.
     neuron = jnp.argmin(waits(after)).astype(jnp.int32)
-    return Crossing(found, after, neuron)
+    return Crossing(crosses, after, neuron)

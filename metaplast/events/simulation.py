@@ -62,7 +62,7 @@ def simulated(
         arrives = waiting[n_arrived]
         allowed = jnp.minimum(arrives, duration) - now
         crossing = first_crossing(membrane, *lax.stop_gradient((potential, current, allowed)))
-        fires = crossing.found
+        fires = crossing.crosses
         neuron = crossing.neuron
         flow = membrane.flow(crossing.after)
         v = flow.membrane * potential[neuron] + flow.passed * current[neuron]

@@ -64,8 +64,8 @@ class Twins(AbstractGenome):
             weight = born[twin].weight.reshape(-1)[order].reshape(edges[name].connection.shape)
             weight = self.scale * weight
             weights[name] = jnp.abs(weight) if wiring.magnitude(edges[name]) else weight
-        own = tuple(edges[name] for name in weights)
-        return born | synapses(Wiring(wiring.populations, own), weights)
+        tied = tuple(edges[name] for name in weights)
+        return born | synapses(Wiring(wiring.populations, tied), weights)
 
     def _pairs(self, wiring: Wiring) -> tuple[tuple[str, str], ...]:
         """(edge, its twin) in order."""
@@ -120,11 +120,11 @@ def _order(connection: AbstractConnection, twin: AbstractConnection) -> np.ndarr
     post, pre = connection.places()
     twin_post, twin_pre = twin.places()
     wanted = post * connection.n_pre + pre
-    given = twin_pre * connection.n_pre + twin_post
-    order = np.argsort(given)
-    if not np.array_equal(np.sort(wanted), given[order]):
+    places = twin_pre * connection.n_pre + twin_post
+    order = np.argsort(places)
+    if not np.array_equal(np.sort(wanted), places[order]):
         return None
     with jax.ensure_compile_time_eval():
         masks = [np.broadcast_to(one.mask(), one.shape).reshape(-1) for one in (connection, twin)]
-    found = order[np.searchsorted(given, wanted, sorter=order)]
-    return found if np.array_equal(masks[0], masks[1][found]) else None
+    partner = order[np.searchsorted(places, wanted, sorter=order)]
+    return partner if np.array_equal(masks[0], masks[1][partner]) else None

@@ -148,9 +148,9 @@ def presented(
         neuron = population.neuron
         drive = {port: jnp.zeros(population.n) for port in neuron.ports}
         drive["soma"] = stimulus.get(name, drive["soma"])
-        own = theta.get(name, {})
-        state = neuron.init_state(own, population.n)
-        _, view = neuron.step(own, state, drive, dt, jax.random.fold_in(key, index))
+        neuron_theta = theta.get(name, {})
+        state = neuron.init_state(neuron_theta, population.n)
+        _, view = neuron.step(neuron_theta, state, drive, dt, jax.random.fold_in(key, index))
         views[name] = view
         times.append(jnp.maximum(wiring.events.latest * (1.0 - view.activity), 0.0))
     spikes = simulated(

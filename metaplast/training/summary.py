@@ -223,12 +223,13 @@ def gap_closed(job: Job, values: HeldoutLives, rows: Mapping[str, Row]) -> GapCl
         values: on held-out lives.
         rows: the facts about every row, with their verdicts.
 
-    Returns: None where the table has no such rows.
+    Returns: None where the table has no such rows, or the main rule is under backprop itself.
     """
+    if isinstance(job.main.feedback, Symmetric):
+        return None
     backprop = []
     for name, config in job.rows:
-        same_network = config.network == job.main.network
-        if name != DISCOVERED and isinstance(config.feedback, Symmetric) and same_network:
+        if isinstance(config.feedback, Symmetric) and config.network == job.main.network:
             backprop.append(name)
     if ALIGNMENT not in values.rows or not backprop:
         return None

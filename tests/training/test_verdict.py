@@ -12,7 +12,7 @@ from scipy import stats
 from metaplast import search_loop
 from metaplast.results.summary import Verdict
 from metaplast.runs import provenance, row_files
-from metaplast.runs.config import read_yaml
+from metaplast.runs.config import Sources, compose, read_yaml
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import parse
 from metaplast.runs.metrics import MetricsFile
@@ -311,3 +311,11 @@ def test_a_metric_that_is_the_loss_has_no_picture_of_its_own(tmp_path: Path):
     assert "The loss of this task is its mse: one picture shows both." in text
     names = sorted(path.name for path in (folder / "figures").glob("curves_*"))
     assert names == ["curves_accuracy.svg", "curves_loss.svg"]
+
+
+def test_a_main_rule_under_backprop_closes_no_gap_to_itself():
+    """In `credit` the only backprop row of the main network is the main rule."""
+    job = parse(compose(["experiment=credit"], Sources()))
+    values = SimpleNamespace(rows={name: None for name, _ in job.rows})
+    assert "feedback_alignment" in values.rows
+    assert summary.gap_closed(job, values, {}) is None
