@@ -22,7 +22,10 @@ from metaplast.tasks import AbstractTaskFamily, Split
 FACTORS = (0.5, 1.0, 2.0, 8.0)
 WIDTHS = (0.5, 1.0, 2.0)
 N_LIVES = 32
-LENGTHS = ("n_steps", "shots", "shown", "n_frames", "n_trials", "n_stretches")
+LENGTHS = (
+    *("n_steps", "shots", "shown", "n_frames", "n_trials", "n_stretches"),
+    *("n_train", "n_learn"),
+)
 """Fields of task families that say how long a life learns."""
 PASSES = "passes"
 """The field of families that show their examples again."""

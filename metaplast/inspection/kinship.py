@@ -61,6 +61,8 @@ OTHERS: Mapping[str, AbstractRule] = {
 CLOPATH_OF_UNITS = Clopath(scale=20.2, offset=-70.6)
 """The rule of Clopath et al. for neurons whose rest is 0 and whose threshold is 1, not in mV."""
 IN_MV = (Adex, HodgkinHuxley, Izhikevich)
+ANOTHER_RATE: Mapping[str, str] = {"pes": "delta"}
+"""Known rules that are another known rule at a rate of their own. The other one names both."""
 OFF = 1e-12
 """A factor of a rule that is to change nothing."""
 
@@ -246,12 +248,13 @@ def _distinct(
 ) -> tuple[list[str], dict[str, str]]:
     """(the rules with changes of their own, the nearest first; {other rule: the one it repeats}).
 
-    Of two such rules the one with the positive cosine and then the shorter name stands first.
+    Of two such rules the one with the positive cosine stands first, then the one that is no other
+    rule at a rate of its own, then the one with the shorter name.
     """
 
-    def place(name: str) -> tuple[float, bool, int]:
+    def place(name: str) -> tuple[float, bool, bool, int]:
         cosine = mean_cosine(compared[name])
-        return -round(abs(cosine), 6), cosine < 0, len(name)
+        return -round(abs(cosine), 6), cosine < 0, name in ANOTHER_RATE, len(name)
 
     order: list[str] = []
     same = {}

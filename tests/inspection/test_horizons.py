@@ -39,7 +39,7 @@ from tests.inspection._lessons import subject_of
 SMALL: dict[str, Any] = {"n_in": 4, "n_out": 3, "n_steps": 6}
 ONE_LENGTH = {
     *("association", "cue_accumulation", "odour_choice", "recordings"),
-    *("spike_classification", "store_recall"),
+    *("shown_target", "spike_classification", "store_recall"),
 }
 """Families without a field for the length of a life alone."""
 EXTRA = {"segments"}

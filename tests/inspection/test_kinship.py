@@ -1,5 +1,6 @@
 """The nearest known rule, against rules whose kin is known."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -8,7 +9,13 @@ import pytest
 
 from inner_tasks.teacher_student import Lesson, TeacherStudent
 from metaplast.inspection.certificate import certificate, locality
-from metaplast.inspection.kinship import CLOPATH_OF_UNITS, alike, best_row, kinship
+from metaplast.inspection.kinship import (
+    ANOTHER_RATE,
+    CLOPATH_OF_UNITS,
+    alike,
+    best_row,
+    kinship,
+)
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import Visited
 from metaplast.life.lifetime import Lifetime, Slot
@@ -16,6 +23,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
+from metaplast.reuse.load import known
 from metaplast.reuse.rule_file import RuleFile
 from metaplast.rules.polynomial import Polynomial
 from metaplast.spec import decode, spec
@@ -83,12 +91,21 @@ def test_the_kin_of_a_scaled_known_rule_is_that_rule() -> None:
     assert likeness.scale == pytest.approx(0.3, rel=1e-3)
     assert found.same["anti_hebb"] == "hebb"
     assert found.same["feedback_pool"] == "delta"
+    assert found.same["pes"] == "delta"
     assert "policy_gradient" in found.left_out
     assert "space" in found.left_out["taylor"]
     assert "spike" in found.left_out["stdp"]
     # It reads W^T post, which is computed for known rules alone.
     assert 0.1 < found.likeness["oja_subspace"]["input_to_output"].cosine.mean < 0.999
     assert found.in_task == []
+
+
+@pytest.mark.parametrize(("name", "other"), ANOTHER_RATE.items())
+def test_a_rule_at_another_rate_has_the_terms_of_the_other(name: str, other: str) -> None:
+    rule: Any = known(name).spec
+    twin: Any = known(other).spec
+    assert rule.rate != twin.rate
+    assert replace(rule, rate=twin.rate) == twin
 
 
 @pytest.mark.parametrize(
