@@ -201,3 +201,17 @@ class AbstractConnection(ABC):
         for _ in self.shape:
             kernel = jax.vmap(kernel)
         return kernel(*per_synapse)
+
+
+def cell_types(n: int, n_types: int) -> np.ndarray:
+    """The types 0, 1, ... of the neurons of a population, in blocks of equal size [n].
+
+        type_i = floor(i n_types / n)
+
+    i: the place of the neuron in its population. Neuron `mixed` lays its parts in blocks too.
+
+    Args:
+        n: the number of neurons.
+        n_types: the number of types.
+    """
+    return np.arange(n) * n_types // n

@@ -2,20 +2,39 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.rules.base import AbstractRule
 from metaplast.signals import Key, Synapses, Theta
-from metaplast.wiring import Wiring
+from metaplast.wiring import Edge, Wiring
+
+
+class Plastic(NamedTuple):
+    """A plastic edge, as a genome sees it.
+
+    Attributes:
+        edge: the edge.
+        slot: the name of its slot, and of the theta of its rule in theta["rules"].
+        rule: the rule of the slot.
+        shared: whether all edges of the slot share one theta; otherwise each has its own.
+    """
+
+    edge: Edge
+    slot: str
+    rule: AbstractRule
+    shared: bool
 
 
 class AbstractGenome(ABC):
     """The source of the synapses of every edge at birth, from theta, a task and a key.
 
-    It sees the wiring, never the network.
+    It sees the wiring, never the network. It may also write numbers of rules and of cells
+    (`develop`).
 
     Attributes:
         needs: the names (of TaskShape.offers) that the task family must offer.
@@ -42,6 +61,43 @@ class AbstractGenome(ABC):
             task: the task of the life.
             key: the key of the draw.
         """
+
+    def prepare(
+        self, key: Key, theta: Theta, wiring: Wiring, plastic: Mapping[str, Plastic]
+    ) -> Theta:
+        """The numbers that a search begins with, in the layout that `develop` takes.
+
+        By default they stay as every part drew them.
+
+        Args:
+            key: the key of the draw.
+            theta: {rules, genome, feedback, neurons}, each as its part drew it.
+            wiring: the graph.
+            plastic: {edge: its rule}.
+        """
+        del key, wiring, plastic
+        return theta
+
+    def develop(self, theta: Theta, wiring: Wiring, plastic: Mapping[str, Plastic]) -> Theta:
+        """The numbers that a life reads, from the numbers that a search moves.
+
+        By default they are the same. It is a function of theta alone, so that all lives under one
+        theta have the same numbers.
+
+        Args:
+            theta: {rules, genome, feedback, neurons}, as a search moves them.
+            wiring: the graph.
+            plastic: {edge: its rule}.
+
+        Returns:
+            {rules, genome, feedback, neurons}, as `weights`, rules, feedback and cells read them.
+        """
+        del wiring, plastic
+        return theta
+
+    def settled(self) -> "AbstractGenome":
+        """The genome that makes the same synapses from a developed theta, and writes no more."""
+        return self
 
     def embed(self, other: "AbstractGenome", theta: Theta, start: Theta) -> Theta | None:
         """The theta with which every life is born as under another genome.

@@ -15,7 +15,7 @@ from jax import Array
 from metaplast.connections.base import Move
 from metaplast.feedback.base import AbstractFeedback, FeedbackView
 from metaplast.feedback.random import Random as RandomFeedback
-from metaplast.genomes.base import AbstractGenome
+from metaplast.genomes.base import AbstractGenome, Plastic
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.life import rollback
 from metaplast.life.alignment import angles
@@ -78,6 +78,7 @@ Recorded = Literal[
 _NAME = re.compile(r"\w[\w-]{0,63}")
 WEIGHTS = frozenset({"weight"})
 # Folded into a key beside its `split` in four:
+PREPARED = 3  # the key of the numbers by which a genome writes others, in that of the genome
 POTENTIALS = 4  # the key of first potentials
 FEEDBACK = 5  # the key of the feedback, in a step and at a new trial
 SETTLING = 6  # the key of the steps of the network before the last
@@ -187,6 +188,13 @@ class Lifetime:
                 plastic[edge.name] = (edge, slots[0])
         return plastic
 
+    def _rules_by_edge(self) -> dict[str, Plastic]:
+        """Edge name -> its rule, as a genome sees it."""
+        rules = {}
+        for name, (edge, slot) in self.plastic().items():
+            rules[name] = Plastic(edge, slot.name, slot.rule, slot.shared)
+        return rules
+
     def reads(self) -> dict[str, frozenset[str]]:
         """Edge name -> the fields of its view that its rule depends on (measured)."""
         return _reads(self)
@@ -220,12 +228,27 @@ class Lifetime:
                 rules[slot.name] = theta
             else:
                 rules[slot.name][name] = theta
-        return {
+        theta = {
             "rules": rules,
             "genome": self.genome.init(k_genome, wiring),
             "feedback": self.feedback.init(k_feedback, wiring),
             "neurons": network.init(wiring, k_neurons),
         }
+        k_prepared = jax.random.fold_in(k_genome, PREPARED)
+        return self.genome.prepare(k_prepared, theta, wiring, self._rules_by_edge())
+
+    def develop(self, theta: Theta) -> Theta:
+        """The numbers that a life reads, from the numbers that a search moves.
+
+            {rules, genome, feedback, neurons} = develop(theta)
+
+        They are the same, unless the genome writes numbers of rules or of cells
+        (`AbstractGenome.develop`). `begin` and `advance` develop theta by themselves.
+
+        Args:
+            theta: learned parameters, as `init` lays them out.
+        """
+        return self.genome.develop(theta, self.wiring(), self._rules_by_edge())
 
     def begin(self, theta: Theta, task: Any, key: Key) -> Life:
         """The birth of a life.
@@ -235,6 +258,7 @@ class Lifetime:
             task: one task of the family.
             key: the key of the life.
         """
+        theta = self.develop(theta)
         wiring = self.wiring()
         k_genome, k_feedback, k_task, k_life = jax.random.split(key, 4)
         synapses = self._synapses_at_birth(theta, task, k_genome)
@@ -350,6 +374,7 @@ class Lifetime:
         Returns:
             (The life, a trace with one entry per step).
         """
+        theta = self.develop(theta)
         traces = []
         for stretch in stretches(self.task.shape().phases, start, n_steps):
             step = lambda life, plastic=stretch.plastic: self._step(theta, task, life, plastic)
@@ -427,6 +452,7 @@ class Lifetime:
             (The life, the entry of the trace, edge -> the rule at work there). Nothing is witnessed
             in a frozen step.
         """
+        theta = self.develop(theta)
         after, trace, seen = self._step_seen(theta, task, life, plastic)
         if not seen:
             return after, trace, {}

@@ -330,7 +330,8 @@ class MetaProblem:
         }
         if measures_units:
             wiring = lifetime.wiring()
-            shares = idle(wiring, theta["neurons"], trace.recorded, lifetime.dt)
+            neurons = lifetime.develop(theta)["neurons"]
+            shares = idle(wiring, neurons, trace.recorded, lifetime.dt)
             activity = trace.recorded["activity"]
             metrics |= shares
             metrics |= faults(wiring, shares, activity, metrics["at_bound"], lifetime.dt)

@@ -184,7 +184,8 @@ def _channels(reads: Iterable[str]) -> tuple[str, ...]:
 
 
 def settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
-    """The lifetime and theta with the final form of every shared rule whose form is searched."""
+    """The lifetime and theta with final rules: developed, and of the form that a search decided."""
+    theta = lifetime.develop(theta)
     slots = []
     rules = dict(theta["rules"])
     for slot in lifetime.slots:
@@ -192,7 +193,8 @@ def settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
         if slot.shared:
             rule, rules[slot.name] = slot.rule.settled(rules[slot.name])
         slots.append(replace(slot, rule=rule))
-    return replace(lifetime, slots=tuple(slots)), {**theta, "rules": rules}
+    lasting = replace(lifetime, slots=tuple(slots), genome=lifetime.genome.settled())
+    return lasting, {**theta, "rules": rules}
 
 
 def versions() -> dict[str, str]:

@@ -48,6 +48,7 @@ class AbstractRule(ABC):
         neurons. Sums that it reads ready-made, such as post.weight_sum, do not count. Only the
         contract test reads this field, and holds it against the program. The reach that a run
         reports is measured.
+    by_place: whether the place of a neuron in its population plays a part, as with cell types.
     unused: names of time constants that play no part as the other fields are set.
     slow: names of state of neurons that a new trial keeps.
     fast: names of state of synapses that a new trial clears.
@@ -58,6 +59,7 @@ class AbstractRule(ABC):
     spike_timing: ClassVar[bool] = False
     clock: ClassVar[Clock] = "event"
     mixes: ClassVar[Mixes] = ""
+    by_place: ClassVar[bool] = False
     unused: ClassVar[frozenset[str]] = frozenset()
     slow: ClassVar[frozenset[str]] = frozenset()
     fast: ClassVar[frozenset[str]] = frozenset()
@@ -239,6 +241,11 @@ class Wrapper(AbstractRule):
     def mixes(self) -> Mixes:
         """The mixing of the inner rule."""
         return self.rule.mixes
+
+    @property
+    def by_place(self) -> bool:
+        """Whether places of neurons play a part in the inner rule."""
+        return self.rule.by_place
 
     @property
     def clock(self) -> Clock:

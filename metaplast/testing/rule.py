@@ -131,9 +131,9 @@ def check_locality(bench: Bench) -> None:
 def check_equivariance(bench: Bench) -> None:
     """Check that renaming the neurons renames the change: no synapse is special.
 
-    A rule that draws random numbers is exempt.
+    A rule that draws random numbers, or goes by the places of neurons, is exempt.
     """
-    if bench.stochastic:
+    if bench.stochastic or bench.rule.by_place:
         return
     rows = np.array([2, 0, 1])
     columns = np.array([1, 3, 0, 2])
@@ -151,9 +151,9 @@ def check_equivariance(bench: Bench) -> None:
 def check_copies(bench: Bench) -> None:
     """Check that a rule of reach `synapse` equals one copy of itself per synapse.
 
-    Each copy is on a connection of one by one.
+    Each copy is on a connection of one by one. A rule that goes by the places of neurons is exempt.
     """
-    if bench.stochastic or reach(bench.fields) != "synapse":
+    if bench.stochastic or bench.rule.by_place or reach(bench.fields) != "synapse":
         return
     copies = []
     for j, i in np.ndindex(*DENSE.shape):

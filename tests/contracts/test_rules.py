@@ -9,6 +9,7 @@ from metaplast.connections.dense import Dense
 from metaplast.language.grammar import SIGNALS
 from metaplast.locality.reads import reach, reads
 from metaplast.registry import find
+from metaplast.rules.wrappers._at_each import AtEach
 from metaplast.spec import decode
 from metaplast.testing import ContractBroken, check_rule
 from metaplast.testing import rule as _rule
@@ -87,6 +88,11 @@ OTHER_SETTINGS = (
     {"name": "scaling", "learn": True},
     {"name": "heterosynaptic", "learn": True, "towards": "zero"},
     {"name": "sum", "rules": {"a": {"name": "adam"}, "b": {"name": "consolidating"}}},
+    {
+        "name": "per_synapse",
+        "rule": {"name": "three_factor", "rule": {"name": "trace_taylor", "learn": "both"}},
+    },
+    {"name": "per_type", "rule": {"name": "mlp"}, "post": 3},
 )
 
 
@@ -140,6 +146,8 @@ def _holds_a_rule(name: str) -> bool:
     return "rule" in {field.name for field in dataclasses.fields(find("rule", name))}
 
 
+KEY = jax.random.key(0)
+EDGE = Dense(3, 4)
 WRAPPERS = [name for name in enrolled("rule") if _holds_a_rule(name)]
 
 
@@ -153,4 +161,10 @@ def test_what_a_rule_keeps_through_a_reset_is_kept_in_every_wrapper_too(name):
             around = wrapper(rule=inner)
         except ValueError:
             pytest.skip(f"{name} takes rules of terms alone")
-        assert around.slow == inner.slow | of_wrapper
+        if issubclass(wrapper, AtEach):
+            at_synapses = {f"{side}.{name}" for side in ("post", "pre") for name in inner.slow}
+            assert not around.slow
+            assert not around.fast & at_synapses
+            assert around.fast < set(around.init_state(around.init(KEY, EDGE), EDGE).synapse)
+        else:
+            assert around.slow == inner.slow | of_wrapper

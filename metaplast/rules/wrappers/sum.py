@@ -105,6 +105,10 @@ class Sum(AbstractRule):
             return "neuron"
         return ""
 
+    @property
+    def by_place(self) -> bool:
+        return any(rule.by_place for _, rule in self.rules)
+
     def check_readout(self, edge: str, memory: float | None) -> None:
         for _, rule in self.rules:
             rule.check_readout(edge, memory)
