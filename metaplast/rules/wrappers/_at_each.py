@@ -84,8 +84,12 @@ class AtEach(Wrapper):
         return draw(jax.random.split(key, groups))
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        at_birth = lambda theta: _flat(self.rule.init_state(theta, ONE))
-        return rule_state(synapse=connection.lift(at_birth, self._spread(theta, connection)))
+        def at_birth(theta: Theta, of_layout: Array) -> dict[str, Array]:
+            del of_layout  # it brings the layout where theta has no number
+            return _flat(self.rule.init_state(theta, ONE))
+
+        spread = self._spread(theta, connection)
+        return rule_state(synapse=connection.lift(at_birth, spread, connection.zeros()))
 
     def step(
         self,
