@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import Key, Synapses, Theta
 from metaplast.wiring import Edge, Wiring
@@ -38,9 +39,11 @@ class AbstractGenome(ABC):
 
     Attributes:
         needs: the names (of TaskShape.offers) that the task family must offer.
+        masks: whether it leaves out synapses that the connections have.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    masks: ClassVar[bool] = False
 
     @abstractmethod
     def init(self, key: Key, wiring: Wiring) -> Theta:
@@ -144,19 +147,56 @@ def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
     return weights
 
 
-def synapses(wiring: Wiring, weights: dict[str, Array]) -> dict[str, Synapses]:
+def at_birth(
+    wiring: Wiring, unit: Mapping[str, Array], masks: Mapping[str, Array] | None = None
+) -> dict[str, Synapses]:
+    """The synapses of every edge, from weights of unit variance.
+
+        w = gain / sqrt(fan-in) u
+
+    A magnitude is the absolute value.
+
+    Args:
+        wiring: the graph.
+        unit: {edge: u in the layout of its connection}.
+        masks: see `synapses`.
+
+    Returns:
+        {edge: Synapses}.
+    """
+    weights = {}
+    for edge in wiring.edges:
+        weight = edge.gain / math.sqrt(edge.connection.fan_in) * unit[edge.name]
+        weights[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
+    return synapses(wiring, weights, masks)
+
+
+def synapses(
+    wiring: Wiring, weights: Mapping[str, Array], masks: Mapping[str, Array] | None = None
+) -> dict[str, Synapses]:
     """The synapses of every edge of `wiring` with these weights; off a mask they are 0.
 
     Args:
         wiring: the graph.
         weights: {edge: weights in the layout of its connection}.
+        masks: {edge: 1 where the genome lets a synapse exist, else 0, in the layout}, beside the
+            masks of the connections; None where it leaves none out.
 
     Returns:
         {edge: Synapses}.
+
+    Raises:
+        BadInput: for a mask on an edge whose bounds leave out 0.
     """
     born = {}
     for edge in wiring.edges:
         mask = edge.connection.mask()
+        if masks is not None:
+            low, high = wiring.bounds(edge)
+            if not low <= 0.0 <= high:
+                what = f"edge {edge.name} with bounds ({low}, {high}), under a genome of masks"
+                raise BadInput(what, "bounds with 0", "widen them, or change the genome")
+            mask = mask * masks[edge.name]
         weight = weights[edge.name]
         if mask.ndim:
             weight = weight * mask
