@@ -48,6 +48,7 @@ TASKS = {
     "pointmass": {"n_trials": 2, "trial_steps": 3},
     "prototypes": {"n_in": 5, "n_classes": 3, "shots": 1, "queries": 1},
     "receptive_fields": {"side": 3, "n_out": 3, "shown": 2, "angles": 2, "repeats": 1},
+    "recognition": {"shown": 2, "queries": 2},
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
     "segments": {"shots": 1, "queries": 1},

@@ -22,6 +22,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "guides/own_neuron.md",
         "guides/own_code.md",
         "guides/outer_loops.md",
+        "guides/genomes.md",
         "guides/clusters.md",
         "guides/distributed.md",
         "guides/accelerators.md",
