@@ -81,6 +81,7 @@ WEIGHTS = frozenset({"weight"})
 PREPARED = 3  # the key of the numbers by which a genome writes others, in that of the genome
 POTENTIALS = 4  # the key of first potentials
 FEEDBACK = 5  # the key of the feedback, in a step and at a new trial
+REWIRING = 7  # the key of births of synapses, in that of the rule of an edge
 SETTLING = 6  # the key of the steps of the network before the last
 
 
@@ -288,14 +289,16 @@ class Lifetime:
         """
         wiring = self.wiring()
         drawn = self.genome.weights(theta["genome"], wiring, task, key)
-        weights = {name: synapses.weight for name, synapses in drawn.items()}
-        for name, (edge, _) in self.plastic().items():
+        synapses = dict(drawn)
+        for name, (edge, slot) in self.plastic().items():
+            weight = drawn[name].weight
+            mask = drawn[name].mask
             if wiring.spiking(edge):
-                weights[name] = jnp.clip(weights[name], *wiring.bounds(edge))
-        return {
-            name: Synapses(weight=weights[name], mask=synapses.mask)
-            for name, synapses in drawn.items()
-        }
+                weight = jnp.clip(weight, *wiring.bounds(edge))
+            if slot.rule.rewires:
+                mask = jnp.broadcast_to(mask, edge.connection.shape)
+            synapses[name] = Synapses(weight=weight, mask=mask)
+        return synapses
 
     def _network_at_birth(self, theta: Theta, key: Key) -> NetworkState:
         """The first state of neurons and transmissions; key: of the life or of the trial."""
@@ -409,7 +412,7 @@ class Lifetime:
         n_seen = 0
         for name, (edge, slot) in plastic.items():
             fields = self.reads()[name]
-            if jax.tree.leaves(life.rules[name].synapse):
+            if slot.rule.rewires or jax.tree.leaves(life.rules[name].synapse):
                 return False
             if not is_affine_in_weight(slot.rule, edge.connection, self._channels()):
                 return False
@@ -745,7 +748,14 @@ class Lifetime:
             rules[name], weight = slot.rule.apply(
                 theta_of(theta, slot, name), life.rules[name], move, edge.connection, view, self.dt
             )
-            synapses[name] = Synapses(weight=weight, mask=old.mask)
+            mask = old.mask
+            if slot.rule.rewires:
+                low, _ = wiring.bounds(edge)
+                key = jax.random.fold_in(view.key, REWIRING)
+                mask, weight = slot.rule.rewired(
+                    mask, edge.connection, old.weight, weight, low, key
+                )
+            synapses[name] = Synapses(weight=weight, mask=mask)
         return synapses, rules
 
     def _changes(

@@ -48,6 +48,7 @@ class AbstractRule(ABC):
         neurons. Sums that it reads ready-made, such as post.weight_sum, do not count. Only the
         contract test reads this field, and holds it against the program. The reach that a run
         reports is measured.
+    rewires: whether it changes which synapses exist (`rewired`).
     by_place: whether the place of a neuron in its population plays a part, as with cell types.
     unused: names of time constants that play no part as the other fields are set.
     slow: names of state of neurons that a new trial keeps.
@@ -59,6 +60,7 @@ class AbstractRule(ABC):
     spike_timing: ClassVar[bool] = False
     clock: ClassVar[Clock] = "event"
     mixes: ClassVar[Mixes] = ""
+    rewires: ClassVar[bool] = False
     by_place: ClassVar[bool] = False
     unused: ClassVar[frozenset[str]] = frozenset()
     slow: ClassVar[frozenset[str]] = frozenset()
@@ -141,6 +143,32 @@ class AbstractRule(ABC):
         """
         state, delta = self.step(theta, state, connection, view, dt)
         return state, move(view.weight, delta)
+
+    def rewired(
+        self,
+        mask: Array,
+        connection: AbstractConnection,
+        before: Array,
+        after: Array,
+        low: float,
+        key: Key,
+    ) -> tuple[Array, Array]:
+        """The synapses that exist after a step, and the weights with them.
+
+        It is asked where the rule `rewires` and is the outermost rule of its slot.
+
+        Args:
+            mask: 1 where a synapse existed in the step, else 0, in the layout of the connection.
+            connection: the places of synapses.
+            before: the weights before the step.
+            after: the weights after it.
+            low: the lower bound of the weights.
+            key: the key of the step.
+
+        Returns: (the new mask, the new weights), both in the layout of the connection.
+        """
+        del connection, before, low, key
+        return mask, after
 
     def check_readout(self, edge: str, memory: float | None) -> None:
         """Refuse an edge whose way to the output does not fit the rule. By default all ways do.
