@@ -77,7 +77,7 @@ class Recognition(_few_shot.FewShot):
         images = _images(self.split_seed, split)
         chosen = jnp.argsort(jax.random.uniform(key, (SIZES[split],)))[:n]
         pixels = jnp.asarray(images.pixels, float)[chosen]
-        labels = jnp.asarray(images.labels, jnp.int32)[chosen]
+        labels = jnp.asarray(images.labels, int)[chosen]
         return _few_shot.Stream(inputs=self.scale * (pixels - 0.5), labels=labels)
 
 
