@@ -50,7 +50,7 @@ class Recognition(_few_shot.FewShot):
     Source: this library; the images are those of Alpaydin & Kaynak 1998 (UCI).
     """
 
-    shown: Natural = 0
+    shown: Natural = 100
     queries: Count = 50
     split_seed: Natural = 0
     scale: Positive = 2.0

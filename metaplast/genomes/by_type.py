@@ -20,7 +20,7 @@ class ByType(AbstractGenome):
     """One weight and one density for every pair of cell types; each life draws its synapses.
 
         w_ji = gain / sqrt(n) m_ab s_ji
-        s_ji = 1 with probability sigmoid(sharpness density_ab), else 0
+        P(s_ji = 1) = 1 / (1 + exp(-sharpness density_ab))
 
     w_ji: a weight at birth, from neuron i of type b to neuron j of type a.
     s_ji: whether the synapse exists; the mask of the edge in this life.

@@ -24,11 +24,10 @@ class EvolvedMask(AbstractGenome):
     """A part of the synapses of the inner genome exist: those of the highest worth.
 
         w_ji = s_ji v_ji / sqrt(density)
-        s_ji = 1 for the density N synapses of the highest worth, else 0
 
     w_ji: a weight at birth.
     v_ji: a weight of the inner genome.
-    s_ji: the mask of the edge, in the whole life.
+    s_ji: 1 for the density N synapses of the highest worth, else 0: the mask of the edge.
     worth_ji: a number of the synapse, in theta.
     N: the synapses of the edge.
 

@@ -24,12 +24,12 @@ class Gnet(AbstractGenome):
     """A network for each edge makes the weight of a synapse from the identities of its neurons.
 
         w_ji = gain / sqrt(n) g([code(j), code(i)])
-        code(i) = the bits of i XOR floor(i / 2), as -1 and 1
 
     w_ji: a weight at birth.
     g: tanh layers of the sizes `hidden`, and a linear output.
-    code(i): the Gray code of the place i of a neuron in its population, so that the codes of
-        neighbours differ in one bit. It has as many bits as the population needs.
+    code(i): the Gray code of the place i of a neuron in its population: the bits of i XOR
+        floor(i / 2), as -1 and 1. The codes of neighbours differ in one bit. There are as many bits
+        as the population needs.
     n: fan-in.
     gain: of the edge.
 

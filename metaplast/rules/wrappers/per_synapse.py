@@ -17,8 +17,11 @@ from metaplast.spec import plugin, spec
 class PerSynapse(AtEach):
     """Every synapse has its own numbers of the inner rule.
 
-        delta_w_ji = rule(theta_ji; signals at synapse ji)
+        delta_w_ji = r(theta_ji, v_ji)
 
+    r: the inner rule.
+    theta_ji: its numbers at the synapse.
+    v_ji: the signals at the synapse.
     rule: the inner rule; each number of its theta becomes one number a synapse.
 
     theta: the inner theta, each leaf [*layout of the connection, ...]. It is drawn anew for each

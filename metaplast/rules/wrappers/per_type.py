@@ -18,9 +18,13 @@ from metaplast.spec import Count, plugin, spec
 class PerType(AtEach):
     """Every pair of cell types has its own numbers of the inner rule.
 
-        delta_w_ji = rule(theta_{type(j), type(i)}; signals at synapse ji)
-        type(i) = floor(i n_types / n)
+        delta_w_ji = r(theta_ab, v_ji)
+        a = floor(post j / n_post)
+        b = floor(pre i / n_pre)
 
+    r: the inner rule.
+    theta_ab: its numbers for the types a of neuron j and b of neuron i.
+    v_ji: the signals at the synapse.
     rule: the inner rule; each number of its theta becomes one number a pair of types.
     post, pre: the number of types of the postsynaptic and of the presynaptic neurons. Neurons of
         one type lie side by side in their population (`cell_types` in connections/base.py).

@@ -21,8 +21,6 @@ class Rewiring(StatelessWrapper):
     """A synapse whose weight crosses 0 dies, and another one is born elsewhere in its place.
 
         delta_w = d - drift sign(w) + noise xi
-        dead where w (w + delta_w) < 0, or a magnitude reaches 0
-        as many of the places without a synapse, drawn at random, get one of weight birth s
 
     d: the change of the inner rule.
     w: the weight of a synapse that exists.
@@ -32,7 +30,9 @@ class Rewiring(StatelessWrapper):
     noise: the width of the random walk in a step.
     birth: the size of the weight at a birth.
 
-    The number of synapses of an edge is constant in a life. Those at birth are the ones of the
+    A synapse is dead where w (w + delta_w) < 0, or where a magnitude reaches 0. As many of the places
+    without a synapse, drawn at random, get one of weight birth s. So the number of synapses of an
+    edge is constant in a life. Those at birth are the ones of the
     connection and the genome, such as `evolved_mask` or `by_type`; a connection that exists
     everywhere has no free place but that of the dead. The mask is part of the state of the life.
     It acts where it is outermost: a rule around it sees the plain change and rewires nothing.
