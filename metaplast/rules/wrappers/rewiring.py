@@ -30,11 +30,11 @@ class Rewiring(StatelessWrapper):
     noise: the width of the random walk in a step.
     birth: the size of the weight at a birth.
 
-    A synapse is dead where w (w + delta_w) < 0, or where a magnitude reaches 0. As many of the places
-    without a synapse, drawn at random, get one of weight birth s. So the number of synapses of an
-    edge is constant in a life. Those at birth are the ones of the
-    connection and the genome, such as `evolved_mask` or `by_type`; a connection that exists
-    everywhere has no free place but that of the dead. The mask is part of the state of the life.
+    A synapse is dead where w (w + delta_w) < 0, or where a magnitude reaches 0. As many of the
+    places without a synapse, drawn at random, get one of weight birth s. So the number of synapses
+    of an edge is constant in a life. Those at birth are the ones of the connection and the genome,
+    such as `evolved_mask` or `by_type`; a connection that exists everywhere has no free place but
+    those of the dead. The mask is part of the state of the life.
     It acts where it is outermost: a rule around it sees the plain change and rewires nothing.
     A synapse that is born keeps the state of the rule at its place. A step sorts all places of the
     edge once.
