@@ -4,10 +4,12 @@ A life shows examples of every class one at a time, then asks about others with 
 grouping says which classes belong together. Every life draws new names for the groups.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import jax
@@ -114,7 +116,18 @@ class Grouped(AbstractTaskFamily):
             return shape
         return shape._replace(offers=shape.offers | {"gate"}, rests=True)
 
+    def n_kinds(self, split: Split) -> int:
+        groupings = of_split(self.size[1], self.n_groups, self.split_seed, split)
+        return len(groupings) * math.factorial(self.n_groups)
+
     def sample(self, key: Key, split: Split) -> GroupedStream:
+        return self._sample(key, split, None)
+
+    def sample_kind(self, key: Key, split: Split, kind: Array) -> GroupedStream:
+        return self._sample(key, split, kind)
+
+    def _sample(self, key: Key, split: Split, kind: Array | None) -> GroupedStream:
+        """One life. kind []: the number of its grouping with names; None: both are drawn."""
         n_classes = self.size[1]
         n_each = self.shots + self.queries
         features, table, counts = self.examples(split)
@@ -128,8 +141,14 @@ class Grouped(AbstractTaskFamily):
         chosen = jnp.asarray(features, float)[index]
         shown = _few_shot.in_passes(key, u_vary, chosen, passes, self.vary)
         groupings = jnp.asarray(of_split(n_classes, self.n_groups, self.split_seed, split))
-        grouping = groupings[(u_group[0] * len(groupings)).astype(jnp.int32)]
-        groups = jnp.argsort(u_name)[grouping]
+        if kind is None:
+            grouping = groupings[(u_group[0] * len(groupings)).astype(jnp.int32)]
+            names = jnp.argsort(u_name)
+        else:
+            of_names = jnp.asarray(list(permutations(range(self.n_groups))), jnp.int32)
+            grouping = groupings[kind // len(of_names)]
+            names = of_names[kind % len(of_names)]
+        groups = names[grouping]
         closed = self._closed(u_length[0], split)
         stream = self._stream(u_order, shown, groups, closed)
         difficulty = _few_shot.Difficulty(1, self.label_noise, self.input_noise)

@@ -80,10 +80,25 @@ class Bandit(AbstractTaskFamily):
         offers = frozenset({"reward"})
         return TaskShape({"input": 1}, self.n_arms, phases, offers, differentiable=False)
 
+    def n_kinds(self, split: Split) -> int | None:
+        if self.arms == "informative":
+            return self.n_arms - 1
+        if self.better > 0.5:
+            return 2
+        return None
+
+    def sample_kind(self, key: Key, split: Split, kind: Array) -> Array:
+        if self.n_kinds(split) is None:
+            return super().sample_kind(key, split, kind)
+        if self.arms == "informative":
+            return _pay(kind, self.n_arms)
+        first = jnp.where(kind == 0, self.better, 1.0 - self.better)
+        return jnp.stack([first, 1.0 - first])
+
     def sample(self, key: Key, split: Split) -> Array:
         p = jax.random.uniform(jax.random.fold_in(key, SPLITS.index(split)), (self.n_arms,))
         if self.arms == "informative":
-            return _informative(p)
+            return _pay(jnp.argmax(p[:-1]), self.n_arms)
         if self.arms == "dependent":
             first = p[0]
             if self.better:
@@ -115,9 +130,9 @@ class Bandit(AbstractTaskFamily):
         return state + 1, Outcome(feedback=signals, score=score)
 
 
-def _informative(uniform: Array) -> Array:
-    """The pay of informative arms [n_arms]. uniform: numbers in [0, 1) [n_arms]."""
-    n = len(uniform) - 1
-    best = jnp.argmax(uniform[:n]).astype(jnp.int32)
-    pay = jnp.where(jnp.arange(n, dtype=jnp.int32) == best, 1.0, 0.2)
-    return jnp.append(pay, 0.2 * (best + 1).astype(pay.dtype) / n)
+def _pay(best: Array, n_arms: int) -> Array:
+    """The pay of informative arms [n_arms]. best []: the arm that pays 1."""
+    n = n_arms - 1
+    arms = jnp.arange(n, dtype=jnp.int32)
+    pay = jnp.where(arms == best.astype(jnp.int32), 1.0, 0.2)
+    return jnp.append(pay, 0.2 * (best.astype(jnp.int32) + 1).astype(pay.dtype) / n)

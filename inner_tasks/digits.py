@@ -1,6 +1,8 @@
 """Few-shot learning on real handwritten digits."""
 
+import math
 from functools import lru_cache
+from itertools import permutations
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +69,18 @@ class Digits(_few_shot.FewShot):
     def files(self) -> dict[str, str]:
         return _digit_images.files()
 
+    def n_kinds(self, split: Split) -> int | None:
+        n_digits = len(_images(self.split_seed, split).counts)
+        return math.perm(n_digits, self.n_classes) or None
+
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
+        return self._sample(key, split, None)
+
+    def sample_kind(self, key: Key, split: Split, kind: Array) -> _few_shot.Stream:
+        return self._sample(key, split, kind)
+
+    def _sample(self, key: Key, split: Split, kind: Array | None) -> _few_shot.Stream:
+        """One life. kind []: the number of its digits in their order; None: they are drawn."""
         images = _images(self.split_seed, split)
         n_classes = self.n_classes
         n_each = self.shots + self.queries
@@ -79,6 +92,9 @@ class Digits(_few_shot.FewShot):
         uniform = jax.random.uniform(key, (sum(sizes),))
         u_class, u_image, u_warp, u_order = _few_shot.pieces(uniform, *sizes)
         chosen = jnp.argsort(u_class)[:n_classes]
+        if kind is not None:
+            orders = list(permutations(range(len(images.counts)), n_classes))
+            chosen = jnp.asarray(orders, jnp.int32)[kind]
         table = jnp.asarray(images.table)[chosen]
         counts = jnp.asarray(images.counts)[chosen]
         index = _few_shot.picked(u_image, table, counts, n_each)

@@ -1,6 +1,8 @@
 """Trials of another task: a first one tells what the outputs stand for, and later ones ask."""
 
+import math
 from dataclasses import replace
+from itertools import permutations
 from typing import Annotated, Any
 
 import jax
@@ -94,6 +96,13 @@ class OneShot(AbstractTaskFamily):
     def halved(self) -> "OneShot | None":
         half = self.task.halved()
         return replace(self, task=half) if half else None
+
+    def n_kinds(self, split: Split) -> int:
+        return math.factorial(self.task.shape().n_out)
+
+    def sample_kind(self, key: Key, split: Split, kind: Array) -> Lesson:
+        orders = list(permutations(range(self.task.shape().n_out)))
+        return replace(self.sample(key, split), order=jnp.asarray(orders, jnp.int32)[kind])
 
     def sample(self, key: Key, split: Split) -> Lesson:
         k_trials, k_order = jax.random.split(key)

@@ -1,5 +1,6 @@
 """A task family: a distribution over lives (inner_tasks)."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
@@ -36,6 +37,45 @@ class AbstractTaskFamily(ABC):
         in order, or drawn without replacement.
         """
         return None
+
+    def n_kinds(self, split: Split) -> int | None:
+        """The number of kinds of tasks in a split; None where it is not finite, or not known.
+
+        A kind is what a life has to learn, such as which digits belong together. Tasks of one kind
+        differ in the rest that is drawn, such as images and their order. `sample` draws every kind
+        with the same probability.
+
+        Args:
+            split: the split.
+        """
+        return None
+
+    def sample_kind(self, key: Key, split: Split, kind: Array) -> Any:
+        """One task of a kind, of the form that `sample` gives.
+
+        Args:
+            key: draws everything but the kind.
+            split: the split.
+            kind []: its number, from 0 to n_kinds(split) - 1.
+
+        Raises: BadInput for a family whose kinds have no numbers.
+        """
+        raise BadInput(
+            f"a kind of {type(self).__name__}", "a family with n_kinds", "draw tasks with sample"
+        )
+
+    def bits_task(self, split: Split) -> float:
+        """log2 n_kinds: the bits that tell of what kind a task is.
+
+        It is infinite where the number of kinds is not finite, or not known.
+
+        Args:
+            split: the split.
+        """
+        n_kinds = self.n_kinds(split)
+        if n_kinds is None:
+            return math.inf
+        return math.log2(n_kinds)
 
     def files(self) -> dict[str, str]:
         """{name: SHA-256} of the files of data behind the tasks; {} where no file is read."""

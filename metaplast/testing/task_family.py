@@ -114,6 +114,32 @@ def check_halved(family: AbstractTaskFamily) -> None:
     )
 
 
+def check_kinds(family: AbstractTaskFamily, split: Split, task: Any) -> None:
+    """Check the first and the last kind of a split, where its kinds have numbers.
+
+    Args:
+        family: the family.
+        split: the split.
+        task: a task of the split, from `sample`.
+    """
+    n_kinds = family.n_kinds(split)
+    if n_kinds is None:
+        return
+    demand(n_kinds >= 1, f"split {split} has at least one kind, not {n_kinds}")
+    sample_kind = quick_jit(family.sample_kind, static_argnums=1)
+    key = keys(5, 1)[0]
+    ends = []
+    for kind in (0, n_kinds - 1):
+        of_kind = sample_kind(key, split, jnp.asarray(kind, jnp.int32))
+        form = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), of_kind)
+        expected = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), task)
+        demand(form == expected, f"kind {kind} has the form of `sample`: {expected}, not {form}")
+        ends.append(of_kind)
+    demand(
+        n_kinds == 1 or _differ(*ends), f"the first and the last of {n_kinds} kinds are different"
+    )
+
+
 def check_splits(tasks: dict[str, list[Any]]) -> None:
     """Check that one key gives different tasks in two splits, and two keys two tasks in one."""
     for a, b in itertools.combinations(SPLITS, 2):
@@ -359,6 +385,8 @@ def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
     task = tasks["train"][0]
     check_shapes(family, task)
     check_halved(family)
+    for split in SPLITS:
+        check_kinds(family, split, tasks[split][0])
     if family.whole("train") is None:
         check_splits(tasks)
     else:
