@@ -22,7 +22,6 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import beta
 
 from benchmarks.coverage_designs import DESIGNS, N_SETS, RATE, Arrays, Design, data_set
 from metaplast.fitting.data import Data
@@ -41,6 +40,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.penalised import everything
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session
 from metaplast.registry import register
+from metaplast.results.statistics import binomial
 from metaplast.rules.polynomial import Polynomial
 from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
@@ -206,13 +206,6 @@ def _reference(
     return {name: _short(1.96 * float(x)) for name, x in zip(names, sd, strict=True)}
 
 
-def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of which `hits` of `n` were seen."""
-    low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
-    return low, high
-
-
 def table() -> None:
     """Print a line for every number of every design."""
     print(
@@ -240,9 +233,9 @@ def _line(name: str, term: str, truth: float, is_open: bool, sets: list[dict[str
             hits += ends[0] <= truth <= ends[1]
             if one["reference"]:
                 ratios.append((ends[1] - ends[0]) / 2 / one["reference"][number])
-        low, high = clopper_pearson(hits, len(sets))
+        covered = binomial(hits, len(sets))
         width = f"{np.median(ratios):6.2f}" if ratios else f"{'-':>6}"
-        line += f" {hits / len(sets):8.3f} [{low:.3f}, {high:.3f}] {width}"
+        line += f" {covered.mean:8.3f} [{covered.low:.3f}, {covered.high:.3f}] {width}"
     else:
         line += f" {'open':>8} {'':14} {'':6}"
     if sets:

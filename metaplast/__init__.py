@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metaplast.api.comparing import Comparison, compare, compare_loops
     from metaplast.api.diagnosing import Diagnosed, diagnose
     from metaplast.api.fitting import fit
+    from metaplast.api.information import Information, information
     from metaplast.api.inspecting import Inspection, inspect
     from metaplast.api.listing import list
     from metaplast.api.living import LivedLife, live
@@ -48,6 +49,7 @@ _HOMES = {
     "Comparison": "metaplast.api.comparing",
     "Diagnosed": "metaplast.api.diagnosing",
     "Exported": "metaplast.reuse.export.exported",
+    "Information": "metaplast.api.information",
     "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
@@ -72,6 +74,7 @@ _HOMES = {
     "export": "metaplast.api.taking_away",
     "find": "metaplast.registry",
     "fit": "metaplast.api.fitting",
+    "information": "metaplast.api.information",
     "inspect": "metaplast.api.inspecting",
     "layer_signals": "metaplast.reuse.as_optax",
     "list": "metaplast.api.listing",
@@ -98,6 +101,7 @@ __all__ = [
     "Comparison",
     "Diagnosed",
     "Exported",
+    "Information",
     "Inspection",
     "Lifetime",
     "LivedLife",
@@ -123,6 +127,7 @@ __all__ = [
     "export",
     "find",
     "fit",
+    "information",
     "inspect",
     "layer_signals",
     "list",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.coverage import Coverage, clopper_pearson, fields_of, problem_of, true_theta
+from benchmarks.coverage import Coverage, fields_of, problem_of, true_theta
 from benchmarks.coverage_designs import DESIGNS, data_set
 from metaplast.fitting.sensitivity import sensitivity
 from metaplast.problem.penalised import everything
@@ -38,8 +38,3 @@ def test_designs_are_ten_of_at_most_five_terms_with_seeds_of_their_own():
     one, again, other = (data_set(DESIGNS["missing"], i)["target"] for i in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert np.any(one != other)
-
-
-def test_clopper_pearson_is_that_of_tables():
-    np.testing.assert_allclose(clopper_pearson(8, 10), (0.4439, 0.9748), atol=1e-4)
-    np.testing.assert_allclose(clopper_pearson(0, 10), (0.0, 0.3085), atol=1e-4)

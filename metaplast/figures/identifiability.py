@@ -8,9 +8,9 @@ import numpy as np
 
 from metaplast.figures.section import Figure, PagePart, Section, Table
 from metaplast.figures.style import OTHERS, OURS, save, subplots
+from metaplast.inspection import information
 from metaplast.inspection.collinear import Collinearity
 from metaplast.inspection.identifiability import RISE, Curvature
-from metaplast.inspection.information import Innate, LearnedBits, RuleBits
 from metaplast.inspection.starts import Agreement
 from metaplast.results.numbers import interval, json_list, json_number, number, share
 from metaplast.results.statistics import Estimate
@@ -27,9 +27,7 @@ def part(
     collinear: Mapping[str, Collinearity],
     agreement: Agreement | None,
     folder: Path,
-    bits: RuleBits | None = None,
-    learned: LearnedBits | None = None,
-    innate: Innate | None = None,
+    known: information.Information | None = None,
 ) -> PagePart:
     """The identifiability of a rule, and its information.
 
@@ -38,9 +36,7 @@ def part(
         collinear: {entry: the collinearity of its terms}.
         agreement: of several starts; None where there is one start.
         folder: of the picture.
-        bits: of the rule.
-        learned: in a life.
-        innate: the share of the score at birth; None where it does not exist.
+        known: the information of the rule and of its lives; None where it was not measured.
     """
     words = []
     figures = []
@@ -63,14 +59,15 @@ def part(
         tables += [_directions(curvature), _numbers(curvature)]
     words += _words_on_terms(collinear)
     words += _words_on_starts(agreement)
-    words += _words_on_bits(bits, learned, innate)
+    if known is not None:
+        words += information.words(known)
     if agreement is not None:
         tables.append(_pairs(agreement))
     numbers = {
         "curvature": _plain_curvature(curvature),
         "terms": {entry: _plain_terms(each) for entry, each in collinear.items()},
         "starts": _plain_starts(agreement),
-        "information": _plain_bits(bits, learned, innate),
+        "information": {} if known is None else information.plain(known),
     }
     return PagePart(Section(_TITLE, words, figures=figures, tables=tables), numbers)
 
@@ -267,72 +264,6 @@ def _range(values: Any) -> str:
     return f"{low} to {high}"
 
 
-def _words_on_bits(
-    bits: RuleBits | None, learned: LearnedBits | None, innate: Innate | None
-) -> list[str]:
-    words = []
-    if bits is not None:
-        if bits.bits is None:
-            words.append("The rule keeps its score within 1 % at no resolution up to 16 bits.")
-        else:
-            words.append(
-                f"{bits.bits} bits for each of {bits.n_numbers} numbers, {bits.total} in all, keep "
-                f"the score within 1 % of {_estimate(bits.score, '.4g')} ({bits.score.n} lives)."
-            )
-        if bits.tree_nodes:
-            words.append(
-                f"The form of its expression, {bits.tree_nodes} nodes, takes "
-                f"{number(bits.form, '.0f')} bits more."
-            )
-    if learned is not None:
-        words.append(_words_on_learned(learned))
-    if innate is not None and not np.isfinite(innate.share.mean):
-        words.append(
-            f"There is no innate share: the score with the rule, "
-            f"{_estimate(innate.learned, '.3g')}, is not above chance, {innate.chance:.3g}, by its "
-            f"interval. At birth it is {_estimate(innate.at_birth, '.3g')} ({innate.share.n} "
-            f"lives)."
-        )
-    elif innate is not None:
-        words.append(
-            f"At birth the score is {_estimate(innate.at_birth, '.3g')}, with chance at "
-            f"{innate.chance:.3g}: {_estimate(innate.share, '.2g')} of what the rule reaches above "
-            f"chance ({_estimate(innate.learned, '.3g')}) is innate ({innate.share.n} lives)."
-        )
-    elif bits is not None:
-        words.append(
-            "There is no innate share: the score of this task has no known value for guessing."
-        )
-    return words
-
-
-def _words_on_learned(learned: LearnedBits) -> str:
-    most = np.log2(learned.n_tasks)
-    source = "the final weights"
-    if learned.read == "products":
-        source = "products of successive final weights"
-    words = (
-        f"From {source}, the task of a life among {learned.n_tasks} is decoded with an error of "
-        f"{_estimate(learned.error, '.3g')} ({learned.n_lives} lives; from the weights at birth "
-        f"{_estimate(learned.error_at_birth, '.3g')}, by chance {learned.error_by_chance:.3g})"
-    )
-    if learned.births_tell:
-        return (
-            f"{words}: the births tell of the task already, by the interval of their error, so "
-            "this says nothing about learning."
-        )
-    if learned.low <= 0:
-        return (
-            f"{words}: no bits can be claimed, since the upper end of the error allows for none "
-            f"({number(learned.bits, '.2g')} at the error itself)."
-        )
-    return (
-        f"{words}: a life learns at least {number(learned.low, '.2g')} bits on its task, at the "
-        f"upper end of the error ({number(learned.bits, '.2g')} at the error itself; {most:.2g} "
-        "can be shown)."
-    )
-
-
 def _estimate(estimate: Estimate, form: str) -> str:
     bounds = interval([estimate.low, estimate.high], form)
     return f"{number(estimate.mean, form)} {bounds}"
@@ -469,39 +400,3 @@ def _plain_starts(agreement: Agreement | None) -> dict[str, Any]:
         "along_stiff": json_number(agreement.along_stiff),
         "stiff_share": json_number(agreement.stiff_share),
     }
-
-
-def _plain_bits(
-    bits: RuleBits | None, learned: LearnedBits | None, innate: Innate | None
-) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    if bits is not None:
-        plain["rule"] = {
-            "numbers": bits.n_numbers,
-            "bits": bits.bits,
-            "total": bits.total,
-            "tree_nodes": bits.tree_nodes,
-            "form": json_number(bits.form),
-            "score": json_list(bits.score),
-            "worse": [json_list(coded.worse) for coded in bits.coded],
-        }
-    if learned is not None:
-        plain["learned"] = {
-            "tasks": learned.n_tasks,
-            "read": learned.read,
-            "error": json_list(learned.error),
-            "bits": json_number(learned.bits),
-            "low": json_number(learned.low),
-            "error_at_birth": json_list(learned.error_at_birth),
-            "error_by_chance": json_number(learned.error_by_chance),
-            "births_tell": learned.births_tell,
-            "lives": learned.n_lives,
-        }
-    if innate is not None:
-        plain["innate"] = {
-            "at_birth": json_list(innate.at_birth),
-            "learned": json_list(innate.learned),
-            "chance": innate.chance,
-            "share": json_list(innate.share),
-        }
-    return plain

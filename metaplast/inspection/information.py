@@ -1,398 +1,270 @@
-"""The bits of a rule, the bits that a life learns, and the share that is innate."""
+"""What a rule inherits and what its lives learn, in bits: all measures, in words and as data."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from metaplast import search_loop
-from metaplast.inspection.ends import ends_of
+from metaplast.inspection.innate import Innate, chance_of, innate
+from metaplast.inspection.number_bits import (
+    LOSS,
+    MOST_BITS,
+    N_LIVES,
+    NumberBits,
+    PartBits,
+    number_bits,
+)
 from metaplast.inspection.subject import Subject
-from metaplast.language import expression
-from metaplast.language.grammar import SIGNALS
-from metaplast.problem.lives import Batch
-from metaplast.results.evaluate import batches
-from metaplast.results.statistics import RESAMPLES, Estimate, estimate
-from metaplast.reuse.node import nodes, tree, walk
-from metaplast.signals import Theta
+from metaplast.inspection.task_bits import LIVES_PER_TASK, N_TASKS, LearnedBits, learned_bits
+from metaplast.inspection.tree_bits import TreeBits, tree_bits
+from metaplast.registry import Plain
+from metaplast.results.numbers import interval, json_list, json_number, number
+from metaplast.results.statistics import Estimate
 from metaplast.tasks import Split
 
-N_LIVES = 64
-MOST_BITS = 16
-LOSS = 0.01
-"""The share of the score that may be lost."""
-N_TASKS = 8
-LIVES_PER_TASK = 4
 
+class Sizes(NamedTuple):
+    """The lives of a measurement.
 
-class Coded(NamedTuple):
-    """The rule's numbers at one resolution.
-
-    bits: of each number.
-    worse: how much worse the score is than that of the exact numbers, on the same lives; more than
-        0 is worse.
+    n_lives: for the bits of numbers, and for the innate share.
+    n_tasks: the most tasks that are decoded.
+    lives_per_task: lives of each.
     """
 
-    bits: int
-    worse: Estimate
+    n_lives: int = N_LIVES
+    n_tasks: int = N_TASKS
+    lives_per_task: int = LIVES_PER_TASK
 
 
-class RuleBits(NamedTuple):
-    """The bits of a rule.
+FEW = Sizes()
+"""The lives of an inspection."""
 
-    n_numbers: the numbers of the rule.
-    coded: every resolution.
-    bits: the fewest bits of a number whose mean score is at most LOSS worse; None where MOST_BITS
-        do not suffice.
-    total: bits times numbers; None likewise.
-    score: the score of the exact numbers.
-    tree_nodes: nodes of the expression trees, 0 for a rule without.
-    form: bits of these trees without their numbers.
+
+class Information(NamedTuple):
+    """The information of a rule in its task.
+
+    metric: the name of the score.
+    split: of the tasks.
+    numbers: the bits of the searched numbers; None where no life is finite.
+    trees: the bits of the form of expression trees; with 0 nodes for rules without.
+    learned: the bits that a life learns; None where nothing is plastic, or the task is one alone.
+    innate: the share of the score at birth; None where the score of guessing is not known.
     """
 
-    n_numbers: int
-    coded: list[Coded]
-    bits: int | None
-    total: int | None
-    score: Estimate
-    tree_nodes: int
-    form: float
-
-
-class LearnedBits(NamedTuple):
-    """The bits on its task that the weights at the end of a life hold, at least.
-
-    n_tasks: tasks, equally likely.
-    n_lives: lives that were decoded.
-    read: what the decoder reads: `weights`, or `products` of successive matrices.
-    error: share of lives whose task was decoded wrongly, with Wilson's interval.
-    bits: Fano's bound at that error.
-    low: Fano's bound at the upper end of the error: the bits that can be claimed.
-    error_at_birth: the same share from the weights at birth, with its interval.
-    error_by_chance: (n_tasks - 1) / n_tasks.
-    """
-
-    n_tasks: int
-    n_lives: int
-    read: str
-    error: Estimate
-    bits: float
-    low: float
-    error_at_birth: Estimate
-    error_by_chance: float
+    metric: str
+    split: Split
+    numbers: NumberBits | None
+    trees: TreeBits
+    learned: LearnedBits | None
+    innate: Innate | None
 
     @property
-    def births_tell(self) -> bool:
-        """Whether the weights at birth tell the task: their error is below chance by its interval.
-
-        The bits at the end of a life are then not known to be learned.
-        """
-        return self.error_at_birth.high < self.error_by_chance
-
-
-class Innate(NamedTuple):
-    """The share of a score that the network has at birth.
-
-    at_birth: score without plasticity.
-    learned: score with the rule, on the same lives.
-    chance: score of guessing.
-    share: (at_birth - chance) / (learned - chance), with a bootstrap over lives. NaN where the
-        score with the rule is not above chance by its interval: there is nothing to share.
-    """
-
-    at_birth: Estimate
-    learned: Estimate
-    chance: float
-    share: Estimate
+    def inborn(self) -> float | None:
+        """The bits of all searched numbers and of the trees; None where a part has no bits."""
+        if self.numbers is None:
+            return None
+        total = self.trees.form
+        for part in self.numbers.parts.values():
+            if part.total is None:
+                return None
+            total += part.total
+        return total
 
 
-def rule_bits(
-    subject: Subject, split: Split = "validation", n_lives: int = N_LIVES
-) -> RuleBits | None:
-    """The fewest bits that keep a rule's score within LOSS of itself.
-
-        bits = min over b of b #theta,  with mean score(b) at most 1 % worse than the exact score
-
-    All numbers of the rules are quantised uniformly to 2^b levels between the smallest and the
-    largest of them. Of a symbolic rule, `form` adds nodes log2(#operators + #terminals). Only lives
-    count that are finite under the exact numbers.
-
-    None for fewer than three numbers: the ends of the range would hold them all.
-
-    Args:
-        subject: the rule in its task.
-        split: of the tasks.
-        n_lives: the number of lives, the same at every resolution.
-
-    Source:
-        own definition.
-    """
-    n_numbers = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(subject.theta["rules"]))
-    if n_numbers < 3:
-        return None
-    problem = subject.problem.whole()
-    batch = _some(subject, split, n_lives)
-    members = [jax.tree.map(np.asarray, subject.theta)]
-    for bits in range(1, MOST_BITS + 1):
-        rules = _quantised(members[0]["rules"], bits)
-        members.append({**members[0], "rules": rules})
-    thetas = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    _, metrics = search_loop.evaluate(problem, thetas, batch)
-    name = "life_loss" if subject.metric == "loss" else subject.metric
-    scores = np.asarray(metrics[name], np.float64)
-    finite = np.isfinite(scores[0])
-    exact = scores[0][finite]
-    coded = []
-    enough: int | None = None
-    for bits in range(1, MOST_BITS + 1):
-        worse = estimate([subject.better_by(exact, scores[bits][finite])])
-        coded.append(Coded(bits, worse))
-        if enough is None and worse.mean <= LOSS * abs(float(np.mean(exact))):
-            enough = bits
-    total = None
-    if enough is not None:
-        total = enough * n_numbers
-    n_nodes, form = _form(subject)
-    return RuleBits(n_numbers, coded, enough, total, estimate([exact]), n_nodes, form)
-
-
-def _quantised(rules: Any, bits: int) -> Any:
-    """All numbers at the nearest of 2^bits levels between the least and the largest of them."""
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(rules) if np.size(leaf)]
-    if not leaves:
-        return rules
-    low = min(float(leaf.min()) for leaf in leaves)
-    high = max(float(leaf.max()) for leaf in leaves)
-    width = (high - low) / (2**bits - 1)
-
-    def nearest(leaf: np.ndarray) -> np.ndarray:
-        if width == 0:
-            return leaf
-        return (low + width * np.round((leaf - low) / width)).astype(leaf.dtype)
-
-    return jax.tree.map(nearest, rules)
-
-
-def _form(subject: Subject) -> tuple[int, float]:
-    """(Nodes of the expression trees of a rule file, bits of them without their numbers)."""
-    n_nodes = 0
-    if not subject.file.document:
-        return 0, 0.0
-    for rule in nodes(subject.file.document, subject.file.tensors).values():
-        for _, part in walk(rule):
-            if part.account.shows == "expression":
-                n_nodes += len(list(expression.nodes(tree(part))))
-    n_symbols = len(expression.OPERATORS) + len(SIGNALS) + 1
-    return n_nodes, n_nodes * math.log2(n_symbols)
-
-
-def learned_bits(
+def information(
     subject: Subject,
     split: Split = "validation",
-    n_tasks: int = N_TASKS,
-    lives_per_task: int = LIVES_PER_TASK,
-) -> LearnedBits:
-    """The bits on its task that the weights at the end of a life hold, at least.
-
-        I >= log2 K - H_b(P_e) - P_e log2(K - 1)
-
-    K tasks are drawn, and each is lived several times from other births. The task of a life is
-    decoded from its final plastic weights: it is that of the nearest mean of other lives. With the
-    error P_e, Fano's inequality bounds the information from below, and log2 K from above. A task is
-    all that a family draws, so it may be a set of images and not only a name.
-
-    Hidden units have no names, so weights of lives from other births are hard to compare. Where two
-    matrices of plastic weights follow each other, a second decoder reads their product instead. The
-    better of the two counts, with intervals for two tries.
+    sizes: Sizes = FEW,
+    chance: float | None = None,
+) -> Information:
+    """Every measure of information of a rule in its task.
 
     Args:
         subject: the rule in its task.
         split: of the tasks.
-        n_tasks: K.
-        lives_per_task: lives of each task, at least 2.
-
-    Source:
-        Fano 1961, Transmission of Information; Cover & Thomas 2006, theorem 2.10.1.
+        sizes: the lives that are lived.
+        chance: the score of guessing; None: that of `chance_of`, where it is known.
     """
-    batch = _some(subject, split, n_tasks)
-    n = batch.keys.shape[0]
-    labels = np.tile(np.arange(n), lives_per_task)
-    rounds = np.repeat(np.arange(lives_per_task), n)
-    tasks = jax.tree.map(lambda leaf: leaf[labels], batch.tasks)
-    keys = jax.random.split(search_loop.stream(subject.seed, split, 1), len(labels))
-    lived = ends_of(subject.problem, [subject.theta], Batch(tasks=tasks, keys=keys))
-    at_end = features(subject, lived.final)
-    at_birth = features(subject, lived.born)
-    best = ""
-    errors = {}
-    for name, values in at_end.items():
-        finite = np.all(np.isfinite(values), axis=1)
-        known = np.where(finite[:, None], values, 0.0)
-        errors[name] = int((decoded_wrongly(known, labels, rounds) | ~finite).sum())
-        if not best or errors[name] < errors[best]:
-            best = name
-    error = wilson(errors[best], len(labels), len(errors))
-    return LearnedBits(
-        n,
-        len(labels),
-        best,
-        error,
-        fano(error.mean, n),
-        fano(error.high, n),
-        wilson(int(decoded_wrongly(at_birth[best], labels, rounds).sum()), len(labels)),
-        (n - 1) / n,
+    if chance is None:
+        chance = chance_of(subject)
+    share = None
+    if chance is not None:
+        share = innate(subject, chance, split, sizes.n_lives)
+    return Information(
+        subject.metric,
+        split,
+        number_bits(subject, split, sizes.n_lives, chance),
+        tree_bits(subject.problem.lifetime),
+        learned_bits(subject, split, sizes.n_tasks, sizes.lives_per_task),
+        share,
     )
 
 
-def features(subject: Subject, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """{name: [n_lives, n_features]} of what a decoder may read from the plastic weights.
-
-    `weights`: all of them. `products`: of two successive matrices, where there are such.
-
-    Args:
-        subject: the rule in its task.
-        weights: {edge: [1, n_lives, n_synapses]}.
-    """
-    found = {"weights": np.concatenate([each[0] for each in weights.values()], axis=1)}
-    edges = {name: edge for name, (edge, _) in subject.problem.lifetime.plastic().items()}
-    products = []
-    for first, one in edges.items():
-        for second, other in edges.items():
-            shapes = (one.connection.shape, other.connection.shape)
-            matrices = all(len(shape) == 2 for shape in shapes)
-            if one is other or one.post != other.pre or not matrices:
-                continue
-            left = weights[second][0].reshape(-1, *shapes[1])
-            right = weights[first][0].reshape(-1, *shapes[0])
-            if left.shape[2] == right.shape[1]:
-                products.append((left @ right).reshape(len(left), -1))
-    if products:
-        found["products"] = np.concatenate(products, axis=1)
-    return found
+def words(found: Information) -> list[str]:
+    """The information in sentences, a paragraph for each measure."""
+    paragraphs = _words_on_numbers(found)
+    if found.learned is None:
+        paragraphs.append(
+            "No task was decoded from weights: nothing is plastic, or the task is one alone."
+        )
+    else:
+        paragraphs.append(_words_on_learned(found.learned))
+    paragraphs.append(_words_on_innate(found.innate))
+    return paragraphs
 
 
-def decoded_wrongly(values: np.ndarray, labels: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-    """Marks [n] of the lives whose label is not that of the nearest mean of the other rounds.
-
-    A whole round is left out at a time, so that the means of all labels have equally many lives.
-
-    Args:
-        values: [n, n_features].
-        labels: [n].
-        rounds: [n]; every round holds each label once.
-    """
-    every = np.unique(labels)
-    wrong = np.zeros(len(labels), bool)
-    for left_out in np.unique(rounds):
-        known = rounds != left_out
-        means = np.stack([values[known & (labels == each)].mean(axis=0) for each in every])
-        for life in np.flatnonzero(~known):
-            distances = np.sum((means - values[life]) ** 2, axis=1)
-            wrong[life] = every[int(np.argmin(distances))] != labels[life]
-    return wrong
-
-
-def fano(error: float, n_tasks: int) -> float:
-    """log2 K - H_b(P_e) - P_e log2(K - 1), and 0 from the error of guessing on.
-
-    Args:
-        error: P_e.
-        n_tasks: K.
-    """
-    if n_tasks < 2 or error >= (n_tasks - 1) / n_tasks:
-        return 0.0
-    entropy = 0.0
-    for part in (error, 1 - error):
-        if part > 0:
-            entropy -= part * math.log2(part)
-    return max(0.0, math.log2(n_tasks) - entropy - error * math.log2(n_tasks - 1))
-
-
-def wilson(k: int, n: int, tries: int = 1) -> Estimate:
-    """The share k / n with Wilson's 95 % interval (Wilson 1927, J. Am. Stat. Assoc. 22, 209).
-
-    Args:
-        k: the number that counts.
-        n: of how many.
-        tries: the number of shares of which the best is taken; each interval is wider then.
-    """
-    if n == 0:
-        return Estimate(float("nan"), 0.0, 1.0, 0)
-    z = NormalDist().inv_cdf(1 - 0.025 / tries)
-    share = k / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n)
+def plain(found: Information) -> Plain:
+    """The information as plain data."""
+    data: dict[str, Any] = {"metric": found.metric, "split": found.split}
+    if found.numbers is not None:
+        data["numbers"] = {
+            "score": json_list(found.numbers.score),
+            "floor": json_list(found.numbers.floor),
+            "floor_is": "chance" if found.numbers.by_chance else "no plasticity",
+            "learned": json_list(found.numbers.learned),
+            "parts": {name: _plain_part(part) for name, part in found.numbers.parts.items()},
+        }
+    if found.trees.n_nodes:
+        data["trees"] = {
+            "nodes": found.trees.n_nodes,
+            "constants": found.trees.n_constants,
+            "operators": found.trees.n_operators,
+            "terminals": found.trees.n_terminals,
+            "form": json_number(found.trees.form),
+        }
+    if found.inborn is not None:
+        data["inborn"] = json_number(found.inborn)
+    if found.learned is not None:
+        data["learned"] = {
+            "tasks": found.learned.n_tasks,
+            "bits_task": json_number(found.learned.bits_task),
+            "lives": found.learned.n_lives,
+            "read": found.learned.read,
+            "error": json_list(found.learned.error),
+            "bits": json_number(found.learned.bits),
+            "low": json_number(found.learned.low),
+            "high": json_number(found.learned.high),
+            "error_at_birth": json_list(found.learned.error_at_birth),
+            "bits_at_birth": json_number(found.learned.bits_at_birth),
+            "error_shuffled": json_list(found.learned.error_shuffled),
+            "bits_shuffled": json_number(found.learned.bits_shuffled),
+            "error_by_chance": json_number(found.learned.error_by_chance),
+            "births_tell": found.learned.births_tell,
+        }
+    if found.innate is not None:
+        data["innate"] = {
+            "at_birth": json_list(found.innate.at_birth),
+            "learned": json_list(found.innate.learned),
+            "chance": json_number(found.innate.chance),
+            "share": json_list(found.innate.share),
+        }
+    return data
 
 
-def innate(subject: Subject, split: Split = "validation", n_lives: int = N_LIVES) -> Innate | None:
-    """The share of a score that the network has at birth.
+def _plain_part(part: PartBits) -> Plain:
+    return {
+        "numbers": part.n_numbers,
+        "leaves": part.n_leaves,
+        "bits": part.bits,
+        "interval": [part.low, part.high],
+        "total": part.total,
+        "range_bits": part.range_bits,
+        "worse": [json_list(coded.worse) for coded in part.coded],
+    }
 
-        share = (score_0 - chance) / (score_T - chance)
 
-    score_0: of the same births, with no rule at work.
+def _words_on_numbers(found: Information) -> list[str]:
+    sentences = []
+    numbers = found.numbers
+    if numbers is None:
+        return ["No bits of numbers are known: no life is finite."]
+    floor = "the score without plasticity"
+    if numbers.by_chance:
+        floor = "the score of guessing"
+    sentences.append(
+        f"The {found.metric} is {_estimate(numbers.score, '.4g')}, and {floor} "
+        f"{number(numbers.floor.mean, '.4g')} ({numbers.score.n} {found.split} lives). "
+        f"{LOSS:.0%} of the distance, {number(LOSS * numbers.learned.mean, '.2g')}, may be lost."
+    )
+    if not numbers.learned.low > 0:
+        sentences.append(
+            "The score is not better than that by its interval: no bits are needed to keep it, and "
+            "none are counted."
+        )
+        return sentences
+    if not numbers.parts:
+        sentences.append("No number was searched: theta holds none.")
+    for name, part in numbers.parts.items():
+        sentences.append(_words_on_part(name, part))
+    if found.trees.n_nodes:
+        sentences.append(
+            f"The form of the expression, {found.trees.n_nodes} nodes, each one of "
+            f"{found.trees.n_operators} operators and {found.trees.n_terminals} terminals, takes "
+            f"{number(found.trees.form, '.0f')} bits. Its {found.trees.n_constants} constants are "
+            f"among the numbers of the rules."
+        )
+    if found.inborn is not None:
+        sentences.append(f"Bits inborn: {number(found.inborn, '.0f')}.")
+    return sentences
 
-    The share is not defined where score_T is not above chance by its interval.
 
-    None where guessing has no known score: it is known for the accuracy of a task of classes.
-
-    Args:
-        subject: the rule in its task.
-        split: of the tasks.
-        n_lives: the number of lives.
-
-    Source:
-        own definition.
-    """
-    problem = subject.problem.whole()
-    shape = problem.lifetime.task.shape()
-    if not shape.classes or subject.metric != "accuracy":
-        return None
-    chance = 1.0 / shape.n_out
-    batch = _some(subject, split, n_lives)
-    still = replace(problem, lifetime=replace(problem.lifetime, slots=()))
-    at_birth = _accuracy(still, {**subject.theta, "rules": {}}, batch)
-    learned = _accuracy(problem, subject.theta, batch)
-    return Innate(
-        estimate([at_birth]),
-        estimate([learned]),
-        chance,
-        innate_share(at_birth, learned, chance, subject.seed),
+def _words_on_part(name: str, part: PartBits) -> str:
+    if part.bits is None:
+        return (
+            f"{name}: {part.n_numbers} numbers do not keep the score at {MOST_BITS} bits or fewer."
+        )
+    at_most = f"more than {MOST_BITS}" if part.high is None else str(part.high)
+    return (
+        f"{name}: {part.bits} bits [{part.low}, {at_most}] for each of {part.n_numbers} numbers, "
+        f"{part.total} in all (ranges: {part.range_bits} bits more)."
     )
 
 
-def innate_share(at_birth: np.ndarray, learned: np.ndarray, chance: float, seed: int) -> Estimate:
-    """The share of `Innate` with its interval; NaN where it is not defined.
+def _words_on_learned(learned: LearnedBits) -> str:
+    source = "the final weights"
+    if learned.read == "products":
+        source = "products of successive final weights"
+    bits_task = "bits of a task are not known, each is one draw"
+    if math.isfinite(learned.bits_task):
+        bits_task = f"a task of the family has {learned.bits_task:.3g} bits"
+    found = (
+        f"From {source}, the task of a life among {learned.n_tasks} ({bits_task}) is decoded with "
+        f"an error of {_estimate(learned.error, '.3g')} ({learned.n_lives} lives; without "
+        f"plasticity {_estimate(learned.error_at_birth, '.3g')}, with shuffled labels "
+        f"{_estimate(learned.error_shuffled, '.3g')}, by chance {learned.error_by_chance:.3g})"
+    )
+    if learned.births_tell:
+        return (
+            f"{found}: the births tell of the task already, by the interval of their error, so "
+            "this says nothing about learning."
+        )
+    if learned.low <= 0:
+        return (
+            f"{found}: no bits can be claimed, since the upper end of the error allows for none "
+            f"({number(learned.bits, '.2g')} at the error itself)."
+        )
+    return (
+        f"{found}: a life learns at least {number(learned.low, '.2g')} bits on its task, at the "
+        f"upper end of the error ({number(learned.bits, '.2g')} at the error itself; "
+        f"{math.log2(learned.n_tasks):.3g} can be shown)."
+    )
 
-    Args:
-        at_birth: scores without plasticity [n_lives].
-        learned: scores with the rule, of the same lives [n_lives].
-        chance: the score of guessing.
-        seed: of the bootstrap.
-    """
-    n = len(learned)
-    if not estimate([learned]).low > chance:
-        return Estimate(float("nan"), float("nan"), float("nan"), n)
-    rows = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
-    above = learned[rows].mean(axis=1) - chance
-    shares = (at_birth[rows].mean(axis=1) - chance)[above > 0] / above[above > 0]
-    low, high = np.quantile(shares, [0.025, 0.975])
-    share = (at_birth.mean() - chance) / (learned.mean() - chance)
-    return Estimate(float(share), float(low), float(high), n)
+
+def _words_on_innate(share: Innate | None) -> str:
+    if share is None:
+        return "There is no innate share: the score of this task has no known value for guessing."
+    if not math.isfinite(share.share.mean):
+        return (
+            f"There is no innate share: the score with the rule, "
+            f"{_estimate(share.learned, '.3g')}, is not better than chance, {share.chance:.3g}, by "
+            f"its interval. At birth it is {_estimate(share.at_birth, '.3g')} ({share.share.n} "
+            f"lives)."
+        )
+    return (
+        f"At birth the score is {_estimate(share.at_birth, '.3g')}, with chance at "
+        f"{share.chance:.3g}: {_estimate(share.share, '.2g')} of what the rule reaches above "
+        f"chance ({_estimate(share.learned, '.3g')}) is innate ({share.share.n} lives)."
+    )
 
 
-def _accuracy(problem: Any, theta: Theta, batch: Batch) -> np.ndarray:
-    stacked = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], theta)
-    _, metrics = search_loop.evaluate(problem, stacked, batch)
-    return np.asarray(metrics["accuracy"], np.float64)[0]
-
-
-def _some(subject: Subject, split: Split, n: int) -> Batch:
-    """The first n lives of a split."""
-    batch = batches(subject.problem, subject.seed, split, n)[0]
-    return jax.tree.map(lambda leaf: leaf[:n], batch)
+def _estimate(estimate: Estimate, form: str) -> str:
+    bounds = interval([estimate.low, estimate.high], form)
+    return f"{number(estimate.mean, form)} {bounds}"

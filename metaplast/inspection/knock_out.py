@@ -53,8 +53,8 @@ class Coefficient(NamedTuple):
     zero: float
 
 
-class ListOfTerms(NamedTuple):
-    """A list of terms somewhere in a rule.
+class ShownPart(NamedTuple):
+    """A rule, or a rule inside it, and what it shows: a list of terms, or an expression.
 
     mark: names the part in which it stands, where a rule has several parts.
     fields: the path to its spec in the plain spec of the rule.
@@ -83,23 +83,36 @@ def entries(lifetime: Lifetime) -> list[Entry]:
     return places
 
 
-def lists(slot: Slot) -> list[ListOfTerms]:
+def lists(slot: Slot) -> list[ShownPart]:
     """The lists of terms of the rule of a slot, also inside wrappers."""
-    return list(_lists(encode(slot.rule), account_of(slot.rule), "", (), ()))
+    return _shown(slot, "terms")
 
 
-def _lists(
+def expressions(slot: Slot) -> list[ShownPart]:
+    """The expressions of the rule of a slot, also inside wrappers."""
+    return _shown(slot, "expression")
+
+
+def _shown(slot: Slot, shows: str) -> list[ShownPart]:
+    found = []
+    for part in _parts(encode(slot.rule), account_of(slot.rule), "", (), ()):
+        if part.account.shows == shows:
+            found.append(part)
+    return found
+
+
+def _parts(
     spec: Plain, account: Account, mark: str, fields: tuple[str, ...], leaves: tuple[str, ...]
-) -> Iterator[ListOfTerms]:
-    if account.shows == "terms":
-        yield ListOfTerms(mark, fields, leaves, spec, account)
+) -> Iterator[ShownPart]:
+    """A rule and all rules inside it."""
+    yield ShownPart(mark, fields, leaves, spec, account)
     for label, part in account.parts.items():
         mark_of_part = mark
         if len(account.parts) > 1:
             mark_of_part = f"{mark}{label}: "
         inner = at(spec, part.fields)
         path = (*leaves, *part.leaves)
-        yield from _lists(inner, part.account, mark_of_part, (*fields, *part.fields), path)
+        yield from _parts(inner, part.account, mark_of_part, (*fields, *part.fields), path)
 
 
 def without_terms(lifetime: Lifetime) -> list[str]:

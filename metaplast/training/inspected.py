@@ -268,9 +268,7 @@ def _identifiability(inspected: Inspected) -> PagePart:
         collinear.collinearity(subject, inspected.visited),
         agreement,
         inspected.folder,
-        information.rule_bits(subject),
-        information.learned_bits(subject),
-        information.innate(subject),
+        information.information(subject),
     )
     if known is not None:
         inspected.findings.identifiability = _pinned_words(known)

@@ -1,6 +1,5 @@
-"""Lives of other lengths and widths, the drift of a weight, lives in time, and bits."""
+"""Lives of other lengths and widths, the drift of a weight, and lives in time."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,6 @@ from metaplast.figures import lived as lived_figure
 from metaplast.inspection.ends import Ends, ends
 from metaplast.inspection.gradient_field import gradient_field
 from metaplast.inspection.horizons import drifts, horizons, lasting, roots, summary, widths
-from metaplast.inspection.information import (
-    decoded_wrongly,
-    fano,
-    innate,
-    learned_bits,
-    rule_bits,
-    wilson,
-)
 from metaplast.inspection.lived import course
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import existing, visited
@@ -220,61 +211,3 @@ def test_spikes_have_rates(tmp_path: Path) -> None:
     assert found.spiking == ["output"]
     page = lived_figure.part(found, tmp_path)
     assert "spikes per second" in " ".join(page.section.paragraphs)
-
-
-def test_fano_bounds_by_hand() -> None:
-    assert fano(0.0, 8) == 3.0
-    assert fano(0.875, 8) == 0.0
-    by_hand = 2 - (-0.1 * math.log2(0.1) - 0.9 * math.log2(0.9)) - 0.1 * math.log2(3)
-    np.testing.assert_allclose(fano(0.1, 4), by_hand)
-
-
-def test_wilson_interval_by_hand() -> None:
-    # Newcombe 1998, Statistics in Medicine 17, 857, table I: 81 of 263.
-    found = wilson(81, 263)
-    np.testing.assert_allclose([found.low, found.high], [0.2553, 0.3662], atol=5e-5)
-    assert wilson(81, 263, tries=2).high > found.high
-
-
-def test_labels_are_decoded_where_they_are_and_not_where_they_are_not() -> None:
-    labels = np.tile(np.arange(4), 6)
-    rounds = np.repeat(np.arange(6), 4)
-    generator = np.random.default_rng(0)
-    noise = generator.normal(size=(24, 200))
-    signal = 3.0 * generator.normal(size=(4, 200))
-    assert not decoded_wrongly(signal[labels] + noise, labels, rounds).any()
-    assert 0.5 < decoded_wrongly(noise, labels, rounds).mean() < 0.98
-
-
-@pytest.mark.system
-def test_a_life_of_classes_learns_bits_and_is_born_at_chance(classes: Subject) -> None:
-    found = learned_bits(classes, n_tasks=4, lives_per_task=4)
-    assert found.read == "products"
-    assert found.error_at_birth.mean > 0.4 and not found.births_tell
-    assert found.error.mean < found.error_at_birth.mean
-    assert found.low <= found.bits <= 2.0
-    share = innate(classes, n_lives=32)
-    assert share is not None
-    assert share.chance == 1 / 3
-    assert share.share.low < 0.2
-    by_hand = (share.at_birth.mean - 1 / 3) / (share.learned.mean - 1 / 3)
-    np.testing.assert_allclose(share.share.mean, by_hand)
-
-
-def test_four_numbers_on_two_levels_take_one_bit_each(oja: Subject) -> None:
-    terms = ("post*pre", "post^2*weight", "pre", "weight")
-    four = subject_of(terms, (0.0,) * 4, TeacherStudent(**SMALL))
-
-    def with_coefficients(values: list[float]) -> Subject:
-        rule = {"coefficients": np.asarray(values, np.float32)}
-        return replace(four, theta={**four.theta, "rules": {"rule": rule}})
-
-    found = rule_bits(with_coefficients([1.0, -1.0, -1.0, 1.0]), n_lives=4)
-    assert found is not None
-    assert (found.n_numbers, found.bits, found.total) == (4, 1, 4)
-    np.testing.assert_allclose(found.coded[-1].worse.mean, 0.0, atol=1e-4)
-    # A third level in between is lost by one bit.
-    found = rule_bits(with_coefficients([1.0, -1.0, 0.1, 0.0]), n_lives=4)
-    assert found is not None and found.bits is not None and found.bits > 1
-    assert rule_bits(oja, n_lives=4) is None  # two numbers are the ends of their own range
-    assert innate(oja) is None

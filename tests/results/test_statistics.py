@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metaplast.results.statistics import bootstrap, estimate, student, t_quantile
+from metaplast.results.statistics import binomial, bootstrap, estimate, student, t_quantile
 from metaplast.results.summary import GapClosed
 from metaplast.results.table import gap_closed, scores
 
@@ -148,3 +148,11 @@ def test_gap_closed() -> None:
     losses = {name: [-values for values in groups] for name, groups in rows.items()}
     # A loss is better when small.
     assert gap_closed(losses, "low", ["high", "higher"], "mine", "loss") == gap
+
+
+def test_clopper_pearson_is_that_of_tables() -> None:
+    np.testing.assert_allclose(binomial(8, 10), (0.8, 0.4439, 0.9748, 10), atol=1e-4)
+    np.testing.assert_allclose(binomial(0, 10), (0.0, 0.0, 0.3085, 10), atol=1e-4)
+    # Newcombe 1998, Statistics in Medicine 17, 857, table I: 81 of 263.
+    np.testing.assert_allclose(binomial(81, 263)[1:3], (0.2527, 0.3676), atol=5e-5)
+    assert binomial(81, 263, tries=2).high > binomial(81, 263).high
