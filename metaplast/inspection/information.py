@@ -176,12 +176,13 @@ def _words_on_numbers(found: Information) -> list[str]:
     numbers = found.numbers
     if numbers is None:
         return ["No bits of numbers are known: no life is finite."]
+    lives = {"heldout": "held-out"}.get(found.split, found.split)
     floor = "the score without plasticity"
     if numbers.by_chance:
         floor = "the score of guessing"
     sentences.append(
         f"The {found.metric} is {_estimate(numbers.score, '.4g')}, and {floor} "
-        f"{number(numbers.floor.mean, '.4g')} ({numbers.score.n} {found.split} lives). "
+        f"{number(numbers.floor.mean, '.4g')} ({numbers.score.n} {lives} lives). "
         f"{LOSS:.0%} of the distance, {number(LOSS * numbers.learned.mean, '.2g')}, may be lost."
     )
     if not numbers.learned.low > 0:

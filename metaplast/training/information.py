@@ -35,11 +35,11 @@ def information_of(
     Raises: BadInput for an unfinished run, a bad rule file, words that do not compose, and words
         that are missing or too many.
     """
-    return information(_subject(name, words), split, sizes, chance)
+    return information(subject_of(name, words), split, sizes, chance)
 
 
-def _subject(name: str, words: Sequence[str]) -> Subject:
-    """The rule in its task."""
+def subject_of(name: str, words: Sequence[str]) -> Subject:
+    """A rule in its task. The arguments and the errors are those of `information_of`."""
     path = shelf.file_of(name) if shelf.is_shelved(name) else Path(name)
     if path.is_file():
         if not words:

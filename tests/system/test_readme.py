@@ -110,6 +110,7 @@ def _run(blocks: list[Block], folder: Path, *words: str) -> int:
                 "sweep": [*TINY, "checkpoint_every=1", *words],
                 "eval": GRID if "--grid" in given else ["--lives", "4"],
                 "inspect": ["--lives", "4"],
+                "information": ["--lives", "4", "--tasks", "2", "--lives-per-task", "2"],
                 "compare": COMPARE if any("=" in word for word in given) else [],
                 "fit": FIT
                 if "--run-dir" in given
