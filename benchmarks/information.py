@@ -11,6 +11,7 @@ from it.
 
 import argparse
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ RUNS = (
 )
 """Experiments whose run of seed 0 is measured."""
 POINTS = (*ZOO, *RUNS)
+NEAR = 0.06
+"""Points that are nearer than this, in bits learned and in the logarithm of bits inborn, meet."""
 
 
 def measured(name: str, runs: Path) -> Plain:
@@ -84,23 +87,49 @@ def on_plane(point: Plain) -> bool:
 
 def draw(points: dict[str, Plain], path: Path) -> None:
     """Draw the plane."""
-    figure, axes = subplots(figsize=(7.6, 4.6), layout="constrained")
-    for name, point in points.items():
-        if on_plane(point):
-            _point(axes, name, point)
+    figure, axes = subplots(figsize=(8.0, 5.6), layout="constrained")
+    shown = {name: point for name, point in points.items() if on_plane(point)}
+    for point in shown.values():
+        _point(axes, point)
+    for (x, y), names in labels(shown).items():
+        axes.annotate(
+            ", ".join(names),
+            (x, y),
+            xytext=(4, 4),
+            textcoords="offset points",
+            rotation=35,
+            rotation_mode="anchor",
+            fontsize=7.5,
+            color=INK,
+        )
     axes.set_xscale("symlog", linthresh=10)
-    axes.set_xlim(-1, None)
-    axes.set_ylim(-0.15, 5.3)
+    axes.set_xlim(-1, 1000)
+    axes.set_ylim(-0.15, 6.5)
+    axes.set_yticks(range(6))
     axes.set_xlabel("bits inborn: searched numbers and trees")
     axes.set_ylabel("bits on its task that a life learns, at least")
-    axes.plot([], [], "o", color=OURS, label="kinds of tasks, with numbers of their own")
+    axes.plot([], [], "o", color=OURS, label="kinds of tasks, of which a life draws the rest anew")
     axes.plot([], [], "o", color=OURS, markerfacecolor="white", label="draws of tasks")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0.0, 0.94))
+    axes.legend(frameon=False, fontsize=8, loc="center left")
     save(figure, path)
 
 
-def _point(axes: Any, name: str, point: Plain) -> None:
-    """One point with its intervals, its name, and the most bits that could be shown."""
+def labels(points: dict[str, Plain]) -> dict[tuple[float, float], list[str]]:
+    """{place: the names of the points there}; points that nearly meet share a label."""
+    places: dict[tuple[float, float], list[str]] = {}
+    for name, point in points.items():
+        x, y = point["inborn"], point["learned"]["bits"]
+        for place, names in places.items():
+            if abs(math.log(x / place[0])) < NEAR and abs(y - place[1]) < NEAR:
+                names.append(name)
+                break
+        else:
+            places[x, y] = [name]
+    return places
+
+
+def _point(axes: Any, point: Plain) -> None:
+    """One point with its intervals."""
     learned = point["learned"]
     x, y = point["inborn"], learned["bits"]
     low, high = point["inborn_interval"]
@@ -109,7 +138,6 @@ def _point(axes: Any, name: str, point: Plain) -> None:
     axes.plot([x, x], [learned["low"], learned["high"]], color=OURS, lw=1.2, zorder=1)
     fill = "white" if learned["bits_task"] is None else OURS
     axes.plot([x], [y], "o", color=OURS, markerfacecolor=fill, ms=5)
-    axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=7.5, color=INK)
 
 
 def table(points: dict[str, Plain]) -> str:
