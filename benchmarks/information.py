@@ -97,7 +97,7 @@ def draw(points: dict[str, Plain], path: Path) -> None:
             (x, y),
             xytext=(4, 4),
             textcoords="offset points",
-            rotation=35,
+            rotation=55,
             rotation_mode="anchor",
             fontsize=7.5,
             color=INK,
