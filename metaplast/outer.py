@@ -69,10 +69,10 @@ class AbstractOuterLoop(ABC):
         """
 
     def regrown(self, state: Any, key: Key) -> Any:
-        """The state for the next step, where a search may begin anew with other shapes.
+        """The state for the next step, where a search may begin anew or ask for more.
 
         It is the same object where the search goes on. The call comes on the host after every step,
-        outside any compilation. A state of other shapes compiles `step` again.
+        outside any compilation. A state of other shapes, one of `forms`, compiles `step` again.
 
         Args:
             state: the state after a step.

@@ -349,7 +349,8 @@ def _steps_in_lockstep(
         runs = []
         metrics_of_runs = []
         for run, state, metrics_of_step in zip(before, states, metrics, strict=True):
-            run_after, metrics_after = _watched(outer, run, state, state, metrics_of_step)
+            regrown = outer.regrown(state, stream(run.seed, "step", index))
+            run_after, metrics_after = _watched(outer, run, state, regrown, metrics_of_step)
             runs.append(run_after)
             metrics_of_runs.append({**metrics_after, **_unroll_metric(problem_now)})
         yield index + 1, runs, metrics_of_runs

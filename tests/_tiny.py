@@ -118,6 +118,7 @@ OUTER = {
     "multi_start": {"n": 2, "inner": {"name": "bptt", "steps": 2}, "spread": 0.1},
     "nres": {"steps": 2, "population": 4},
     "pes": {"steps": 2, "population": 4},
+    "proposals": {"steps": 2, "lines": 2, "n_rates": 2},
     "random_search": {"steps": 2, "candidates": 3},
     "truncated_bptt": {"steps": 2},
 }
