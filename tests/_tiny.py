@@ -98,6 +98,7 @@ NETWORKS = {
     "recurrent": {"n_recurrent": 5},
 }
 OUTER = {
+    "auto": {"steps": 2},
     "bptt": {"steps": 2},
     "cross_entropy": {"steps": 2, "population": 4},
     "es": {"steps": 2, "population": 4},

@@ -236,6 +236,20 @@ class RuleCard:
 
 
 @dataclass(frozen=True)
+class AutoChoice:
+    """The choice of outer loop auto.
+
+    name: the registered name of the chosen loop.
+    reason: why it was chosen.
+    measured: the numbers of the diagnosis, as name=value.
+    """
+
+    name: str
+    reason: str
+    measured: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """The summary of a finished run, as in summary.json.
 
@@ -247,6 +261,7 @@ class RunSummary:
     gap_closed: None where the table has no feedback alignment or no backprop.
     halving: None where it was not asked for.
     rule: None where nothing is plastic.
+    auto: the choice of outer loop auto; None for another loop.
     """
 
     experiment: str
@@ -259,6 +274,7 @@ class RunSummary:
     gap_closed: GapClosed | None = None
     halving: HalvingResult | None = None
     rule: RuleCard | None = None
+    auto: AutoChoice | None = None
 
     @property
     def trained_rows(self) -> dict[str, TrainedRow]:
@@ -287,6 +303,8 @@ def to_json(summary: RunSummary) -> Plain:
         plain["halving"] = halving_to_json(summary.halving)
     if summary.rule is not None:
         plain["rule"] = asdict(summary.rule)
+    if summary.auto is not None:
+        plain["auto"] = asdict(summary.auto)
     return plain
 
 

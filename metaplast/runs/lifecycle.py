@@ -137,6 +137,13 @@ class RunKind(ABC, Generic[Plan]):
         """{name: SHA-256} of the files of data that a checked request reads."""
         return {}
 
+    def settled(self, request: Request, means: Means) -> Request:
+        """The request of a new run, with the choices made that it leaves open.
+
+        A resumed run reads the choices from its config. Raises: BadInput.
+        """
+        return request
+
     def has_spikes(self, request: Request) -> bool:
         """Whether a population of a checked request may spike."""
         return True
@@ -187,6 +194,7 @@ def start(kind: RunKind[Plan], request: Request, path: Path | None, means: Means
     Returns: the folder of the run.
     Raises: BadInput, folder.Busy, stopping.Interrupted, OSError, and the errors of the kind.
     """
+    request = kind.settled(request, means)
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
     with opened(kind, request, run, means), folder.logging_to(run):
@@ -200,6 +208,7 @@ def lay_out(kind: RunKind[Plan], request: Request, path: Path | None, means: Mea
 
     The arguments, the result and the errors are those of `start`.
     """
+    request = kind.settled(request, means)
     plan = kind.check(request, path, means)
     run = folder.create(plan.folder)
     with opened(kind, request, run, means):

@@ -1,11 +1,14 @@
 """The kind of run that `metaplast train` makes: the rows of a table, of one seed or of several."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from metaplast.diagnosis import choice
 from metaplast.fitting import data_reading
+from metaplast.registry import BadInput
 from metaplast.results import summary
 from metaplast.runs import environment, folder, lifecycle, notebook, preflight
 from metaplast.runs.config import Plain
@@ -15,7 +18,10 @@ from metaplast.runs.lifecycle import CompareOptions, Means, Request, RunKind
 from metaplast.runs.workers import Workers
 from metaplast.settings.names import REPORT
 from metaplast.training import group, group_result, side_by_side
+from metaplast.training.summary import auto_choice
 from metaplast.training.table_run import train_and_judge
+
+log = logging.getLogger(__name__)
 
 
 class TrainingPlan(NamedTuple):
@@ -50,6 +56,21 @@ class Training(RunKind[TrainingPlan]):
             jobs = 1
         return TrainingPlan(path, runs, _check(runs, jobs, _n_devices(job, path, means)))
 
+    def settled(self, request: Request, means: Means) -> Request:
+        if not choice.open_choice(request.plain):
+            return request
+        if means.joined is not None:
+            raise BadInput(
+                "outer=auto with several processes",
+                "a choice that all of them share",
+                "ask metaplast diagnose, and name the loop",
+            )
+        _, plain = group.split(request.plain)
+        fields = choice.choose(parse(plain).main)
+        return request._replace(
+            plain={**request.plain, "outer": {**request.plain["outer"], **fields}}
+        )
+
     def config(self, request: Request) -> Plain:
         several, plain = group.split(request.plain)
         return plain if several.alone else request.plain
@@ -77,6 +98,15 @@ class Training(RunKind[TrainingPlan]):
             place = means.joined.place
             words += f", devices: {place.devices}, processes: {place.processes}"
         means.say(f"{plan.folder}: {words}")
+        chosen = auto_choice(plan.runs[0].job.main.outer)
+        if chosen is not None:
+            means.say(f"outer=auto: {chosen.name}, for {chosen.reason}")
+            log.info(
+                "outer=auto: %s, for %s (%s)",
+                chosen.name,
+                chosen.reason,
+                ", ".join(chosen.measured),
+            )
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:
         here = notebook.is_here(plan.runs[0].job.plain)

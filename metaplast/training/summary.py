@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,12 +11,14 @@ import numpy as np
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.language.grammar import REACHES, reach
 from metaplast.life.units import FAULTS
+from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.held import held_of, without
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import name_of
 from metaplast.results import table
 from metaplast.results.summary import (
     FILE,
+    AutoChoice,
     GapClosed,
     Row,
     RowScore,
@@ -73,6 +75,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
         experiment=job.main.experiment,
         seed=job.main.seed,
         outer_steps=job.main.outer.n_steps,
+        auto=auto_choice(job.main.outer),
         wall_s=round(wall_s, 2),
         diverged_lives=sum(record.diverged_lives for record in records.values()),
         rows=rows,
@@ -83,6 +86,14 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
     )
     write_summary(run, summary)
     return summary
+
+
+def auto_choice(outer: AbstractOuterLoop) -> AutoChoice | None:
+    """The choice of outer loop auto; None for another loop, and where no choice was made."""
+    made: Any = outer
+    if name_of(type(outer)) != "auto" or not made.reason:
+        return None
+    return AutoChoice(name_of(type(made.chosen)), made.reason, list(made.measured))
 
 
 class HeldoutLives(NamedTuple):

@@ -39,6 +39,8 @@ def render(run: Path) -> str:
     parts += row_words.on_dt([summary])
     parts += table.ahead(summary.scores, facts, DISCOVERED)
     parts.append(_protocol(summary))
+    if summary.auto is not None:
+        parts.append(f"outer=auto chose {summary.auto.name}, for {summary.auto.reason}.")
     for name, row in summary.trained_rows.items():
         parts += _row_warnings(name, row, n_lives=summary.scores[0].n)
     if summary.diverged_lives:
