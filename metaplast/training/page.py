@@ -8,20 +8,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from metaplast.diagnosis.advice import EVOLUTION
 from metaplast.figures import (
     changed_worlds,
     coefficient_paths,
     gains,
     scores,
 )
+from metaplast.figures import plateaus as plateaus_figure
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, unmade
 from metaplast.figures.style import Picture, kept
-from metaplast.inspection import verdict
+from metaplast.inspection import plateaus, verdict
 from metaplast.inspection.horizons import lasting
 from metaplast.inspection.lived import spiking_populations
 from metaplast.objectives.l1 import L1
-from metaplast.registry import BadInput, Plain, nearest
+from metaplast.outer import AbstractOuterLoop, inner_loops
+from metaplast.registry import BadInput, Plain, name_of, nearest
 from metaplast.report.page import Figure, Folded, Page, Section, Table
 from metaplast.report.rule import rule_parts, rules_shown, take_key_figure, write
 from metaplast.results import coefficients, table
@@ -93,6 +96,7 @@ def inspect_runs(
     parts: dict[str, PagePart] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = curves_part(_course(runs), n_lives, pictures, tick, OURS)
     parts["training"] = training_part(_course(runs), pictures, OURS)
+    parts |= _plateaus_part(runs, pictures)
     findings = Findings()
     rules = []
     formulas = []
@@ -199,6 +203,10 @@ def _drawn(runs: Sequence[FinishedRun], name: str, n_lives: int, target: Path) -
         parts[name] = curves_part(_course(runs), n_lives, pictures, lambda *_: None, OURS)
     elif name == "training":
         parts[name] = training_part(_course(runs), pictures, OURS)
+    elif name == "plateaus":
+        parts |= _plateaus_part(runs, pictures)
+        if not parts:
+            return "the search took a gradient"
     elif not rules and name != SPIKES:
         return "nothing was plastic, so there is no rule"
     elif name == "path":
@@ -268,6 +276,7 @@ FIGURES_OF = (
     "gains",
     "curves",
     "training",
+    "plateaus",
     "path",
     *OF_RULES,
     *(part.name for part in PLAN),
@@ -538,6 +547,27 @@ def _course(runs: Sequence[FinishedRun]) -> dict[str, list[RowOfRun]]:
     for name, _ in runs[0].job.rows:
         rows[name] = [RowOfRun(run, name) for run in runs]
     return rows
+
+
+def _plateaus_part(runs: Sequence[FinishedRun], pictures: Path) -> dict[str, PagePart]:
+    """The jumps and plateaus of the searches; none where no part of the outer loop evolves."""
+    if not _evolves(runs[0].job.main.outer_loop()):
+        return {}
+    by_seed = {}
+    for run in runs:
+        log = metrics.read(run.path / METRICS)
+        losses = metrics.values(run.path / METRICS, "loss")
+        thetas = [line["theta"] for line in log if "theta" in line]
+        if losses:
+            by_seed[run.seed] = plateaus.plateaus(losses, thetas)
+    if not by_seed:
+        return {}
+    return {"plateaus": plateaus_figure.part(by_seed, pictures)}
+
+
+def _evolves(outer: AbstractOuterLoop) -> bool:
+    """Whether an outer loop, or one inside it, is evolutionary."""
+    return name_of(type(outer)) in EVOLUTION or any(map(_evolves, inner_loops(outer)))
 
 
 def _path_part(
