@@ -12,9 +12,6 @@ from outer_loops import _trees
 LARGEST = 1e30
 """The loss of a life that blew up, at least."""
 
-DOUBLE = 1e35
-"""The rank of a member that does the same as another one."""
-
 MEMORY = 16
 """Evaluations over which a parent's loss is averaged."""
 
@@ -149,7 +146,7 @@ def selected(
     entrants: Entrants,
     parsimony: Array,
 ) -> Selection:
-    """The best members of distinct functions, by loss + parsimony * nodes.
+    """The Pareto front of loss and nodes, then the best others, each function once.
 
     Args:
         where: the places of the genes and numbers.
@@ -175,13 +172,25 @@ def selected(
     real = jnp.concatenate([jnp.isfinite(twins.loss), offspring.real, all_parents])
     score = jnp.where(real, pool.loss + parsimony * pool.n_nodes, jnp.inf)
     order = jnp.argsort(score, stable=True)
-    forms = pool.form[order]
-    repeated = jnp.any(jnp.tril(equal(forms, forms), -1), axis=1)
-    ranks = jnp.where(repeated & jnp.isfinite(score[order]), DOUBLE, score[order])
-    order = order[jnp.argsort(ranks, stable=True)][: len(parents.loss)]
+    order = order[jnp.argsort(_dominated(pool)[order], stable=True)]
+    forms, keys = pool.form[order], pool.key[order]
+    repeated = jnp.any(jnp.tril(equal(forms, forms) | equal(keys, keys), -1), axis=1)
+    last = jnp.where(repeated & jnp.isfinite(score[order]), 1.0, 0.0)
+    order = order[jnp.argsort(jnp.where(real[order], last, 2.0), stable=True)][: len(parents.loss)]
+    order = order[jnp.argsort(score[order], stable=True)]
     n_twins = len(twins.loss)
     first_is_new = (order[0] >= n_twins) & (order[0] < n_twins + len(chosen))
     return Selection(jax.tree.map(lambda x: x[order], pool), first_is_new)
+
+
+def _dominated(pool: Parents) -> Array:
+    """Whether a member of another form is no larger and no worse, and not equal in both [n]."""
+    no_larger = pool.n_nodes[None, :] <= pool.n_nodes[:, None]
+    no_worse = pool.loss[None, :] <= pool.loss[:, None]
+    is_less = (pool.n_nodes[None, :] < pool.n_nodes[:, None]) | (
+        pool.loss[None, :] < pool.loss[:, None]
+    )
+    return jnp.any(no_larger & no_worse & is_less & ~equal(pool.form, pool.form), axis=1)
 
 
 def _twins(where: _trees.Places, parents: Parents, offspring: Offspring) -> Parents:

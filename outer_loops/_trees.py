@@ -17,6 +17,7 @@ from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput
 from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
+from outer_loops import _edits
 
 N_PROBES = 64
 """Fixed values of every signal, on which trees are compared."""
@@ -206,7 +207,12 @@ def _hashed(values: Array) -> Array:
 
 
 def mutated(
-    where: Places, flat: Array, key: Array, rate: Array | float, std: Array | float
+    where: Places,
+    flat: Array,
+    key: Array,
+    rate: Array | float,
+    std: Array | float,
+    edits: Array | float = 0.0,
 ) -> Array:
     """One member [n], changed.
 
@@ -217,11 +223,16 @@ def mutated(
         rate: the probability that a gene is drawn anew, which keeps every code a tree, and that a
             number moves. Where there is no code, numbers always move.
         std: numbers move by std * N(0, 1).
+        edits: the probability that the tree grows or shrinks (`_edits`) in place of new genes.
     """
     k_which, k_gene, k_move, k_noise = jax.random.split(key, 4)
     if where.code.size:
+        code = flat[where.code]
+        drawn = genes(where, k_gene)
         change = jax.random.uniform(k_which, where.code.shape) < rate
-        flat = flat.at[where.code].set(jnp.where(change, genes(where, k_gene), flat[where.code]))
+        flat = flat.at[where.code].set(
+            _edited(where, code, drawn, jax.random.fold_in(key, 0), edits, change)
+        )
     if where.numbers.size:
         move = (jax.random.uniform(k_move, where.numbers.shape) < rate) | (where.code.size == 0)
         noise = std * jax.random.normal(k_noise, where.numbers.shape)
@@ -229,12 +240,27 @@ def mutated(
     return flat
 
 
+def _edited(
+    where: Places, code: Array, drawn: Array, key: Array, edits: Array | float, change: Array
+) -> Array:
+    """The code with some genes drawn anew, or, with probability `edits`, grown or shrunk."""
+    n_leaves = len(where.leaves)
+    k_which, k_edit = jax.random.split(key)
+    which = jax.random.uniform(k_which)
+    edited = jnp.where(
+        which < 0.5 * edits,
+        _edits.shrunk(code, n_leaves, k_edit),
+        _edits.grown(code, drawn, n_leaves, k_edit),
+    )
+    return jnp.where(which < edits, edited, jnp.where(change, drawn, code))
+
+
 def genes(where: Places, key: Array) -> Array:
     """A random code, as many genes as `where.code`."""
     return jnp.floor(jax.random.uniform(key, where.code.shape) * where.bounds)
 
 
-def rated(where: Places, flat: Array, size: Array, factors: np.ndarray) -> Array:
+def rated(where: Places, flat: Array, size: Array, factors: Array) -> Array:
     """One member under several rates [n_factors, n].
 
     The symbolic rule's change on the probes has the root mean square rate * factor. Other rules
@@ -246,12 +272,12 @@ def rated(where: Places, flat: Array, size: Array, factors: np.ndarray) -> Array
         size: the root mean square of the tree's function on the probes [].
         factors: [n_factors].
     """
-    shifts = np.log(factors) / RATE_UNIT
+    shifts = jnp.log(factors) / RATE_UNIT
     many = jnp.broadcast_to(flat, (len(factors), *flat.shape))
-    own_shifts = (jnp.asarray(shifts) - jnp.log(size) / RATE_UNIT)[:, None]
+    own_shifts = (shifts - jnp.log(size) / RATE_UNIT)[:, None]
     own_rates = jnp.broadcast_to(own_shifts, (len(factors), where.own_rate.size))
     many = many.at[:, where.own_rate].set(own_rates)
-    return many.at[:, where.rates].add(jnp.asarray(shifts)[:, None])
+    return many.at[:, where.rates].add(shifts[:, None])
 
 
 def check(problem: Problem, theta: Any) -> None:

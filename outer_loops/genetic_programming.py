@@ -59,6 +59,23 @@ class _Moves(NamedTuple):
     diverged: Array
 
 
+class _Grid(NamedTuple):
+    """The lives of proposals under several rates.
+
+    flat [lambda_, n_rates, n]: the proposals under each rate
+    loss [lambda_, n_rates]: their losses, as `_ranked` gives them
+    any_healthy []: whether any loss is finite
+    lives []: the number of lives
+    diverged []: the number of them that blew up
+    """
+
+    flat: Array
+    loss: Array
+    any_healthy: Array
+    lives: Array
+    diverged: Array
+
+
 class _Slope(NamedTuple):
     """The gradient at one parent.
 
@@ -88,21 +105,28 @@ class GeneticProgramming(AbstractOuterLoop):
     cache: the number of functions in memory
     max_nodes: the largest tree
     mutation: the probability that a gene of a mutant is drawn anew
+    edits: the share of mutants whose tree grows or shrinks by a node in place of that
     fresh: the share of random trees
     std: the numbers of a mutant move by std N(0, 1)
     parsimony: the price of a node, in units of the loss
     signs: the signals that are -1 or 1 on the probes, as on the task
 
-    Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. The
-    first `lambda_` proposals with a new function live, each under `n_rates` rates a factor
-    `rate_factor` apart, and the best rate is kept:
+    Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. Half of
+    the edits replace an operand x of the tree by `x operator y`, with a leaf or a new node y; the
+    other half replace a node by one of its operands. The first `lambda_` proposals with a new
+    function live, each under `n_rates` rates a factor `rate_factor` apart:
 
         r rms(f) = rate factor
 
     r: the rate under which a proposal lives
     rms(f): the root mean square of its function f over the probes
     rate: the `rate` of the rule
-    factor: one of n_rates powers of rate_factor, around 1
+    factor: one of the powers of rate_factor around 1
+
+    With n_rates >= 4 the last rate is none of these. It is the one at which the parabola through
+    the lowest loss and its neighbours is lowest. Without it a right form whose rate lies between
+    would lose against a wrong one with tuned numbers, and be known from then on. The best rate is
+    kept.
 
     Two trees have the same function where their outputs on 64 fixed probes agree, up to a factor,
     to 1e-3.
@@ -113,7 +137,9 @@ class GeneticProgramming(AbstractOuterLoop):
     The parents live again in every step, so that a lucky one does not stay: their loss is a running
     mean. Where the task is differentiable, the best `refine` parents take a line search down the
     gradient of their numbers and rates (lengths std 4^-k). mu parents of distinct functions
-    survive, by loss + parsimony * nodes. theta is the best of them. Without a healthy life nothing
+    survive: those that no smaller one beats (the Pareto front of loss and nodes), then others, each
+    by loss + parsimony * nodes. So a simple form stays as a place to leave from. theta is the best
+    of them. Without a healthy life nothing
     changes but the counter `skipped`. A theta without a tree (a baseline of a fixed expression,
     say) is searched by its numbers and rates alone.
 
@@ -127,7 +153,8 @@ class GeneticProgramming(AbstractOuterLoop):
     Raises:
         BadInput: from `check`, several searched rules, or one with a theta per edge.
 
-    Sources: Jordan et al. 2021; Miller & Thomson 2000 (the graph code and its neutral drift).
+    Sources: Jordan et al. 2021; Miller & Thomson 2000 (the graph code and its neutral drift);
+    Smits & Kotanchek 2005 (a front of loss and size).
     """
 
     steps: Count = 200
@@ -141,6 +168,7 @@ class GeneticProgramming(AbstractOuterLoop):
     cache: Count = 8192
     max_nodes: Count = 31
     mutation: Probability = 0.08
+    edits: Probability = 0.5
     fresh: Probability = 0.1
     std: Positive = 0.2
     parsimony: NonNegative = 0.0
@@ -151,7 +179,7 @@ class GeneticProgramming(AbstractOuterLoop):
         return self.steps
 
     def hyper(self) -> dict[str, Array]:
-        names = ("mutation", "fresh", "std", "parsimony")
+        names = ("mutation", "edits", "fresh", "std", "parsimony")
         return {name: jnp.asarray(getattr(self, name), float) for name in names}
 
     def check(self, problem: Problem, key: Key) -> None:
@@ -194,21 +222,24 @@ class GeneticProgramming(AbstractOuterLoop):
     ) -> tuple[GpState, Metrics]:
         where = _trees.places(problem, state.theta, self.signs)
         offspring = self._propose(where, state, key)
-        tried = self._under_rates(where, offspring)
+        grid = self._grid(problem, where, offspring, batch)
+        between = self._between(where, offspring, grid)
         moves = self._moves(problem, where, state, batch)
 
-        groups = [x.reshape(-1, x.shape[-1]) for x in (state.parents.flat, moves.flat, tried)]
+        groups = [x.reshape(-1, x.shape[-1]) for x in (state.parents.flat, moves.flat, between)]
         thetas = jax.vmap(where.unravel)(jnp.concatenate(groups))
         losses, metrics = problem.losses(thetas, batch)
-        any_healthy = jnp.any(jnp.isfinite(losses))
+        any_healthy = jnp.any(jnp.isfinite(losses)) | grid.any_healthy
         ranked = _ranked(losses, metrics)
-        ranked = ranked - _selection.harder(state.parents, ranked[: self.mu])
+        harder = _selection.harder(state.parents, ranked[: self.mu])
         ends = np.cumsum([len(group) for group in groups[:-1]])
-        of_parents, moved, new = jnp.split(ranked, ends)
+        of_parents, moved, of_between = jnp.split(ranked - harder, ends)
 
         moved = moved.reshape(moves.flat.shape[:2])
         parents = _selection.updated(where, state.parents, of_parents, moves.flat, moved)
-        new = new.reshape(tried.shape[:2])
+        of_between = of_between.reshape(between.shape[:2])
+        new = jnp.concatenate([grid.loss - harder, of_between], axis=1)
+        tried = jnp.concatenate([grid.flat, between], axis=1)
         best_rate = jnp.argmin(new, axis=1)
         entrants = _selection.Entrants(
             flat=tried[jnp.arange(self.lambda_), best_rate], loss=jnp.min(new, axis=1)
@@ -232,8 +263,8 @@ class GeneticProgramming(AbstractOuterLoop):
             skipped=state.skipped + (~any_healthy).astype(jnp.int32),
         )
         counts = {
-            "lives": metrics["lives"] + moves.lives,
-            "diverged": metrics["diverged"] + moves.diverged,
+            "lives": metrics["lives"] + moves.lives + grid.lives,
+            "diverged": metrics["diverged"] + moves.diverged + grid.diverged,
         }
         return after, {**_summary(after, losses, metrics), **counts}
 
@@ -280,7 +311,8 @@ class GeneticProgramming(AbstractOuterLoop):
         parents = state.parents.flat[jnp.min(two_parents, axis=0)]  # the best parent is the first
 
         def mutated(flat: Array, key: Key) -> Array:
-            return _trees.mutated(where, flat, key, state.hyper["mutation"], state.hyper["std"])
+            hyper = state.hyper
+            return _trees.mutated(where, flat, key, hyper["mutation"], hyper["std"], hyper["edits"])
 
         flat = jax.vmap(mutated)(parents, jax.random.split(k_mutate, self.proposals))
         if where.code.size:
@@ -291,14 +323,43 @@ class GeneticProgramming(AbstractOuterLoop):
             flat = flat.at[:, where.code].set(jnp.where(is_fresh, trees, flat[:, where.code]))
         return flat.at[0].set(jnp.where(state.step == 0, state.parents.flat[0], flat[0]))
 
-    def _under_rates(self, where: _trees.Places, offspring: Offspring) -> Array:
-        """The chosen proposals under several rates [lambda_, n_rates, n]."""
-        factors = self.rate_factor ** (np.arange(self.n_rates) - (self.n_rates - 1) / 2)
-        if not where.own_rate.size and not where.rates.size:
-            factors = np.ones(1)
+    def _grid(
+        self, problem: Problem, where: _trees.Places, offspring: Offspring, batch: Batch
+    ) -> _Grid:
+        """The lives of the chosen proposals under all rates of the grid."""
+        factors = self._factors(where)
         rated = lambda flat, size: _trees.rated(where, flat, size, factors)
         chosen = offspring.chosen
-        return jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen])
+        flat = jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen])
+        thetas = jax.vmap(where.unravel)(flat.reshape(-1, flat.shape[-1]))
+        losses, metrics = problem.losses(thetas, batch)
+        return _Grid(
+            flat=flat,
+            loss=_ranked(losses, metrics).reshape(flat.shape[:2]),
+            any_healthy=jnp.any(jnp.isfinite(losses)),
+            lives=metrics["lives"],
+            diverged=metrics["diverged"],
+        )
+
+    def _between(self, where: _trees.Places, offspring: Offspring, grid: _Grid) -> Array:
+        """The chosen proposals, each under the rate of the lowest loss between those of the grid.
+
+        [lambda_, 1, n]; [lambda_, 0, n] where the grid holds all n_rates.
+        """
+        factors = self._factors(where)
+        if len(factors) == self.n_rates or len(factors) < 3:
+            return grid.flat[:, :0]
+        lowest = jax.vmap(lambda loss: _lowest(factors, loss))(grid.loss)
+        rated = lambda flat, size, factor: _trees.rated(where, flat, size, factor[None])
+        chosen = offspring.chosen
+        return jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen], lowest)
+
+    def _factors(self, where: _trees.Places) -> Array:
+        """The rates of the grid; the single 1 where no rate is searched."""
+        if not where.own_rate.size and not where.rates.size:
+            return jnp.ones(1)
+        n = self.n_rates - 1 if self.n_rates >= 4 else self.n_rates
+        return jnp.asarray(self.rate_factor ** (np.arange(n) - (n - 1) / 2), float)
 
     def _moves(
         self, problem: Problem, where: _trees.Places, state: GpState, batch: Batch
@@ -327,6 +388,28 @@ class GeneticProgramming(AbstractOuterLoop):
         lengths = state.hyper["std"] * jnp.asarray(4.0 ** -np.arange(self.lengths))
         moved = parents[:, None] + lengths[None, :, None] * down[:, None]
         return _Moves(flat=moved, lives=jnp.sum(slopes.lives), diverged=jnp.sum(slopes.diverged))
+
+
+def _lowest(rates: Array, losses: Array) -> Array:
+    """The rate [] at the vertex of the parabola through the lowest loss and its two neighbours.
+
+    Weights move in proportion to a small rate, so that a loss that is quadratic in weights is
+    quadratic in the rate. The rate stays within one more step of the grid than the three.
+
+    Args:
+        rates: rising in equal ratios [n_rates], n_rates >= 3.
+        losses: [n_rates].
+    """
+    middle = jnp.clip(jnp.argmin(losses), 1, len(rates) - 2)
+    low, here, high = (rates[middle + k] for k in (-1, 0, 1))
+    of_low, of_here, of_high = (losses[middle + k] for k in (-1, 0, 1))
+    slope_below = (of_here - of_low) / (here - low)
+    slope_above = (of_high - of_here) / (high - here)
+    curvature = (slope_above - slope_below) / (high - low)
+    vertex = (low + here) / 2 - slope_below / jnp.where(curvature > 0, 2 * curvature, 1.0)
+    ratio = rates[1] / rates[0]
+    vertex = jnp.clip(vertex, low / ratio, high * ratio)
+    return jnp.where(curvature > 0, vertex, rates[jnp.argmin(losses)])
 
 
 def _ranked(losses: Array, metrics: Metrics) -> Array:

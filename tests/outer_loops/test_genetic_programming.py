@@ -23,7 +23,7 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.rules.symbolic import Symbolic
 from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
-from outer_loops import _selection, _trees
+from outer_loops import _selection, _trees, genetic_programming
 from outer_loops.genetic_programming import GeneticProgramming
 
 RULE = Symbolic(
@@ -158,7 +158,8 @@ def test_the_small_survive_and_each_doing_once():
     """A small tree survives where nodes are dear, and a larger one of less loss where not.
 
     The parents are pre*post with loss .5 and weight with .9. The proposals are a twin of pre*post,
-    a larger tree with loss .49 and a small one with .6.
+    a larger tree with loss .49 and a small one with .6. The latter is no smaller than pre*post and
+    no better: it is not on the front, and `weight`, the smallest, is.
     """
     parents = _parents(["pre*post", "weight"], [0.5, 0.9])
     texts = ["post*pre*(post/post)", "pre*post + pre*pre*pre*pre", "1 - post"]
@@ -177,14 +178,55 @@ def test_the_small_survive_and_each_doing_once():
     select = quick_jit(lambda *arguments: _selection.selected(WHERE, *arguments))
     new = _selection.Entrants(flat=proposals.flat[1:], loss=jnp.asarray([0.49, 0.6]))
     dear, first = select(parents, offspring, new, np.float32(0.1))
-    np.testing.assert_allclose(dear.loss, [0.5, 0.6], rtol=1e-6)
-    assert dear.n_nodes.tolist() == [3, 3]  # the smaller of two twins
+    np.testing.assert_allclose(dear.loss, [0.5, 0.9], rtol=1e-6)
+    assert dear.n_nodes.tolist() == [3, 1]  # the smaller of two twins
     assert not first
     cheap, first = select(parents, offspring, new, np.float32(0.0))
     np.testing.assert_allclose(cheap.loss, [0.49, 0.5], rtol=1e-6)
     assert cheap.n_nodes.tolist() == [11, 7]  # drift: the newer of two twins
     assert first
     assert cheap.size[1] == proposals.size[0]
+
+
+def test_a_smaller_tree_survives_a_crowd_of_larger_and_better_ones():
+    """pre*post is on the front of loss and nodes, the larger trees behind the first are not."""
+    texts = ["pre*post", "pre*post - pre*post*pre*weight", "weight"]
+    parents = _parents(texts, [0.5, 0.42, 0.9])
+    crowd = _parents(["pre*post - pre*pre", "pre*post - pre*weight"], [0.0, 0.0])
+    offspring = _selection.Offspring(
+        flat=crowd.flat,
+        key=crowd.key,
+        form=crowd.form,
+        size=crowd.size,
+        n_nodes=crowd.n_nodes,
+        twin=jnp.asarray([-1, -1]),
+        examined=jnp.asarray([True, True]),
+        chosen=jnp.asarray([0, 1]),
+        real=jnp.asarray([True, True]),
+    )
+    new = _selection.Entrants(flat=crowd.flat, loss=jnp.asarray([0.4, 0.45]))
+    select = quick_jit(lambda *arguments: _selection.selected(WHERE, *arguments))
+    survivors, _ = select(parents, offspring, new, np.float32(0.0))
+    np.testing.assert_allclose(survivors.loss, [0.4, 0.5, 0.9], rtol=1e-6)
+    assert survivors.n_nodes.tolist() == [7, 3, 1]
+
+
+def test_a_member_is_dominated_by_one_that_is_no_larger_and_no_worse():
+    members = _parents(["pre*post", "post*pre", "pre", "pre*post - pre"], [0.5, 0.5, 0.9, 0.5])
+    assert _selection._dominated(members).tolist() == [False, False, False, True]
+
+
+def test_the_rate_between_is_that_of_a_quadratic_loss():
+    """The losses (r - 0.1)^2 are lowest at 0.1, wherever the grid stands; a flat or falling end
+    stays within one more step of the grid."""
+    between = quick_jit(genetic_programming._lowest)
+    for first in (0.003, 0.007, 0.01, 0.02):
+        rates = jnp.asarray(first * 3.0 ** np.arange(4))
+        np.testing.assert_allclose(between(rates, (rates - 0.1) ** 2), 0.1, rtol=1e-3)
+    rates = jnp.asarray([1.0, 3.0, 9.0])
+    assert between(rates, jnp.asarray([3.0, 2.0, 1.9])) <= 27.0
+    assert between(rates, jnp.asarray([1.0, 3.0, 1.0])) == 1.0
+    assert between(rates, jnp.asarray([0.5, 1.0, 1e30])) >= 1.0 / 3.0
 
 
 def test_how_much_harder_lives_are_is_the_median_of_the_parents_that_lived_before():
@@ -238,17 +280,17 @@ def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds
 def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
     """The lives are counted, those of the gradients and of the moved parents too.
 
-    There are 4 tasks for 3 parents, for 2 parents moved by 5 lengths, and for 6 new trees under 3
-    rates, and a gradient of 4 tasks for each of the 2.
+    There are 4 tasks for 3 parents, for 2 parents moved by 5 lengths, and for 6 new trees under 4
+    rates, and a gradient of 4 tasks for each of the 2. The rate between is one of n_rates.
     """
     rule = Symbolic(expression="pre", size=4, inputs=("pre", "post", "weight"), n_constants=1)
     outer = GeneticProgramming(
-        steps=1, mu=3, lambda_=6, proposals=64, n_rates=3, refine=2, lengths=5
+        steps=1, mu=3, lambda_=6, proposals=64, n_rates=4, refine=2, lengths=5
     )
     lives = problem(rule, input_sd=1.0)
     begun = search_loop.begin(lives, outer, 0)
     _, _, metrics = next(search_loop.steps(lives, outer, 0, begun, 0, 1))
-    assert metrics["lives"] == 4 * (3 + 2 * 5 + 6 * 3) + 2 * 4
+    assert metrics["lives"] == 4 * (3 + 2 * 5 + 6 * 4) + 2 * 4
 
 
 def test_a_problem_that_cannot_be_searched_is_refused():

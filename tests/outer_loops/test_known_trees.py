@@ -1,15 +1,9 @@
 """Known answers, in a reduced form: a search over trees finds the rule of its task."""
 
-from typing import Any, NamedTuple
-
-import numpy as np
 import pytest
 
-from metaplast import search_loop
+from benchmarks.symbolic_seeds import TOLERANCE, Found, apart, search
 from metaplast.rules.symbolic import Symbolic
-from metaplast.runs.config import Sources, compose
-from metaplast.runs.job import parse
-from outer_loops import _trees
 
 pytestmark = pytest.mark.golden
 
@@ -17,40 +11,6 @@ pytestmark = pytest.mark.golden
 # found on 1 and 2, not on 0, 100, 101, 102, 103; symbolic_error on 0, and not on 100;
 # symbolic_reward on 0 and 1.
 SEEDS = range(8)
-# Root mean square distance of two rules on the probes, each scaled to a root mean square of 1.
-TOLERANCE = 0.05
-
-
-class Found(NamedTuple):
-    """A rule with its theta."""
-
-    rule: Symbolic
-    theta: Any
-
-
-def outputs(rule, theta, signs):
-    """The rule's values on the probes, with a root mean square of 1."""
-    values = np.asarray(rule.value(theta, lambda name: _trees.probe(name, name in signs)))
-    return values / np.sqrt(np.mean(values**2))
-
-
-def apart(found, target, signs=()):
-    """The root mean square distance between a rule and the target expression."""
-    known = Symbolic(expression=target, eligibility="score*pre", learn="none")
-    difference = outputs(found.rule, found.theta, signs) - outputs(known, {}, signs)
-    return float(np.sqrt(np.mean(difference**2)))
-
-
-def search(name, seed, *words):
-    """(the rule that the search finds, the metrics of its last step)."""
-    words = [f"experiment={name}", f"seed={seed}", "rows={}", *words]
-    config = parse(compose(words, Sources()), check=False).main
-    problem = config.meta_problem()
-    outer = config.outer
-    begun = search_loop.begin(problem, outer, seed)
-    *_, (_, state, metrics) = search_loop.steps(problem, outer, seed, begun, 0, outer.n_steps)
-    slot = problem.lifetime.slots[0]
-    return Found(*slot.rule.settled(outer.theta(state)["rules"][slot.name])), metrics
 
 
 @pytest.mark.parametrize(
