@@ -16,6 +16,8 @@ TASKS = {
     },
     "association": {"n_patterns": 2, "n_bits": 6, "drive": 0.3},
     "bandit": {"n_steps": 6},
+    # A push from a drawn network makes a pole fall within the 20 steps of a trial.
+    "cart_pole": {"n_trials": 2, "trial_steps": 20},
     "categories": {"shots": 1, "queries": 1},
     "cue_accumulation": {
         "n_cues": 3,

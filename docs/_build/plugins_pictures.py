@@ -62,8 +62,10 @@ DRIVEN = {
 UNDRAWN = ("bandit", "recordings", "homeostasis", "taught")
 """Tasks without a figure: a stimulus that never changes, the user's own data, a long simulation."""
 SILENT = "The network is silent."
+DRAWN = "The outputs are drawn from N(0, 1) in every step."
 OUTPUTS = {
-    "pointmass": "The outputs are drawn from N(0, 1) in every step.",
+    "cart_pole": DRAWN,
+    "pointmass": DRAWN,
     "spike_pattern_reward": "The output spikes with probability 0.05 in every step.",
 }
 """Tasks whose answers would say nothing about a network that is silent."""
@@ -373,7 +375,7 @@ def _life(made: Any, n_seen: int, n_steps: int) -> tuple[np.ndarray, Any]:
     name = registry.name_of(type(made))
 
     def output(key: Any) -> NeuronView:
-        if name == "pointmass":
+        if OUTPUTS.get(name) == DRAWN:
             return replace(silent, activity=jax.random.normal(key, (n_seen,)))
         if name == "spike_pattern_reward":
             spikes = jax.random.bernoulli(key, 0.05, (n_seen,))

@@ -40,3 +40,8 @@ def spike_features(task: Any, state: Any) -> Array:
     digit = task.labels[row % len(task.labels)]
     lie = jnp.where(row % len(task.labels) < 120, digit, jnp.roll(digit, 1))
     return jnp.where(row >= 0, jnp.concatenate([digit, -lie, jnp.zeros(4)]), 0.0)
+
+
+def cart_pole(task: Any, state: Any) -> Array:
+    """A push towards the side to which the pole and the cart lean."""
+    return jnp.asarray([[0.1, 0.15, 2.5, 0.45]]) @ state.motion
