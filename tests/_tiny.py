@@ -5,6 +5,7 @@ rate * dt: with drives of -3 the resources of `tsodyks_markram` grow without bou
 """
 
 TASKS = {
+    "ant": {"n_steps": 2},
     "assembly": {
         "n_cells": 6,
         "n_patterns": 1,

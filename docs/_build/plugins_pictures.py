@@ -59,8 +59,9 @@ DRIVEN = {
     "stochastic": Driven("soma", 0.8, 1.6, "drive of the soma, units of v"),
     "two_compartment": Driven("dendrite", 1.0, 2.0, "drive of the dendrite, units of U"),
 }
-UNDRAWN = ("bandit", "recordings", "homeostasis", "taught")
-"""Tasks without a figure: a stimulus that never changes, the user's own data, a long simulation."""
+UNDRAWN = ("ant", "bandit", "recordings", "homeostasis", "taught")
+"""Tasks without a figure: a package that may be missing, a stimulus that never changes, the user's
+own data, a long simulation."""
 SILENT = "The network is silent."
 DRAWN = "The outputs are drawn from N(0, 1) in every step."
 OUTPUTS = {

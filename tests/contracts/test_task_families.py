@@ -21,15 +21,17 @@ from metaplast.spec import build, decode, spec
 from metaplast.tasks import SPLITS
 from metaplast.testing import ContractBroken, check_task_family
 from metaplast.testing.task_family import check_shapes
+from tests._brax import needs_brax
 from tests._compiler import as_users_jit
 from tests._segments import needs_river
 from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled, programs
 
 PROGRAMS = programs("tasks")
+NEEDS = {"ant": needs_brax, "segments": needs_river}
 FAMILIES = []
 for family in enrolled("task"):
-    marks = [needs_river] if family == "segments" else []
+    marks = [NEEDS[family]] if family in NEEDS else []
     FAMILIES.append(pytest.param(family, marks=marks))
 
 

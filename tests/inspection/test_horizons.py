@@ -33,8 +33,8 @@ ONE_LENGTH = {
     *("shown_target", "spike_classification", "store_recall"),
 }
 """Families without a field for the length of a life alone."""
-EXTRA = {"segments"}
-"""Families whose data come with an extra package."""
+EXTRA = {"ant", "segments"}
+"""Families whose data or physics come with an extra package."""
 
 
 @pytest.fixture(scope="module")
