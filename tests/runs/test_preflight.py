@@ -104,6 +104,14 @@ def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
     )
 
 
+def test_a_network_that_runs_from_spike_to_spike_has_no_time_constant_to_resolve(caplog):
+    words = ("experiment=credit_spikes", "rows={}")
+    preflight.check(_job(*words), 1)
+    assert not caplog.records
+    preflight.check(_job(*words, "rule={name: bcm, tau: 20.0e-3}"), 1)
+    assert "tau=0.02 s is not resolved by dt=0.025 s" in caplog.records[0].getMessage()
+
+
 def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):
     words = ("experiment=pointmass", "rows={}", "evaluation.references={}", "network.hidden=[3]")
     preflight.check(_job(*words, "network.neuron={name: izhikevich}"), 1)
