@@ -80,6 +80,9 @@ class Bandit(AbstractTaskFamily):
         offers = frozenset({"reward"})
         return TaskShape({"input": 1}, self.n_arms, phases, offers, differentiable=False)
 
+    def chance(self) -> float:
+        return 1.0 if self.better == 0.5 else 1.0 / self.n_arms
+
     def sample(self, key: Key, split: Split) -> Array:
         p = jax.random.uniform(jax.random.fold_in(key, SPLITS.index(split)), (self.n_arms,))
         if self.arms == "informative":

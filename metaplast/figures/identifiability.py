@@ -10,7 +10,7 @@ from metaplast.figures.section import Figure, PagePart, Section, Table
 from metaplast.figures.style import OTHERS, OURS, save, subplots
 from metaplast.inspection.collinear import Collinearity
 from metaplast.inspection.identifiability import RISE, Curvature
-from metaplast.inspection.information import Innate, LearnedBits, RuleBits
+from metaplast.inspection.information import LearnedBits, RuleBits
 from metaplast.inspection.starts import Agreement
 from metaplast.results.numbers import interval, json_list, json_number, number, share
 from metaplast.results.statistics import Estimate
@@ -29,7 +29,6 @@ def part(
     folder: Path,
     bits: RuleBits | None = None,
     learned: LearnedBits | None = None,
-    innate: Innate | None = None,
 ) -> PagePart:
     """The identifiability of a rule, and its information.
 
@@ -40,7 +39,6 @@ def part(
         folder: of the picture.
         bits: of the rule.
         learned: in a life.
-        innate: the share of the score at birth; None where it does not exist.
     """
     words = []
     figures = []
@@ -63,14 +61,14 @@ def part(
         tables += [_directions(curvature), _numbers(curvature)]
     words += _words_on_terms(collinear)
     words += _words_on_starts(agreement)
-    words += _words_on_bits(bits, learned, innate)
+    words += _words_on_bits(bits, learned)
     if agreement is not None:
         tables.append(_pairs(agreement))
     numbers = {
         "curvature": _plain_curvature(curvature),
         "terms": {entry: _plain_terms(each) for entry, each in collinear.items()},
         "starts": _plain_starts(agreement),
-        "information": _plain_bits(bits, learned, innate),
+        "information": _plain_bits(bits, learned),
     }
     return PagePart(Section(_TITLE, words, figures=figures, tables=tables), numbers)
 
@@ -267,9 +265,7 @@ def _range(values: Any) -> str:
     return f"{low} to {high}"
 
 
-def _words_on_bits(
-    bits: RuleBits | None, learned: LearnedBits | None, innate: Innate | None
-) -> list[str]:
+def _words_on_bits(bits: RuleBits | None, learned: LearnedBits | None) -> list[str]:
     words = []
     if bits is not None:
         if bits.bits is None:
@@ -286,23 +282,6 @@ def _words_on_bits(
             )
     if learned is not None:
         words.append(_words_on_learned(learned))
-    if innate is not None and not np.isfinite(innate.share.mean):
-        words.append(
-            f"There is no innate share: the score with the rule, "
-            f"{_estimate(innate.learned, '.3g')}, is not above chance, {innate.chance:.3g}, by its "
-            f"interval. At birth it is {_estimate(innate.at_birth, '.3g')} ({innate.share.n} "
-            f"lives)."
-        )
-    elif innate is not None:
-        words.append(
-            f"At birth the score is {_estimate(innate.at_birth, '.3g')}, with chance at "
-            f"{innate.chance:.3g}: {_estimate(innate.share, '.2g')} of what the rule reaches above "
-            f"chance ({_estimate(innate.learned, '.3g')}) is innate ({innate.share.n} lives)."
-        )
-    elif bits is not None:
-        words.append(
-            "There is no innate share: the score of this task has no known value for guessing."
-        )
     return words
 
 
@@ -471,9 +450,7 @@ def _plain_starts(agreement: Agreement | None) -> dict[str, Any]:
     }
 
 
-def _plain_bits(
-    bits: RuleBits | None, learned: LearnedBits | None, innate: Innate | None
-) -> dict[str, Any]:
+def _plain_bits(bits: RuleBits | None, learned: LearnedBits | None) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     if bits is not None:
         plain["rule"] = {
@@ -496,12 +473,5 @@ def _plain_bits(
             "error_by_chance": json_number(learned.error_by_chance),
             "births_tell": learned.births_tell,
             "lives": learned.n_lives,
-        }
-    if innate is not None:
-        plain["innate"] = {
-            "at_birth": json_list(innate.at_birth),
-            "learned": json_list(innate.learned),
-            "chance": innate.chance,
-            "share": json_list(innate.share),
         }
     return plain

@@ -1,13 +1,11 @@
-"""The bits of a rule, the bits that a life learns, and the share that is innate."""
+"""The bits of a rule, and the bits that a life learns."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from metaplast import search_loop
@@ -17,9 +15,8 @@ from metaplast.language import expression
 from metaplast.language.grammar import SIGNALS
 from metaplast.problem.lives import Batch
 from metaplast.results.evaluate import batches
-from metaplast.results.statistics import RESAMPLES, Estimate, estimate
+from metaplast.results.statistics import Estimate, estimate
 from metaplast.reuse.node import nodes, tree, walk
-from metaplast.signals import Theta
 from metaplast.tasks import Split
 
 N_LIVES = 64
@@ -93,22 +90,6 @@ class LearnedBits(NamedTuple):
         The bits at the end of a life are then not known to be learned.
         """
         return self.error_at_birth.high < self.error_by_chance
-
-
-class Innate(NamedTuple):
-    """The share of a score that the network has at birth.
-
-    at_birth: score without plasticity.
-    learned: score with the rule, on the same lives.
-    chance: score of guessing.
-    share: (at_birth - chance) / (learned - chance), with a bootstrap over lives. NaN where the
-        score with the rule is not above chance by its interval: there is nothing to share.
-    """
-
-    at_birth: Estimate
-    learned: Estimate
-    chance: float
-    share: Estimate
 
 
 def rule_bits(
@@ -328,68 +309,6 @@ def wilson(k: int, n: int, tries: int = 1) -> Estimate:
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n)
-
-
-def innate(subject: Subject, split: Split = "validation", n_lives: int = N_LIVES) -> Innate | None:
-    """The share of a score that the network has at birth.
-
-        share = (score_0 - chance) / (score_T - chance)
-
-    score_0: of the same births, with no rule at work.
-
-    The share is not defined where score_T is not above chance by its interval.
-
-    None where guessing has no known score: it is known for the accuracy of a task of classes.
-
-    Args:
-        subject: the rule in its task.
-        split: of the tasks.
-        n_lives: the number of lives.
-
-    Source:
-        own definition.
-    """
-    problem = subject.problem.whole()
-    shape = problem.lifetime.task.shape()
-    if not shape.classes or subject.metric != "accuracy":
-        return None
-    chance = 1.0 / shape.n_out
-    batch = _some(subject, split, n_lives)
-    still = replace(problem, lifetime=replace(problem.lifetime, slots=()))
-    at_birth = _accuracy(still, {**subject.theta, "rules": {}}, batch)
-    learned = _accuracy(problem, subject.theta, batch)
-    return Innate(
-        estimate([at_birth]),
-        estimate([learned]),
-        chance,
-        innate_share(at_birth, learned, chance, subject.seed),
-    )
-
-
-def innate_share(at_birth: np.ndarray, learned: np.ndarray, chance: float, seed: int) -> Estimate:
-    """The share of `Innate` with its interval; NaN where it is not defined.
-
-    Args:
-        at_birth: scores without plasticity [n_lives].
-        learned: scores with the rule, of the same lives [n_lives].
-        chance: the score of guessing.
-        seed: of the bootstrap.
-    """
-    n = len(learned)
-    if not estimate([learned]).low > chance:
-        return Estimate(float("nan"), float("nan"), float("nan"), n)
-    rows = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
-    above = learned[rows].mean(axis=1) - chance
-    shares = (at_birth[rows].mean(axis=1) - chance)[above > 0] / above[above > 0]
-    low, high = np.quantile(shares, [0.025, 0.975])
-    share = (at_birth.mean() - chance) / (learned.mean() - chance)
-    return Estimate(float(share), float(low), float(high), n)
-
-
-def _accuracy(problem: Any, theta: Theta, batch: Batch) -> np.ndarray:
-    stacked = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], theta)
-    _, metrics = search_loop.evaluate(problem, stacked, batch)
-    return np.asarray(metrics["accuracy"], np.float64)[0]
 
 
 def _some(subject: Subject, split: Split, n: int) -> Batch:

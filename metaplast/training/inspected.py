@@ -270,7 +270,6 @@ def _identifiability(inspected: Inspected) -> PagePart:
         inspected.folder,
         information.rule_bits(subject),
         information.learned_bits(subject),
-        information.innate(subject),
     )
     if known is not None:
         inspected.findings.identifiability = _pinned_words(known)
