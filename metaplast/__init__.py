@@ -13,6 +13,7 @@ from metaplast import _moved
 
 if TYPE_CHECKING:
     from metaplast.api import plot
+    from metaplast.api.at_birth import InnateScores, innate
     from metaplast.api.comparing import Comparison, compare, compare_loops
     from metaplast.api.diagnosing import Diagnosed, diagnose
     from metaplast.api.fitting import fit
@@ -48,6 +49,7 @@ _HOMES = {
     "Comparison": "metaplast.api.comparing",
     "Diagnosed": "metaplast.api.diagnosing",
     "Exported": "metaplast.reuse.export.exported",
+    "InnateScores": "metaplast.api.at_birth",
     "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
@@ -72,6 +74,7 @@ _HOMES = {
     "export": "metaplast.api.taking_away",
     "find": "metaplast.registry",
     "fit": "metaplast.api.fitting",
+    "innate": "metaplast.api.at_birth",
     "inspect": "metaplast.api.inspecting",
     "layer_signals": "metaplast.reuse.as_optax",
     "list": "metaplast.api.listing",
@@ -98,6 +101,7 @@ __all__ = [
     "Comparison",
     "Diagnosed",
     "Exported",
+    "InnateScores",
     "Inspection",
     "Lifetime",
     "LivedLife",
@@ -123,6 +127,7 @@ __all__ = [
     "export",
     "find",
     "fit",
+    "innate",
     "inspect",
     "layer_signals",
     "list",

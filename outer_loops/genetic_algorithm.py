@@ -27,14 +27,12 @@ class GeneticState:
 
     theta: the fittest member of the newest generation that lived
     members [population, n]: the generation that lives next, over the flat vector of theta
-    hyper: the numbers of `hyper`
     step []: the number of steps done
     skipped []: the number of steps that changed nothing
     """
 
     theta: Theta
     members: Array
-    hyper: dict[str, Array]
     step: Array
     skipped: Array
 
@@ -97,7 +95,7 @@ class GeneticAlgorithm(AbstractOuterLoop):
         return self.steps
 
     def hyper(self) -> dict[str, Array]:
-        return {name: jnp.asarray(getattr(self, name), float) for name in ("ceiling", "mutation")}
+        return {}
 
     def check(self, problem: Problem, key: Key) -> None:
         if self.own_lives and problem.n_tasks % self.population:
@@ -119,7 +117,6 @@ class GeneticAlgorithm(AbstractOuterLoop):
         state = GeneticState(
             theta=unravel(start),
             members=members.at[0].set(start),
-            hyper=hyper,
             step=zero,
             skipped=zero,
         )
@@ -132,11 +129,11 @@ class GeneticAlgorithm(AbstractOuterLoop):
         share = 1 if self.own_lives else None
         losses, metrics = problem.losses(state.members, batch, share, unravel)
         grades = graded(losses, jnp.mean(metrics["survived"], axis=1))
-        fitness = jnp.where(grades.healthy, jnp.maximum(state.hyper["ceiling"] - losses, 0.0), 0.0)
+        fitness = jnp.where(grades.healthy, jnp.maximum(self.ceiling - losses, 0.0), 0.0)
         bred = replace(
             state,
             theta=unravel(state.members[jnp.argmin(grades.fitness)]),
-            members=self._offspring(key, state.members, fitness, state.hyper["mutation"]),
+            members=self._offspring(key, state.members, fitness),
         )
         after = accepted(state, bred, grades.healthy, bred.members)
         shares = {}
@@ -145,14 +142,13 @@ class GeneticAlgorithm(AbstractOuterLoop):
         own_metrics = {**shares, "skipped": after.skipped}
         return after, {**summary(losses, grades.healthy, metrics), **own_metrics}
 
-    def _offspring(self, key: Key, members: Array, fitness: Array, mutation: Array) -> Array:
+    def _offspring(self, key: Key, members: Array, fitness: Array) -> Array:
         """The next generation [population, n].
 
         Args:
             key: the randomness of the generation.
             members: the parents [population, n].
             fitness: of each parent [population], at least 0.
-            mutation: the probability [] that a locus is drawn anew.
         """
         k_parents, k_points, k_where, k_mutants = jax.random.split(key, 4)
         n_members, n_loci = members.shape
@@ -162,7 +158,7 @@ class GeneticAlgorithm(AbstractOuterLoop):
         points = jax.random.randint(k_points, (n_members, 1), 1, max(2, n_loci), jnp.int32)
         from_first = jnp.arange(n_loci, dtype=jnp.int32)[None, :] < points
         offspring = jnp.where(from_first, members[first], members[second])
-        mutates = jax.random.uniform(k_where, members.shape) < mutation
+        mutates = jax.random.uniform(k_where, members.shape) < self.mutation
         mutants = self._drawn(k_mutants, members.shape, self._alleles(members))
         return jnp.where(mutates, mutants, offspring)
 

@@ -18,7 +18,6 @@ from metaplast.inspection.horizons import drifts, horizons, lasting, roots, summ
 from metaplast.inspection.information import (
     decoded_wrongly,
     fano,
-    innate,
     learned_bits,
     rule_bits,
     wilson,
@@ -247,18 +246,12 @@ def test_labels_are_decoded_where_they_are_and_not_where_they_are_not() -> None:
 
 
 @pytest.mark.system
-def test_a_life_of_classes_learns_bits_and_is_born_at_chance(classes: Subject) -> None:
+def test_a_life_of_classes_learns_bits(classes: Subject) -> None:
     found = learned_bits(classes, n_tasks=4, lives_per_task=4)
     assert found.read == "products"
     assert found.error_at_birth.mean > 0.4 and not found.births_tell
     assert found.error.mean < found.error_at_birth.mean
     assert found.low <= found.bits <= 2.0
-    share = innate(classes, n_lives=32)
-    assert share is not None
-    assert share.chance == 1 / 3
-    assert share.share.low < 0.2
-    by_hand = (share.at_birth.mean - 1 / 3) / (share.learned.mean - 1 / 3)
-    np.testing.assert_allclose(share.share.mean, by_hand)
 
 
 def test_four_numbers_on_two_levels_take_one_bit_each(oja: Subject) -> None:
@@ -277,4 +270,3 @@ def test_four_numbers_on_two_levels_take_one_bit_each(oja: Subject) -> None:
     found = rule_bits(with_coefficients([1.0, -1.0, 0.1, 0.0]), n_lives=4)
     assert found is not None and found.bits is not None and found.bits > 1
     assert rule_bits(oja, n_lives=4) is None  # two numbers are the ends of their own range
-    assert innate(oja) is None

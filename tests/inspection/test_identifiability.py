@@ -22,7 +22,7 @@ from metaplast.inspection.identifiability import (
     curvature,
     spectrum,
 )
-from metaplast.inspection.information import Innate, LearnedBits, RuleBits, innate_share
+from metaplast.inspection.information import LearnedBits, RuleBits
 from metaplast.inspection.starts import agreement, further
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.visited import visited
@@ -210,27 +210,22 @@ def test_the_page_says_the_bits(tmp_path: Path) -> None:
     bits = RuleBits(44, [], 7, 308, score, 5, 25.0)
     born = Estimate(0.9, 0.8, 0.95, 32)
     learned = LearnedBits(8, 32, "weights", Estimate(0.25, 0.1, 0.4, 32), 1.4, 0.7, born, 0.875)
-    innate = Innate(Estimate(0.6, 0.5, 0.7, 64), score, 0.5, Estimate(0.25, 0.1, 0.4, 64))
-    page = part("too many numbers", {}, None, tmp_path, bits, learned, innate)
+    page = part("too many numbers", {}, None, tmp_path, bits, learned)
     words = " ".join(page.section.paragraphs)
     assert "7 bits for each of 44 numbers, 308 in all" in words
     assert "a life learns at least 0.7 bits on its task" in words
-    assert "0.25 [0.1, 0.4] of what the rule reaches above chance" in words
     assert page.numbers["information"]["rule"]["score"] == [0.9, 0.88, 0.92, 64]
     assert page.numbers["information"]["learned"]["births_tell"] is False
     none = learned._replace(low=0.0)
-    nothing = Estimate(np.nan, np.nan, np.nan, 64)
-    page = part("too many", {}, None, tmp_path, bits, none, innate._replace(share=nothing))
+    page = part("too many", {}, None, tmp_path, bits, none)
     words = " ".join(page.section.paragraphs)
     assert "no bits can be claimed" in words and "learns at least" not in words
-    assert "There is no innate share: the score with the rule" in words
     # Half of chance is no limit: an error below chance by its interval tells.
     told = learned._replace(error_at_birth=Estimate(0.6, 0.5, 0.7, 32))
     page = part("too many numbers", {}, None, tmp_path, bits._replace(bits=None), told)
     words = " ".join(page.section.paragraphs)
     assert "at no resolution up to 16 bits" in words
     assert "says nothing about learning" in words
-    assert "There is no innate share" in words
 
 
 def test_starts_are_compared_in_the_numbers_of_their_rules_alone(
@@ -252,16 +247,6 @@ def test_starts_are_compared_in_the_numbers_of_their_rules_alone(
     words = " ".join(page.section.paragraphs)
     assert "The 3 numbers of the rules have a cosine of" in words
     assert page.numbers["starts"]["compared"] == found.names
-
-
-def test_an_innate_share_needs_a_score_above_chance() -> None:
-    born = np.asarray([0.5, 0.6] * 20)
-    share = innate_share(born, born + 0.2, 0.5, 0)
-    assert share.mean == pytest.approx(0.05 / 0.25)
-    assert share.low < share.mean < share.high
-    near_chance = np.asarray([0.2, 0.82] * 20)
-    undefined = innate_share(born, near_chance, 0.5, 0)
-    assert np.isnan(undefined.mean) and undefined.n == 40
 
 
 def test_the_curvature_is_of_the_loss_without_its_penalty(smooth: Subject, tmp_path: Path) -> None:
