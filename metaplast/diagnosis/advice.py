@@ -63,7 +63,10 @@ UPHILL = 3.0
 LEAST_SHARE = 0.01
 
 GRADIENT = ("bptt", "forward", "truncated_bptt", "lbfgs")
-EVOLUTION = ("es", "cross_entropy", "pes", "nres", "random_search", "genetic_programming")
+EVOLUTION = (
+    *("es", "cross_entropy", "pes", "nres", "random_search"),
+    *("genetic_algorithm", "genetic_programming"),
+)
 
 
 class Advice(NamedTuple):
