@@ -13,6 +13,7 @@ from metaplast import _moved
 
 if TYPE_CHECKING:
     from metaplast.api import plot
+    from metaplast.api.at_birth import InnateScores, innate
     from metaplast.api.comparing import Comparison, compare, compare_loops
     from metaplast.api.diagnosing import Diagnosed, diagnose
     from metaplast.api.fitting import fit
@@ -50,6 +51,7 @@ _HOMES = {
     "Diagnosed": "metaplast.api.diagnosing",
     "Exported": "metaplast.reuse.export.exported",
     "Information": "metaplast.api.information",
+    "InnateScores": "metaplast.api.at_birth",
     "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
@@ -75,6 +77,7 @@ _HOMES = {
     "find": "metaplast.registry",
     "fit": "metaplast.api.fitting",
     "information": "metaplast.api.information",
+    "innate": "metaplast.api.at_birth",
     "inspect": "metaplast.api.inspecting",
     "layer_signals": "metaplast.reuse.as_optax",
     "list": "metaplast.api.listing",
@@ -102,6 +105,7 @@ __all__ = [
     "Diagnosed",
     "Exported",
     "Information",
+    "InnateScores",
     "Inspection",
     "Lifetime",
     "LivedLife",
@@ -128,6 +132,7 @@ __all__ = [
     "find",
     "fit",
     "information",
+    "innate",
     "inspect",
     "layer_signals",
     "list",

@@ -247,7 +247,7 @@ def _inspected(
     runs: Sequence[FinishedRun], pool: Pool, effort: Effort | None, target: Path
 ) -> "Inspected":
     """The searched rule of every run, in its task."""
-    from metaplast.training.inspected import Inspected, of_run
+    from metaplast.training.inspected import Inspected, Searched, of_run
 
     subjects = []
     for run in runs:
@@ -258,7 +258,8 @@ def _inspected(
     if subjects[0].problem.lifetime.slots == searched:
         outer = runs[0].job.main.outer_loop()
     rule = runs[0].path / RULE_FILE
-    return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target)
+    searched = Searched(row_folder(runs[0].path, DISCOVERED), runs[0].job.row(DISCOVERED))
+    return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target, searched)
 
 
 def _has_spikes(runs: Sequence[FinishedRun]) -> bool:
