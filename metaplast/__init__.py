@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metaplast.api.inspecting import Inspection, inspect
     from metaplast.api.listing import list
     from metaplast.api.living import LivedLife, live
+    from metaplast.api.merging import Merge
     from metaplast.api.opening import open
     from metaplast.api.pictures import SavedPicture
     from metaplast.api.plots import Plots
@@ -55,6 +56,7 @@ _HOMES = {
     "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
+    "Merge": "metaplast.api.merging",
     "MetaProblem": "metaplast.problem",
     "NeuronView": "metaplast.signals",
     "Plots": "metaplast.api.plots",
@@ -109,6 +111,7 @@ __all__ = [
     "Inspection",
     "Lifetime",
     "LivedLife",
+    "Merge",
     "MetaProblem",
     "NeuronView",
     "Plots",
