@@ -6,7 +6,7 @@ Source: Pedersen & Risi 2021, who merge the rules of synapses while they search 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -118,7 +118,9 @@ def clusters(vectors: np.ndarray, k: int, seed: int) -> np.ndarray:
         from sklearn.cluster import KMeans  # 1 s, and few runs need it
 
         start = int(np.random.SeedSequence((seed, k)).generate_state(1)[0])
-        means = KMeans(k, n_init=N_STARTS, random_state=start)
+        # Its signature names the default of n_init alone, which is a word.
+        options: dict[str, Any] = {"n_init": N_STARTS, "random_state": start}
+        means = KMeans(k, **options)
         labels = means.fit_predict(standardised(vectors))
     _, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
     places = np.argsort(np.argsort(-counts, kind="stable"), kind="stable")
