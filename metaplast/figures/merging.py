@@ -23,6 +23,8 @@ TITLE = "How many rules"
 FIGURE = "merging.svg"
 ENOUGH = 0.9
 """The share of the gain over birth at which a dotted line is drawn."""
+WIDE = 30.0
+"""The ratio of the largest mean to the smallest from which on the axis is logarithmic."""
 MOST_RULES = 32
 """Rules of one k whose numbers a page shows."""
 
@@ -88,8 +90,16 @@ def draw(merging: Merging, path: Path) -> None:
     axes.minorticks_off()
     axes.set_xlabel(f"rules in place of {merging.n_synapses}")
     axes.set_ylabel(merging.metric)
+    if _is_wide([*merging.clusters, *merging.random, merging.searched]):
+        axes.set_yscale("log")
     axes.legend(fontsize=8, frameon=False)
     save(figure, path)
+
+
+def _is_wide(scores: Sequence[MergedScore]) -> bool:
+    """Whether the scores differ so much that a linear axis shows the largest alone."""
+    means = [one.score.mean for one in scores if one.score.mean is not None]
+    return bool(means) and min(means) > 0.0 and max(means) > WIDE * min(means)
 
 
 def _bars(axes: Any, scores: Sequence[MergedScore], colour: str, label: str) -> None:
