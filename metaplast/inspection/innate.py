@@ -15,7 +15,8 @@ from metaplast.inspection.subject import Subject
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.results.evaluate import batches
-from metaplast.results.statistics import RESAMPLES, Estimate, estimate, student
+from metaplast.results.statistics import Estimate, estimate, student
+from metaplast.results.statistics import share as share_of
 from metaplast.signals import Theta
 from metaplast.tasks import AbstractTaskFamily, Split
 
@@ -175,15 +176,7 @@ def innate_share(at_birth: np.ndarray, learned: np.ndarray, chance: float) -> Es
         learned: scores with the rule, of the same lives [n_lives].
         chance: the score of guessing.
     """
-    n = len(learned)
-    if not estimate([learned]).low > chance:
-        return Estimate(np.nan, np.nan, np.nan, n)
-    rows = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
-    above = learned[rows].mean(axis=1) - chance
-    shares = (at_birth[rows].mean(axis=1) - chance)[above > 0] / above[above > 0]
-    low, high = np.quantile(shares, [0.025, 0.975])
-    share = (at_birth.mean() - chance) / (learned.mean() - chance)
-    return Estimate(float(share), float(low), float(high), n)
+    return share_of(at_birth - chance, learned - chance)
 
 
 def course(
