@@ -95,6 +95,9 @@ class Bandit(AbstractTaskFamily):
         first = jnp.where(kind == 0, self.better, 1.0 - self.better)
         return jnp.stack([first, 1.0 - first])
 
+    def chance(self) -> float:
+        return 1.0 if self.better == 0.5 else 1.0 / self.n_arms
+
     def sample(self, key: Key, split: Split) -> Array:
         p = jax.random.uniform(jax.random.fold_in(key, SPLITS.index(split)), (self.n_arms,))
         if self.arms == "informative":

@@ -107,6 +107,9 @@ class CueAccumulation(AbstractTaskFamily):
         offers = frozenset({"error", "target"})
         return TaskShape({"input": 4 * self.group}, 2, phases, offers, differentiable=True)
 
+    def chance(self) -> float:
+        return 0.5
+
     def sample(self, key: Key, split: Split) -> Run:
         split_key = jax.random.fold_in(key, SPLITS.index(split))
         k_favoured, k_cues, k_delay = jax.random.split(split_key, 3)

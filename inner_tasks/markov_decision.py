@@ -78,6 +78,9 @@ class MarkovDecision(AbstractTaskFamily):
         inputs = {"input": self.n_states}
         return TaskShape(inputs, self.n_actions, phases, offers, differentiable=False)
 
+    def chance(self) -> float:
+        return 1.0 / self.n_actions
+
     def sample(self, key: Key, split: Split) -> World:
         k_moves, k_pays = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
         pairs = self.n_states, self.n_actions

@@ -65,6 +65,9 @@ class ShownTarget(AbstractTaskFamily):
         shape = self.task.shape()
         return shape._replace(inputs={**shape.inputs, TARGET: shape.n_out, TAUGHT: 1})
 
+    def chance(self) -> float | None:
+        return self.task.chance()
+
     def files(self) -> dict[str, str]:
         return self.task.files()
 

@@ -59,6 +59,9 @@ class SpikeClassification(AbstractTaskFamily):
         offers = images.offers | {"gate", "reset"}
         return images._replace(phases=phases, offers=offers, classes=False)
 
+    def chance(self) -> float | None:
+        return self.digits.chance()
+
     def files(self) -> dict[str, str]:
         return self.digits.files()
 

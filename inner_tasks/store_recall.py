@@ -89,6 +89,9 @@ class StoreRecall(AbstractTaskFamily):
         offers = frozenset({"error", "target"})
         return TaskShape({"input": 4 * self.group}, 2, phases, offers, differentiable=True)
 
+    def chance(self) -> float:
+        return 0.5
+
     def halved(self) -> "StoreRecall":
         return replace(self, symbol_steps=2 * self.symbol_steps)
 

@@ -77,6 +77,9 @@ class YinYang(AbstractTaskFamily):
         offers = points.offers | {"gate", "reset"}
         return points._replace(phases=phases, offers=offers, classes=False)
 
+    def chance(self) -> float:
+        return 1.0 / 3.0
+
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         uniform = jax.random.uniform(
             jax.random.fold_in(key, SPLITS.index(split)), (self.n_train + self.n_test, 5)

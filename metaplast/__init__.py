@@ -13,6 +13,7 @@ from metaplast import _moved
 
 if TYPE_CHECKING:
     from metaplast.api import plot
+    from metaplast.api.at_birth import InnateScores, innate
     from metaplast.api.comparing import Comparison, compare, compare_loops
     from metaplast.api.diagnosing import Diagnosed, diagnose
     from metaplast.api.fitting import fit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from metaplast.api.inspecting import Inspection, inspect
     from metaplast.api.listing import list
     from metaplast.api.living import LivedLife, live
+    from metaplast.api.merging import Merge
     from metaplast.api.opening import open
     from metaplast.api.pictures import SavedPicture
     from metaplast.api.plots import Plots
@@ -50,9 +52,11 @@ _HOMES = {
     "Diagnosed": "metaplast.api.diagnosing",
     "Exported": "metaplast.reuse.export.exported",
     "Information": "metaplast.api.information",
+    "InnateScores": "metaplast.api.at_birth",
     "Inspection": "metaplast.api.inspecting",
     "Lifetime": "metaplast.life.lifetime",
     "LivedLife": "metaplast.api.living",
+    "Merge": "metaplast.api.merging",
     "MetaProblem": "metaplast.problem",
     "NeuronView": "metaplast.signals",
     "Plots": "metaplast.api.plots",
@@ -75,6 +79,7 @@ _HOMES = {
     "find": "metaplast.registry",
     "fit": "metaplast.api.fitting",
     "information": "metaplast.api.information",
+    "innate": "metaplast.api.at_birth",
     "inspect": "metaplast.api.inspecting",
     "layer_signals": "metaplast.reuse.as_optax",
     "list": "metaplast.api.listing",
@@ -102,9 +107,11 @@ __all__ = [
     "Diagnosed",
     "Exported",
     "Information",
+    "InnateScores",
     "Inspection",
     "Lifetime",
     "LivedLife",
+    "Merge",
     "MetaProblem",
     "NeuronView",
     "Plots",
@@ -128,6 +135,7 @@ __all__ = [
     "find",
     "fit",
     "information",
+    "innate",
     "inspect",
     "layer_signals",
     "list",

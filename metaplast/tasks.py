@@ -88,6 +88,14 @@ class AbstractTaskFamily(ABC):
         """
         return None
 
+    def chance(self) -> float | None:
+        """The expected metric `accuracy` of answers by lot; None where it is not known.
+
+        It is known for a task of equally likely classes (`TaskShape.classes`).
+        """
+        shape = self.shape()
+        return 1.0 / shape.n_out if shape.classes else None
+
     @abstractmethod
     def begin(self, task: Any, key: Key, dt: float) -> Any:
         """The state of the task at the birth of a life. dt: seconds per step."""

@@ -42,6 +42,7 @@ TASKS = {
     "digits": {"shots": 1, "queries": 1},
     "leading_component": {"n_in": 4, "group": 2, "n_frames": 3, "frame": 2},
     "markov_decision": {"n_trials": 2, "trial_steps": 3},
+    "needle": {"n_bits": 2, "n_trials": 3},
     "nonstationary": {"n_in": 4, "n_stretches": 2, "length": 3, "grace": 1},
     "odour_choice": {"n_sessions": 4, "n_trials": 2, "n_hidden": 3},
     "one_shot": {
@@ -106,6 +107,7 @@ OUTER = {
     "cross_entropy": {"steps": 2, "population": 4},
     "es": {"steps": 2, "population": 4},
     "forward": {"steps": 2, "chunk": 4},
+    "genetic_algorithm": {"steps": 2, "population": 4},
     "genetic_programming": {
         "steps": 2,
         "mu": 2,

@@ -20,6 +20,7 @@ from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.wrappers.per_synapse import PerSynapse
 from metaplast.rules.wrappers.per_type import PerType
 from metaplast.rules.wrappers.scale import Scale
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from metaplast.spec import decode
 
 LEARNED = Direct()
@@ -73,6 +74,24 @@ def test_equal_numbers_in_all_groups_are_the_inner_rule(wrapper: Any, rule: Any)
         for edge, numbers in theta["rules"]["rule"].items():
             start = wide_theta["rules"]["rule"][edge]
             wide_theta["rules"]["rule"][edge] = wrapper(rule=rule).embed(rule, numbers, start)
+        wide_theta["genome"] = theta["genome"]
+        assert_same(weights_after(wide, wide_theta), weights_after(lifetime, theta))
+
+
+@pytest.mark.parametrize("wrapper", [PerSynapse, PerType])
+def test_another_rule_stands_around_that_of_groups(wrapper: Any) -> None:
+    """It keeps entries of its own in the state that the inner rule gets."""
+    with jax.enable_x64(True):
+        around = ThreeFactor(rule=OJA, modulator="surprise")
+        lifetime = life_of(around)
+        theta = moved(lifetime.init(jax.random.key(0)))
+        around_wide = ThreeFactor(rule=wrapper(rule=OJA), modulator="surprise")
+        wide = life_of(around_wide)
+        wide_theta = wide.init(jax.random.key(0))
+        for edge, numbers in theta["rules"]["rule"].items():
+            start = wide_theta["rules"]["rule"][edge]["rule"]
+            inner = wrapper(rule=OJA).embed(OJA, numbers["rule"], start)
+            wide_theta["rules"]["rule"][edge] = {**numbers, "rule": inner}
         wide_theta["genome"] = theta["genome"]
         assert_same(weights_after(wide, wide_theta), weights_after(lifetime, theta))
 

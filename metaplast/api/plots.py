@@ -112,6 +112,10 @@ class Plots:
         """The directions of theta that the task pins down."""
         return self._first("identifiability")
 
+    def innate(self) -> Picture:
+        """The score at birth and after learning, over the search and over the length of a life."""
+        return self._first("innate")
+
     def horizons(self) -> Picture:
         """The score in lives of other lengths."""
         return self._first("horizons")

@@ -13,6 +13,7 @@ import jax
 from metaplast.api import carrying
 from metaplast.api.checks import whole
 from metaplast.api.inspecting import Effort, Inspection, inspected
+from metaplast.api.merging import Merge, merged
 from metaplast.api.pictures import SavedPicture, pictures_of
 from metaplast.api.plots import Plots
 from metaplast.api.rows import Rows, Scores, scores_of
@@ -267,6 +268,20 @@ class Run:
             keep_all(lived)
         found = scores_of_lives(lived)
         return Scores(scores_of(found.scores, found.facts))
+
+    def merge(self, k: int | Sequence[int] = 32, *, lives: int = 1024) -> Merge:
+        """Merge the rules of the synapses into k rules, as `metaplast merge` does.
+
+            run.merge(8).clusters[8].share
+
+        Args:
+            k: the number of rules in every slot, or several numbers.
+            lives: held-out lives.
+
+        Raises: BadInput for an unfinished run, a group, a rule without numbers at every synapse,
+            and more rules than synapses.
+        """
+        return merged(self.alone(), k, lives)
 
     def alone(self) -> Path:
         """The folder of a finished training that is no group.

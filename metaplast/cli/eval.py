@@ -28,6 +28,11 @@ from metaplast.cli._paths import Given
     help="Judge this row beside `discovered` (default: all).",
 )
 @click.option(
+    "--innate",
+    is_flag=True,
+    help="Judge the score at birth, with no rule at work, beside the score after learning.",
+)
+@click.option(
     "--grid",
     is_flag=True,
     help="Judge one rule in many worlds, beside baselines that are tuned in each.",
@@ -57,6 +62,7 @@ def command(
     arguments: tuple[str, ...],
     lives: int,
     rows: tuple[str, ...],
+    innate: bool,
     grid: bool,
     factors: tuple[str, ...],
     budget: int | None,
@@ -68,6 +74,10 @@ def command(
     A.B=VALUE is a change of the config. Every row keeps its trained numbers: nothing is tuned
     again. The text begins with a verdict and the next command. The run keeps the scores of a
     changed world, and `metaplast inspect` shows them.
+
+    With --innate, the same held-out lives are lived with plasticity off too. The share of the score
+    that is there at birth is counted from the score of guessing, where the task has one. Give runs,
+    or one rule file with words such as experiment=readout.
 
     With --grid, give one run or one rule file: the rule stays as it is, and the baselines are tuned
     anew in every world. A rule file needs words of a config, such as experiment=readout.
@@ -88,6 +98,8 @@ def command(
             runs.append(path)
         else:
             words.append(argument)
+    if innate and grid:
+        raise BadInput("--innate and --grid", "one of them", "leave one out")
     if grid:
         if len(runs) != 1:
             raise BadInput(f"--grid of {len(runs)} rules", "one run folder or one rule", "name one")
@@ -95,6 +107,12 @@ def command(
         return
     if factors or budget is not None or out is not None:
         raise BadInput("--factor, --budget or --out", "--grid beside them", "add --grid")
+    if innate:
+        from metaplast.training.at_birth import judged_at_birth
+        from metaplast.training.at_birth import text_of as text_at_birth
+
+        click.echo(text_at_birth(judged_at_birth(list(map(str, runs)), words, lives, rows)))
+        return
     judgement = judged(runs, words, lives, rows)
     click.echo(text_of(judgement))
     for line in keep_all(judgement):

@@ -69,6 +69,7 @@ EVOLUTION = (
     "pes",
     "nres",
     "random_search",
+    "genetic_algorithm",
     "genetic_programming",
     "proposals",
 )

@@ -3,7 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
-from metaplast.inspection.innate import Innate, chance_of, innate
+from metaplast.inspection.innate import Innate, chance_of, innate, scores_at_birth
 from metaplast.inspection.number_bits import (
     LOSS,
     MOST_BITS,
@@ -12,6 +12,7 @@ from metaplast.inspection.number_bits import (
     PartBits,
     number_bits,
 )
+from metaplast.inspection.side_by_side import scores
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.task_bits import LIVES_PER_TASK, N_TASKS, LearnedBits, learned_bits
 from metaplast.inspection.tree_bits import TreeBits, tree_bits
@@ -84,10 +85,12 @@ def information(
         chance: the score of guessing; None: that of `chance_of`, where it is known.
     """
     if chance is None:
-        chance = chance_of(subject)
+        chance = chance_of(subject.problem.lifetime.task, subject.metric)
     share = None
     if chance is not None:
-        share = innate(subject, chance, split, sizes.n_lives)
+        at_birth = scores_at_birth(subject, split, sizes.n_lives)
+        learned = scores(subject, [subject.theta], split, sizes.n_lives)[0]
+        share = innate([at_birth], [learned], chance, subject.larger_is_better)
     return Information(
         subject.metric,
         split,
@@ -149,7 +152,7 @@ def plain(found: Information) -> Plain:
             "error_by_chance": json_number(found.learned.error_by_chance),
             "births_tell": found.learned.births_tell,
         }
-    if found.innate is not None:
+    if found.innate is not None and found.innate.share is not None:
         data["innate"] = {
             "at_birth": json_list(found.innate.at_birth),
             "learned": json_list(found.innate.learned),
@@ -250,7 +253,7 @@ def _words_on_learned(learned: LearnedBits) -> str:
 
 
 def _words_on_innate(share: Innate | None) -> str:
-    if share is None:
+    if share is None or share.share is None or share.chance is None:
         return "There is no innate share: the score of this task has no known value for guessing."
     if not math.isfinite(share.share.mean):
         return (

@@ -54,6 +54,29 @@ def bootstrap(values: np.ndarray, seed: int = 0) -> Estimate:
     return Estimate(float(np.mean(values)), float(low), float(high), len(values))
 
 
+def share(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Estimate:
+    """The mean of one value over the mean of another, on the same lives.
+
+        share = mean part / mean whole
+
+    The interval is that of the percentile bootstrap, which draws lives with both of their values.
+    The share is NaN where the mean of the whole is not above 0 by its 95 % interval.
+
+    Args:
+        part: one value a life [n].
+        whole: the other value [n].
+        seed: of the bootstrap.
+    """
+    n = len(whole)
+    if not n or not estimate([whole]).low > 0.0:
+        return Estimate(math.nan, math.nan, math.nan, n)
+    rows = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
+    wholes = whole[rows].mean(axis=1)
+    shares = part[rows].mean(axis=1)[wholes > 0] / wholes[wholes > 0]
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return Estimate(float(part.mean() / whole.mean()), float(low), float(high), n)
+
+
 def student(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Estimate:
     """The mean with Student's interval, for independent and about normal values.
 

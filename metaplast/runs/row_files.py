@@ -19,6 +19,12 @@ LIVES = "lives.safetensors"
 """Values on held-out lives."""
 VALIDATION = "validation.safetensors"
 """Values on validation lives."""
+CANDIDATES = "candidates.safetensors"
+"""Theta at the start and at equally spaced outer steps, stacked; absent where nothing is learned.
+
+The array OUTER_STEPS says at which steps.
+"""
+OUTER_STEPS = "outer_steps"
 STEPS = "steps.safetensors"
 """The score of every step of the first held-out lives."""
 N_CURVES = 128
@@ -30,16 +36,38 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
 
     Raises: BadInput where the file is not there, is damaged or holds another theta.
     """
-    like = jax.eval_shape(lambda: problem.init(jax.random.key(0)))
     file = folder / THETA
+    return _in_form(read_arrays(file), problem, (), file)
+
+
+def candidates_of(folder: Path, problem: MetaProblem) -> tuple[list[int], Theta] | None:
+    """(Outer steps, the thetas after them, stacked) of the candidates of a finished row.
+
+    None for a row that learned nothing, and for one of a version that kept no candidates.
+
+    Raises: BadInput where the file is damaged or holds other thetas.
+    """
+    file = folder / CANDIDATES
+    if not file.is_file():
+        return None
     arrays = read_arrays(file)
+    steps = arrays[OUTER_STEPS].tolist()
+    return steps, _in_form(arrays, problem, (len(steps),), file)
+
+
+def _in_form(
+    arrays: dict[str, np.ndarray], problem: MetaProblem, leading: tuple[int, ...], file: Path
+) -> Theta:
+    """The theta of a problem from the arrays of a file. leading: axes before those of a leaf."""
+    like = jax.eval_shape(lambda: problem.init(jax.random.key(0)))
 
     def stored(path: Any, form: jax.ShapeDtypeStruct) -> jax.Array:
         name = dotted(path)
-        if name not in arrays or arrays[name].shape != form.shape:
+        shape = (*leading, *form.shape)
+        if name not in arrays or arrays[name].shape != shape:
             raise BadInput(
                 f"{file}: another theta than that of its config.yaml",
-                f"{name} of shape {form.shape}",
+                f"{name} of shape {shape}",
                 "restore the file, or run again",
             )
         # `jnp.asarray` would compile a program for each shape.
@@ -82,13 +110,28 @@ def publish(
         scores: {metric: values on held-out lives}.
         facts: the content of row.json.
     """
-    leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
-    arrays = {}
-    for path, leaf in leaves:
-        arrays[dotted(path)] = np.asarray(leaf)
-    save_arrays(folder / THETA, arrays)
+    save_arrays(folder / THETA, _named(theta))
     save_arrays(folder / LIVES, scores)
     write_json(folder / RECORD, facts)
+
+
+def save_candidates(folder: Path, steps: list[int], thetas: Theta) -> None:
+    """Write the candidates of a row.
+
+    Args:
+        folder: the folder of the row.
+        steps: the outer steps after which they were taken; 0 is the start.
+        thetas: the candidates, stacked.
+    """
+    save_arrays(folder / CANDIDATES, {**_named(thetas), OUTER_STEPS: np.asarray(steps, np.int32)})
+
+
+def _named(theta: Theta) -> dict[str, np.ndarray]:
+    """{dotted name: array} of the leaves of a theta."""
+    arrays = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(theta)[0]:
+        arrays[dotted(path)] = np.asarray(leaf)
+    return arrays
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

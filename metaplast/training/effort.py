@@ -41,6 +41,7 @@ PLAN: tuple[Planned, ...] = (
     Planned("distillation", "The rule in named terms", Effort.USUAL),
     Planned("kinship", "Nearest known rules", Effort.USUAL),
     Planned("identifiability", "What the task pins down", Effort.USUAL),
+    Planned("innate", "Inborn or learned", Effort.USUAL),
     Planned("horizons", "Other lives and networks", Effort.USUAL),
     Planned("life", "Through a life", Effort.QUICK),
     Planned(SPIKES, "One life, spike by spike", None, of_spikes=True),

@@ -13,6 +13,7 @@ from metaplast.figures import ablation as ablation_figure
 from metaplast.figures import distillation as distillation_figure
 from metaplast.figures import horizons as horizons_figure
 from metaplast.figures import identifiability as identifiability_figure
+from metaplast.figures import innate as innate_figure
 from metaplast.figures import kinship as kinship_figure
 from metaplast.figures import landscape as landscape_figure
 from metaplast.figures import lived as lived_figure
@@ -26,6 +27,7 @@ from metaplast.inspection import (
     horizons,
     identifiability,
     information,
+    innate,
     kinship,
     lived,
     parsimony,
@@ -50,10 +52,11 @@ from metaplast.reuse.load import Rule, load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule, save_rule
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Config, Job, parse
-from metaplast.runs.row_files import theta_of
+from metaplast.runs.row_files import candidates_of, theta_of
 from metaplast.settings.names import CAUGHT, DISCOVERED, FIGURES
 from metaplast.space import SearchedOuterLoop
 from metaplast.training.effort import PLAN, SPIKES, Effort, Findings, Tick, is_made
+from metaplast.training.row_record import chosen_step
 from metaplast.training.sparse_rule import write_sparse
 
 log = logging.getLogger(CAUGHT)
@@ -77,6 +80,7 @@ class Inspected:
     whose: a sentence that says whose rule is drawn, where there are several.
     effort: the time that may be taken; None: that of the page that a training writes.
     target: the folder of the page and of the rule files that are made.
+    searched: the row of the run that is drawn; None for a rule file.
     findings: what the parts found for the verdict.
     """
 
@@ -88,6 +92,7 @@ class Inspected:
         whose: str,
         effort: Effort | None,
         target: Path,
+        searched: "Searched | None" = None,
     ) -> None:
         self.subjects = tuple(subjects)
         self.path = path
@@ -95,6 +100,7 @@ class Inspected:
         self.whose = whose
         self.effort = effort
         self.target = target
+        self.searched = searched
         self.findings = Findings()
 
     @property
@@ -147,6 +153,13 @@ class Inspected:
         for entry, facts in entries(self.subject.file.document).items():
             rules[entry] = load_rule(self.path, edge=facts.edges[0])
         return rules
+
+
+class Searched(NamedTuple):
+    """The searched row of a finished run: its folder, and its config."""
+
+    folder: Path
+    config: Config
 
 
 class Part(NamedTuple):
@@ -296,6 +309,24 @@ def _pinned_words(known: identifiability.Curvature) -> str:
     return words
 
 
+def _innate(inspected: Inspected) -> PagePart:
+    """The score at birth and after learning, of every theta that the run kept."""
+    subject = inspected.subject
+    problem = subject.problem
+    steps: list[int] = []
+    thetas = jax.tree.map(lambda leaf: jax.numpy.asarray(leaf)[None], subject.theta)
+    chosen = 0
+    if inspected.searched is not None:
+        folder, config = inspected.searched
+        kept = candidates_of(folder, config.meta_problem())
+        if kept is not None:
+            problem = config.meta_problem()
+            steps, thetas = kept
+            chosen = steps.index(chosen_step(folder))
+    lived = innate.course(problem, thetas, steps, subject.seed, subject.metric)
+    return innate_figure.part(lived, chosen, inspected.folder)
+
+
 def _horizons(inspected: Inspected) -> PagePart:
     """Lives of other lengths, networks of other widths, and fixed points."""
     subject = inspected.subject
@@ -364,6 +395,7 @@ _MAKERS: dict[str, Callable[[Inspected], PagePart]] = {
     "distillation": _distillation,
     "kinship": _kinship,
     "identifiability": _identifiability,
+    "innate": _innate,
     "horizons": _horizons,
     "life": _life,
     SPIKES: _spikes,

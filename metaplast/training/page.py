@@ -52,6 +52,7 @@ from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 from metaplast.training.course import RowOfRun, curves_part, training_part
 from metaplast.training.effort import PLAN, SPIKES, Effort, Findings, Tick, without
 from metaplast.training.finished_run import FinishedRun, read_finished
+from metaplast.training.kept_merging import merging_part
 from metaplast.training.kept_transfer import cells
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
@@ -124,6 +125,9 @@ def inspect_runs(
         rule_section = Section("The rule", ["Nothing was plastic: there is no rule."])
     longer = _longer_life(runs[0].job)
     worlds, parts["transfer"] = _transfer(runs, pool, longer, pictures)
+    few_rules = merging_part(paths, [run.seed for run in runs], pictures)
+    if few_rules is not None:
+        parts["merging"] = few_rules
     limits = Section("What this page does not show", _limits(runs, n_lives, pool, effort))
     experiment = runs[0].summary.experiment or "a run"
     noun = "seed"
@@ -247,7 +251,7 @@ def _inspected(
     runs: Sequence[FinishedRun], pool: Pool, effort: Effort | None, target: Path
 ) -> "Inspected":
     """The searched rule of every run, in its task."""
-    from metaplast.training.inspected import Inspected, of_run
+    from metaplast.training.inspected import Inspected, Searched, of_run
 
     subjects = []
     for run in runs:
@@ -258,7 +262,8 @@ def _inspected(
     if subjects[0].problem.lifetime.slots == searched:
         outer = runs[0].job.main.outer_loop()
     rule = runs[0].path / RULE_FILE
-    return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target)
+    searched = Searched(row_folder(runs[0].path, DISCOVERED), runs[0].job.row(DISCOVERED))
+    return Inspected(subjects, rule, outer, _words_on_seed(runs), effort, target, searched)
 
 
 def _has_spikes(runs: Sequence[FinishedRun]) -> bool:

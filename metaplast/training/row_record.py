@@ -50,3 +50,12 @@ def read_record(folder: Path) -> RowRecord:
     """
     file = folder / RECORD
     return from_plain(RowRecord, read_json(file), f"{file}")
+
+
+def chosen_step(folder: Path) -> int:
+    """The outer step of the chosen theta of a trained row; 0, the start, where nothing was learned.
+
+    Raises: BadInput for a file of another form.
+    """
+    search = read_record(folder).search
+    return (search.chosen_step if search is not None else None) or 0

@@ -26,7 +26,7 @@ from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Run
 from metaplast.runs.metrics import METRICS, read
-from metaplast.runs.row_files import publish, save_arrays, theta_of
+from metaplast.runs.row_files import publish, save_arrays, save_candidates, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
 from metaplast.training.diverged import Diverged
@@ -59,8 +59,9 @@ def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> N
     """Train, choose and judge one row of every run, from its newest checkpoint on.
 
     A finished row stays as it is. Runs of the same compiled program train together. The row's
-    folders get metrics.jsonl, checkpoints/, validation.safetensors, lives.safetensors and row.json.
-    Where one of several runs diverges, a warning names it, and it gets no row.json.
+    folders get metrics.jsonl, checkpoints/, candidates.safetensors, validation.safetensors,
+    lives.safetensors and row.json. Where one of several runs diverges, a warning names it, and it
+    gets no row.json.
 
     Args:
         runs: the runs.
@@ -220,6 +221,7 @@ def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
         scores.append(_validated(problem, theta, config))
     best = best_of(scores)
     steps = [0, *candidate_steps(trained.step, config.evaluation.candidates)]
+    save_candidates(trained.folder, steps, stacked)
     search = replace(_search_of(trained.folder), chosen_step=steps[best])
     validation = _beside_start(scores[best], scores[0])
     return Chosen(trained.folder, config, candidates[best], validation, search)

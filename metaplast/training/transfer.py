@@ -1,6 +1,6 @@
 """Finished runs judged under a changed config: longer lives, other widths, depths or tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,7 +81,7 @@ def judged(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[st
     """
     if not runs:
         raise BadInput(f"{' '.join(words)}, without a run", "RUN_DIR...", "name a finished run")
-    _check_words(words)
+    check_words(words)
     runs = in_runs(runs)
     trained = pool(list(runs))
     of_runs = [_scores(run, words, n, only) for run in runs]
@@ -116,7 +116,7 @@ NOT_OF_LIVES = (
 """Fields of a config that decide how numbers are searched, compared or kept, and no life."""
 
 
-def _check_words(words: Sequence[str]) -> None:
+def check_words(words: Sequence[str]) -> None:
     """Raises: BadInput for a word that changes the split of the data, or no life.
 
     Held-out lives of another split may show examples that the search saw.
@@ -182,24 +182,46 @@ def _scores(
     run: Path, words: Sequence[str], n: int, only: Sequence[str]
 ) -> dict[str, dict[str, np.ndarray]]:
     """{row: {metric: values}} of one run under the changed config."""
+    main = parse(compose(words, Sources(), run / CONFIG)).main
+    references = dict(main.references())
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for name, config, theta in rows_in_world(run, words, only):
+        piece = config.evaluation.piece
+        problem = config.meta_problem()
+        scores[name] = evaluate.lives(problem, theta, config.seed, "heldout", n, piece)
+    for name in references:
+        if not only or name in only:
+            scores[name] = judged_elsewhere(run, main, name, n)
+    return scores
+
+
+class RowInWorld(NamedTuple):
+    """A row of a finished run, with its trained theta, under a config that words changed."""
+
+    name: str
+    config: Config
+    theta: Theta
+
+
+def rows_in_world(run: Path, words: Sequence[str], only: Sequence[str]) -> Iterator[RowInWorld]:
+    """The trained rows of a finished run under a changed config, each in its precision.
+
+    Args:
+        run: the folder of the run.
+        words: words that change its config.
+        only: rows that are wanted beside `discovered`; empty: all rows.
+
+    Raises: BadInput for words that do not compose, an unknown row, and a theta that does not fit.
+    """
     old = parse(compose((), Sources(), run / CONFIG))
     new = parse(compose(words, Sources(), run / CONFIG))
-    references = dict(new.main.references())
-    wanted = _wanted([*dict(new.rows), *references], only)
-    scores: dict[str, dict[str, np.ndarray]] = {}
+    wanted = _wanted([*dict(new.rows), *dict(new.main.references())], only)
     for name, config in new.rows:
         if name not in wanted:
             continue
         jax.config.update("jax_enable_x64", config.precision == "float64")
         trained = theta_of(row_folder(run, name), old.row(name).meta_problem())
-        theta = _fitting(trained, config, name)
-        piece = config.evaluation.piece
-        problem = config.meta_problem()
-        scores[name] = evaluate.lives(problem, theta, config.seed, "heldout", n, piece)
-    for name in references:
-        if name in wanted:
-            scores[name] = judged_elsewhere(run, new.main, name, n)
-    return scores
+        yield RowInWorld(name, config, _fitting(trained, config, name))
 
 
 def _wanted(known: list[str], only: Sequence[str]) -> list[str]:

@@ -64,6 +64,8 @@ CASES: list[
     (["train", "--config-dir", ""], "--config-dir '' - expected the path of a folder"),
     (["resume", ""], "RUN_DIR '' - expected the path of a file or folder - name one"),
     (["inspect", "folder", "--out", ""], "--out '' - expected"),
+    (["merge", "folder"], "folder - expected a run folder, with a config.yaml"),
+    (["merge", "folder", "--k", "0"], "--k"),
     (["fit", ""], "'' - expected a word, or the path"),
     (["compare", ""], "'' - expected a word, or the path"),
     (

@@ -281,7 +281,10 @@ def test_every_threshold_gives_its_advice(pulse_lives):
 def test_the_class_of_an_outer_loop():
     kinds = {
         name: kind_of(decode("outer", name))
-        for name in ("bptt", "forward", "es", "cross_entropy", "pes", "hybrid", "multi_start")
+        for name in (
+            *("bptt", "forward", "es", "cross_entropy", "pes", "genetic_algorithm"),
+            *("hybrid", "multi_start"),
+        )
     }
     expected = {
         "bptt": "gradient",
@@ -289,6 +292,7 @@ def test_the_class_of_an_outer_loop():
         "es": "evolution",
         "cross_entropy": "evolution",
         "pes": "evolution",
+        "genetic_algorithm": "evolution",
         "hybrid": None,
     }
     assert kinds == {**expected, "multi_start": "gradient"}

@@ -12,7 +12,7 @@ from jax import Array
 
 from metaplast.genomes.direct import Direct
 from metaplast.inspection.information import Information, Sizes, information, plain, words
-from metaplast.inspection.innate import chance_of, innate, innate_share, scores_at_birth
+from metaplast.inspection.innate import chance_of, innate, scores_at_birth
 from metaplast.inspection.number_bits import LOSS, fixed_point, number_bits
 from metaplast.inspection.side_by_side import scores
 from metaplast.inspection.subject import Subject
@@ -267,27 +267,18 @@ def test_constants_that_no_search_moved_are_counted_too() -> None:
     np.testing.assert_allclose(value, scores(subject, [subject.theta], "heldout", 4), atol=1e-6)
 
 
-def test_an_innate_share_needs_a_score_above_chance() -> None:
-    born = np.asarray([0.0, 0.1] * 20)
-    share = innate_share(born, born + 0.2, 0)
-    assert share.mean == pytest.approx(0.05 / 0.25)
-    assert share.low < share.mean < share.high
-    near_chance = np.asarray([-0.3, 0.32] * 20)
-    undefined = innate_share(born, near_chance, 0)
-    assert np.isnan(undefined.mean) and undefined.n == 40
-
-
 def test_a_share_of_a_loss_has_the_same_sign() -> None:
     """The delta rule reaches a loss of 0 in the last step, from that at birth."""
     subject = spelling(DELTA)
     born = scores_at_birth(subject, "heldout", 16)
     learned = scores(subject, [subject.theta], "heldout", 16)[0]
     chance = 2.0 * float(born.mean())
-    found = innate(subject, chance, "heldout", 16)
+    found = innate([born], [learned], chance, subject.larger_is_better)
+    assert found.share is not None
     by_hand = (born.mean() - chance) / (learned.mean() - chance)
     np.testing.assert_allclose(found.share.mean, by_hand)
     assert 0.0 < found.share.mean < 1.0
-    assert chance_of(subject) is None
+    assert chance_of(subject.problem.lifetime.task, subject.metric) is None
 
 
 def test_the_words_say_each_measure() -> None:
@@ -322,9 +313,9 @@ def test_a_life_of_classes_learns_bits_and_is_born_at_chance() -> None:
     assert found.error_at_birth.mean > 0.4 and not found.births_tell
     assert found.error.mean < found.error_at_birth.mean
     assert found.low <= found.bits <= 2.0
-    chance = chance_of(classes)
-    assert chance is not None and chance == 1 / 3
-    share = innate(classes, chance, "validation", 32)
+    share = information(classes, "validation", Sizes(32, 4, 4)).innate
+    assert share is not None and share.share is not None
+    assert share.chance == 1 / 3
     assert share.share.low < 0.2
     by_hand = (share.at_birth.mean - 1 / 3) / (share.learned.mean - 1 / 3)
     np.testing.assert_allclose(share.share.mean, by_hand)

@@ -16,6 +16,10 @@ def markov_decision(task: Any, state: Any) -> Array:
     return -task.gap[state.t % 10, state.s]  # the best action has no gap
 
 
+def needle(task: Any, state: Any) -> Array:
+    return 2.0 * task - 1.0  # the pattern
+
+
 def homeostasis(task: Any, state: Any) -> Array:
     return jnp.full(40, 10.0 * 1e-3)  # the target's spikes per step
 

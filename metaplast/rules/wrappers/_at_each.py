@@ -13,7 +13,15 @@ from metaplast.connections.base import AbstractConnection
 from metaplast.connections.dense import Dense
 from metaplast.registry import BadInput, name_of
 from metaplast.rules.base import AbstractRule, Account, Wrapper, at_all_synapses
-from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import (
+    Key,
+    NeuronView,
+    RuleState,
+    SynapseView,
+    Theta,
+    rule_state,
+    with_entries,
+)
 
 ONE = Dense(1, 1)
 """The connection of one synapse."""
@@ -114,10 +122,10 @@ class AtEach(Wrapper):
             },
             key=jax.random.split(view.key, connection.shape),
         )
-        after, delta = connection.lift(
-            at_one, self._spread(theta, connection), state.synapse, at_synapses
-        )
-        return rule_state(synapse=after), delta
+        # A rule around this one keeps its own entries in the same state.
+        own = {name: state.synapse[name] for name in self._names()}
+        after, delta = connection.lift(at_one, self._spread(theta, connection), own, at_synapses)
+        return with_entries(state, synapse=after), delta
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
         """It contains all that its inner rule contains: every group then has the same numbers."""
