@@ -48,18 +48,18 @@ NEAR = 0.06
 def measured(name: str, runs: Path) -> Plain:
     """The information of a point on held-out lives, as plain data."""
     source = name if name in ZOO else str(runs / name)
-    found = information(subject_of(source, ZOO.get(name, ())), "heldout", SIZES)
-    return {**plain(found), "inborn_interval": inborn_interval(found)}
+    bits = information(subject_of(source, ZOO.get(name, ())), "heldout", SIZES)
+    return {**plain(bits), "inborn_interval": inborn_interval(bits)}
 
 
-def inborn_interval(found: Information) -> list[float | None]:
+def inborn_interval(bits: Information) -> list[float | None]:
     """The bits inborn at both ends of the bits of a number; None where an end has none."""
-    if found.numbers is None:
+    if bits.numbers is None:
         return [None, None]
     ends: list[float | None] = []
     for end in ("low", "high"):
-        total: float | None = found.trees.form
-        for part in found.numbers.parts.values():
+        total: float | None = bits.trees.form
+        for part in bits.numbers.parts.values():
             bits = getattr(part, end)
             total = None if bits is None or total is None else total + bits * part.n_numbers
         ends.append(total)

@@ -73,5 +73,5 @@ def information(
     if experiment is not None or words:
         said = words_of(experiment, words)
     with precision_kept():
-        found = information_of(name, said, "heldout", sizes, chance)
-    return Information(plain(found), "\n".join(sentences(found)))
+        bits = information_of(name, said, "heldout", sizes, chance)
+    return Information(plain(bits), "\n".join(sentences(bits)))

@@ -89,9 +89,9 @@ def command(
     if len(named) != 1:
         raise BadInput(f"information of {len(named)} rules", "one run folder or rule", "name one")
     sizes = Sizes(lives, tasks, lives_per_task)
-    found = information_of(named[0], words, split, sizes, chance)
+    bits = information_of(named[0], words, split, sizes, chance)
     if as_json:
-        click.echo(json.dumps(plain(found), allow_nan=False))
+        click.echo(json.dumps(plain(bits), allow_nan=False))
         return
-    for sentence in sentences(found):
+    for sentence in sentences(bits):
         click.echo(sentence)

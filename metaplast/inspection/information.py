@@ -101,63 +101,63 @@ def information(
     )
 
 
-def words(found: Information) -> list[str]:
+def words(bits: Information) -> list[str]:
     """The information in sentences, a paragraph for each measure."""
-    paragraphs = _words_on_numbers(found)
-    if found.learned is None:
+    paragraphs = _words_on_numbers(bits)
+    if bits.learned is None:
         paragraphs.append(
             "No task was decoded from weights: nothing is plastic, or the task is one alone."
         )
     else:
-        paragraphs.append(_words_on_learned(found.learned))
-    paragraphs.append(_words_on_innate(found.innate))
+        paragraphs.append(_words_on_learned(bits.learned))
+    paragraphs.append(_words_on_innate(bits.innate))
     return paragraphs
 
 
-def plain(found: Information) -> Plain:
+def plain(bits: Information) -> Plain:
     """The information as plain data."""
-    data: dict[str, Any] = {"metric": found.metric, "split": found.split}
-    if found.numbers is not None:
+    data: dict[str, Any] = {"metric": bits.metric, "split": bits.split}
+    if bits.numbers is not None:
         data["numbers"] = {
-            "score": json_list(found.numbers.score),
-            "floor": json_list(found.numbers.floor),
-            "floor_is": "chance" if found.numbers.by_chance else "no plasticity",
-            "learned": json_list(found.numbers.learned),
-            "parts": {name: _plain_part(part) for name, part in found.numbers.parts.items()},
+            "score": json_list(bits.numbers.score),
+            "floor": json_list(bits.numbers.floor),
+            "floor_is": "chance" if bits.numbers.by_chance else "no plasticity",
+            "learned": json_list(bits.numbers.learned),
+            "parts": {name: _plain_part(part) for name, part in bits.numbers.parts.items()},
         }
-    if found.trees.n_nodes:
+    if bits.trees.n_nodes:
         data["trees"] = {
-            "nodes": found.trees.n_nodes,
-            "constants": found.trees.n_constants,
-            "operators": found.trees.n_operators,
-            "terminals": found.trees.n_terminals,
-            "form": json_number(found.trees.form),
+            "nodes": bits.trees.n_nodes,
+            "constants": bits.trees.n_constants,
+            "operators": bits.trees.n_operators,
+            "terminals": bits.trees.n_terminals,
+            "form": json_number(bits.trees.form),
         }
-    if found.inborn is not None:
-        data["inborn"] = json_number(found.inborn)
-    if found.learned is not None:
+    if bits.inborn is not None:
+        data["inborn"] = json_number(bits.inborn)
+    if bits.learned is not None:
         data["learned"] = {
-            "tasks": found.learned.n_tasks,
-            "bits_task": json_number(found.learned.bits_task),
-            "lives": found.learned.n_lives,
-            "read": found.learned.read,
-            "error": json_list(found.learned.error),
-            "bits": json_number(found.learned.bits),
-            "low": json_number(found.learned.low),
-            "high": json_number(found.learned.high),
-            "error_at_birth": json_list(found.learned.error_at_birth),
-            "bits_at_birth": json_number(found.learned.bits_at_birth),
-            "error_shuffled": json_list(found.learned.error_shuffled),
-            "bits_shuffled": json_number(found.learned.bits_shuffled),
-            "error_by_chance": json_number(found.learned.error_by_chance),
-            "births_tell": found.learned.births_tell,
+            "tasks": bits.learned.n_tasks,
+            "bits_task": json_number(bits.learned.bits_task),
+            "lives": bits.learned.n_lives,
+            "read": bits.learned.read,
+            "error": json_list(bits.learned.error),
+            "bits": json_number(bits.learned.bits),
+            "low": json_number(bits.learned.low),
+            "high": json_number(bits.learned.high),
+            "error_at_birth": json_list(bits.learned.error_at_birth),
+            "bits_at_birth": json_number(bits.learned.bits_at_birth),
+            "error_shuffled": json_list(bits.learned.error_shuffled),
+            "bits_shuffled": json_number(bits.learned.bits_shuffled),
+            "error_by_chance": json_number(bits.learned.error_by_chance),
+            "births_tell": bits.learned.births_tell,
         }
-    if found.innate is not None and found.innate.share is not None:
+    if bits.innate is not None and bits.innate.share is not None:
         data["innate"] = {
-            "at_birth": json_list(found.innate.at_birth),
-            "learned": json_list(found.innate.learned),
-            "chance": json_number(found.innate.chance),
-            "share": json_list(found.innate.share),
+            "at_birth": json_list(bits.innate.at_birth),
+            "learned": json_list(bits.innate.learned),
+            "chance": json_number(bits.innate.chance),
+            "share": json_list(bits.innate.share),
         }
     return data
 
@@ -174,17 +174,17 @@ def _plain_part(part: PartBits) -> Plain:
     }
 
 
-def _words_on_numbers(found: Information) -> list[str]:
+def _words_on_numbers(bits: Information) -> list[str]:
     sentences = []
-    numbers = found.numbers
+    numbers = bits.numbers
     if numbers is None:
         return ["No bits of numbers are known: no life is finite."]
-    lives = {"heldout": "held-out"}.get(found.split, found.split)
+    lives = {"heldout": "held-out"}.get(bits.split, bits.split)
     floor = "the score without plasticity"
     if numbers.by_chance:
         floor = "the score of guessing"
     sentences.append(
-        f"The {found.metric} is {_estimate(numbers.score, '.4g')}, and {floor} "
+        f"The {bits.metric} is {_estimate(numbers.score, '.4g')}, and {floor} "
         f"{number(numbers.floor.mean, '.4g')} ({numbers.score.n} {lives} lives). "
         f"{LOSS:.0%} of the distance, {number(LOSS * numbers.learned.mean, '.2g')}, may be lost."
     )
@@ -198,15 +198,15 @@ def _words_on_numbers(found: Information) -> list[str]:
         sentences.append("No number was searched: theta holds none.")
     for name, part in numbers.parts.items():
         sentences.append(_words_on_part(name, part))
-    if found.trees.n_nodes:
+    if bits.trees.n_nodes:
         sentences.append(
-            f"The form of the expression, {found.trees.n_nodes} nodes, each one of "
-            f"{found.trees.n_operators} operators and {found.trees.n_terminals} terminals, takes "
-            f"{number(found.trees.form, '.0f')} bits. Its {found.trees.n_constants} constants are "
+            f"The form of the expression, {bits.trees.n_nodes} nodes, each one of "
+            f"{bits.trees.n_operators} operators and {bits.trees.n_terminals} terminals, takes "
+            f"{number(bits.trees.form, '.0f')} bits. Its {bits.trees.n_constants} constants are "
             f"among the numbers of the rules."
         )
-    if found.inborn is not None:
-        sentences.append(f"Bits inborn: {number(found.inborn, '.0f')}.")
+    if bits.inborn is not None:
+        sentences.append(f"Bits inborn: {number(bits.inborn, '.0f')}.")
     return sentences
 
 
@@ -229,7 +229,7 @@ def _words_on_learned(learned: LearnedBits) -> str:
     bits_task = "bits of a task are not known, each is one draw"
     if math.isfinite(learned.bits_task):
         bits_task = f"a task of the family has {learned.bits_task:.3g} bits"
-    found = (
+    decoding = (
         f"From {source}, the task of a life among {learned.n_tasks} ({bits_task}) is decoded with "
         f"an error of {_estimate(learned.error, '.3g')} ({learned.n_lives} lives; without "
         f"plasticity {_estimate(learned.error_at_birth, '.3g')}, with shuffled labels "
@@ -237,16 +237,16 @@ def _words_on_learned(learned: LearnedBits) -> str:
     )
     if learned.births_tell:
         return (
-            f"{found}: the births tell of the task already, by the interval of their error, so "
+            f"{decoding}: the births tell of the task already, by the interval of their error, so "
             "this says nothing about learning."
         )
     if learned.low <= 0:
         return (
-            f"{found}: no bits can be claimed, since the upper end of the error allows for none "
+            f"{decoding}: no bits can be claimed, since the upper end of the error allows for none "
             f"({number(learned.bits, '.2g')} at the error itself)."
         )
     return (
-        f"{found}: a life learns at least {number(learned.low, '.2g')} bits on its task, at the "
+        f"{decoding}: a life learns at least {number(learned.low, '.2g')} bits on its task, at the "
         f"upper end of the error ({number(learned.bits, '.2g')} at the error itself; "
         f"{math.log2(learned.n_tasks):.3g} can be shown)."
     )

@@ -127,13 +127,13 @@ def test_a_genome_of_four_bits_needs_four_bits() -> None:
     """Of three bits, the mean squared error is (1/8)^2: 5 % of the 21/64 of a genome of zeros."""
     subject = spelling(STILL, wanted=True)
     zeros = float(np.mean(np.square(WANTED)))
-    found = number_bits(subject, "heldout", 16, chance=zeros)
-    assert found is not None and found.by_chance
-    assert set(found.parts) == {"genome"}
-    genome = found.parts["genome"]
+    numbers = number_bits(subject, "heldout", 16, chance=zeros)
+    assert numbers is not None and numbers.by_chance
+    assert set(numbers.parts) == {"genome"}
+    genome = numbers.parts["genome"]
     assert (genome.n_numbers, genome.n_leaves, genome.range_bits) == (8, 1, 8)
     assert (genome.bits, genome.low, genome.high, genome.total) == (4, 4, 4, 32)
-    np.testing.assert_allclose(found.learned.mean, zeros)
+    np.testing.assert_allclose(numbers.learned.mean, zeros)
     np.testing.assert_allclose(genome.coded[3].worse.mean, 1 / 64, rtol=1e-5)
     np.testing.assert_allclose(genome.coded[0].worse.mean, zeros, rtol=1e-5)
     assert genome.coded[4].worse.mean == 0.0
@@ -143,10 +143,10 @@ def test_a_genome_of_four_bits_needs_four_bits() -> None:
 
 def test_no_bits_are_counted_where_nothing_is_learned() -> None:
     """Without a known chance, the floor is the life without plasticity: this rule does nothing."""
-    found = number_bits(spelling(STILL, wanted=True), "heldout", 16)
-    assert found is not None and not found.by_chance
-    assert found.learned.mean == 0.0 and found.parts["genome"].bits is None
-    result = Information("loss", "heldout", found, bits_of_trees([]), None, None)
+    numbers = number_bits(spelling(STILL, wanted=True), "heldout", 16)
+    assert numbers is not None and not numbers.by_chance
+    assert numbers.learned.mean == 0.0 and numbers.parts["genome"].bits is None
+    result = Information("loss", "heldout", numbers, bits_of_trees([]), None, None)
     assert result.inborn is None and "no bits are needed" in " ".join(words(result))
 
 
@@ -155,38 +155,38 @@ def test_numbers_of_the_rule_that_do_not_matter_take_no_bits() -> None:
     rule = Polynomial(terms=("error*pre", "pre"), initial=(-1.0, 0.0), rate=1.0, learn="both")
     subject = spelling(rule)
     rules = jax.tree.map(jnp.zeros_like, subject.theta["rules"])
-    found = number_bits(replace(subject, theta={**subject.theta, "rules": rules}), "heldout", 16)
-    assert found is not None
-    assert found.parts["rules"].bits == 0 and found.parts["rules"].total == 0
+    numbers = number_bits(replace(subject, theta={**subject.theta, "rules": rules}), "heldout", 16)
+    assert numbers is not None
+    assert numbers.parts["rules"].bits == 0 and numbers.parts["rules"].total == 0
 
 
 def test_a_rule_that_copies_the_target_learns_the_whole_task() -> None:
     subject = spelling(DELTA)
-    found = learned_bits(subject, "heldout", n_tasks=8, lives_per_task=16)
-    assert found is not None
-    assert (found.n_tasks, found.n_lives, found.bits_task) == (8, 128, 3.0)
-    assert found.error.mean == 0.0 and found.bits == found.high == 3.0
-    np.testing.assert_allclose(found.error.high, 1 - 0.025 ** (1 / 128), rtol=1e-9)
-    assert found.low == fano(found.error.high, 8) > 2.6
-    assert not found.births_tell
-    assert found.bits_at_birth < 0.1 and found.bits_shuffled < 0.1
-    assert fano(found.error_at_birth.high, 8) == fano(found.error_shuffled.high, 8) == 0.0
+    learned = learned_bits(subject, "heldout", n_tasks=8, lives_per_task=16)
+    assert learned is not None
+    assert (learned.n_tasks, learned.n_lives, learned.bits_task) == (8, 128, 3.0)
+    assert learned.error.mean == 0.0 and learned.bits == learned.high == 3.0
+    np.testing.assert_allclose(learned.error.high, 1 - 0.025 ** (1 / 128), rtol=1e-9)
+    assert learned.low == fano(learned.error.high, 8) > 2.6
+    assert not learned.births_tell
+    assert learned.bits_at_birth < 0.1 and learned.bits_shuffled < 0.1
+    assert fano(learned.error_at_birth.high, 8) == fano(learned.error_shuffled.high, 8) == 0.0
 
 
 def test_no_more_tasks_are_drawn_than_there_are_kinds() -> None:
-    found = lessons(spelling(DELTA), "heldout", n_tasks=64, lives_per_task=3)
-    np.testing.assert_array_equal(np.bincount(found.labels), [3] * 8)
-    np.testing.assert_array_equal(np.bincount(found.rounds), [8] * 3)
-    kinds = np.argmax(np.asarray(found.batch.tasks), axis=1)
+    lived = lessons(spelling(DELTA), "heldout", n_tasks=64, lives_per_task=3)
+    np.testing.assert_array_equal(np.bincount(lived.labels), [3] * 8)
+    np.testing.assert_array_equal(np.bincount(lived.rounds), [8] * 3)
+    kinds = np.argmax(np.asarray(lived.batch.tasks), axis=1)
     assert len(set(kinds[:8])) == 8
     np.testing.assert_array_equal(kinds, np.tile(kinds[:8], 3))
 
 
 def test_a_rule_that_does_nothing_learns_nothing() -> None:
-    found = learned_bits(spelling(STILL), "heldout", n_tasks=8, lives_per_task=16)
-    assert found is not None
-    assert found.error == found.error_at_birth
-    assert found.bits < 0.1 and found.low == 0.0
+    learned = learned_bits(spelling(STILL), "heldout", n_tasks=8, lives_per_task=16)
+    assert learned is not None
+    assert learned.error == learned.error_at_birth
+    assert learned.bits < 0.1 and learned.low == 0.0
 
 
 def test_weights_of_lives_without_plasticity_are_those_at_birth() -> None:
@@ -204,12 +204,12 @@ def test_weights_of_lives_without_plasticity_are_those_at_birth() -> None:
 def test_a_noisy_channel_holds_its_capacity() -> None:
     """Of a symmetric channel Fano's bound is the mutual information: log2 K - H_b - p log2(K-1)."""
     noise = 0.2
-    found = learned_bits(spelling(DELTA, noise=noise), "heldout", n_tasks=8, lives_per_task=64)
-    assert found is not None
+    learned = learned_bits(spelling(DELTA, noise=noise), "heldout", n_tasks=8, lives_per_task=64)
+    assert learned is not None
     capacity = 3 + noise * math.log2(noise / 7) + (1 - noise) * math.log2(1 - noise)
     np.testing.assert_allclose(fano(noise, 8), capacity)
-    assert found.error.low <= noise <= found.error.high
-    assert found.low <= capacity <= found.high
+    assert learned.error.low <= noise <= learned.error.high
+    assert learned.low <= capacity <= learned.high
 
 
 def test_fano_bounds_by_hand() -> None:
@@ -230,12 +230,12 @@ def test_labels_are_decoded_where_they_are_and_not_where_they_are_not() -> None:
 
 
 def test_a_tree_has_the_bits_of_a_hand_count() -> None:
-    found = bits_of_trees([parse("0.5*post*(pre - modulator.reward*weight)")])
+    trees = bits_of_trees([parse("0.5*post*(pre - modulator.reward*weight)")])
     # * * - * and 0.5, post, pre, reward, weight
-    assert (found.n_nodes, found.n_constants) == (9, 1)
+    assert (trees.n_nodes, trees.n_constants) == (9, 1)
     n_symbols = 4 + len(SIGNALS) + 1 + 1  # operators, signals, the modulator, a number
-    np.testing.assert_allclose(found.form, 9 * math.log2(n_symbols))
-    np.testing.assert_allclose(found.total(6), 9 * math.log2(n_symbols) + 6)
+    np.testing.assert_allclose(trees.form, 9 * math.log2(n_symbols))
+    np.testing.assert_allclose(trees.total(6), 9 * math.log2(n_symbols) + 6)
     assert bits_of_trees([]).form == 0.0
 
 
@@ -252,9 +252,9 @@ def test_constants_of_an_expression_are_searched_numbers() -> None:
         for p, t in ((subject.problem, theta), (problem, opened))
     ]
     np.testing.assert_allclose(both[0], both[1])
-    found = number_bits(replace(subject, theta=theta), "heldout", 16)
-    assert found is not None
-    assert found.parts["rules"].n_numbers == 1 and found.parts["rules"].bits == 2
+    numbers = number_bits(replace(subject, theta=theta), "heldout", 16)
+    assert numbers is not None
+    assert numbers.parts["rules"].n_numbers == 1 and numbers.parts["rules"].bits == 2
     trees = tree_bits(subject.problem.lifetime)
     assert (trees.n_nodes, trees.n_constants) == (5, 1)
 
@@ -273,30 +273,30 @@ def test_a_share_of_a_loss_has_the_same_sign() -> None:
     born = scores_at_birth(subject, "heldout", 16)
     learned = scores(subject, [subject.theta], "heldout", 16)[0]
     chance = 2.0 * float(born.mean())
-    found = innate([born], [learned], chance, subject.larger_is_better)
-    assert found.share is not None
+    result = innate([born], [learned], chance, subject.larger_is_better)
+    assert result.share is not None
     by_hand = (born.mean() - chance) / (learned.mean() - chance)
-    np.testing.assert_allclose(found.share.mean, by_hand)
-    assert 0.0 < found.share.mean < 1.0
+    np.testing.assert_allclose(result.share.mean, by_hand)
+    assert 0.0 < result.share.mean < 1.0
     assert chance_of(subject.problem.lifetime.task, subject.metric) is None
 
 
 def test_the_words_say_each_measure() -> None:
-    found = information(spelling(DELTA), "heldout", Sizes(16, 8, 16))
-    text = " ".join(words(found))
+    result = information(spelling(DELTA), "heldout", Sizes(16, 8, 16))
+    text = " ".join(words(result))
     assert "No number was searched" in text
     assert "a task of the family has 3 bits" in text
     assert "a life learns at least" in text
     assert "There is no innate share" in text
-    data = plain(found)
+    data = plain(result)
     assert data["learned"]["tasks"] == 8 and data["numbers"]["floor_is"] == "no plasticity"
     assert data["inborn"] == 0.0 and "innate" not in data
-    assert found.learned is not None
-    told = found.learned.error_at_birth._replace(high=0.5)
-    telling: LearnedBits = found.learned._replace(error_at_birth=told)
-    assert "says nothing about learning" in " ".join(words(found._replace(learned=telling)))
-    none = found.learned._replace(low=0.0)
-    assert "no bits can be claimed" in " ".join(words(found._replace(learned=none)))
+    assert result.learned is not None
+    told = result.learned.error_at_birth._replace(high=0.5)
+    telling: LearnedBits = result.learned._replace(error_at_birth=told)
+    assert "says nothing about learning" in " ".join(words(result._replace(learned=telling)))
+    none = result.learned._replace(low=0.0)
+    assert "no bits can be claimed" in " ".join(words(result._replace(learned=none)))
 
 
 @pytest.mark.system
@@ -307,12 +307,12 @@ def test_a_life_of_classes_learns_bits_and_is_born_at_chance() -> None:
     problem = MetaProblem(lifetime)
     theta = problem.init(jax.random.key(0))
     classes = Subject(problem, theta, 0, "accuracy", True, RuleFile({}, {}))
-    found = learned_bits(classes, "validation", n_tasks=4, lives_per_task=4)
-    assert found is not None
-    assert found.read == "products"
-    assert found.error_at_birth.mean > 0.4 and not found.births_tell
-    assert found.error.mean < found.error_at_birth.mean
-    assert found.low <= found.bits <= 2.0
+    learned = learned_bits(classes, "validation", n_tasks=4, lives_per_task=4)
+    assert learned is not None
+    assert learned.read == "products"
+    assert learned.error_at_birth.mean > 0.4 and not learned.births_tell
+    assert learned.error.mean < learned.error_at_birth.mean
+    assert learned.low <= learned.bits <= 2.0
     share = information(classes, "validation", Sizes(32, 4, 4)).innate
     assert share is not None and share.share is not None
     assert share.chance == 1 / 3
