@@ -17,6 +17,7 @@ from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, NonNegative, plugin, spec
 from outer_loops._nested import of_inner, prefixed
 from outer_loops.bptt import Bptt
+from outer_loops.proposals import Proposals
 
 
 @pytree
@@ -58,8 +59,8 @@ class MultiStart(AbstractOuterLoop):
     counts steps without any finite loss. Hyper-parameters: inner_..., and spread.
 
     Raises:
-        BadInput: an inner loop whose state changes its shape (es with restarts), or a problem that
-            the inner loop refuses.
+        BadInput: an inner loop whose state changes its shape (es with restarts), one that asks
+            another process (proposals), or a problem that the inner loop refuses.
 
     Source: elementary.
     """
@@ -77,6 +78,12 @@ class MultiStart(AbstractOuterLoop):
         return {**prefixed("inner", self.inner.hyper()), "spread": jnp.asarray(self.spread)}
 
     def check(self, problem: Problem, key: Key) -> None:
+        if isinstance(self.inner, Proposals):
+            raise BadInput(
+                "outer multi_start: inner proposals",
+                "a loop that asks no other process",
+                "run proposals with several seeds: every seed has its own folder",
+            )
         self.inner.check(problem, key)
 
     def init(

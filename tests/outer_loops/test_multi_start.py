@@ -9,6 +9,7 @@ from metaplast.registry import BadInput
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from outer_loops.multi_start import MultiStart
+from outer_loops.proposals import Proposals
 from tests.outer_loops._written import Written, init, run
 
 INNER = Bptt(steps=40, learning_rate=0.1)
@@ -85,3 +86,9 @@ def test_a_loop_that_grows_is_refused_by_name():
         BadInput, match="inner es with restarts - expected a state of one shape - set restarts=0"
     ):
         outer.init(VALLEYS, START, jax.random.key(0), outer.hyper())
+
+
+def test_a_loop_that_asks_another_process_is_refused_by_name():
+    outer = MultiStart(inner=Proposals(folder="exchange"))
+    with pytest.raises(BadInput, match="inner proposals - expected a loop that asks"):
+        outer.check(VALLEYS, jax.random.key(0))
