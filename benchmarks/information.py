@@ -52,14 +52,14 @@ def measured(name: str, runs: Path) -> Plain:
     return {**plain(bits), "inborn_interval": inborn_interval(bits)}
 
 
-def inborn_interval(bits: Information) -> list[float | None]:
+def inborn_interval(measures: Information) -> list[float | None]:
     """The bits inborn at both ends of the bits of a number; None where an end has none."""
-    if bits.numbers is None:
+    if measures.numbers is None:
         return [None, None]
     ends: list[float | None] = []
     for end in ("low", "high"):
-        total: float | None = bits.trees.form
-        for part in bits.numbers.parts.values():
+        total: float | None = measures.trees.form
+        for part in measures.numbers.parts.values():
             bits = getattr(part, end)
             total = None if bits is None or total is None else total + bits * part.n_numbers
         ends.append(total)
