@@ -44,8 +44,6 @@ def test_without_the_package_the_fix_is_one_line(monkeypatch):
 @needs_brax
 def test_a_limp_leg_takes_no_push_and_the_reward_is_that_of_brax():
     """The environment of brax is asked for the same step, without the end of an episode."""
-    from brax.envs.ant import Ant as Environment
-
     family = Ant(share=0.0)
     task = family.sample(jax.random.key(0), "heldout")
     output = 0.5 * jnp.ones(8)
@@ -58,6 +56,8 @@ def test_a_limp_leg_takes_no_push_and_the_reward_is_that_of_brax():
         return family.stimulus(task, after, jax.random.key(0), 1e-3)["input"], outcome.score
 
     with ant._loose():
+        from brax.envs.ant import Ant as Environment
+
         seen, score = quick_jit(jax.vmap(live))(jnp.stack([output, other]))
         environment = Environment(backend="positional", terminate_when_unhealthy=False)
         born = environment.reset(jax.random.key(0))
