@@ -140,7 +140,9 @@ def test_the_best_synapses_exist_and_all_get_a_gradient() -> None:
         np.testing.assert_allclose(gradient["b_to_b"], 2.0 * np.asarray(theta["genome"]["b_to_b"]))
 
 
-@pytest.mark.parametrize("genome", GENERATORS, ids=lambda genome: type(genome).__name__)
+@pytest.mark.parametrize(
+    "genome", [*GENERATORS, Xox(genes=3, expression_sd=0.3)], ids=lambda genome: str(genome)
+)
 def test_the_start_has_the_width_of_drawn_weights(genome: Any) -> None:
     @jax.jit
     @jax.vmap
