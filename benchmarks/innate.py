@@ -103,25 +103,27 @@ def draw(of_rows: dict[str, Row], path: Path) -> None:
     means = [student(row.scores).mean for row in line]
     axes.plot([row.compression for row in line], means, color=OURS, lw=1.2, zorder=1)
     for name, row in of_rows.items():
-        _point(axes, NAMES[name], row, OURS if name in CURVE else OTHERS)
-    axes.set_xscale("log")
-    ticks = [0.5, 1, 2, 5, 10, 20]
+        _point(axes, NAMES[name], row, name in CURVE)
+    axes.set_xscale("log", base=2)
+    ticks = [0.5, 1, 2, 4, 8, 16]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlim(0.35, 40)
+    axes.set_xlim(0.12, 40)
     axes.set_xlabel("synapses for each searched number")
     axes.set_ylabel("accuracy at birth")
     save(figure, path)
 
 
-def _point(axes: Any, words: str, row: Row, colour: str) -> None:
-    """One genome with its interval and its words."""
+def _point(axes: Any, words: str, row: Row, on_curve: bool) -> None:
+    """One genome with its interval, and its words above it or, off the curve, beside it."""
     estimate = student(row.scores)
+    colour = OURS if on_curve else OTHERS
     axes.plot([row.compression] * 2, [estimate.low, estimate.high], color=colour, lw=1.2)
     axes.plot([row.compression], [estimate.mean], "o", color=colour, ms=5)
-    place = (row.compression, estimate.mean)
-    shift = {"xytext": (6, 3), "textcoords": "offset points"}
-    axes.annotate(words, place, fontsize=8, color=INK, **shift)
+    place = (row.compression, estimate.high if on_curve else estimate.mean)
+    shift = (0, 4) if on_curve else (-6, 0)
+    side = {"ha": "center"} if on_curve else {"ha": "right", "va": "center"}
+    beside = {"xytext": shift, "textcoords": "offset points", **side}
+    axes.annotate(words, place, fontsize=8, color=INK, **beside)
 
 
 def written(page: str, of_rows: dict[str, Row]) -> str:
