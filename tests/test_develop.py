@@ -10,7 +10,11 @@ import pytest
 from metaplast.connections.base import cell_types
 from metaplast.connections.dense import Dense
 from metaplast.genomes.direct import Direct
+from metaplast.genomes.evolved_mask import EvolvedMask
 from metaplast.genomes.given import Given
+from metaplast.genomes.parts import Parts
+from metaplast.genomes.self_predicting import SelfPredicting
+from metaplast.genomes.twins import Twins
 from metaplast.genomes.writing import Writing
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -27,6 +31,7 @@ LEARNED = Direct()
 OJA = Polynomial(learn="both", initial=(1.0, -1.0))
 NESTED = Scale(rule=OJA)
 IN_EDGE = "input_to_hidden_1"
+OUTERMOST = "inner genome writing - expected .* - put writing outermost, around this genome"
 
 
 def life_of(rule: Any, genome: Any = LEARNED, shared: bool = False, neuron: Any = None) -> Any:
@@ -193,6 +198,10 @@ def test_the_gradient_through_development_is_that_of_differences() -> None:
     [
         (lambda: Writing(genome=Given()), r"inner genome given - expected one that reads neither"),
         (lambda: Writing(genome=Writing()), r"inner genome writing - expected one that reads"),
+        (lambda: Parts(parts=(("*", Writing()),)), f"genome parts: {OUTERMOST}"),
+        (lambda: Twins(genome=Writing()), f"genome twins: {OUTERMOST}"),
+        (lambda: EvolvedMask(genome=Writing()), f"genome evolved_mask: {OUTERMOST}"),
+        (lambda: SelfPredicting(genome=Writing()), f"genome self_predicting: {OUTERMOST}"),
         (
             lambda: life_of(OJA, Writing()).init(jax.random.key(0)),
             r"neither rules nor cells have numbers to write - expected rule per_type",

@@ -1,5 +1,6 @@
 """Genomes that generate weights, against plain NumPy loops and differences."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,11 +27,19 @@ WIRING = Wiring(
         Edge("b", "b", Dense(9, 9), gain=1.5),
     ),
 )
+LOOP = Wiring((Population("b", 9),), (Edge("b", "b", Dense(9, 9), gain=1.5),))
 GENERATORS = [Gnet(hidden=(7, 3)), Xox(genes=3), LowRank(rank=2), ByType(types=2)]
 
 
-def born(genome: Any, theta: Any, seed: int = 0) -> Any:
-    return genome.weights(theta, WIRING, {}, jax.random.key(seed))
+def born(genome: Any, theta: Any, wiring: Wiring = WIRING, seed: Any = 0) -> Any:
+    return genome.weights(theta, wiring, {}, jax.random.key(seed))
+
+
+def drawn(genome: Any, seed: int = 0, wiring: Wiring = WIRING) -> Any:
+    """Standard normal numbers in the form of theta, by NumPy: nothing is compiled."""
+    generator = np.random.default_rng(seed)
+    form = jax.eval_shape(lambda: genome.init(jax.random.key(0), wiring))
+    return jax.tree.map(lambda leaf: generator.normal(size=leaf.shape), form)
 
 
 def loop_gnet(theta: Any, edge: Edge, j: int, i: int) -> float:
@@ -68,9 +77,8 @@ def loop_low_rank(theta: Any, edge: Edge, j: int, i: int) -> float:
 )
 def test_every_weight_is_that_of_a_plain_loop(genome: Any, loop: Any) -> None:
     with jax.enable_x64(True):
-        theta = genome.init(jax.random.key(1), WIRING)
-        theta = jax.tree.map(lambda leaf: leaf + 0.1, theta)
-        weights = born(genome, theta)
+        theta = drawn(genome)
+        weights = jax.jit(partial(born, genome))(theta)
         for edge in WIRING.edges:
             posts, pres = edge.connection.places()
             flat = np.asarray(weights[edge.name].weight).reshape(-1)
@@ -95,26 +103,25 @@ def test_types_share_one_weight_and_lives_draw_the_synapses() -> None:
     wiring = Wiring(
         (Population("a", 120), Population("b", 90)), (Edge("a", "b", Dense(90, 120), gain=2.0),)
     )
-    theta = genome.init(jax.random.key(0), wiring)
-    logits = jnp.asarray(np.log([[0.1 / 0.9, 1.0, 0.9 / 0.1]] * 3))
-    theta["a_to_b"]["density"] = logits
-    one, other = (
-        genome.weights(theta, wiring, {}, jax.random.key(seed))["a_to_b"] for seed in (0, 1)
-    )
+    weights = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+    density = jnp.asarray(np.log([[0.1 / 0.9, 1.0, 0.9 / 0.1]] * 3))
+    theta = {"a_to_b": {"weight": jnp.asarray(weights), "density": density}}
+    live = jax.jit(lambda seed: born(genome, theta, wiring, seed)["a_to_b"])
+    one, other = (live(seed) for seed in (0, 1))
     assert np.any(one.mask != other.mask)
     mask = np.asarray(one.mask).reshape(3, 30, 3, 40)
     shares = mask.mean(axis=(1, 3))
     np.testing.assert_allclose(shares, [[0.1, 0.5, 0.9]] * 3, atol=4 * 0.5 / np.sqrt(1200))
     weight = np.asarray(one.weight).reshape(3, 30, 3, 40)
-    expected = 2.0 / np.sqrt(120) * np.asarray(theta["a_to_b"]["weight"])[:, None, :, None] * mask
+    expected = 2.0 / np.sqrt(120) * weights[:, None, :, None] * mask
     np.testing.assert_allclose(weight, expected, rtol=1e-6)
 
 
 def test_the_best_synapses_exist_and_all_get_a_gradient() -> None:
     with jax.enable_x64(True):
         genome = EvolvedMask(genome=Direct(), density=0.25)
-        theta = genome.init(jax.random.key(0), WIRING)
-        made = born(genome, theta)
+        theta = drawn(genome)
+        made = jax.jit(partial(born, genome))(theta)
         for edge in WIRING.edges:
             worth = np.asarray(theta["worth"][edge.name]).reshape(-1)
             mask = np.asarray(made[edge.name].mask).reshape(-1)
@@ -124,6 +131,7 @@ def test_the_best_synapses_exist_and_all_get_a_gradient() -> None:
             weight = np.asarray(made[edge.name].weight).reshape(-1)
             np.testing.assert_allclose(weight, 2.0 * plain * (mask > 0.5), atol=1e-12)
 
+        @jax.jit
         def total(worth: Any) -> Any:
             synapses = born(genome, {**theta, "worth": worth})
             return jnp.sum(synapses["b_to_b"].weight)
@@ -132,15 +140,19 @@ def test_the_best_synapses_exist_and_all_get_a_gradient() -> None:
         np.testing.assert_allclose(gradient["b_to_b"], 2.0 * np.asarray(theta["genome"]["b_to_b"]))
 
 
-@pytest.mark.parametrize("genome", GENERATORS, ids=lambda genome: type(genome).__name__)
+@pytest.mark.parametrize(
+    "genome", [*GENERATORS, Xox(genes=3, expression_sd=0.3)], ids=lambda genome: str(genome)
+)
 def test_the_start_has_the_width_of_drawn_weights(genome: Any) -> None:
+    @jax.jit
+    @jax.vmap
     def square(seed: Any) -> Any:
-        key = jax.random.key(seed)
-        made = genome.weights(genome.init(key, WIRING), WIRING, {}, key)["b_to_b"]
+        theta = genome.init(jax.random.key(seed), LOOP)
+        made = born(genome, theta, LOOP, seed)["b_to_b"]
         exists = jnp.broadcast_to(made.mask, made.weight.shape)
         return jnp.sum(made.weight**2) / jnp.sum(exists)
 
-    squares = jax.vmap(square)(jnp.arange(200))
+    squares = square(jnp.arange(200))
     width = np.sqrt(np.mean(squares) * 9) / 1.5
     assert 0.7 < width < 1.4
 
@@ -148,15 +160,16 @@ def test_the_start_has_the_width_of_drawn_weights(genome: Any) -> None:
 @pytest.mark.parametrize("genome", GENERATORS, ids=lambda genome: type(genome).__name__)
 def test_the_gradient_is_that_of_differences(genome: Any) -> None:
     with jax.enable_x64(True):
-        theta = genome.init(jax.random.key(2), WIRING)
-        generator = np.random.default_rng(0)
+        theta = drawn(genome)
+        generator = np.random.default_rng(1)
         probe = {e.name: generator.normal(size=e.connection.shape) for e in WIRING.edges}
 
         def total(theta: Any) -> Any:
             made = born(genome, theta)
             return sum(jnp.sum(probe[name] * made[name].weight) for name in probe)
 
-        gradient = jax.grad(total)(theta)
+        both = jax.jit(jax.value_and_grad(total))
+        _, gradient = both(theta)
         direction = jax.tree.map(lambda leaf: generator.normal(size=leaf.shape), theta)
         if isinstance(genome, ByType):  # a drawn synapse has no gradient
             direction = {
@@ -164,9 +177,9 @@ def test_the_gradient_is_that_of_differences(genome: Any) -> None:
                 for name, part in direction.items()
             }
         moved = lambda step: jax.tree.map(lambda leaf, d: leaf + step * d, theta, direction)
-        slope = (total(moved(1e-6)) - total(moved(-1e-6))) / 2e-6
-        parts = jax.tree.map(lambda g, d: jnp.sum(g * d), gradient, direction)
-        np.testing.assert_allclose(jax.tree.reduce(jnp.add, parts), slope, rtol=1e-6)
+        slope = (both(moved(1e-6))[0] - both(moved(-1e-6))[0]) / 2e-6
+        parts = jax.tree.map(lambda g, d: np.sum(np.asarray(g) * d), gradient, direction)
+        np.testing.assert_allclose(sum(jax.tree.leaves(parts)), slope, rtol=1e-6)
 
 
 def test_a_mask_on_bounds_without_zero_is_refused() -> None:
@@ -174,6 +187,6 @@ def test_a_mask_on_bounds_without_zero_is_refused() -> None:
     wiring = Wiring((Population("a", 4), Population("b", 3)), (edge,))
     genome = ByType()
     with pytest.raises(BadInput, match=r"edge a_to_b with bounds \(0.5, 2.0\), under a genome"):
-        genome.weights(genome.init(jax.random.key(0), wiring), wiring, {}, jax.random.key(0))
+        born(genome, drawn(genome, wiring=wiring), wiring)
     with pytest.raises(ValueError, match=r"density=1\.5 - expected a share"):
         EvolvedMask(density=1.5)

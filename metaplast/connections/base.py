@@ -215,3 +215,19 @@ def cell_types(n: int, n_types: int) -> np.ndarray:
         n_types: the number of types.
     """
     return np.arange(n) * n_types // n
+
+
+def type_pairs(
+    connection: AbstractConnection, n_post_types: int, n_pre_types: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The types of both neurons of every synapse, in the order of `places`.
+
+    Args:
+        connection: the synapses.
+        n_post_types: the number of types of the postsynaptic neurons.
+        n_pre_types: the number of types of the presynaptic neurons.
+    """
+    post, pre = connection.places()
+    post_types = cell_types(connection.n_post, n_post_types)
+    pre_types = cell_types(connection.n_pre, n_pre_types)
+    return post_types[post], pre_types[pre]

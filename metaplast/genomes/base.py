@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, name_of
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import Key, Synapses, Theta
 from metaplast.wiring import Edge, Wiring
@@ -118,6 +118,23 @@ class AbstractGenome(ABC):
         if other == self:
             return theta
         return None
+
+
+def demand_weights_alone(around: AbstractGenome, inner: AbstractGenome) -> None:
+    """Refuse an inner genome that also writes numbers: inside another genome it would write none.
+
+    Args:
+        around: the genome around it, which asks it for weights alone.
+        inner: the inner genome.
+
+    Raises: BadInput for a genome with a `develop` of its own.
+    """
+    if type(inner).develop is AbstractGenome.develop:
+        return
+    name = name_of(type(inner))
+    what = f"genome {name_of(type(around))}: inner genome {name}"
+    expected = "one of weights alone, since a genome that is not outermost writes no other numbers"
+    raise BadInput(what, expected, f"put {name} outermost, around this genome")
 
 
 def draw(wiring: Wiring, key: Key) -> dict[str, Array]:

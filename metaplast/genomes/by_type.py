@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.connections.base import cell_types
+from metaplast.connections.base import type_pairs
 from metaplast.genomes.base import AbstractGenome, at_birth
 from metaplast.registry import register
 from metaplast.signals import Key, Synapses, Theta
@@ -69,7 +69,5 @@ class ByType(AbstractGenome):
 
     def _at_synapses(self, of_pairs: Array, edge: Edge) -> Array:
         """Numbers of pairs of types at every synapse, in the layout of the edge."""
-        post, pre = edge.connection.places()
-        post_type = cell_types(edge.connection.n_post, self.types)[post]
-        pre_type = cell_types(edge.connection.n_pre, self.types)[pre]
-        return of_pairs[post_type, pre_type].reshape(edge.connection.shape)
+        pairs = type_pairs(edge.connection, self.types, self.types)
+        return of_pairs[pairs].reshape(edge.connection.shape)

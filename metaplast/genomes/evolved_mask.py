@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.genomes.base import AbstractGenome, synapses
+from metaplast.genomes.base import AbstractGenome, demand_weights_alone, synapses
 from metaplast.genomes.random import Random
+from metaplast.numerics.lowest import lowest
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Synapses, Theta
 from metaplast.spec import Positive, plugin, spec
@@ -41,7 +42,8 @@ class EvolvedMask(AbstractGenome):
         genome: the genome of the weights.
         density: the share of synapses that exist.
 
-    Raises: BadInput for a density above 1, and for an edge whose bounds leave out 0.
+    Raises: BadInput for a density above 1, for an edge whose bounds leave out 0, and for an inner
+        genome that also writes numbers.
     Source: Ramanujan, Wortsman, Kembhavi, Farhadi & Rastegari 2020 for the gradient.
     """
 
@@ -54,6 +56,7 @@ class EvolvedMask(AbstractGenome):
         if self.density > 1:
             what = f"genome evolved_mask: density={self.density}"
             raise BadInput(what, "a share of the synapses, at most 1", "lower density")
+        demand_weights_alone(self, self.genome)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -78,10 +81,7 @@ class EvolvedMask(AbstractGenome):
 
     def _chosen(self, worth: Array, edge: Edge) -> Array:
         """The mask of an edge, whose gradient is that of the worth."""
-        exists = jnp.broadcast_to(edge.connection.mask(), worth.shape)
-        n_chosen = jnp.round(self.density * jnp.sum(exists))
-        order = jnp.argsort(jnp.where(exists > 0, -worth, jnp.inf), axis=None)
-        ranks = jnp.zeros(order.shape, order.dtype).at[order].set(jnp.arange(order.size))
-        is_chosen = ranks.reshape(worth.shape) < n_chosen.astype(ranks.dtype)
-        chosen = is_chosen.astype(worth.dtype)
+        exists = jnp.broadcast_to(edge.connection.mask(), worth.shape) > 0
+        n_chosen = jnp.round(self.density * jnp.sum(exists, dtype=worth.dtype))
+        chosen = lowest(-worth, n_chosen, exists).astype(worth.dtype)
         return chosen + (worth - jax.lax.stop_gradient(worth))

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 import jax
 
-from metaplast.genomes.base import AbstractGenome
+from metaplast.genomes.base import AbstractGenome, demand_weights_alone
 from metaplast.genomes.random import Random
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Synapses, Theta
@@ -33,7 +33,7 @@ class Parts(AbstractGenome):
         parts: {glob of edges: genome}.
 
     Raises:
-        BadInput: for an edge that no glob matches.
+        BadInput: for an edge that no glob matches, and for a genome that also writes numbers.
 
     Source: elementary.
     """
@@ -41,6 +41,10 @@ class Parts(AbstractGenome):
     parts: Annotated[
         tuple[tuple[str, AbstractGenome], ...], named(lambda value: decode("genome", value))
     ] = (("*", Random()),)
+
+    def __post_init__(self) -> None:
+        for _, genome in self.parts:
+            demand_weights_alone(self, genome)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.genomes.base import AbstractGenome
+from metaplast.genomes.base import AbstractGenome, demand_weights_alone
 from metaplast.genomes.random import Random
 from metaplast.neurons.pyramidal import Pyramidal
 from metaplast.registry import register
@@ -39,11 +39,15 @@ class SelfPredicting(AbstractGenome):
         genome: the genome of the other edges. With `twins`, down is the transposed up.
         lateral: false: predict and cancel come from the inner genome too.
 
+    Raises: BadInput for an inner genome that also writes numbers.
     Source: Sacramento, Costa, Bengio & Senn 2018.
     """
 
     genome: Annotated[AbstractGenome, plugin("genome")] = Random()
     lateral: bool = True
+
+    def __post_init__(self) -> None:
+        demand_weights_alone(self, self.genome)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast.connections.base import AbstractConnection
-from metaplast.genomes.base import AbstractGenome, synapses
+from metaplast.genomes.base import AbstractGenome, demand_weights_alone, synapses
 from metaplast.genomes.random import Random
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Synapses, Theta
@@ -38,8 +38,9 @@ class Twins(AbstractGenome):
         scale: w over v.
 
     Raises:
-        BadInput: for a name that is no edge, a twin that has a twin itself, or two edges whose
-            synapses are not the transposed ones of each other.
+        BadInput: for a name that is no edge, a twin that has a twin itself, two edges whose
+            synapses are not the transposed ones of each other, or an inner genome that also writes
+            numbers.
 
     Source: elementary.
     """
@@ -47,6 +48,9 @@ class Twins(AbstractGenome):
     genome: Annotated[AbstractGenome, plugin("genome")] = Random()
     twins: Annotated[tuple[tuple[str, str], ...], named(text)] = ()
     scale: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        demand_weights_alone(self, self.genome)
 
     @property
     def needs(self) -> frozenset[str]:

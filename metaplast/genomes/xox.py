@@ -7,7 +7,7 @@ from jax import Array
 from metaplast.genomes.base import AbstractGenome, at_birth
 from metaplast.registry import register
 from metaplast.signals import Key, Synapses, Theta
-from metaplast.spec import Count, spec
+from metaplast.spec import Count, Positive, spec
 from metaplast.wiring import Edge, Wiring
 
 
@@ -32,11 +32,15 @@ class Xox(AbstractGenome):
 
     Args:
         genes: the number of genes.
+        expression_sd: the standard deviation of X at the start. That of O is
+            1 / (genes expression_sd^2). With a smaller one the same steps of a search change X
+            faster and O slower.
 
     Source: Barabasi & Barabasi 2020 for W = X O X^T; Kovacs, Barabasi & Barabasi 2020.
     """
 
     genes: Count = 6
+    expression_sd: Positive = 1.0
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
         k_expression, k_compatibility = jax.random.split(key)
@@ -46,12 +50,13 @@ class Xox(AbstractGenome):
             if population.name in ends:
                 drawn_key = jax.random.fold_in(k_expression, index)
                 shape = (population.n, self.genes)
-                expression[population.name] = jax.random.normal(drawn_key, shape)
+                drawn = jax.random.normal(drawn_key, shape)
+                expression[population.name] = self.expression_sd * drawn
         compatibility = {}
         for index, edge in enumerate(wiring.edges):
             drawn_key = jax.random.fold_in(k_compatibility, index)
             drawn = jax.random.normal(drawn_key, (self.genes, self.genes))
-            compatibility[edge.name] = drawn / self.genes
+            compatibility[edge.name] = drawn / (self.genes * self.expression_sd**2)
         return {"expression": expression, "compatibility": compatibility}
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:

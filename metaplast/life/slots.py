@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from metaplast.language.numbers import of_text
-from metaplast.registry import BadInput
-from metaplast.rules.base import AbstractRule
+from metaplast.registry import BadInput, name_of
+from metaplast.rules.base import AbstractRule, inner_rules
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, Theta
 from metaplast.spec import named, plugin, spec, text
@@ -31,7 +31,8 @@ class Slot:
         frozen: names in `start` of leaves that no search moves.
 
     Raises:
-        BadInput: a frozen leaf is not in `start`.
+        BadInput: a frozen leaf is not in `start`, or a rule that rewires lies inside another one,
+            where it would rewire nothing.
     """
 
     name: str = "rule"
@@ -46,6 +47,11 @@ class Slot:
             if name not in dict(self.start):
                 known = ", ".join(dict(self.start)) or "none"
                 raise BadInput(f"frozen leaf {name!r}", f"one of start: {known}", "use rule.from")
+        for inner in inner_rules(self.rule):
+            if inner.rewires:
+                name = name_of(type(inner))
+                what = f"slot {self.name}: rule {name} inside rule {name_of(type(self.rule))}"
+                raise BadInput(what, f"{name} outermost", f"put {name} around the other rules")
 
 
 def first_theta(slot: Slot, key: Key, edge: Edge) -> Theta:

@@ -9,7 +9,7 @@ A rule never sees the network. It sees the view of one edge. A rule has one of t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, ClassVar, Literal
 
@@ -210,6 +210,27 @@ class AbstractRule(ABC):
         if other == self:
             return theta
         return None
+
+
+def inner_rules(rule: AbstractRule) -> Iterator[AbstractRule]:
+    """Every rule inside a rule, at any depth.
+
+    Args:
+        rule: the outermost rule.
+    """
+    spec: Any = rule
+    for field in fields(spec):
+        yield from _rules_of(getattr(rule, field.name))
+
+
+def _rules_of(value: Any) -> Iterator[AbstractRule]:
+    """A field that is a rule, the labelled rules of a field, and every rule inside them."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _rules_of(item)
+    if isinstance(value, AbstractRule):
+        yield value
+        yield from inner_rules(value)
 
 
 def cleared(rule: AbstractRule, state: RuleState, fresh: RuleState, reset: Array) -> RuleState:

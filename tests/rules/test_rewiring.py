@@ -15,7 +15,10 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.clip import Clip
+from metaplast.rules.wrappers.per_synapse import PerSynapse
 from metaplast.rules.wrappers.rewiring import Rewiring
+from metaplast.rules.wrappers.sum import Sum
 from metaplast.spec import decode
 
 DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.3, learn="none")
@@ -108,6 +111,20 @@ def test_a_full_connection_is_reborn_at_the_places_of_the_dead() -> None:
     mask, weight = Rewiring().rewired(ones, Dense(2, 2), before, after, -10.0, jax.random.key(0))
     np.testing.assert_array_equal(mask, ones)
     np.testing.assert_allclose(np.abs(weight), [[1e-3, 1.0], [0.5, 1e-3]])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Clip(rule=Rewiring()),
+        Clip(rule=Sum(rules=(("one", Polynomial()), ("two", Rewiring())))),
+        PerSynapse(rule=Rewiring()),
+    ],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_inside_another_rule_it_is_refused(rule: Any) -> None:
+    with pytest.raises(ValueError, match=r"rule rewiring inside rule .* put rewiring around"):
+        Slot(rule=rule)
 
 
 def test_both_directions_of_differentiation_agree_through_a_rewired_life() -> None:

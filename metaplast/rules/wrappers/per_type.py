@@ -4,7 +4,7 @@ from typing import Annotated
 
 from jax import Array
 
-from metaplast.connections.base import AbstractConnection, cell_types
+from metaplast.connections.base import AbstractConnection, type_pairs
 from metaplast.connections.dense import Dense
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule
@@ -49,7 +49,5 @@ class PerType(AtEach):
         return Dense(self.post, self.pre)
 
     def spread(self, leaf: Array, connection: AbstractConnection) -> Array:
-        post, pre = connection.places()
-        post_type = cell_types(connection.n_post, self.post)[post]
-        pre_type = cell_types(connection.n_pre, self.pre)[pre]
-        return leaf[post_type, pre_type].reshape(*connection.shape, *leaf.shape[2:])
+        pairs = type_pairs(connection, self.post, self.pre)
+        return leaf[pairs].reshape(*connection.shape, *leaf.shape[2:])

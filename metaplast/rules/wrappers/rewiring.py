@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.numerics.lowest import lowest
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
@@ -35,7 +36,7 @@ class Rewiring(StatelessWrapper):
     of an edge is constant in a life. Those at birth are the ones of the connection and the genome,
     such as `evolved_mask` or `by_type`; a connection that exists everywhere has no free place but
     those of the dead. The mask is part of the state of the life.
-    It acts where it is outermost: a rule around it sees the plain change and rewires nothing.
+    It is the outermost rule of its slot: a rule around it would see the plain change alone.
     A synapse that is born keeps the state of the rule at its place. A step sorts all places of the
     edge once.
 
@@ -80,10 +81,8 @@ class Rewiring(StatelessWrapper):
         k_place, k_sign = jax.random.split(key)
         possible = jnp.broadcast_to(connection.mask(), connection.shape)
         is_free = (possible > 0) & (alive == 0)
-        drawn = jnp.where(is_free, jax.random.uniform(k_place, connection.shape), 2.0)
-        order = jnp.argsort(drawn, axis=None)
-        ranks = jnp.zeros(order.shape, order.dtype).at[order].set(jnp.arange(order.size))
-        is_born = is_free & (ranks.reshape(connection.shape) < n_dead)
+        drawn = jax.random.uniform(k_place, connection.shape)
+        is_born = lowest(drawn, n_dead, is_free)
         sign = jnp.ones(connection.shape, after.dtype)
         if not positive:
             sign = jax.random.rademacher(k_sign, connection.shape, after.dtype)
