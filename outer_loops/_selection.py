@@ -1,5 +1,6 @@
 """The selection of survivors among mu parents and their offspring, each function once."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -80,6 +81,56 @@ class Selection(NamedTuple):
     first_is_new: Array
 
 
+def newborn(where: _trees.Places, flat: Array, n: int) -> Parents:
+    """n copies of one member [n_numbers] that never lived."""
+    facts = _trees.facts(where, flat)
+
+    def copies(x: Array) -> Array:
+        return jnp.broadcast_to(x, (n, *x.shape))
+
+    return Parents(
+        flat=copies(flat),
+        loss=jnp.full(n, LARGEST),
+        count=jnp.zeros(n),
+        key=copies(facts.key),
+        form=copies(facts.form),
+        size=copies(facts.size),
+        n_nodes=copies(facts.n_nodes),
+    )
+
+
+def joined(*parents: Parents) -> Parents:
+    """The members of all."""
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *parents)
+
+
+def best_place(members: Parents, parsimony: Array) -> Array:
+    """The place [] of the lowest loss + parsimony * nodes among those that lived as parents.
+
+    The loss of a newcomer is the least of many on few lives, so it is too low. It counts where no
+    member lived again.
+    """
+    score = members.loss + parsimony * members.n_nodes
+    return jnp.lexsort((score, members.count == 0))[0]
+
+
+def best(members: Parents, parsimony: Array) -> Parents:
+    """The member at `best_place`, without the axis of members."""
+    place = best_place(members, parsimony)
+    return jax.tree.map(lambda x: x[place], members)
+
+
+def lived(members: Parents, losses: Array) -> Parents:
+    """The members after they lived once more.
+
+    Args:
+        members: the members before these lives.
+        losses: their losses on these lives, less `harder`.
+    """
+    count = jnp.minimum(members.count + 1.0, float(MEMORY))
+    return replace(members, loss=((count - 1.0) * members.loss + losses) / count, count=count)
+
+
 def equal(a: Array, b: Array) -> Array:
     """Whether two keys are equal [len(a), len(b)]."""
     return jnp.all(a[:, None] == b[None, :], axis=2)
@@ -95,9 +146,9 @@ def harder(parents: Parents, losses: Array) -> Array:
         parents: the parents, with their losses on earlier lives.
         losses: their losses on these lives [mu].
     """
-    lived = (parents.count > 0) & (parents.loss < LARGEST) & (losses < LARGEST)
-    median = jnp.nanmedian(jnp.where(lived, losses - parents.loss, jnp.nan))
-    return jnp.where(jnp.any(lived), median, 0.0)
+    comparable = (parents.count > 0) & (parents.loss < LARGEST) & (losses < LARGEST)
+    median = jnp.nanmedian(jnp.where(comparable, losses - parents.loss, jnp.nan))
+    return jnp.where(jnp.any(comparable), median, 0.0)
 
 
 def updated(
@@ -114,9 +165,8 @@ def updated(
         moves: the moved parents [n_refined, n_lengths, n].
         moved: the losses of the moved parents [n_refined, n_lengths], less `harder`.
     """
-    count = jnp.minimum(parents.count + 1.0, float(MEMORY))
-    loss = ((count - 1.0) * parents.loss + losses) / count
-    flat = parents.flat
+    again = lived(parents, losses)
+    flat, loss, count = again.flat, again.loss, again.count
     n = len(moves)
     if n:
         best = jnp.argmin(moved, axis=1)
@@ -167,7 +217,7 @@ def selected(
         n_nodes=offspring.n_nodes[chosen],
     )
     # Twins stand first: of equal members the newest survives.
-    pool = jax.tree.map(lambda *x: jnp.concatenate(x), twins, new, parents)
+    pool = joined(twins, new, parents)
     all_parents = jnp.ones(len(parents.loss), bool)
     real = jnp.concatenate([jnp.isfinite(twins.loss), offspring.real, all_parents])
     score = jnp.where(real, pool.loss + parsimony * pool.n_nodes, jnp.inf)

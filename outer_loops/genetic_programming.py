@@ -27,7 +27,9 @@ class GpState:
     """The state of genetic programming.
 
     theta: the best member
+    start [n]: the theta from which every try begins
     parents: the mu parents
+    champion: the best member of the earlier tries, at first `start`; none where `tries` is 1
     known [cache, 2]: the keys of all members that lived, the newest `cache` of them
     n_known []: the number of such keys so far
     tally: the counts `proposed`, `evaluated`, `neutral`, `plateau`, `longest_plateau`
@@ -37,7 +39,9 @@ class GpState:
     """
 
     theta: Theta
+    start: Array
     parents: Parents
+    champion: Parents
     known: Array
     n_known: Array
     tally: dict[str, Array]
@@ -95,6 +99,7 @@ class GeneticProgramming(AbstractOuterLoop):
     """mu + lambda over the tree of one `symbolic` rule with size > 0, its numbers and rates.
 
     steps: outer steps of a run
+    tries: equal parts of a run, each of which begins anew
     mu: parents
     lambda_: proposals that live in an outer step
     proposals: members drawn in an outer step: mutants of parents, and random trees
@@ -139,16 +144,21 @@ class GeneticProgramming(AbstractOuterLoop):
     gradient of their numbers and rates (lengths std 4^-k). mu parents of distinct functions
     survive: those that no smaller one beats (the Pareto front of loss and nodes), then others, each
     by loss + parsimony * nodes. So a simple form stays as a place to leave from. theta is the best
-    of them. Without a healthy life nothing
-    changes but the counter `skipped`. A theta without a tree (a baseline of a fixed expression,
-    say) is searched by its numbers and rates alone.
+    of those that have lived as parents, since a newcomer may be lucky.
+
+    A search that succeeds does so early, and one that is caught between wrong forms stays there. So
+    a run may be cut into `tries`. Each begins with the given theta, random trees and an empty
+    cache. The best member of the earlier tries lives again in every step, and has no offspring.
+
+    Without a healthy life nothing changes but the counter `skipped`. A theta without a tree (a
+    baseline of a fixed expression, say) is searched by its numbers and rates alone.
 
     Metrics:
     `proposed`: the number of proposals so far that were looked at and finite.
     `evaluated`: the number of evaluations so far, lambda_ per step.
     `saved`: 1 - evaluated / proposed.
     `neutral`: the share of proposals with the function of a parent.
-    `plateau`, `longest_plateau`: the outer steps since a new function came first.
+    `plateau`, `longest_plateau`: the outer steps since a new function came first in its try.
 
     Raises:
         BadInput: from `check`, several searched rules, or one with a theta per edge.
@@ -158,6 +168,7 @@ class GeneticProgramming(AbstractOuterLoop):
     """
 
     steps: Count = 200
+    tries: Count = 1
     mu: Members = 8
     lambda_: Members = 16
     proposals: Members = 256
@@ -189,25 +200,13 @@ class GeneticProgramming(AbstractOuterLoop):
         demand_floats(self, theta)
         where = _trees.places(problem, theta, self.signs)
         flat = ravel_pytree(theta)[0]
-        facts = _trees.facts(where, flat)
         zero = jnp.zeros((), jnp.int32)
-
-        def copies(x: Array) -> Array:
-            return jnp.broadcast_to(x, (self.mu, *x.shape))
-
-        parents = Parents(
-            flat=copies(flat),
-            loss=jnp.full(self.mu, _selection.LARGEST),
-            count=jnp.zeros(self.mu),
-            key=copies(facts.key),
-            form=copies(facts.form),
-            size=copies(facts.size),
-            n_nodes=copies(facts.n_nodes),
-        )
         counts = ("proposed", "evaluated", "neutral", "plateau", "longest_plateau")
         state = GpState(
             theta=theta,
-            parents=parents,
+            start=flat,
+            parents=_selection.newborn(where, flat, self.mu),
+            champion=_selection.newborn(where, flat, min(self.tries - 1, 1)),
             known=jnp.zeros((self.cache, 2), jnp.uint32),
             n_known=zero,
             tally=dict.fromkeys(counts, zero),
@@ -221,22 +220,26 @@ class GeneticProgramming(AbstractOuterLoop):
         self, problem: Problem, state: GpState, batch: Batch, key: Key
     ) -> tuple[GpState, Metrics]:
         where = _trees.places(problem, state.theta, self.signs)
+        if self.tries > 1:
+            state = self._begun_anew(where, state)
         offspring = self._propose(where, state, key)
         grid = self._grid(problem, where, offspring, batch)
         between = self._between(where, offspring, grid)
         moves = self._moves(problem, where, state, batch)
 
-        groups = [x.reshape(-1, x.shape[-1]) for x in (state.parents.flat, moves.flat, between)]
+        members = _selection.joined(state.parents, state.champion)
+        groups = [x.reshape(-1, x.shape[-1]) for x in (members.flat, moves.flat, between)]
         thetas = jax.vmap(where.unravel)(jnp.concatenate(groups))
         losses, metrics = problem.losses(thetas, batch)
         any_healthy = jnp.any(jnp.isfinite(losses)) | grid.any_healthy
         ranked = _ranked(losses, metrics)
-        harder = _selection.harder(state.parents, ranked[: self.mu])
-        ends = np.cumsum([len(group) for group in groups[:-1]])
-        of_parents, moved, of_between = jnp.split(ranked - harder, ends)
+        harder = _selection.harder(members, ranked[: len(members.loss)])
+        sizes = [self.mu, len(state.champion.loss), len(groups[1])]
+        of_parents, of_champion, moved, of_between = jnp.split(ranked - harder, np.cumsum(sizes))
 
         moved = moved.reshape(moves.flat.shape[:2])
         parents = _selection.updated(where, state.parents, of_parents, moves.flat, moved)
+        champion = _selection.lived(state.champion, of_champion)
         of_between = of_between.reshape(between.shape[:2])
         new = jnp.concatenate([grid.loss - harder, of_between], axis=1)
         tried = jnp.concatenate([grid.flat, between], axis=1)
@@ -247,9 +250,12 @@ class GeneticProgramming(AbstractOuterLoop):
         survivors, first_is_new = _selection.selected(
             where, parents, offspring, entrants, state.hyper["parsimony"]
         )
+        best = _selection.best(_selection.joined(survivors, champion), state.hyper["parsimony"])
         after = GpState(
-            theta=where.unravel(survivors.flat[0]),
+            theta=where.unravel(best.flat),
+            start=state.start,
             parents=survivors,
+            champion=champion,
             **_remembered(state, offspring, parents),
             tally=_counted(state.tally, offspring, first_is_new),
             hyper=state.hyper,
@@ -266,7 +272,8 @@ class GeneticProgramming(AbstractOuterLoop):
             "lives": metrics["lives"] + moves.lives + grid.lives,
             "diverged": metrics["diverged"] + moves.diverged + grid.diverged,
         }
-        return after, {**_summary(after, losses, metrics), **counts}
+        shown = _selection.best_place(members, state.hyper["parsimony"])
+        return after, {**_summary(after, losses, metrics, shown), **counts}
 
     def slower(self, state: GpState, factor: float) -> GpState:
         return scaled(state, "std", factor)
@@ -274,10 +281,31 @@ class GeneticProgramming(AbstractOuterLoop):
     def theta(self, state: GpState) -> Theta:
         return state.theta
 
+    def _is_begin(self, state: GpState) -> Array:
+        """Whether the next step is the first of a try []."""
+        return state.step % -(-self.steps // self.tries) == 0
+
+    def _begun_anew(self, where: _trees.Places, state: GpState) -> GpState:
+        """The state at the begin of a try; the state as it is within one.
+
+        The best member of all earlier tries stays as the champion. Nothing else is remembered.
+        """
+        members = _selection.joined(state.parents, state.champion)
+        best = _selection.best(members, state.hyper["parsimony"])
+        anew = replace(
+            state,
+            parents=_selection.newborn(where, state.start, self.mu),
+            champion=jax.tree.map(lambda x: x[None], best),
+            known=jnp.zeros_like(state.known),
+            n_known=jnp.zeros_like(state.n_known),
+        )
+        is_next = self._is_begin(state) & (state.step > 0)
+        return jax.tree.map(lambda a, b: jnp.where(is_next, a, b), anew, state)
+
     def _propose(self, where: _trees.Places, state: GpState, key: Key) -> Offspring:
         """Mutants of parents and random trees.
 
-        The first step proposes the given theta and random trees alone.
+        The first step of a try proposes the given theta and random trees alone.
         """
         flat = self._drawn(where, state, key)
         facts = jax.vmap(lambda x: _trees.facts(where, x))(flat)
@@ -316,12 +344,12 @@ class GeneticProgramming(AbstractOuterLoop):
 
         flat = jax.vmap(mutated)(parents, jax.random.split(k_mutate, self.proposals))
         if where.code.size:
-            share = jnp.where(state.step == 0, 1.0, state.hyper["fresh"])
+            share = jnp.where(self._is_begin(state), 1.0, state.hyper["fresh"])
             is_fresh = jax.random.uniform(k_fresh, (self.proposals, 1)) < share
             keys = jax.random.split(k_tree, self.proposals)
             trees = jax.vmap(lambda k: _trees.genes(where, k))(keys)
             flat = flat.at[:, where.code].set(jnp.where(is_fresh, trees, flat[:, where.code]))
-        return flat.at[0].set(jnp.where(state.step == 0, state.parents.flat[0], flat[0]))
+        return flat.at[0].set(jnp.where(self._is_begin(state), state.start, flat[0]))
 
     def _grid(
         self, problem: Problem, where: _trees.Places, offspring: Offspring, batch: Batch
@@ -447,26 +475,28 @@ def _counted(
     }
 
 
-def _summary(state: GpState, losses: Array, metrics: Metrics) -> Metrics:
+def _summary(state: GpState, losses: Array, metrics: Metrics, shown: Array) -> Metrics:
     """The loss and the task's own metrics of the member that was best before the step, and counts.
 
     Args:
         state: the state after the step.
-        losses: [n_members], the best one before the step first.
+        losses: [n_members].
         metrics: the metrics of `Problem.losses`.
+        shown: the place of the member that was best before the step [].
     """
     any_healthy = jnp.any(jnp.isfinite(losses))
     tally = state.tally
     proposed = jnp.maximum(tally["proposed"], 1).astype(losses.dtype)
+    members = _selection.joined(state.parents, state.champion)
     not_of_task = ("life_loss", "survived", "at_bound", "lives", "diverged")
     of_task = {
-        name: jnp.mean(values[0]) for name, values in metrics.items() if name not in not_of_task
+        name: jnp.mean(values[shown]) for name, values in metrics.items() if name not in not_of_task
     }
     return {
         **of_task,
-        "loss": jnp.where(any_healthy, losses[0], jnp.nan),
+        "loss": jnp.where(any_healthy, losses[shown], jnp.nan),
         "best_loss": jnp.min(jnp.where(jnp.isfinite(losses), losses, jnp.inf)),
-        "n_nodes": state.parents.n_nodes[0],
+        "n_nodes": _selection.best(members, state.hyper["parsimony"]).n_nodes,
         "proposed": tally["proposed"],
         "evaluated": tally["evaluated"],
         "saved": 1.0 - tally["evaluated"].astype(losses.dtype) / proposed,

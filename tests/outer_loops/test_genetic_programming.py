@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from metaplast import search_loop
 from metaplast.language import expression as e
@@ -21,6 +22,7 @@ from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import save_rule
 from metaplast.rules.symbolic import Symbolic
+from metaplast.runs import checkpoint
 from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
 from outer_loops import _selection, _trees, genetic_programming
@@ -291,6 +293,46 @@ def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
     begun = search_loop.begin(lives, outer, 0)
     _, _, metrics = next(search_loop.steps(lives, outer, 0, begun, 0, 1))
     assert metrics["lives"] == 4 * (3 + 2 * 5 + 6 * 4) + 2 * 4
+
+
+def test_the_best_member_is_one_that_lived_again():
+    members = _parents(["pre", "post", "pre*post"], [0.1, 0.5, 0.45])
+    assert _selection.best_place(members, jnp.asarray(0.0)) == 0  # none of them did
+    members = replace(members, count=jnp.asarray([0.0, 3.0, 1.0]))
+    assert _selection.best_place(members, jnp.asarray(0.0)) == 2
+    assert _selection.best_place(members, jnp.asarray(0.03)) == 1  # two nodes fewer
+    assert _selection.best(members, jnp.asarray(0.0)).n_nodes == 3
+
+
+def _tried_twice():
+    """The states after each step of a search in two tries of two steps, and the last metrics."""
+    rule = Symbolic(expression="1", size=2, inputs=("pre", "post"), n_constants=0)
+    outer = GeneticProgramming(steps=4, tries=2, mu=2, lambda_=3, proposals=16, n_rates=1, refine=0)
+    lives = problem(rule, input_sd=1.0)
+    begun = search_loop.begin(lives, outer, 0)
+    course = list(search_loop.steps(lives, outer, 0, begun, 0, outer.n_steps))
+    return [state for _, state, _ in course], course[-1][2]
+
+
+def test_each_try_begins_anew_and_the_best_of_the_earlier_ones_lives_on(tmp_path):
+    """An older state, which has no champion, is refused by name."""
+    (_, before, after, last), metrics = _tried_twice()
+    members = _selection.joined(before.parents, before.champion)
+    best = _selection.best(members, before.hyper["parsimony"])
+    np.testing.assert_array_equal(before.champion.flat[0], before.start)
+    np.testing.assert_array_equal(after.champion.flat[0], best.flat)
+    assert after.champion.count == best.count + 1
+    assert before.n_known > after.n_known  # functions of the first try may be tried again
+    members = _selection.joined(last.parents, last.champion)
+    chosen = _selection.best(members, last.hyper["parsimony"]).flat
+    np.testing.assert_array_equal(ravel_pytree(last.theta)[0], chosen)
+    assert metrics["evaluated"] == 4 * 3
+    assert metrics["lives"] == 4 * (2 + 1 + 3)
+
+    older = {name: value for name, value in vars(last).items() if name not in ("start", "champion")}
+    checkpoint.write(tmp_path, 4, older, "digest")
+    with pytest.raises(checkpoint.NoCheckpoint):
+        checkpoint.restore(tmp_path, [last], "digest", 4)
 
 
 def test_a_problem_that_cannot_be_searched_is_refused():

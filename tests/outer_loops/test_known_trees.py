@@ -7,18 +7,20 @@ from metaplast.rules.symbolic import Symbolic
 
 pytestmark = pytest.mark.golden
 
-# The first eight, whatever they find. Tried so far, in the shortened form: symbolic_oja is
-# found on 1 and 2, not on 0, 100, 101, 102, 103; symbolic_error on 0, and not on 100;
-# symbolic_reward on 0 and 1.
+# The first eight, whatever they find.
 SEEDS = range(8)
 
 
 @pytest.mark.parametrize(
     ("name", "target", "words"),
     [
-        ("symbolic_oja", "post*(pre - post*weight)", ("outer.steps=30",)),
-        ("symbolic_error", "pre*(modulator.teacher - post_potential)", ("outer.steps=30",)),
-        ("symbolic_reward", "(modulator.reward - 1)*eligibility", ("outer.steps=12",)),
+        ("symbolic_oja", "post*(pre - post*weight)", ("outer.steps=30", "outer.tries=1")),
+        (
+            "symbolic_error",
+            "pre*(modulator.teacher - post_potential)",
+            ("outer.steps=30", "outer.tries=1"),
+        ),
+        ("symbolic_reward", "(modulator.reward - 1)*eligibility", ("outer.steps=18",)),
     ],
 )
 def test_the_rule_is_found_up_to_its_rate_in_one_of_eight_runs(name, target, words):
