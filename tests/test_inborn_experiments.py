@@ -25,7 +25,7 @@ from tests._moves import demand_all_move
 
 SMALL = {
     "body": ("task.n_trials=2", "task.trial_steps=4", "problem.n_tasks=2", "outer.population=4"),
-    "innate": ("task.shown=1", "task.queries=2", "network.hidden=[4]", "problem.n_tasks=2"),
+    "innate": ("task.queries=2", "network.hidden=[4]", "problem.n_tasks=2"),
     "baldwin": (
         *("task.n_bits=3", "task.n_trials=4", "outer.population=8"),
         *("problem.n_tasks=8", "problem.chunk=8"),
