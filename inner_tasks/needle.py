@@ -15,11 +15,11 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Needle(AbstractTaskFamily):
     """The network makes `n_trials` guesses at the one right pattern of `n_bits` outputs.
 
-        hits = share of the outputs that are above 1/2, or not, as the pattern says
-        right = 1 where hits = 1, else 0
         reward = hill hits + (1 - hill) right
         loss = bonus (1 - reward)
 
+    hits: the share of the outputs that are above 1/2, or not, as the pattern says.
+    right: 1 where every output is so, else 0.
     n_bits: the outputs.
     n_trials: the guesses of a life.
     bonus: the loss of a guess that is wrong in every bit.

@@ -41,12 +41,15 @@ class Recognition(_few_shot.FewShot):
     split_seed: cuts the 1,797 images of 8 x 8 pixels: 1,100 for `train` lives, 200 for
         `validation`, 497 for `heldout`.
     scale: of the inputs.
+    unstable: so many digits, the largest ones, swap their names at random from life to life.
 
-    Every digit has the same output in all lives. So all of the task can be inborn, and a life has
-    no news but its own images. Images are drawn without replacement and regardless of class. The
-    loss is the cross-entropy. Metric: `accuracy`.
+    Every other digit has the same output in all lives, so that its name can be inborn. At
+    unstable=0 all of the task can be so, and a life has no news but its own images. Images are
+    drawn without replacement and regardless of class. The loss is the cross-entropy. Metric:
+    `accuracy`.
 
-    Raises: BadInput where a split has fewer images than a life needs.
+    Raises: BadInput for one unstable digit or more than ten, and (from `sample`) where a split has
+        fewer images than a life needs.
     Source: this library; the images are those of Alpaydin & Kaynak 1998 (UCI).
     """
 
@@ -54,6 +57,15 @@ class Recognition(_few_shot.FewShot):
     queries: Count = 50
     split_seed: Natural = 0
     scale: Positive = 2.0
+    unstable: Natural = 0
+
+    def __post_init__(self) -> None:
+        if self.unstable > _digit_images.N_CLASSES or self.unstable == 1:
+            raise BadInput(
+                f"unstable={self.unstable}",
+                "0 or 2 to 10: one digit alone has no name to swap with",
+                "choose another number of digits",
+            )
 
     def shape(self) -> TaskShape:
         n_in = _digit_images.N_PIXELS
@@ -78,7 +90,16 @@ class Recognition(_few_shot.FewShot):
         chosen = jnp.argsort(jax.random.uniform(key, (SIZES[split],)))[:n]
         pixels = jnp.asarray(images.pixels, float)[chosen]
         labels = jnp.asarray(images.labels, int)[chosen]
+        if self.unstable:
+            labels = self._names(jax.random.fold_in(key, 1))[labels]
         return _few_shot.Stream(inputs=self.scale * (pixels - 0.5), labels=labels)
+
+    def _names(self, key: Key) -> jax.Array:
+        """The output of every digit in a life [10]."""
+        digits = jnp.arange(_digit_images.N_CLASSES, dtype=int)
+        n_stable = _digit_images.N_CLASSES - self.unstable
+        swapped = jax.random.permutation(key, digits[n_stable:])
+        return jnp.concatenate([digits[:n_stable], swapped])
 
 
 @lru_cache(maxsize=16)

@@ -25,6 +25,7 @@ from metaplast.neurons.refractory import Refractory
 from metaplast.neurons.relu import Relu
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.neurons.softplus import Softplus
+from metaplast.neurons.stochastic import Stochastic
 from metaplast.neurons.tanh import Tanh
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
@@ -179,6 +180,22 @@ def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(
     idle_shares = quick_jit(lambda seen: idle(lifetime.wiring(), {}, seen, 1e-3))(recorded)
     assert idle_shares["saturated_hidden_1"] == saturated
     assert idle_shares["silent_hidden_1"] == 0.0
+
+
+def test_a_unit_that_answers_anew_in_every_step_has_no_rate() -> None:
+    """Its steady yes is an answer; with a membrane the same spikes are a fault."""
+    named = {}
+    for tau_m in (0.0, 20e-3):
+        coin = Stochastic(tau_m=tau_m, noise="sigmoid")
+        lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=coin))
+        yes = {"hidden_1": jnp.ones((500, 4)), "output": jnp.ones((500, 2))}
+        wiring = lifetime.wiring()
+        shares = idle(wiring, {}, {"activity": yes, "gain": yes}, 1e-3)
+        verdicts = faults(wiring, shares, yes, jnp.zeros(()), 1e-3)
+        named[tau_m] = [name for name in FAULTS if verdicts[name]]
+        no = {"hidden_1": jnp.zeros((500, 4)), "output": jnp.ones((500, 2))}
+        assert idle(wiring, {}, {"activity": no, "gain": no}, 1e-3)["silent_hidden_1"] == 1.0
+    assert named == {0.0: [], 20e-3: ["saturated", "runaway"]}
 
 
 def test_a_rate_network_does_not_run_away_by_its_rate() -> None:

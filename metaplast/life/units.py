@@ -54,7 +54,8 @@ def idle(
     A unit of spikes is silent without a spike. It is saturated at 90 % of the largest rate of the
     neuron under any constant drive of 1 to 1000.
 
-    A cell of an event-driven network is silent without a spike. None counts as saturated.
+    A cell of an event-driven network, or of a timeless neuron, is silent without a spike. None
+    counts as saturated: a unit that gives the same answer in every step may be right.
 
     Args:
         wiring: the graph.
@@ -73,7 +74,7 @@ def idle(
         activity = jnp.abs(recorded["activity"][name])
         gain = jnp.abs(recorded["gain"][name])
         theta = neurons.get(name, {})
-        if wiring.events:
+        if wiring.events or population.neuron.timeless:
             silent = jnp.all(activity == 0, axis=0)
             units = _Idle(silent, jnp.zeros_like(silent))
         elif population.neuron.spiking:
@@ -111,8 +112,8 @@ def faults(
     dead: a population that an edge drives is silent in all its units.
     saturated: more than half of the units of such a population are saturated.
     runaway: such a population of spiking units fires at more than 100 Hz on average over the last
-        tenth of the life, at least 0.1 s. A shorter life has no verdict, nor has an event-driven
-        network.
+        tenth of the life, at least 0.1 s. A shorter life has no verdict, nor have an event-driven
+        network and a timeless neuron.
     clipped: more than half of the plastic synapses end at a bound.
 
     Args:
@@ -130,7 +131,8 @@ def faults(
     n_last = max(n_steps // 10, math.ceil(LAST / dt))
     rates = []
     for population in driven:
-        if wiring.spikes(population) and n_steps >= n_last:
+        counts = wiring.spikes(population) and not population.neuron.timeless
+        if counts and n_steps >= n_last:
             rates.append(jnp.mean(activity[population.name][-n_last:]) / dt)
     verdicts = {
         "dead": [shares[f"silent_{p.name}"] >= 1.0 for p in driven],

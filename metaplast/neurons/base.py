@@ -25,6 +25,8 @@ class AbstractNeuron(ABC):
         competitive: whether a unit's activity depends on the drive of the others too; gain is then
             the slope along its own drive.
         spiking: whether activity is 0 but for single steps, its spikes.
+        timeless: whether every step is a draw of its own, with the same chances at any dt. Its
+            activity is then an answer, yes or no, and has no rate in hertz.
         signed: the ports at which a weight may have either sign. At any other port the arriving sum
             is never below 0: a graded, negative signal there is cut.
         lowering: the ports whose drive lowers the potential near the point at which the unit
@@ -37,6 +39,7 @@ class AbstractNeuron(ABC):
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain"})
     competitive: ClassVar[bool] = False
     spiking: ClassVar[bool] = False
+    timeless: ClassVar[bool] = False
     signed: ClassVar[tuple[str, ...]] = ("soma",)
     lowering: ClassVar[tuple[str, ...]] = ()
     drives: ClassVar[tuple[float, float]] = (-10.0, 10.0)

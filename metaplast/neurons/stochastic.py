@@ -134,6 +134,10 @@ class Stochastic(SpikingNeuron):
     def spiking(self) -> bool:
         return self.output == "spikes"
 
+    @property
+    def timeless(self) -> bool:
+        return self.spiking and self.noise == "sigmoid" and self.tau_m == 0
+
     def init(self, key: Key, n: int) -> Theta:
         return {}
 

@@ -63,6 +63,7 @@ def test_several_runs_have_the_mean_of_their_shares() -> None:
     assert both.share.high - both.share.mean == pytest.approx(half, rel=1e-4)
 
 
+@pytest.mark.system
 def test_a_course_has_births_without_plasticity_and_lives_of_several_lengths(
     tmp_path: Path,
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_course_has_births_without_plasticity_and_lives_of_several_lengths(
     assert "From outer step 0 to 3 the score at birth went from" in page.section.paragraphs[1]
 
 
+@pytest.mark.system
 def test_a_loss_has_no_share_and_one_theta_has_no_curve(tmp_path: Path) -> None:
     small: Any = {"n_in": 4, "n_out": 3, "n_steps": 6}
     oja = subject_of(("post*pre", "post^2*weight"), (1.0, -1.0), TeacherStudent(**small))
@@ -103,6 +105,7 @@ def test_a_loss_has_no_share_and_one_theta_has_no_curve(tmp_path: Path) -> None:
     assert page.numbers["points"][0]["share"] is None
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("name", "fields"),
     [

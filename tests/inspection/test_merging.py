@@ -113,6 +113,7 @@ def test_four_rules_keep_the_score_and_the_controls_do_not(
     assert by_chance[4].score.mean > 1.2 * searched
 
 
+@pytest.mark.system
 def test_scores_are_those_of_single_lives(
     planted: Subject, found: tuple[Any, list[Merged]]
 ) -> None:

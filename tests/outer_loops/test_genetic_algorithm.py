@@ -14,6 +14,7 @@ from metaplast import search_loop
 from metaplast.registry import BadInput
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import parse
+from metaplast.testing.base import quick_jit
 from outer_loops.genetic_algorithm import GeneticAlgorithm
 from tests.oracles.hinton_nowlan import evolution, left_after
 from tests.outer_loops._written import Written, init, run
@@ -65,7 +66,7 @@ def test_parents_are_drawn_by_fitness_and_cross_at_one_point():
     """Member k holds the allele k alone, with the loss k: P(parent = k) = (3 - k) / 6."""
     outer = GeneticAlgorithm(population=3, alleles=(0.0, 1.0, 2.0), ceiling=3.0)
     members = jnp.repeat(jnp.arange(3.0)[:, None], N, axis=1)
-    breed = jax.vmap(lambda key: outer._offspring(key, members, 3.0 - members[:, 0]))
+    breed = quick_jit(jax.vmap(lambda key: outer._offspring(key, members, 3.0 - members[:, 0])))
     children = np.asarray(breed(jax.random.split(jax.random.key(0), 2000))).reshape(-1, N)
     for parent, chance in enumerate((3 / 6, 2 / 6, 1 / 6)):
         for end in (0, -1):
@@ -81,7 +82,7 @@ def test_parents_are_drawn_by_fitness_and_cross_at_one_point():
 def test_mutation_draws_loci_anew():
     outer = GeneticAlgorithm(population=2000, alleles=(0.0, 1.0), mutation=0.2)
     ones = jnp.ones((2000, N))
-    children = outer._offspring(jax.random.key(0), ones, jnp.ones(2000))
+    children = quick_jit(outer._offspring)(jax.random.key(0), ones, jnp.ones(2000))
     # Half of the loci that are drawn anew get their old allele.
     assert np.mean(children == 0.0) == pytest.approx(0.1, abs=4 * 0.3 / math.sqrt(2000 * N))
 
@@ -127,6 +128,7 @@ def test_a_net_that_is_found_is_kept_and_its_fitness_is_the_published_one():
     assert right[1].mean() == pytest.approx(left.mean(), abs=4 * error)
 
 
+@pytest.mark.system
 def test_generations_are_those_of_a_numpy_program_of_the_paper():
     """A small needle, 16 seeds each: wrong, open and right alleles after 12 generations."""
     config = experiment(SMALL)
