@@ -56,10 +56,11 @@ class Rewiring(StatelessWrapper):
     def modified(
         self, theta: Theta, change: Array, connection: AbstractConnection, view: SynapseView
     ) -> Array:
-        change = change - self.drift * jnp.sign(view.weight)
-        if not self.noise:
-            return change
-        return change + self.noise * jax.random.normal(view.key, connection.shape)
+        if self.drift:
+            change = change - self.drift * jnp.sign(view.weight)
+        if self.noise:
+            change = change + self.noise * jax.random.normal(view.key, connection.shape)
+        return change
 
     def rewired(
         self,
