@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
@@ -17,7 +18,8 @@ from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Positive, Probability, spec
 from outer_loops._descent import demand_floats
 from outer_loops._foreign import strong
-from outer_loops._grades import graded, summary
+from outer_loops._grades import accepted, graded, summary
+from outer_loops._nested import scaled
 
 NUMBER = N_GENES - 1
 """The gene that is a number itself; all others choose one of a few things."""
@@ -33,6 +35,7 @@ class ProgramsState:
     best_loss []: the loss of it
     members [population, n]: their flat thetas, the oldest first
     fitness [population]: the loss of each in the step in which it was new
+    hyper: the numbers of `hyper`
     step []: the number of steps done
     skipped []: the number of steps without a healthy offspring
     """
@@ -41,6 +44,7 @@ class ProgramsState:
     best_loss: Array
     members: Array
     fitness: Array
+    hyper: dict[str, Array]
     step: Array
     skipped: Array
 
@@ -48,7 +52,7 @@ class ProgramsState:
 @register("outer", "program_evolution")
 @spec
 class ProgramEvolution(AbstractOuterLoop):
-    """Evolve the instructions of rules `program`; all other numbers of theta stay.
+    """Evolve the instructions of rules `program`, and the other numbers of theta.
 
     steps: outer steps of a run
     population: the members that are alive
@@ -56,13 +60,16 @@ class ProgramEvolution(AbstractOuterLoop):
     tournament: the members among which the best one becomes a parent
     p_insert: the probability that a mutation inserts or removes an instruction
     p_part: the probability that it draws a whole part of the program anew
-    spread: the width of a mutated number, beside a factor
+    spread: the width of a new number of an instruction
+    std: the other numbers of theta move by std N(0, 1)
 
     A parent is the best of `tournament` members that are drawn at random. Its offspring has one
-    mutation: an instruction is inserted or removed at random, all instructions of a part (setup or
-    learn) are drawn anew, or else one gene of one instruction is. A number is multiplied by a
-    factor of between 1/2 and 2, and at times gets another sign; where it was 0 it is drawn from
-    N(0, spread^2). Age decides who dies, so a member that was lucky once does not stay.
+    mutation, of one of the parts of theta: setup, learn, or all numbers outside a program. In a
+    part of a program an instruction is inserted or removed at random, all instructions are drawn
+    anew, or else one gene of one instruction is. A number is multiplied by a factor of between 1/2
+    and 2, and at times gets another sign; where it was 0 it is drawn from N(0, spread^2). Age
+    decides who dies, so a member that was lucky once does not stay. With tournament=1, p_insert=0
+    and p_part=1 this is a random search: parts are drawn, and nothing is inherited.
 
     Every life of a step is shared by all offspring of it. theta is the best member so far, on the
     lives of the step in which it was born; candidates of a run are judged on validation lives.
@@ -70,7 +77,7 @@ class ProgramEvolution(AbstractOuterLoop):
     Metrics: `best_loss`, of the best offspring; `fitness`, the least of the population.
 
     Raises:
-        BadInput: from `check`, a problem without a rule `program`, or more offspring than members.
+        BadInput: from `check`, a theta with nothing to learn, or more offspring than members.
 
     Source: Real, Aggarwal, Huang & Le 2019 for the evolution; Real, Liang, So & Le 2020 for the
     mutations.
@@ -83,18 +90,19 @@ class ProgramEvolution(AbstractOuterLoop):
     p_insert: Probability = 0.4
     p_part: Probability = 0.1
     spread: Positive = 1.0
+    std: Positive = 0.2
 
     @property
     def n_steps(self) -> int:
         return self.steps
 
     def hyper(self) -> dict[str, Array]:
-        return {}
+        return {"std": jnp.asarray(self.std)}
 
     def check(self, problem: Problem, key: Key) -> None:
-        if not _parts(jax.eval_shape(problem.init, key)):
-            expected = "a rule `program`, whose instructions are searched"
-            raise BadInput("outer program_evolution", expected, "take rule=program")
+        if not jax.tree.leaves(jax.eval_shape(problem.init, key)):
+            fix = "rule.n_learn=6 searches a program"
+            raise BadInput("outer program_evolution: theta", "a number to learn", fix)
         if self.offspring > self.population:
             what = f"outer.offspring={self.offspring}"
             raise BadInput(what, f"at most population={self.population}", "lower it")
@@ -111,6 +119,7 @@ class ProgramEvolution(AbstractOuterLoop):
             best_loss=worst,
             members=jnp.broadcast_to(flat, (self.population, flat.size)),
             fitness=jnp.broadcast_to(worst, (self.population,)),
+            hyper=hyper,
             step=zero,
             skipped=zero,
         )
@@ -128,7 +137,6 @@ class ProgramEvolution(AbstractOuterLoop):
         fitness = jnp.where(grades.healthy, losses, WORST)
         best = jnp.argmin(fitness)
         is_better = fitness[best] < state.best_loss
-        any_healthy = jnp.any(grades.healthy)
         after = replace(
             state,
             theta=jax.tree.map(
@@ -137,26 +145,32 @@ class ProgramEvolution(AbstractOuterLoop):
             best_loss=jnp.where(is_better, fitness[best], state.best_loss),
             members=jnp.concatenate([state.members[self.offspring :], born]),
             fitness=jnp.concatenate([state.fitness[self.offspring :], fitness]),
-            step=state.step + 1,
-            skipped=state.skipped + (~any_healthy).astype(jnp.int32),
         )
+        after = accepted(state, after, grades.healthy, born)
         own = {"fitness": jnp.min(after.fitness), "skipped": after.skipped}
         return after, {**summary(losses, grades.healthy, metrics), **own}
+
+    def slower(self, state: ProgramsState, factor: float) -> ProgramsState:
+        return scaled(state, "std", factor)
 
     def theta(self, state: ProgramsState) -> Theta:
         return state.theta
 
     def _born(self, key: Key, state: ProgramsState, parts: list["Part"]) -> Array:
         """A mutant of the winner of a tournament [n]."""
-        k_drawn, k_part, k_mutant = jax.random.split(key, 3)
+        k_drawn, k_part, k_mutant, k_move = jax.random.split(key, 4)
         drawn = jax.random.randint(k_drawn, (self.tournament,), 0, self.population)
         flat = state.members[drawn[jnp.argmin(state.fitness[drawn])]]
-        which = jax.random.randint(k_part, (), 0, len(parts))
+        is_rest = _is_rest(flat.size, parts)
+        n_choices = len(parts) + bool(is_rest.any())
+        which = jax.random.randint(k_part, (), 0, n_choices)
+        moves = state.hyper["std"] * jax.random.normal(k_move, flat.shape)
+        flat = flat + jnp.where(is_rest & (which == len(parts)), moves, 0.0)
         for index, part in enumerate(parts):
-            program = flat[part.start : part.start + part.n * N_GENES].reshape(part.n, N_GENES)
+            program = flat[part.start : part.end].reshape(part.n, N_GENES)
             mutant = self._mutated(jax.random.fold_in(k_mutant, index), program)
             kept = jnp.where(which == index, mutant, program)
-            flat = flat.at[part.start : part.start + part.n * N_GENES].set(kept.reshape(-1))
+            flat = flat.at[part.start : part.end].set(kept.reshape(-1))
         return flat
 
     def _mutated(self, key: Key, program: Array) -> Array:
@@ -205,6 +219,11 @@ class Part(NamedTuple):
     start: int
     n: int
 
+    @property
+    def end(self) -> int:
+        """The place behind its last gene."""
+        return self.start + self.n * N_GENES
+
 
 def _parts(theta: Any) -> list[Part]:
     """The lists of instructions of all rules `program` in a theta."""
@@ -217,3 +236,11 @@ def _parts(theta: Any) -> list[Part]:
             parts.append(Part(start, leaf.shape[0]))
         start += leaf.size
     return parts
+
+
+def _is_rest(size: int, parts: list[Part]) -> np.ndarray:
+    """Whether a number of the flat theta lies outside all programs [n]."""
+    is_rest = np.ones(size, bool)
+    for part in parts:
+        is_rest[part.start : part.end] = False
+    return is_rest

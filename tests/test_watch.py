@@ -229,6 +229,7 @@ SIZED = (
     "multi_start",
     "nres",
     "pes",
+    "program_evolution",
     "random_search",
 )
 

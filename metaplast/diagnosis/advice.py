@@ -71,6 +71,7 @@ EVOLUTION = (
     "random_search",
     "genetic_algorithm",
     "genetic_programming",
+    "program_evolution",
     "proposals",
 )
 

@@ -13,45 +13,46 @@ def step(rule: Program, theta: Any, state: Any, view: Any, dt: float) -> tuple[A
     synapse = {name: np.array(values) for name, values in state.synapse.items()}
     delta = np.zeros((n_post, n_pre))
     target = view.post.target if rule.target == "target" else view.post.feedback
+    lines = rule.learn
+    if "learn" in theta:
+        lines = [words(rule, genes) for genes in np.asarray(theta["learn"])]
     for j in range(n_post):
-        s = [target[j], view.post.activity[j]]
-        s += [post[f"s_{k}"][j] for k in range(2, rule.n_scalars)]
-        v = [view.pre.activity.copy(), view.weight[j].copy()]
-        v += [synapse[f"v_{k}"][j].copy() for k in range(2, rule.n_vectors)]
-        for genes in np.asarray(theta["learn"]):
-            run(rule, genes, s, v)
-        for k in range(2, rule.n_scalars):
-            post[f"s_{k}"][j] = s[k]
-        for k in range(2, rule.n_vectors):
-            synapse[f"v_{k}"][j] = v[k]
-        delta[j] = v[1] - view.weight[j]
+        registers = {"s_0": target[j], "s_1": view.post.activity[j]}
+        registers |= {"v_0": view.pre.activity.copy(), "v_1": view.weight[j].copy()}
+        registers |= {name: values[j] for name, values in (post | synapse).items()}
+        for line in lines:
+            run(rule, line, registers)
+        for name in post:
+            post[name][j] = registers[name]
+        for name in synapse:
+            synapse[name][j] = registers[name]
+        delta[j] = registers["v_1"] - view.weight[j]
     return state.replace(post=post, synapse=synapse), delta
 
 
-def run(rule: Program, genes: np.ndarray, s: list[Any], v: list[Any]) -> None:
+def run(rule: Program, line: str, registers: dict[str, Any]) -> None:
     """One instruction on the registers of one neuron, in place."""
-    place = lambda gene, n: int(min(max(np.floor(gene * n), 0), n - 1))
-    operation = OPERATIONS[place(genes[0], len(OPERATIONS))]
-    s_a, s_b, s_to = (place(gene, rule.n_scalars) for gene in genes[1:4])
-    v_a, v_b, v_to = (place(gene, rule.n_vectors) for gene in genes[1:4])
-    cut = lambda value: np.clip(value, -rule.limit, rule.limit)
-    if operation == "s + s":
-        s[s_to] = cut(s[s_a] + s[s_b])
-    elif operation == "s - s":
-        s[s_to] = cut(s[s_a] - s[s_b])
-    elif operation == "s * s":
-        s[s_to] = cut(s[s_a] * s[s_b])
-    elif operation == "s = number":
-        s[s_to] = cut(genes[4])
-    elif operation == "v + v":
-        v[v_to] = cut(v[v_a] + v[v_b])
-    elif operation == "v - v":
-        v[v_to] = cut(v[v_a] - v[v_b])
-    elif operation == "v * v":
-        v[v_to] = cut(v[v_a] * v[v_b])
-    elif operation == "s * v":
-        v[v_to] = cut(s[s_a] * v[v_b])
-    elif operation == "v . v":
-        s[s_to] = cut(float(np.dot(v[v_a], v[v_b])))
-    elif operation == "v = number":
-        v[v_to] = np.full(len(v[0]), cut(genes[4]))
+    to, sign, *work = line.split()
+    if sign != "=":
+        return
+    if len(work) == 1:
+        value = np.full(np.shape(registers[to]), float(work[0]))
+    else:
+        a, b = registers[work[0]], registers[work[2]]
+        value = {"+": np.add, "-": np.subtract, "*": np.multiply, ".": np.dot}[work[1]](a, b)
+    registers[to] = np.clip(value, -rule.limit, rule.limit)
+
+
+def words(rule: Program, genes: np.ndarray) -> str:
+    """The instruction of five genes."""
+    place = lambda gene, n: min(int(np.floor((gene - np.floor(gene)) * n)), n - 1)
+    operation = OPERATIONS[place(genes[0], len(OPERATIONS))].split()
+    sizes = {"s": rule.n_scalars, "v": rule.n_vectors}
+    named = lambda kind, gene: f"{kind}_{place(gene, sizes[kind])}"
+    if operation == ["nothing"]:
+        return "nothing at all"
+    if operation[1] == "=":
+        return f"{named(operation[0], genes[3])} = {float(genes[4])!r}"
+    to = "v" if operation == ["s", "*", "v"] else "s" if operation[1] == "." else operation[0]
+    first, second = named(operation[0], genes[1]), named(operation[2], genes[2])
+    return f"{named(to, genes[3])} = {first} {operation[1]} {second}"
