@@ -27,7 +27,7 @@ class Examples:
 class LinearRegression(AbstractTaskFamily):
     """`shots` examples of a linear function, then `queries` examples with plasticity off.
 
-        y = a . x
+        y = sum_i a_i x_i
         x ~ N(0, 1)
         a ~ N(0, 1 / n_in)
         loss = (output - y)^2

@@ -122,6 +122,7 @@ OUTER = {
         "then": {"name": "bptt", "steps": 1},
     },
     "lbfgs": {"steps": 2, "tries": 2},
+    "map_elites": {"steps": 2, "lambda_": 2, "n_sizes": 2, "n_stabilities": 2, "n_rates": 2},
     "multi_start": {"n": 2, "inner": {"name": "bptt", "steps": 2}, "spread": 0.1},
     "nres": {"steps": 2, "population": 4},
     "pes": {"steps": 2, "population": 4},

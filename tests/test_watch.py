@@ -226,6 +226,7 @@ SIZED = (
     "genetic_programming",
     "hybrid",
     "lbfgs",
+    "map_elites",
     "multi_start",
     "nres",
     "pes",
