@@ -92,6 +92,17 @@ class AbstractOuterLoop(ABC):
         """
         return state
 
+    def front(self, problem: Problem, state: Any) -> list[dict[str, Any]]:
+        """The rules that a search ends with, where it keeps more than its best guess.
+
+        Each is {`rule`: its text, other names: numbers}, for the page of a run.
+
+        Args:
+            problem: the problem of the search.
+            state: the last outer state.
+        """
+        return []
+
     def forms(self, state: Any) -> tuple[Any, ...]:
         """Every form that the state may have in a run, as trees of shapes and dtypes.
 

@@ -226,9 +226,11 @@ SIZED = (
     "genetic_programming",
     "hybrid",
     "lbfgs",
+    "map_elites",
     "multi_start",
     "nres",
     "pes",
+    "program_evolution",
     "random_search",
 )
 

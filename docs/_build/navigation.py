@@ -34,6 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "guides/spiking.md",
         "guides/native.md",
         "guides/symbolic.md",
+        "guides/programs.md",
         "guides/proposals.md",
         "guides/zoo.md",
         "guides/export.md",

@@ -71,6 +71,8 @@ EVOLUTION = (
     "random_search",
     "genetic_algorithm",
     "genetic_programming",
+    "map_elites",
+    "program_evolution",
     "proposals",
 )
 

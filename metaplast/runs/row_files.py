@@ -25,6 +25,8 @@ CANDIDATES = "candidates.safetensors"
 The array OUTER_STEPS says at which steps.
 """
 OUTER_STEPS = "outer_steps"
+FRONT = "front.json"
+"""The rules that the search ends with (`AbstractOuterLoop.front`); absent where there are none."""
 STEPS = "steps.safetensors"
 """The score of every step of the first held-out lives."""
 N_CURVES = 128

@@ -15,6 +15,7 @@ from metaplast.figures import (
     gains,
     scores,
 )
+from metaplast.figures import front as front_figure
 from metaplast.figures import plateaus as plateaus_figure
 from metaplast.figures.gallery import OF_RULES
 from metaplast.figures.section import PagePart, unmade
@@ -44,10 +45,10 @@ from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import RuleFile
 from metaplast.runs import metrics, provenance
 from metaplast.runs.environment import recorded
-from metaplast.runs.folder import row_folder
+from metaplast.runs.folder import read_json, row_folder
 from metaplast.runs.job import Job
 from metaplast.runs.metrics import METRICS
-from metaplast.runs.row_files import N_CURVES
+from metaplast.runs.row_files import FRONT, N_CURVES
 from metaplast.settings.names import DISCOVERED, FIGURES, RULE_FILE
 from metaplast.training.course import RowOfRun, curves_part, training_part
 from metaplast.training.effort import PLAN, SPIKES, Effort, Findings, Tick, without
@@ -98,6 +99,7 @@ def inspect_runs(
     parts["curves"] = curves_part(_course(runs), n_lives, pictures, tick, OURS)
     parts["training"] = training_part(_course(runs), pictures, OURS)
     parts |= _plateaus_part(runs, pictures)
+    parts |= _front_part(runs)
     findings = Findings()
     rules = []
     formulas = []
@@ -568,6 +570,16 @@ def _plateaus_part(runs: Sequence[FinishedRun], pictures: Path) -> dict[str, Pag
     if not by_seed:
         return {}
     return {"plateaus": plateaus_figure.part(by_seed, pictures)}
+
+
+def _front_part(runs: Sequence[FinishedRun]) -> dict[str, PagePart]:
+    """The rules that the searches end with; none where every search ends with one."""
+    by_seed = {}
+    for run in runs:
+        file = row_folder(run.path, DISCOVERED) / FRONT
+        if file.is_file():
+            by_seed[run.seed] = read_json(file)
+    return {"front": front_figure.part(by_seed)} if by_seed else {}
 
 
 def _evolves(outer: AbstractOuterLoop) -> bool:

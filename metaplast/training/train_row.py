@@ -23,7 +23,7 @@ from metaplast.results import evaluate, halving
 from metaplast.results.summary import SearchRecord
 from metaplast.runs import nesting, preflight, row_files
 from metaplast.runs.config import Plain
-from metaplast.runs.folder import row_folder
+from metaplast.runs.folder import row_folder, write_json
 from metaplast.runs.job import Config, Run
 from metaplast.runs.metrics import METRICS, read
 from metaplast.runs.row_files import publish, save_arrays, save_candidates, theta_of
@@ -60,8 +60,8 @@ def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> N
 
     A finished row stays as it is. Runs of the same compiled program train together. The row's
     folders get metrics.jsonl, checkpoints/, candidates.safetensors, validation.safetensors,
-    lives.safetensors and row.json. Where one of several runs diverges, a warning names it, and it
-    gets no row.json.
+    lives.safetensors and row.json, and front.json where the search keeps several rules. Where one
+    of several runs diverges, a warning names it, and it gets no row.json.
 
     Args:
         runs: the runs.
@@ -128,6 +128,9 @@ def _train_program(runs: Sequence[Run], name: str, tick: Tick) -> list[str]:
     trained = train_together(trainees, problem, outer, tick, runs[0].lockstep)
     for trainee in trained:
         if not trainee.diverged:
+            front = outer.front(problem, trainee.state.outer)
+            if front:
+                write_json(trainee.folder / row_files.FRONT, front)
             chosen_rows.append(_choose(problem, trainee))
     share = (time.monotonic() - started) / len(runs)
     for chosen in chosen_rows:
