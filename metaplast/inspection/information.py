@@ -152,12 +152,13 @@ def plain(bits: Information) -> Plain:
             "error_by_chance": json_number(bits.learned.error_by_chance),
             "births_tell": bits.learned.births_tell,
         }
-    if bits.innate is not None and bits.innate.share is not None:
+    innate = bits.innate
+    if innate is not None and innate.chance is not None and innate.share is not None:
         data["innate"] = {
-            "at_birth": json_list(bits.innate.at_birth),
-            "learned": json_list(bits.innate.learned),
-            "chance": json_number(bits.innate.chance),
-            "share": json_list(bits.innate.share),
+            "at_birth": json_list(innate.at_birth),
+            "learned": json_list(innate.learned),
+            "chance": json_number(innate.chance),
+            "share": json_list(innate.share),
         }
     return data
 

@@ -20,7 +20,7 @@ SEEDS = range(8)
             "pre*(modulator.teacher - post_potential)",
             ("outer.steps=30", "outer.tries=1"),
         ),
-        ("symbolic_reward", "(modulator.reward - 1)*eligibility", ("outer.steps=18",)),
+        ("symbolic_reward", "(modulator.reward - 1)*eligibility", ("outer.steps=12",)),
     ],
 )
 def test_the_rule_is_found_up_to_its_rate_in_one_of_eight_runs(name, target, words):
