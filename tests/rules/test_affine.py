@@ -20,7 +20,8 @@ from metaplast.signals import SynapseView, Theta
 from metaplast.spec import spec
 
 CONNECTION = Dense(n_post=3, n_pre=4)
-AFFINE = sorted(set(registry.names("rule")) - {"bound", "clip", "mlp"})
+NOT_AFFINE = {"bound", "clip", "mlp", "program"}  # a program bounds its registers
+AFFINE = sorted(set(registry.names("rule")) - NOT_AFFINE)
 
 
 @spec
