@@ -58,7 +58,7 @@ def information(
         lives: lives behind the bits of numbers and the innate share.
         tasks: the most tasks that are told apart by the weights of their lives.
         lives_per_task: lives of each of these tasks.
-        chance: the score of guessing; None: it is known for the accuracy of classes alone.
+        chance: the score of guessing; None: where the accuracy of a task has one, that one.
         words: config words of the task of a rule file, as in `train`.
 
     Raises: BadInput for an unfinished run, a bad rule file, and words that do not compose.

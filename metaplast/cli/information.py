@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--chance",
     type=float,
-    help="The score of guessing (default: known for the accuracy of classes alone).",
+    help="The score of guessing (default: where the accuracy of a task has one).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the text.")
 @_options.modules

@@ -30,7 +30,7 @@ def information_of(
         words: of a rule file alone: words of a config that give its task.
         split: of the tasks.
         sizes: the lives that are lived.
-        chance: the score of guessing; None: it is known for classes, and for no other task.
+        chance: the score of guessing; None: where the accuracy of a task has one, that one.
 
     Raises: BadInput for an unfinished run, a bad rule file, words that do not compose, and words
         that are missing or too many.
