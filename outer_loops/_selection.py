@@ -70,6 +70,21 @@ class Entrants(NamedTuple):
     loss: Array
 
 
+class Moved(NamedTuple):
+    """The best parents, moved by several lengths.
+
+    flat [n_refined, n_lengths, n]: their thetas
+    loss [n_refined, n_lengths]: their losses, less `harder`
+    life_loss [n_refined, n_lengths, n_tasks]: the losses of their lives
+    life_loss_before [n_refined, n_tasks]: the losses of the same lives before the move
+    """
+
+    flat: Array
+    loss: Array
+    life_loss: Array
+    life_loss_before: Array
+
+
 class Selection(NamedTuple):
     """The survivors of an outer step.
 
@@ -151,32 +166,38 @@ def harder(parents: Parents, losses: Array) -> Array:
     return jnp.where(jnp.any(comparable), median, 0.0)
 
 
-def updated(
-    where: _trees.Places, parents: Parents, losses: Array, moves: Array, moved: Array
-) -> Parents:
+def updated(where: _trees.Places, parents: Parents, losses: Array, moves: Moved) -> Parents:
     """The parents after they lived once more.
 
-    A parent has moved where a move made it better on the same lives.
+    A parent has moved where a move made it better on the same lives by more than twice the standard
+    error of the difference. These few lives alone would give a lucky loss, so the earlier lives of
+    the parent correct it (`corrected`).
 
     Args:
         where: the places of the genes and numbers.
         parents: the parents before these lives.
         losses: the losses of the parents on these lives [mu], less `harder`.
-        moves: the moved parents [n_refined, n_lengths, n].
-        moved: the losses of the moved parents [n_refined, n_lengths], less `harder`.
+        moves: the moved parents.
     """
     again = lived(parents, losses)
     flat, loss, count = again.flat, again.loss, again.count
-    n = len(moves)
+    n = len(moves.flat)
     if n:
-        best = jnp.argmin(moved, axis=1)
-        candidate = moves[jnp.arange(n), best]
-        candidate_loss = jnp.min(moved, axis=1)
+        which = jnp.arange(n)
+        best = jnp.argmin(moves.loss, axis=1)
+        candidate = moves.flat[which, best]
+        candidate_loss = moves.loss[which, best]
         valid = jax.vmap(lambda x: _trees.facts(where, x).valid)(candidate)
-        better = (candidate_loss < losses[:n]) & valid
+        after, before = moves.life_loss[which, best], moves.life_loss_before
+        error = jnp.std(after - before, axis=1) / jnp.sqrt(max(after.shape[1] - 1, 1))
+        error = jnp.where(jnp.isfinite(error), error, 0.0)
+        better = (candidate_loss < losses[:n] - 2.0 * error) & valid
+        luck, new_count = jax.vmap(corrected)(
+            after, before, again.loss[:n] - losses[:n], again.count[:n]
+        )
         flat = flat.at[:n].set(jnp.where(better[:, None], candidate, flat[:n]))
-        loss = loss.at[:n].set(jnp.where(better, candidate_loss, loss[:n]))
-        count = count.at[:n].set(jnp.where(better, 1.0, count[:n]))
+        loss = loss.at[:n].set(jnp.where(better, candidate_loss + luck, loss[:n]))
+        count = count.at[:n].set(jnp.where(better, new_count, count[:n]))
     facts = jax.vmap(lambda x: _trees.facts(where, x))(flat)
     return Parents(
         flat=flat,
@@ -187,6 +208,46 @@ def updated(
         size=facts.size,
         n_nodes=facts.n_nodes,
     )
+
+
+def corrected(after: Array, before: Array, luck: Array, count: Array) -> tuple[Array, Array]:
+    """(The correction of a moved parent's loss for the luck of these lives, its count).
+
+        correction = b luck
+        count = max(m - 1, 1/2)
+        m = 1 / (1 - r^2 + r^2 / n)
+
+    b: cov(after, before) / var(before), within 0 and 1
+    r: the correlation of `after` and `before` over lives
+    n: the argument `count`
+    m: the number of evaluations that are worth as much as the corrected loss
+
+    The loss before the move is a control variate for the loss after it. A small move keeps nearly
+    all earlier lives, and a move to another behaviour keeps none. These lives chose the move, so
+    that they favour it: they are not counted, but for a half where nothing else is.
+
+    Args:
+        after: the losses of these lives after the move [n_tasks].
+        before: the losses of the same lives before it [n_tasks].
+        luck: the running mean of the parent's loss minus its loss on these lives [].
+        count: the number of evaluations in that mean, with these lives [].
+
+    Source: elementary (control variates).
+    """
+    is_finite = jnp.isfinite(after) & jnp.isfinite(before)
+    after = jnp.where(jnp.all(is_finite), after, 0.0)
+    before = jnp.where(jnp.all(is_finite), before, 0.0)
+    after = after - jnp.mean(after)
+    before = before - jnp.mean(before)
+    covariance = jnp.mean(after * before)
+    of_after = jnp.mean(after**2)
+    of_before = jnp.mean(before**2)
+    has_both = (of_after > 0) & (of_before > 0) & (covariance > 0)
+    slope = jnp.where(has_both, covariance / jnp.where(has_both, of_before, 1.0), 0.0)
+    scale = jnp.where(has_both, of_after, 1.0) * jnp.where(has_both, of_before, 1.0)
+    r2 = jnp.where(has_both, jnp.minimum(covariance**2 / scale, 1.0), 0.0)
+    worth = 1.0 / (1.0 - r2 + r2 / count)
+    return jnp.minimum(slope, 1.0) * luck, jnp.maximum(worth - 1.0, 0.5)
 
 
 def selected(

@@ -225,14 +225,12 @@ def mutated(
         std: numbers move by std * N(0, 1).
         edits: the probability that the tree grows or shrinks (`_edits`) in place of new genes.
     """
-    k_which, k_gene, k_move, k_noise = jax.random.split(key, 4)
+    k_which, k_gene, k_edit, k_move, k_noise = jax.random.split(key, 5)
     if where.code.size:
         code = flat[where.code]
         drawn = genes(where, k_gene)
         change = jax.random.uniform(k_which, where.code.shape) < rate
-        flat = flat.at[where.code].set(
-            _edited(where, code, drawn, jax.random.fold_in(key, 0), edits, change)
-        )
+        flat = flat.at[where.code].set(_edited(where, code, drawn, k_edit, edits, change))
     if where.numbers.size:
         move = (jax.random.uniform(k_move, where.numbers.shape) < rate) | (where.code.size == 0)
         noise = std * jax.random.normal(k_noise, where.numbers.shape)

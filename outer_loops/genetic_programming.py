@@ -112,6 +112,7 @@ class GeneticProgramming(AbstractOuterLoop):
     mutation: the probability that a gene of a mutant is drawn anew
     edits: the share of mutants whose tree grows or shrinks by a node in place of that
     fresh: the share of random trees
+    small: the share of the proposals that live for being the smallest new ones
     std: the numbers of a mutant move by std N(0, 1)
     parsimony: the price of a node, in units of the loss
     signs: the signals that are -1 or 1 on the probes, as on the task
@@ -181,6 +182,7 @@ class GeneticProgramming(AbstractOuterLoop):
     mutation: Probability = 0.08
     edits: Probability = 0.5
     fresh: Probability = 0.1
+    small: Probability = 0.5
     std: Positive = 0.2
     parsimony: NonNegative = 0.0
     signs: tuple[str, ...] = ()
@@ -237,8 +239,16 @@ class GeneticProgramming(AbstractOuterLoop):
         sizes = [self.mu, len(state.champion.loss), len(groups[1])]
         of_parents, of_champion, moved, of_between = jnp.split(ranked - harder, np.cumsum(sizes))
 
-        moved = moved.reshape(moves.flat.shape[:2])
-        parents = _selection.updated(where, state.parents, of_parents, moves.flat, moved)
+        n_moved = moves.flat.shape[0] * moves.flat.shape[1]
+        life_loss = metrics["life_loss"]
+        of_moved = life_loss[len(members.loss) : len(members.loss) + n_moved]
+        moved_parents = _selection.Moved(
+            flat=moves.flat,
+            loss=moved.reshape(moves.flat.shape[:2]),
+            life_loss=of_moved.reshape(*moves.flat.shape[:2], life_loss.shape[1]),
+            life_loss_before=life_loss[: len(moves.flat)],
+        )
+        parents = _selection.updated(where, state.parents, of_parents, moved_parents)
         champion = _selection.lived(state.champion, of_champion)
         of_between = of_between.reshape(between.shape[:2])
         new = jnp.concatenate([grid.loss - harder, of_between], axis=1)
@@ -316,8 +326,11 @@ class GeneticProgramming(AbstractOuterLoop):
         like_known = jnp.any(_selection.equal(facts.key, state.known), axis=1)
         new = valid & ~like_earlier & ~like_known
         n_new_before = jnp.cumsum(new) - new.astype(jnp.int32)
-        examined = valid & (n_new_before < self.lambda_)
-        chosen = jnp.argsort(~(new & examined), stable=True)[: self.lambda_]
+        n_first = self.lambda_ - round(self.small * self.lambda_)
+        examined = valid & (n_new_before < n_first)
+        size = jnp.where(new, facts.n_nodes, jnp.inf)
+        chosen = jnp.argsort(jnp.where(new & examined, 0.0, size), stable=True)[: self.lambda_]
+        examined = examined.at[chosen].max(new[chosen])
         has_twin = jnp.any(like_parent, axis=1) & ~new
         twin = jnp.where(has_twin, jnp.argmax(like_parent, axis=1), -1)
         return Offspring(
@@ -329,7 +342,7 @@ class GeneticProgramming(AbstractOuterLoop):
             twin=jnp.where(examined, twin, -1),
             examined=examined,
             chosen=chosen,
-            real=(new & examined)[chosen],
+            real=new[chosen],
         )
 
     def _drawn(self, where: _trees.Places, state: GpState, key: Key) -> Array:

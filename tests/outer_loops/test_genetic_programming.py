@@ -244,7 +244,7 @@ def test_how_much_harder_lives_are_is_the_median_of_the_parents_that_lived_befor
     assert _selection.harder(newborn, jnp.asarray(now)) == 0.0
 
 
-def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds(tmp_path):
+def test_a_search_counts_what_it_saves_and_a_file_holds_its_tree(tmp_path):
     rule = Symbolic(expression="1", size=4, inputs=("pre", "post", "weight"), n_constants=1)
     outer = GeneticProgramming(steps=12, mu=3, lambda_=6, proposals=64, n_rates=3, refine=0)
     lives = problem(rule, input_sd=1.0)
@@ -264,19 +264,30 @@ def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds
     known = np.asarray(state.known)[: int(state.n_known)]
     # Nothing is evaluated twice, but for parents that moved.
     assert len(np.unique(known, axis=0)) >= len(known) - 3
-    batch = search_loop.sample(
-        lives.lifetime.task, search_loop.stream(0, "validation"), 8, "validation"
-    )
-    start = lives.init(jax.random.key(0))
-    thetas = jax.tree.map(lambda *x: jnp.stack(x), start, outer.theta(state))
-    before, after = np.asarray(search_loop.evaluate(lives, thetas, batch)[0])
-    assert after < 0.5 * before
     document, tensors = describe_rule(lives.lifetime, outer.theta(state))
     described = document["slots"]["rule"]["rule"]
     assert described["size"] == 0  # the file holds the tree of the search, as text
     save_rule(tmp_path / "rule.safetensors", document, tensors)
     loaded = cast(Symbolic, load_rule(tmp_path / "rule.safetensors").spec)
     assert loaded.expression == described["expression"]
+
+
+def test_most_short_searches_halve_the_loss_of_lives_that_they_did_not_see():
+    """The seeds are the first three, whatever they find; of eight, six pass."""
+    rule = Symbolic(expression="1", size=4, inputs=("pre", "post", "weight"), n_constants=1)
+    outer = GeneticProgramming(steps=24, mu=3, lambda_=6, proposals=64, n_rates=3, refine=0)
+    lives = problem(rule, input_sd=1.0)
+    batch = search_loop.sample(
+        lives.lifetime.task, search_loop.stream(0, "validation"), 8, "validation"
+    )
+    thetas = [lives.init(jax.random.key(0))]
+    for seed in range(3):
+        begun = search_loop.begin(lives, outer, seed)
+        *_, (_, state, _) = search_loop.steps(lives, outer, seed, begun, 0, outer.n_steps)
+        thetas.append(outer.theta(state))
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *thetas)
+    before, *after = np.asarray(search_loop.evaluate(lives, stacked, batch)[0])
+    assert np.median(after) < 0.5 * before
 
 
 def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
@@ -293,6 +304,69 @@ def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
     begun = search_loop.begin(lives, outer, 0)
     _, _, metrics = next(search_loop.steps(lives, outer, 0, begun, 0, 1))
     assert metrics["lives"] == 4 * (3 + 2 * 5 + 6 * 4) + 2 * 4
+
+
+def test_a_moved_parent_keeps_as_many_earlier_lives_as_its_losses_agree():
+    """Against drawn lives: the corrected mean has no bias, and the spread that its count says.
+
+    The losses of lives have mean 2 and variance 1 before the move, and mean 1.5, variance 1 and a
+    correlation r after it. The running mean is over n evaluations of n_tasks lives.
+    """
+    n_draws, n_tasks, n = 2000, 400, 8
+    rng = np.random.default_rng(0)
+    correct = quick_jit(jax.vmap(_selection.corrected, (0, 0, 0, None)))
+    for r in (0.0, 0.6, 0.95):
+        shared, alone = rng.normal(size=(2, n_draws, n_tasks))
+        before = 2.0 + shared
+        after = 1.5 + r * shared + np.sqrt(1 - r**2) * alone
+        earlier = 2.0 + rng.normal(size=(n_draws, n - 1)).mean(axis=1) * (n - 1) / n / n_tasks**0.5
+        now = before.mean(axis=1)
+        running = earlier - 2.0 * 1 / n + now / n
+        correction, count = correct(after, before, running - now, n)
+        corrected = after.mean(axis=1) + np.asarray(correction)
+        assert np.mean(corrected) == pytest.approx(1.5, abs=4 * np.std(corrected) / n_draws**0.5)
+        spread = np.var(corrected) * n_tasks
+        assert spread == pytest.approx(1 - r**2 + r**2 / n, rel=0.12)
+        assert np.mean(count) == pytest.approx(max(1 / spread - 1, 0.5), rel=0.15)
+
+
+def test_a_moved_parent_without_earlier_lives_has_the_loss_of_these():
+    lives = jnp.asarray([1.0, 2.0, 4.0])
+    correction, count = _selection.corrected(0.5 * lives, lives, jnp.zeros(()), jnp.ones(()))
+    assert correction == 0.0
+    assert count == 0.5
+    for after in (-lives, jnp.ones(3), lives.at[0].set(jnp.nan)):
+        correction, count = _selection.corrected(after, lives, jnp.asarray(-0.3), jnp.asarray(9.0))
+        assert correction == 0.0
+        assert count == 0.5
+
+
+def test_half_of_the_proposals_that_live_are_the_smallest_new_ones():
+    """A proposal is examined if it stands before the last of the first ones, or lives."""
+    state = GeneticProgramming(mu=2).init(problem(), _member("pre*post"), jax.random.key(0), {})
+    outer = GeneticProgramming(mu=2, lambda_=8, proposals=64, small=0.5)
+    state = replace(
+        state,
+        hyper=outer.hyper(),
+        step=jnp.asarray(1),
+        known=state.known.at[:2].set(state.parents.key),
+    )
+    offspring = quick_jit(lambda key: outer._propose(WHERE, state, key))(jax.random.key(1))
+    of_all = jax.tree.map(np.asarray, facts(np.asarray(offspring.flat)))
+    seen = {tuple(key) for key in np.asarray(state.parents.key)}
+    new = []
+    for place in range(64):
+        key = tuple(of_all.key[place])
+        if of_all.valid[place] and of_all.n_nodes[place] <= outer.max_nodes and key not in seen:
+            new.append(place)
+            seen.add(key)
+    others = sorted(new[4:], key=lambda place: of_all.n_nodes[place])
+    assert sorted(np.asarray(offspring.chosen).tolist()) == sorted(new[:4] + others[:4])
+    assert max(of_all.n_nodes[others[:4]]) < np.mean(of_all.n_nodes[new])
+    assert np.asarray(offspring.real).all()
+    examined = np.asarray(offspring.examined)
+    assert examined[np.asarray(offspring.chosen)].all()
+    assert not examined[new[4] :][~np.isin(np.arange(new[4], 64), others[:4])].any()
 
 
 def test_the_best_member_is_one_that_lived_again():
