@@ -1,12 +1,12 @@
 """Count the seeds in which a search over expression trees finds the known rule.
 
-    python -m benchmarks.symbolic_seeds [--experiments symbolic_oja ...] [--seeds 1000-1015]
+    python -m benchmarks.symbolic_seeds [--experiments symbolic_oja ...] [--seeds 2000-2015]
 
 One line of JSON per finished run goes to benchmarks/results_symbolic/EXPERIMENT.jsonl. A run whose
 seed stands there is not repeated, so that a stopped command goes on where it was. A file holds runs
 of one setting alone: a changed config or outer loop is refused. At the end it prints the table.
 
-Seeds 1000 to 1015 judge. They were named before any of them was run; development uses 100 to 199.
+Seeds 2000 to 2015 judge. They were named before any of them was run; development uses 100 to 199.
 """
 
 import argparse
@@ -32,7 +32,7 @@ TARGETS = {
 SIGNS = ("modulator.reward",)
 TOLERANCE = 0.05
 """Root mean square distance of two rules on the probes, each scaled to a root mean square of 1."""
-SEEDS = "1000-1015"
+SEEDS = "2000-2015"
 OUT = Path(__file__).parent / "results_symbolic"
 
 

@@ -223,8 +223,8 @@ def corrected(after: Array, before: Array, luck: Array, count: Array) -> tuple[A
     m: the number of evaluations that are worth as much as the corrected loss
 
     The loss before the move is a control variate for the loss after it. A small move keeps nearly
-    all earlier lives, and a move to another behaviour keeps none. These lives chose the move, so
-    that they favour it: they are not counted, but for a half where nothing else is.
+    all earlier lives, and a move to another behaviour keeps none. These lives chose the move, and
+    so they favour it. They do not count, but for a half where no earlier life is left.
 
     Args:
         after: the losses of these lives after the move [n_tasks].

@@ -119,8 +119,9 @@ class GeneticProgramming(AbstractOuterLoop):
 
     Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. Half of
     the edits replace an operand x of the tree by `x operator y`, with a leaf or a new node y; the
-    other half replace a node by one of its operands. The first `lambda_` proposals with a new
-    function live, each under `n_rates` rates a factor `rate_factor` apart:
+    other half replace a node by one of its operands. Of the proposals with a new function `lambda_`
+    live: the first ones, and for the share `small` of the places the smallest others. So small
+    trees are tried early. Each lives under `n_rates` rates a factor `rate_factor` apart:
 
         r rms(f) = rate factor
 
@@ -141,11 +142,15 @@ class GeneticProgramming(AbstractOuterLoop):
     loss + parsimony * nodes is no higher (neutral drift). Any other known proposal is dropped.
 
     The parents live again in every step, so that a lucky one does not stay: their loss is a running
-    mean. Where the task is differentiable, the best `refine` parents take a line search down the
-    gradient of their numbers and rates (lengths std 4^-k). mu parents of distinct functions
-    survive: those that no smaller one beats (the Pareto front of loss and nodes), then others, each
-    by loss + parsimony * nodes. So a simple form stays as a place to leave from. theta is the best
-    of those that have lived as parents, since a newcomer may be lucky.
+    mean. mu parents of distinct functions survive: those that no smaller one beats (the Pareto
+    front of loss and nodes), then others, each by loss + parsimony * nodes. So a simple form stays
+    as a place to leave from. theta is the best of those that have lived as parents, since a
+    newcomer may be lucky.
+
+    Where the task is differentiable, the best `refine` parents take a line search down the gradient
+    of their numbers and rates (lengths std 4^-k). The best of several lengths on few lives is
+    lucky. So a parent moves where the gain is above twice its standard error, and keeps its earlier
+    lives as a control variate.
 
     A search that succeeds does so early, and one that is caught between wrong forms stays there. So
     a run may be cut into `tries`. Each begins with the given theta, random trees and an empty
