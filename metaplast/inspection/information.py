@@ -1,8 +1,10 @@
 """What a rule inherits and what its lives learn, in bits: all measures, in words and as data."""
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from metaplast.inspection.distillation import unpenalised
 from metaplast.inspection.innate import Innate, chance_of, innate, scores_at_birth
 from metaplast.inspection.number_bits import (
     LOSS,
@@ -76,7 +78,7 @@ def information(
     sizes: Sizes = FEW,
     chance: float | None = None,
 ) -> Information:
-    """Every measure of information of a rule in its task.
+    """Every measure of information of a rule in its task. A loss holds no penalty of theta.
 
     Args:
         subject: the rule in its task.
@@ -84,6 +86,7 @@ def information(
         sizes: the lives that are lived.
         chance: the score of guessing; None: that of `chance_of`, where it is known.
     """
+    subject = replace(subject, problem=unpenalised(subject.problem))
     if chance is None:
         chance = chance_of(subject.problem.lifetime.task, subject.metric)
     share = None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from metaplast.inspection.distillation import unpenalised
 from metaplast.inspection.side_by_side import scores
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.synapse_numbers import SynapseNumbers, synapse_numbers, with_numbers
@@ -150,7 +151,8 @@ def merging(subject: Subject, ks: Sequence[int], n_lives: int) -> tuple[Merging,
 
         share(k) = (score_k - score_0) / (score_all - score_0)
 
-    score_0: of the same births without plasticity. The gain and the share are paired over lives.
+    score_0: of the same births without plasticity. The gain and the share are paired over lives. A
+        loss holds no penalty of theta, since births pay none.
 
     Beside the values of k that are asked for, all powers of two below the largest are tried. The
     controls are k = 1 and random groups of the sizes of the clusters.
@@ -163,6 +165,7 @@ def merging(subject: Subject, ks: Sequence[int], n_lives: int) -> tuple[Merging,
     Returns: the scores, and the merged rule of every k, the fewest rules first.
     Raises: BadInput as `numbers_of` does.
     """
+    subject = replace(subject, problem=unpenalised(subject.problem))
     numbers = numbers_of(subject, ks)
     sets = [merged(subject, numbers, k) for k in tried(ks)]
     thetas = [subject.theta, *(one.theta for one in sets)]

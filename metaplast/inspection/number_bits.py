@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from metaplast.inspection.distillation import unpenalised
 from metaplast.inspection.innate import scores_at_birth
 from metaplast.inspection.side_by_side import scores
 from metaplast.inspection.subject import Subject
@@ -101,7 +102,7 @@ def number_bits(
     worse_l(b): how much worse the score of the same life is with b bits. The sign is such that
         worse and learned are positive, for accuracies and for losses.
 
-    Only lives count that are finite with the exact numbers.
+    Only lives count that are finite with the exact numbers. A loss holds no penalty of theta.
 
     Args:
         subject: the rule in its task.
@@ -114,7 +115,7 @@ def number_bits(
     Source:
         own definition.
     """
-    problem, theta = opened_constants(subject.problem, subject.theta)
+    problem, theta = opened_constants(unpenalised(subject.problem), subject.theta)
     present = [part for part in PARTS if jax.tree.leaves(theta[part])]
     members = [theta]
     for part in present:

@@ -29,6 +29,7 @@ from metaplast.language.grammar import SIGNALS
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.linear import Linear
+from metaplast.objectives.l1 import L1
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
@@ -265,6 +266,17 @@ def test_constants_that_no_search_moved_are_counted_too() -> None:
     np.testing.assert_allclose(theta["rules"]["rule"]["constants"], [0.5, 0.0, 2.0])
     value = scores(replace(subject, problem=problem), [theta], "heldout", 4)
     np.testing.assert_allclose(value, scores(subject, [subject.theta], "heldout", 4), atol=1e-6)
+
+
+def test_a_penalty_of_theta_is_no_part_of_a_measure() -> None:
+    subject = spelling(Symbolic(expression="error*pre*0.25", rate=1.0, learn="constants"))
+    added = {"rule": {"constants": jnp.asarray([-1.25], jnp.float32)}}
+    free = replace(subject, theta={**subject.theta, "rules": added})
+    objective = L1(subject.problem.objective, strength=0.5)
+    dear = replace(free, problem=replace(subject.problem, objective=objective))
+    assert number_bits(dear, "heldout", 16) == number_bits(free, "heldout", 16)
+    sizes = Sizes(16, 2, 4)
+    assert information(dear, "heldout", sizes, 1.0) == information(free, "heldout", sizes, 1.0)
 
 
 def test_a_share_of_a_loss_has_the_same_sign() -> None:

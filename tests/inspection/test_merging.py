@@ -1,5 +1,6 @@
 """k rules in place of one rule a synapse: planted clusters, controls, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from metaplast.inspection.subject import Subject
 from metaplast.inspection.synapse_numbers import synapse_numbers, with_numbers
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
+from metaplast.objectives.l1 import L1
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results.merging import from_json, lines, sentence, to_json
@@ -111,6 +113,12 @@ def test_four_rules_keep_the_score_and_the_controls_do_not(
     assert list(by_chance) == [2, 4]
     assert by_chance[4].share.ci95[1] < 0.9
     assert by_chance[4].score.mean > 1.2 * searched
+
+
+def test_a_penalty_of_theta_is_no_part_of_a_score(planted: Subject) -> None:
+    objective = L1(planted.problem.objective, strength=0.5)
+    dear = replace(planted, problem=replace(planted.problem, objective=objective))
+    assert merging(dear, [2], 8)[0] == merging(planted, [2], 8)[0]
 
 
 @pytest.mark.system
