@@ -20,6 +20,7 @@ from outer_loops._descent import demand_floats
 from outer_loops._foreign import strong
 from outer_loops._grades import graded, summary
 from outer_loops._nested import scaled
+from outer_loops._selection import Parents
 from outer_loops.genetic_programming import GeneticProgramming, GpState
 
 
@@ -27,37 +28,31 @@ from outer_loops.genetic_programming import GeneticProgramming, GpState
 class Archive:
     """The elites, one for each cell; cell = size * n_stabilities + stability.
 
-    flat [n_cells, n]: their thetas
-    loss [n_cells]: the mean over the lives of several outer steps; LARGEST where a cell is empty
-    count [n_cells]: the number of evaluations in that mean; 0 where a cell is empty
-    key [n_cells, 2], n_nodes [n_cells]: the facts of each (see `_trees.TreeFacts`)
-    stability [n_cells]: of the step in which it was new
+    elites [n_cells]: the members; the loss is LARGEST where a cell is empty
+    stability [n_cells]: of the step in which each was new
     """
 
-    flat: Array
-    loss: Array
-    count: Array
-    key: Array
-    n_nodes: Array
+    elites: Parents
     stability: Array
+
+    @property
+    def is_filled(self) -> Array:
+        """Whether a cell has an elite [n_cells]."""
+        return self.elites.loss < _selection.LARGEST
 
 
 class Entrants(NamedTuple):
     """Members that ask for a place in an archive.
 
-    flat [n_members, n]: their thetas
-    loss [n_members]: their losses
+    members [n_members]: their thetas, losses and facts; none has a count yet
     cell [n_members]: the cell of each
     accepted [n_members]: whether it may have a place at all
-    key [n_members, 2], n_nodes [n_members], stability [n_members]: as in `Archive`
+    stability [n_members]: as in `Archive`
     """
 
-    flat: Array
-    loss: Array
+    members: Parents
     cell: Array
     accepted: Array
-    key: Array
-    n_nodes: Array
     stability: Array
 
 
@@ -65,7 +60,7 @@ class Entrants(NamedTuple):
 class ElitesState:
     """The state of MAP-Elites.
 
-    theta: the elite of the lowest loss
+    theta: the elite of the lowest loss that lived again
     archive: the elites
     hyper: the numbers of `hyper`
     step []: the number of steps done
@@ -108,15 +103,18 @@ class MapElites(AbstractOuterLoop):
 
     So a rule of stability 1 can be raised to the highest rate of the grid without a weight that
     runs away. The cell of a proposal is that of its nodes, in n_sizes equal parts of 1 to
-    max_nodes, and of its stability, in n_stabilities equal parts of 0 to 1. The elite of this cell
-    lives through the same lives, and its loss becomes the mean over all its lives; the better one
-    of both has the cell, so that luck in an earlier step holds no place. A tree that is not finite
-    on the probes, or does the same as an elite that is no larger, has no place.
+    max_nodes, and of its stability, in n_stabilities equal parts of 0 to 1.
 
-    The first step proposes the given theta and random trees. theta is the elite of the lowest loss.
-    A step without a healthy life changes nothing but the counter `skipped`. A theta without a tree
-    (a baseline of a fixed expression, say) is searched by `genetic_programming` with as many
-    proposals.
+    All elites live again in every step, so that a lucky one does not stay: their loss is a running
+    mean. How much harder the lives of a step are than earlier ones, the median over elites, is
+    taken off all losses. A proposal has its cell where its loss is below the mean of the elite and
+    below the loss of the elite on the same lives. A tree that is not finite on the probes, or does
+    the same as an elite that is no larger, has no place.
+
+    The first step proposes the given theta and random trees. theta is the elite of the lowest loss
+    among those that lived again. A step without a healthy life changes nothing but the counter
+    `skipped`. A theta without a tree (a baseline of a fixed expression, say) is searched by
+    `genetic_programming` with as many proposals.
 
     Metrics:
     `coverage`: the share of cells with an elite.
@@ -164,14 +162,10 @@ class MapElites(AbstractOuterLoop):
             rest = {**self._without_tree().hyper(), **hyper}
             return self._without_tree().init(problem, theta, key, rest)
         flat = ravel_pytree(theta)[0]
-        zeros = jnp.zeros(self.n_cells)
+        where = _trees.places(problem, theta, ())
         archive = Archive(
-            flat=jnp.broadcast_to(flat, (self.n_cells, flat.size)),
-            loss=zeros + _selection.LARGEST,
-            count=zeros,
-            key=jnp.zeros((self.n_cells, 2), jnp.uint32),
-            n_nodes=zeros,
-            stability=zeros,
+            elites=_selection.newborn(where, flat, self.n_cells),
+            stability=jnp.zeros(self.n_cells),
         )
         zero = jnp.zeros((), jnp.int32)
         state = ElitesState(theta=theta, archive=archive, hyper=hyper, step=zero, skipped=zero)
@@ -195,25 +189,33 @@ class MapElites(AbstractOuterLoop):
         stability = jnp.mean(stable.reshape(flat.shape[:2]), axis=1)
         best = jnp.argmin(fitness, axis=1)
         which = jnp.arange(self.lambda_)
+        before = state.archive
+        again, lived = problem.losses(jax.vmap(where.unravel)(before.elites.flat), batch)
+        harder = _selection.harder(
+            before.elites, jnp.where(jnp.isfinite(again), again, _selection.LARGEST)
+        )
         entrants = Entrants(
-            flat=flat[which, best],
-            loss=losses.reshape(flat.shape[:2])[which, best],
+            members=Parents(
+                flat=flat[which, best],
+                loss=losses.reshape(flat.shape[:2])[which, best] - harder,
+                count=jnp.zeros(self.lambda_),
+                key=facts.key,
+                form=facts.form,
+                size=facts.size,
+                n_nodes=facts.n_nodes,
+            ),
             cell=self.cell(facts.n_nodes, stability),
             accepted=facts.valid & (facts.n_nodes <= self.max_nodes),
-            key=facts.key,
-            n_nodes=facts.n_nodes,
             stability=stability,
         )
-        elites = state.archive.flat[entrants.cell]
-        again, lived = problem.losses(jax.vmap(where.unravel)(elites), batch)
-        archive = entered(relived(state.archive, entrants.cell, again), entrants)
+        now = again - harder
+        archive = entered(relived(before, now), now, entrants)
         any_healthy = jnp.any(jnp.isfinite(losses))
         archive = jax.tree.map(
             lambda new, old: jnp.where(any_healthy, new, old), archive, state.archive
         )
-        first = jnp.argmin(archive.loss)
-        theta = where.unravel(archive.flat[first])
-        is_filled = archive.count > 0
+        theta = where.unravel(_selection.best(archive.elites, jnp.zeros(())).flat)
+        is_filled = archive.is_filled
         after = replace(
             state,
             theta=jax.tree.map(
@@ -223,15 +225,15 @@ class MapElites(AbstractOuterLoop):
             step=state.step + 1,
             skipped=state.skipped + (~any_healthy).astype(jnp.int32),
         )
-        gains = jnp.where(is_filled, jnp.maximum(self.offset - archive.loss, 0.0), 0.0)
-        own = {
+        gains = jnp.where(is_filled, jnp.maximum(self.offset - archive.elites.loss, 0.0), 0.0)
+        of_archive = {
             "coverage": jnp.mean(is_filled.astype(losses.dtype)),
             "qd_score": jnp.sum(gains),
             "skipped": after.skipped,
             "lives": metrics["lives"] + lived["lives"],
             "diverged": metrics["diverged"] + lived["diverged"],
         }
-        return after, {**summary(losses, jnp.isfinite(losses), metrics), **own}
+        return after, {**summary(losses, jnp.isfinite(losses), metrics), **of_archive}
 
     def slower(self, state: Any, factor: float) -> Any:
         return scaled(state, "std", factor)
@@ -245,16 +247,17 @@ class MapElites(AbstractOuterLoop):
         where = _trees.places(problem, state.theta, ())
         assert where.rule is not None
         archive = jax.device_get(state.archive)
+        elites = archive.elites
         rows = []
-        for cell in np.flatnonzero(archive.count > 0):
-            theta = where.unravel(jnp.asarray(archive.flat[cell]))["rules"][where.slot]
+        for cell in np.flatnonzero(archive.is_filled):
+            theta = where.unravel(jnp.asarray(elites.flat[cell]))["rules"][where.slot]
             rule: Any = where.rule.settled(theta)[0]
             rows.append(
                 {
                     "rule": rule.expression,
-                    "nodes": int(archive.n_nodes[cell]),
+                    "nodes": int(elites.n_nodes[cell]),
                     "stability": float(archive.stability[cell]),
-                    "loss": float(archive.loss[cell]),
+                    "loss": float(elites.loss[cell]),
                 }
             )
         return rows
@@ -270,7 +273,7 @@ class MapElites(AbstractOuterLoop):
     def _drawn(self, where: _trees.Places, state: ElitesState, key: Key) -> Array:
         """The thetas of the proposals [lambda_, n]."""
         k_parent, k_mutate, k_fresh, k_tree = jax.random.split(key, 4)
-        is_filled = state.archive.count > 0
+        is_filled = state.archive.is_filled
         is_first = ~jnp.any(is_filled)
         logits = jnp.where(is_filled | is_first, 0.0, -jnp.inf)
         parents = jax.random.categorical(k_parent, logits, shape=(self.lambda_,))
@@ -280,14 +283,14 @@ class MapElites(AbstractOuterLoop):
                 where, flat, key, hyper["mutation"], hyper["std"], hyper["edits"]
             )
         )
-        flat = mutated(state.archive.flat[parents], jax.random.split(k_mutate, self.lambda_))
+        flat = mutated(state.archive.elites.flat[parents], jax.random.split(k_mutate, self.lambda_))
         share = jnp.where(is_first, 1.0, hyper["fresh"])
         is_fresh = jax.random.uniform(k_fresh, (self.lambda_, 1)) < share
         trees = jax.vmap(lambda key: _trees.genes(where, key))(
             jax.random.split(k_tree, self.lambda_)
         )
         flat = flat.at[:, where.code].set(jnp.where(is_fresh, trees, flat[:, where.code]))
-        return flat.at[0].set(jnp.where(is_first, state.archive.flat[0], flat[0]))
+        return flat.at[0].set(jnp.where(is_first, state.archive.elites.flat[0], flat[0]))
 
     def _factors(self, where: _trees.Places) -> Array:
         """The factors of the rates; the single 1 where no rate is searched."""
@@ -306,60 +309,55 @@ class MapElites(AbstractOuterLoop):
         )
 
 
-def relived(archive: Archive, cells: Array, losses: Array) -> Archive:
-    """The archive after the elites of some cells lived again.
-
-    Their loss is the mean over the last `_selection.MEMORY` evaluations. One whose life blew up
-    leaves its cell.
+def relived(archive: Archive, losses: Array) -> Archive:
+    """The archive after all elites lived again; one whose life blew up leaves its cell.
 
     Args:
         archive: the archive.
-        cells: the cells [n]; one that stands here twice counts once.
-        losses: the losses of their elites [n].
+        losses: the losses of the elites [n_cells], less `_selection.harder`.
     """
-    fresh = jnp.zeros_like(archive.loss).at[cells].set(losses)
-    is_lived = jnp.zeros(archive.loss.shape, bool).at[cells].set(True) & (archive.count > 0)
-    is_sound = jnp.isfinite(fresh)
-    count = jnp.minimum(archive.count + 1.0, float(_selection.MEMORY))
-    mean = ((count - 1.0) * archive.loss + jnp.where(is_sound, fresh, 0.0)) / count
-    loss = jnp.where(is_lived, jnp.where(is_sound, mean, _selection.LARGEST), archive.loss)
-    count = jnp.where(is_lived, jnp.where(is_sound, count, 0.0), archive.count)
-    key = jnp.where((count > 0)[:, None], archive.key, 0)
-    return replace(archive, loss=loss, count=count, key=key)
+    is_sound = archive.is_filled & jnp.isfinite(losses)
+    after = _selection.lived(archive.elites, jnp.where(is_sound, losses, 0.0))
+    elites = replace(
+        after,
+        loss=jnp.where(is_sound, after.loss, _selection.LARGEST),
+        count=jnp.where(is_sound, after.count, 0.0),
+    )
+    return replace(archive, elites=elites)
 
 
-def entered(archive: Archive, entrants: Entrants) -> Archive:
+def entered(archive: Archive, now: Array, entrants: Entrants) -> Archive:
     """The archive with the best entrant of every cell that is better than its elite.
 
-    An entrant with the function of an elite that is no larger, or of an earlier entrant that is no
-    larger, is refused.
+    It has to be below the mean loss of the elite, and below its loss on the same lives. An entrant
+    with the function of an elite that is no larger, or of an earlier entrant that is no larger, is
+    refused.
 
     Args:
         archive: the archive.
+        now: the losses of the elites on the lives of the entrants [n_cells], less `harder`.
         entrants: the entrants [n_members].
     """
-    known = _selection.equal(entrants.key, archive.key) & (archive.count > 0)[None, :]
-    known &= archive.n_nodes[None, :] <= entrants.n_nodes[:, None]
-    may = entrants.accepted & jnp.isfinite(entrants.loss) & ~jnp.any(known, axis=1)
-    alike = _selection.equal(entrants.key, entrants.key) & may[None, :]
-    alike &= entrants.n_nodes[None, :] <= entrants.n_nodes[:, None]
+    elites, members = archive.elites, entrants.members
+    known = _selection.equal(members.key, elites.key) & archive.is_filled[None, :]
+    known &= elites.n_nodes[None, :] <= members.n_nodes[:, None]
+    may = entrants.accepted & jnp.isfinite(members.loss) & ~jnp.any(known, axis=1)
+    alike = _selection.equal(members.key, members.key) & may[None, :]
+    alike &= members.n_nodes[None, :] <= members.n_nodes[:, None]
     may &= ~jnp.any(jnp.tril(alike, -1), axis=1)
-    cells = jnp.arange(archive.loss.size, dtype=jnp.int32)
+    cells = jnp.arange(elites.loss.size, dtype=jnp.int32)
     in_cell = (entrants.cell[None, :] == cells[:, None]) & may[None, :]
-    asked = jnp.where(in_cell, entrants.loss[None, :], jnp.inf)
+    asked = jnp.where(in_cell, members.loss[None, :], jnp.inf)
     best = jnp.argmin(asked, axis=1)
     loss = jnp.min(asked, axis=1)
-    is_better = loss < archive.loss
+    is_weaker = ~archive.is_filled | (loss < now)
+    is_better = (loss < elites.loss) & is_weaker
 
     def placed(new: Array, old: Array) -> Array:
         mask = is_better.reshape(-1, *(1 for _ in old.shape[1:]))
         return jnp.where(mask, new[best], old)
 
     return Archive(
-        flat=placed(entrants.flat, archive.flat),
-        loss=jnp.where(is_better, loss, archive.loss),
-        count=jnp.where(is_better, 1.0, archive.count),
-        key=placed(entrants.key, archive.key),
-        n_nodes=placed(entrants.n_nodes, archive.n_nodes),
+        elites=jax.tree.map(placed, members, elites),
         stability=placed(entrants.stability, archive.stability),
     )
