@@ -120,8 +120,9 @@ class GeneticProgramming(AbstractOuterLoop):
     Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. Half of
     the edits replace an operand x of the tree by `x operator y`, with a leaf or a new node y; the
     other half replace a node by one of its operands. Of the proposals with a new function `lambda_`
-    live: the first ones, and for the share `small` of the places the smallest others. So small
-    trees are tried early. Each lives under `n_rates` rates a factor `rate_factor` apart:
+    live: the first ones, and for the share `small` of the places the smallest others; of equal
+    ones, those of the best parent. So small trees are tried early. Each lives under `n_rates` rates
+    a factor `rate_factor` apart:
 
         r rms(f) = rate factor
 
@@ -322,7 +323,7 @@ class GeneticProgramming(AbstractOuterLoop):
 
         The first step of a try proposes the given theta and random trees alone.
         """
-        flat = self._drawn(where, state, key)
+        flat, parent = self._drawn(where, state, key)
         facts = jax.vmap(lambda x: _trees.facts(where, x))(flat)
         valid = facts.valid & (facts.n_nodes <= self.max_nodes)
         like_parent = _selection.equal(facts.key, state.parents.key)
@@ -333,7 +334,7 @@ class GeneticProgramming(AbstractOuterLoop):
         n_new_before = jnp.cumsum(new) - new.astype(jnp.int32)
         n_first = self.lambda_ - round(self.small * self.lambda_)
         examined = valid & (n_new_before < n_first)
-        size = jnp.where(new, facts.n_nodes, jnp.inf)
+        size = jnp.where(new, facts.n_nodes + parent / (self.mu + 1), jnp.inf)
         chosen = jnp.argsort(jnp.where(new & examined, 0.0, size), stable=True)[: self.lambda_]
         examined = examined.at[chosen].max(new[chosen])
         has_twin = jnp.any(like_parent, axis=1) & ~new
@@ -350,24 +351,30 @@ class GeneticProgramming(AbstractOuterLoop):
             real=new[chosen],
         )
 
-    def _drawn(self, where: _trees.Places, state: GpState, key: Key) -> Array:
-        """The thetas of the proposals [n_proposals, n]."""
+    def _drawn(self, where: _trees.Places, state: GpState, key: Key) -> tuple[Array, Array]:
+        """(The thetas of the proposals [n_proposals, n], the place of the parent of each).
+
+        The best parent is the first. The place of a random tree is mu.
+        """
         k_parent, k_mutate, k_fresh, k_tree = jax.random.split(key, 4)
         two_parents = jax.random.randint(k_parent, (2, self.proposals), 0, self.mu)
-        parents = state.parents.flat[jnp.min(two_parents, axis=0)]  # the best parent is the first
+        parent = jnp.min(two_parents, axis=0)
 
         def mutated(flat: Array, key: Key) -> Array:
             hyper = state.hyper
             return _trees.mutated(where, flat, key, hyper["mutation"], hyper["std"], hyper["edits"])
 
-        flat = jax.vmap(mutated)(parents, jax.random.split(k_mutate, self.proposals))
+        flat = jax.vmap(mutated)(
+            state.parents.flat[parent], jax.random.split(k_mutate, self.proposals)
+        )
         if where.code.size:
             share = jnp.where(self._is_begin(state), 1.0, state.hyper["fresh"])
             is_fresh = jax.random.uniform(k_fresh, (self.proposals, 1)) < share
             keys = jax.random.split(k_tree, self.proposals)
             trees = jax.vmap(lambda k: _trees.genes(where, k))(keys)
             flat = flat.at[:, where.code].set(jnp.where(is_fresh, trees, flat[:, where.code]))
-        return flat.at[0].set(jnp.where(self._is_begin(state), state.start, flat[0]))
+            parent = jnp.where(is_fresh[:, 0], self.mu, parent)
+        return flat.at[0].set(jnp.where(self._is_begin(state), state.start, flat[0])), parent
 
     def _grid(
         self, problem: Problem, where: _trees.Places, offspring: Offspring, batch: Batch

@@ -342,7 +342,9 @@ def test_a_moved_parent_without_earlier_lives_has_the_loss_of_these():
 
 
 def test_half_of_the_proposals_that_live_are_the_smallest_new_ones():
-    """A proposal is examined if it stands before the last of the first ones, or lives."""
+    """Of equal ones, those of the best parent. A proposal is examined if it stands before the last
+    of the first ones, or lives.
+    """
     state = GeneticProgramming(mu=2).init(problem(), _member("pre*post"), jax.random.key(0), {})
     outer = GeneticProgramming(mu=2, lambda_=8, proposals=64, small=0.5)
     state = replace(
@@ -353,6 +355,9 @@ def test_half_of_the_proposals_that_live_are_the_smallest_new_ones():
     )
     offspring = quick_jit(lambda key: outer._propose(WHERE, state, key))(jax.random.key(1))
     of_all = jax.tree.map(np.asarray, facts(np.asarray(offspring.flat)))
+    drawn, parent = quick_jit(lambda key: outer._drawn(WHERE, state, key))(jax.random.key(1))
+    np.testing.assert_allclose(drawn, offspring.flat, rtol=1e-6)
+    assert set(np.asarray(parent).tolist()) == {0, 1, 2}
     seen = {tuple(key) for key in np.asarray(state.parents.key)}
     new = []
     for place in range(64):
@@ -360,9 +365,9 @@ def test_half_of_the_proposals_that_live_are_the_smallest_new_ones():
         if of_all.valid[place] and of_all.n_nodes[place] <= outer.max_nodes and key not in seen:
             new.append(place)
             seen.add(key)
-    others = sorted(new[4:], key=lambda place: of_all.n_nodes[place])
+    others = sorted(new[4:], key=lambda place: (of_all.n_nodes[place], parent[place]))
     assert sorted(np.asarray(offspring.chosen).tolist()) == sorted(new[:4] + others[:4])
-    assert max(of_all.n_nodes[others[:4]]) < np.mean(of_all.n_nodes[new])
+    assert len({of_all.n_nodes[place] for place in others[:4]}) < 4  # some are equal
     assert np.asarray(offspring.real).all()
     examined = np.asarray(offspring.examined)
     assert examined[np.asarray(offspring.chosen)].all()
