@@ -1,6 +1,8 @@
 """Count the seeds in which a search over expression trees finds the known rule.
 
     python -m benchmarks.symbolic_seeds [--experiments symbolic_oja ...] [--seeds 2000-2015]
+    python -m benchmarks.symbolic_seeds --experiments symbolic_oja --seeds 100-107 --out FOLDER \
+        --words problem.n_tasks=4 'outer={name: map_elites, lambda_: 32, steps: 136}'
 
 One line of JSON per finished run goes to benchmarks/results_symbolic/EXPERIMENT.jsonl. A run whose
 seed stands there is not repeated, so that a stopped command goes on where it was. A file holds runs
@@ -77,9 +79,10 @@ def search(name: str, seed: int, *words: str) -> tuple[Found, dict[str, Any]]:
     return Found(rule, theta), dict(metrics)
 
 
-def setting(name: str) -> int:
+def setting(name: str, words: Sequence[str] = ()) -> int:
     """A number that changes with the config of an experiment and the code of the search."""
-    text = repr(parse(compose([f"experiment={name}", "rows={}"], Sources()), check=False).main)
+    every = [f"experiment={name}", "rows={}", *words]
+    text = repr(parse(compose(every, Sources()), check=False).main)
     folder = Path(_trees.__file__).parent
     for file in ("genetic_programming", "_edits", "_selection", "_trees"):
         text += (folder / f"{file}.py").read_text()
@@ -98,16 +101,18 @@ def kept(path: Path, now: int) -> dict[int, dict[str, Any]]:
     return lines
 
 
-def judge(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]:
+def judge(
+    name: str, seeds: Sequence[int], out: Path, words: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """The lines of all seeds; those that are not there yet are run now."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.jsonl"
-    now = setting(name)
+    now = setting(name, words)
     lines = kept(path, now)
     for seed in seeds:
         if seed in lines:
             continue
-        found, metrics = search(name, seed)
+        found, metrics = search(name, seed, *words)
         distance = apart(found, TARGETS[name], SIGNS)
         line = {
             "seed": seed,
@@ -115,9 +120,10 @@ def judge(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]:
             "found": distance < TOLERANCE,
             "distance": round(distance, 4),
             "expression": found.rule.expression,
-            "evaluated": int(metrics["evaluated"]),
-            "longest_plateau": int(metrics["longest_plateau"]),
         }
+        for count in ("evaluated", "longest_plateau", "coverage"):
+            if count in metrics:
+                line[count] = round(float(metrics[count]), 4)
         lines[seed] = line
         with path.open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -131,14 +137,18 @@ def main() -> None:
     parser.add_argument("--experiments", nargs="+", choices=list(TARGETS), default=list(TARGETS))
     parser.add_argument("--seeds", default=SEEDS, help="FIRST-LAST")
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--words", nargs="+", default=[], help="further words of the config")
     arguments = parser.parse_args()
+    if arguments.words and arguments.out == OUT:
+        parser.error("--words is for a folder of its own: give --out")
     first, last = map(int, arguments.seeds.split("-"))
     seeds = range(first, last + 1)
     for name in arguments.experiments:
-        lines = judge(name, seeds, arguments.out)
+        lines = judge(name, seeds, arguments.out, arguments.words)
         n_found = sum(line["found"] for line in lines)
         others = [f"{line['seed']}: {line['expression']}" for line in lines if not line["found"]]
-        print(f"{name}: {n_found} of {len(lines)} at {lines[0]['evaluated']} evaluations")
+        at = f" at {lines[0]['evaluated']:.0f} evaluations" if "evaluated" in lines[0] else ""
+        print(f"{name}: {n_found} of {len(lines)}{at}")
         for other in others:
             print(f"    {other}")
 

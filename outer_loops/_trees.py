@@ -40,7 +40,7 @@ class Places(NamedTuple):
     rates: the `log_rate` of other rules
     constants: the numbers of the tree
     rest: all other numbers
-    signs: the signals that are -1 or 1
+    signs: the signals that are -1 or 1 at events, and 0 at other times
     unravel: flat vector [n] -> theta
     """
 
@@ -73,7 +73,7 @@ class TreeFacts(NamedTuple):
     form [2]: the key of the member with the tree's numbers where they start
     size []: the root mean square of the tree's function over the probes
     n_nodes []: the nodes of the tree
-    valid []: whether the function is finite on all probes
+    valid []: whether the function is finite on all probes, and on those where every sign is 0
     """
 
     key: Array
@@ -89,7 +89,7 @@ def places(problem: Problem, theta: Theta, signs: tuple[str, ...]) -> Places:
     Args:
         problem: the problem, with its slots.
         theta: a theta; its shapes matter.
-        signs: the signals that are -1 or 1.
+        signs: the signals that are -1 or 1 at events, and 0 at other times.
 
     Raises:
         BadInput: several searched rules, or a searched rule with a theta per edge.
@@ -152,7 +152,8 @@ def facts(where: Places, flat: Array) -> TreeFacts:
 
     Members do the same that have equal other numbers and equal outputs on fixed probes. Probes are
     standard normal signals, or their signs. Outputs are scaled to a root mean square of 1 and
-    rounded to ROUNDING.
+    rounded to ROUNDING. A sign is 0 between events: e/s does the same as e*s on the probes, and is
+    not finite in a life.
     """
     rest = flat[where.rest]
     one = jnp.ones(())
@@ -160,9 +161,10 @@ def facts(where: Places, flat: Array) -> TreeFacts:
         key = _hashed(rest)
         return TreeFacts(key=key, form=key, size=one, n_nodes=one, valid=jnp.ones((), bool))
     outputs, size = _outputs(where, flat)
+    _, size_between_events = _outputs(where, flat, sign=0.0)
     outputs_at_start, _ = _outputs(where, flat.at[where.constants].set(0.0))
     n_nodes = _machine.n_nodes(flat[where.code], len(where.leaves)) if where.code.size else one
-    valid = jnp.isfinite(size)
+    valid = jnp.isfinite(size) & jnp.isfinite(size_between_events)
     return TreeFacts(
         key=_hashed(jnp.concatenate([outputs, rest])),
         form=_hashed(jnp.concatenate([outputs_at_start, rest])),
@@ -172,11 +174,23 @@ def facts(where: Places, flat: Array) -> TreeFacts:
     )
 
 
-def _outputs(where: Places, flat: Array) -> tuple[Array, Array]:
-    """The tree's function on the probes [N_PROBES], scaled, and its root mean square [] before."""
+def _outputs(where: Places, flat: Array, sign: float = 1.0) -> tuple[Array, Array]:
+    """The tree's function on the probes [N_PROBES], scaled, and its root mean square [] before.
+
+    Args:
+        where: the places of the numbers.
+        flat: the member [n].
+        sign: the size of the signals that are signs.
+    """
     assert where.rule is not None
     theta = where.unravel(flat)["rules"][where.slot]
-    values = where.rule.value(theta, lambda name: probe(name, name in where.signs))
+
+    def signal(name: str) -> Array:
+        if name in where.signs:
+            return sign * probe(name, is_sign=True)
+        return probe(name, is_sign=False)
+
+    values = where.rule.value(theta, signal)
     values = jnp.broadcast_to(values, (N_PROBES,))
     size = jnp.sqrt(jnp.mean(values**2))
     has_size = jnp.isfinite(size) & (size > LEAST)

@@ -115,7 +115,7 @@ class GeneticProgramming(AbstractOuterLoop):
     small: the share of the proposals that live for being the smallest new ones
     std: the numbers of a mutant move by std N(0, 1)
     parsimony: the price of a node, in units of the loss
-    signs: the signals that are -1 or 1 on the probes, as on the task
+    signs: the signals that are -1 or 1 at events and on the probes, and 0 at other times
 
     Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. Half of
     the edits replace an operand x of the tree by `x operator y`, with a leaf or a new node y; the
@@ -137,10 +137,10 @@ class GeneticProgramming(AbstractOuterLoop):
     kept.
 
     Two trees have the same function where their outputs on 64 fixed probes agree, up to a factor,
-    to 1e-3.
-    This is the functional-equivalence cache, which also refuses trees that are not finite there.
-    Probes are standard normal. A proposal with the function of a parent takes its place where
-    loss + parsimony * nodes is no higher (neutral drift). Any other known proposal is dropped.
+    to 1e-3. Probes are standard normal, or `signs`. This is the functional-equivalence cache, which
+    also refuses trees that are not finite there, or where all `signs` are 0. A proposal with the
+    function of a parent takes its place where loss + parsimony * nodes is no higher (neutral
+    drift). Any other known proposal is dropped.
 
     The parents live again in every step, so that a lucky one does not stay: their loss is a running
     mean. mu parents of distinct functions survive: those that no smaller one beats (the Pareto

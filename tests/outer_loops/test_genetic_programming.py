@@ -98,6 +98,17 @@ def test_trees_that_do_the_same_up_to_the_rate_have_one_key_and_others_have_not(
     assert facts_of_all.size[5] == pytest.approx(2 * facts_of_all.size[4], rel=1e-5)
 
 
+def test_a_tree_that_divides_by_a_sign_is_not_taken_for_the_product() -> None:
+    """Between events the sign is 0, so that the quotient blows up and must not be remembered."""
+    product, quotient, shifted = _facts(
+        _member("pre*modulator.sign"),
+        _member("pre/modulator.sign"),
+        _member("pre/(modulator.sign + modulator.sign + 1)"),
+    ).valid
+    assert product and shifted
+    assert not quotient
+
+
 def test_a_tree_below_a_millionth_does_nothing():
     rms = float(_facts(_member("pre")).size[0])
     members = [_member("1*pre", c / rms - 1.0) for c in (0.0, 0.8e-6, 1.25e-6)]
