@@ -10,8 +10,8 @@ chosen on 512 validation lives, and judged on 512 held-out lives. The known answ
 as a program, whose rate is chosen on the same validation lives. A program at its level is *found*:
 its held-out loss is at most 1.1 times that of the known answer.
 
-The random search is the same loop with neither selection nor inheritance: every offspring gets one
-part drawn anew, its parent is any member. Seeds 100 to 199 are for development.
+The random search is the same loop with neither selection nor inheritance: every offspring is a
+program drawn anew. Seeds 100 to 199 are for development.
 """
 
 import argparse
@@ -38,7 +38,7 @@ DELTA = ("s_2 = s_0 - s_1", "s_2 = s_3 * s_2", "v_2 = s_2 * v_0", "v_1 = v_1 + v
 RATES = (0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.25)
 SEARCHES: dict[str, dict[str, Any]] = {
     "evolution": {},
-    "random": {"tournament": 1, "p_insert": 0.0, "p_part": 1.0},
+    "random": {"fresh": 1.0},
 }
 STEPS = 1500
 N_JUDGES = 512
@@ -89,7 +89,7 @@ def search(name: str, seed: int) -> dict[str, Any]:
     course = []
     for _, after, _ in steps:
         state = after
-        course.append(float(state.best_loss))
+        course.append(float(state.loss))
     best, unravel = ravel_pytree(state.theta)
     members = jnp.concatenate([best[None], state.members])
     thetas = jax.vmap(unravel)(members)

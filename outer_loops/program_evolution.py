@@ -31,8 +31,10 @@ WORST = 1e30
 class ProgramsState:
     """The state of an evolution of programs.
 
-    theta: the best member so far, by its running loss
-    best_loss []: the loss of it
+    theta: the champion
+    challenger [n]: the flat theta of the member that asks to be the next champion
+    start [n]: the flat theta of the given rule
+    loss []: the loss of the champion in the last step
     members [population, n]: their flat thetas, the oldest first
     fitness [population]: the loss of each in the step in which it was new
     hyper: the numbers of `hyper`
@@ -41,7 +43,9 @@ class ProgramsState:
     """
 
     theta: Theta
-    best_loss: Array
+    challenger: Array
+    start: Array
+    loss: Array
     members: Array
     fitness: Array
     hyper: dict[str, Array]
@@ -60,6 +64,7 @@ class ProgramEvolution(AbstractOuterLoop):
     tournament: the members among which the best one becomes a parent
     p_insert: the probability that a mutation inserts or removes an instruction
     p_part: the probability that it draws a whole part of the program anew
+    fresh: the share of offspring without a parent
     spread: the width of a new number of an instruction
     std: the other numbers of theta move by std N(0, 1)
 
@@ -68,11 +73,15 @@ class ProgramEvolution(AbstractOuterLoop):
     part of a program an instruction is inserted or removed at random, all instructions are drawn
     anew, or else one gene of one instruction is. A number is multiplied by a factor of between 1/2
     and 2, and at times gets another sign; where it was 0 it is drawn from N(0, spread^2). Age
-    decides who dies, so a member that was lucky once does not stay. With tournament=1, p_insert=0
-    and p_part=1 this is a random search: parts are drawn, and nothing is inherited.
+    decides who dies, so a member that was lucky once does not stay. Of an offspring without a
+    parent all instructions are drawn anew, and the other numbers are those of the given rule, moved
+    once. With fresh=1 this is a random search.
 
-    Every life of a step is shared by all offspring of it. theta is the best member so far, on the
-    lives of the step in which it was born; candidates of a run are judged on validation lives.
+    Every life of a step is shared by all offspring of it. theta is the champion, at first the given
+    rule. The best offspring of a step is a lucky one, so it is the challenger: it lives again in
+    the next step, beside the champion, and takes its place where it is better on these lives by
+    more than twice the standard error of the difference. Candidates of a run are judged on
+    validation lives.
 
     Metrics: `best_loss`, of the best offspring; `fitness`, the least of the population.
 
@@ -89,6 +98,7 @@ class ProgramEvolution(AbstractOuterLoop):
     tournament: Count = 10
     p_insert: Probability = 0.4
     p_part: Probability = 0.1
+    fresh: Probability = 0.0
     spread: Positive = 1.0
     std: Positive = 0.2
 
@@ -116,7 +126,9 @@ class ProgramEvolution(AbstractOuterLoop):
         worst = jnp.asarray(WORST, flat.dtype)
         state = ProgramsState(
             theta=theta,
-            best_loss=worst,
+            challenger=flat,
+            start=flat,
+            loss=worst,
             members=jnp.broadcast_to(flat, (self.population, flat.size)),
             fitness=jnp.broadcast_to(worst, (self.population,)),
             hyper=hyper,
@@ -128,27 +140,32 @@ class ProgramEvolution(AbstractOuterLoop):
     def step(
         self, problem: Problem, state: ProgramsState, batch: Batch, key: Key
     ) -> tuple[ProgramsState, Metrics]:
-        unravel = ravel_pytree(state.theta)[1]
+        champion, unravel = ravel_pytree(state.theta)
         parts = _parts(state.theta)
         keys = jax.random.split(key, self.offspring)
         born = jax.vmap(lambda key: self._born(key, state, parts))(keys)
-        losses, metrics = problem.losses(jax.vmap(unravel)(born), batch)
-        grades = graded(losses, jnp.mean(metrics["survived"], axis=1))
+        everyone = jnp.concatenate([born, jnp.stack([champion, state.challenger])])
+        losses, metrics = problem.losses(jax.vmap(unravel)(everyone), batch)
+        of_champion, of_challenger = metrics["life_loss"][self.offspring :]
+        losses = losses[: self.offspring]
+        of_born = {}
+        for name, values in metrics.items():
+            of_born[name] = values[: self.offspring] if values.ndim else values
+        grades = graded(losses, jnp.mean(of_born["survived"], axis=1))
         fitness = jnp.where(grades.healthy, losses, WORST)
-        best = jnp.argmin(fitness)
-        is_better = fitness[best] < state.best_loss
+        champion = jnp.where(is_better(of_challenger, of_champion), state.challenger, champion)
+        loss = jnp.mean(jnp.where(jnp.isfinite(of_champion), of_champion, WORST))
         after = replace(
             state,
-            theta=jax.tree.map(
-                lambda new, old: jnp.where(is_better, new, old), unravel(born[best]), state.theta
-            ),
-            best_loss=jnp.where(is_better, fitness[best], state.best_loss),
+            theta=unravel(champion),
+            challenger=born[jnp.argmin(fitness)],
+            loss=loss,
             members=jnp.concatenate([state.members[self.offspring :], born]),
             fitness=jnp.concatenate([state.fitness[self.offspring :], fitness]),
         )
         after = accepted(state, after, grades.healthy, born)
-        own = {"fitness": jnp.min(after.fitness), "skipped": after.skipped}
-        return after, {**summary(losses, grades.healthy, metrics), **own}
+        counts = {"fitness": jnp.min(after.fitness), "skipped": after.skipped}
+        return after, {**summary(losses, grades.healthy, of_born), **counts}
 
     def slower(self, state: ProgramsState, factor: float) -> ProgramsState:
         return scaled(state, "std", factor)
@@ -157,8 +174,8 @@ class ProgramEvolution(AbstractOuterLoop):
         return state.theta
 
     def _born(self, key: Key, state: ProgramsState, parts: list["Part"]) -> Array:
-        """A mutant of the winner of a tournament [n]."""
-        k_drawn, k_part, k_mutant, k_move = jax.random.split(key, 4)
+        """A mutant of the winner of a tournament [n], or a member without a parent."""
+        k_drawn, k_part, k_mutant, k_move, k_whether, k_fresh = jax.random.split(key, 6)
         drawn = jax.random.randint(k_drawn, (self.tournament,), 0, self.population)
         flat = state.members[drawn[jnp.argmin(state.fitness[drawn])]]
         is_rest = _is_rest(flat.size, parts)
@@ -171,7 +188,12 @@ class ProgramEvolution(AbstractOuterLoop):
             mutant = self._mutated(jax.random.fold_in(k_mutant, index), program)
             kept = jnp.where(which == index, mutant, program)
             flat = flat.at[part.start : part.end].set(kept.reshape(-1))
-        return flat
+        fresh = state.start + jnp.where(is_rest, moves, 0.0)
+        for part, k_part in zip(parts, jax.random.split(k_fresh, len(parts)), strict=True):
+            program = self._drawn(k_part, (part.n, N_GENES))
+            fresh = fresh.at[part.start : part.end].set(program.reshape(-1))
+        is_fresh = jax.random.uniform(k_whether) < self.fresh
+        return jnp.where(is_fresh, fresh, flat)
 
     def _mutated(self, key: Key, program: Array) -> Array:
         """A list of instructions [n, 5] after one mutation."""
@@ -207,6 +229,25 @@ class ProgramEvolution(AbstractOuterLoop):
         signs = jnp.where(jax.random.uniform(k_sign, numbers.shape) < 0.1, -1.0, 1.0)
         drawn = self.spread * jax.random.normal(k_new, numbers.shape)
         return jnp.where(numbers == 0.0, drawn, numbers * factors * signs)
+
+
+def is_better(losses: Array, others: Array) -> Array:
+    """Whether a member is better than another on the same lives [].
+
+    The mean difference has to be above twice its standard error. Where a loss of the other is not
+    finite, all losses of the member have to be.
+
+    Args:
+        losses: of the member [n_lives].
+        others: of the other member [n_lives].
+    """
+    differences = others - losses
+    n = differences.shape[0]
+    error = jnp.std(differences) * jnp.sqrt(1.0 / max(n - 1, 1))
+    is_sound = jnp.all(jnp.isfinite(losses))
+    is_other_sound = jnp.all(jnp.isfinite(others))
+    is_above = jnp.mean(differences) > 2.0 * error
+    return is_sound & jnp.where(is_other_sound, is_above, True)
 
 
 class Part(NamedTuple):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from metaplast import search_loop
 from metaplast.connections.dense import Dense
@@ -17,8 +18,9 @@ from metaplast.registry import BadInput
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.program import Program, effective, genes_of, line_of
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 from metaplast.testing.rule import Bench, check_equivariance, check_layouts, check_oracle
-from outer_loops.program_evolution import ProgramEvolution, _parts
+from outer_loops.program_evolution import ProgramEvolution, _parts, is_better
 from tests.oracles import program as oracle
 
 RULE = Program(setup=(), learn=(), n_setup=1, n_learn=4)
@@ -171,7 +173,7 @@ def test_a_theta_without_numbers_and_too_many_offspring_are_refused() -> None:
         replace(outer, offspring=9).check(problem_of(RULE), jax.random.key(0))
 
 
-def test_evolution_goes_on_where_it_stopped_and_climbs() -> None:
+def test_evolution_goes_on_where_it_stopped() -> None:
     problem = problem_of(RULE)
     outer = ProgramEvolution(steps=6, population=32, offspring=32, tournament=4)
     begun = search_loop.begin(problem, outer, 0)
@@ -179,7 +181,57 @@ def test_evolution_goes_on_where_it_stopped_and_climbs() -> None:
     half = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), whole[2][1])
     *_, (_, resumed, _) = search_loop.steps(problem, outer, 0, half, 3, 6)
     jax.tree.map(np.testing.assert_array_equal, resumed, whole[-1][1])
-    assert float(whole[-1][1].best_loss) <= float(whole[0][1].best_loss)
+
+
+def test_a_challenger_needs_a_gain_of_two_errors_on_lives_that_did_not_choose_it() -> None:
+    draw = np.random.default_rng(0)
+    agree = 0
+    for _ in range(200):
+        losses, others = draw.normal(size=(2, 8))
+        others += draw.uniform(0.0, 2.0)
+        by_hand = np.mean(others - losses) > 2 * np.std(others - losses, ddof=1) / np.sqrt(8)
+        assert bool(is_better(jnp.asarray(losses), jnp.asarray(others))) == by_hand
+        agree += by_hand
+    assert 20 < agree < 180
+    blown = jnp.asarray([1.0, jnp.nan])
+    assert is_better(jnp.ones(2), blown)
+    assert not is_better(blown, blown)
+    assert not is_better(blown, jnp.ones(2))
+
+
+def test_the_champion_is_held_against_the_best_of_the_step_before() -> None:
+    """The challenger, a delta rule, beats the empty program; its lives are those of this step."""
+    problem = problem_of(RULE)
+    outer = ProgramEvolution(population=4, offspring=2, tournament=2)
+    empty = problem.init(jax.random.key(0))
+    state = outer.init(problem, empty, jax.random.key(0), outer.hyper())
+    delta = Program(setup=("s_3 = 0.1",), learn=DELTA, n_setup=RULE.n_setup, n_learn=RULE.n_learn)
+    known = ravel_pytree(problem_of(delta).init(jax.random.key(0)))[0]
+    batch = problem.sample(jax.random.key(1), 4, "train")
+    step = quick_jit(lambda state, key: outer.step(problem, state, batch, key))
+    after, _ = step(replace(state, challenger=known), jax.random.key(2))
+    np.testing.assert_array_equal(ravel_pytree(after.theta)[0], known)
+    assert after.loss == pytest.approx(
+        float(problem.losses(jax.tree.map(lambda x: x[None], empty), batch)[0][0])
+    )
+    kept, _ = step(after, jax.random.key(3))
+    np.testing.assert_array_equal(ravel_pytree(kept.theta)[0], known)
+
+
+def test_offspring_without_a_parent_inherit_nothing() -> None:
+    """Of members that hold 7 everywhere no number comes back; with a parent most of them do."""
+    problem = problem_of(RULE)
+    outer = ProgramEvolution(population=8, offspring=8, tournament=2, fresh=1.0)
+    state = outer.init(problem, problem.init(jax.random.key(0)), jax.random.key(0), outer.hyper())
+    state = replace(state, members=jnp.full_like(state.members, 7.0))
+    batch = problem.sample(jax.random.key(1), 4, "train")
+    step = quick_jit(lambda state: outer.step(problem, state, batch, jax.random.key(2)))
+    after, _ = step(state)
+    assert not (np.asarray(after.members) == 7.0).any()
+    with_parents = replace(outer, fresh=0.0)
+    step = quick_jit(lambda state: with_parents.step(problem, state, batch, jax.random.key(2)))
+    after, _ = step(state)
+    assert (np.asarray(after.members) == 7.0).mean() > 0.3
 
 
 def test_the_best_of_a_tournament_is_the_parent_and_the_oldest_die() -> None:
