@@ -17,6 +17,7 @@ from metaplast.inspection.number_bits import LOSS, fixed_point, number_bits
 from metaplast.inspection.side_by_side import scores
 from metaplast.inspection.subject import Subject
 from metaplast.inspection.task_bits import (
+    STRENGTHS,
     LearnedBits,
     decoded_wrongly,
     fano,
@@ -228,6 +229,53 @@ def test_labels_are_decoded_where_they_are_and_not_where_they_are_not() -> None:
     signal = 3.0 * generator.normal(size=(4, 200))
     assert not decoded_wrongly(signal[labels] + noise, labels, rounds).any()
     assert 0.5 < decoded_wrongly(noise, labels, rounds).mean() < 0.98
+
+
+def test_the_decoder_is_a_ridge_regression_whose_strength_is_chosen_on_known_lives() -> None:
+    """Against normal equations with an intercept, and a fit for every life that is left out."""
+    draw = np.random.default_rng(1)
+    labels = np.tile(np.arange(3), 5)
+    rounds = np.repeat(np.arange(5), 3)
+    values = draw.normal(size=(3, 4))[labels] + 0.9 * draw.normal(size=(15, 4)) + 5.0
+
+    def answers(known: np.ndarray, asked: np.ndarray, of_known: np.ndarray, s: float) -> np.ndarray:
+        centre = known.mean(axis=0)
+        x = known - centre
+        wanted = (of_known[:, None] == np.arange(3)[None, :]).astype(float)
+        size = s * np.sum(x**2) / len(x)
+        slope = np.linalg.solve(x.T @ x + size * np.eye(4), x.T @ (wanted - wanted.mean(axis=0)))
+        return (asked - centre) @ slope + wanted.mean(axis=0)
+
+    def size_of(known: np.ndarray) -> float:
+        return float(np.sum((known - known.mean(axis=0)) ** 2)) / len(known)
+
+    expected = np.zeros(15, bool)
+    for left_out in range(5):
+        known = np.flatnonzero(rounds != left_out)
+        n_wrong = []
+        for strength in STRENGTHS:
+            wrong = 0
+            for life in known:
+                others = known[known != life]
+                same_size = strength * size_of(values[known]) / size_of(values[others])
+                row = answers(values[others], values[[life]], labels[others], same_size)
+                wrong += int(row.argmax()) != labels[life]
+            n_wrong.append(wrong)
+        best = STRENGTHS[int(np.argmin(n_wrong))]
+        asked = rounds == left_out
+        rows = answers(values[known], values[asked], labels[known], best)
+        expected[asked] = rows.argmax(axis=1) != labels[asked]
+    np.testing.assert_array_equal(decoded_wrongly(values, labels, rounds), expected)
+    assert 0 < expected.sum() < 10
+
+
+def test_a_direction_of_large_noise_does_not_hide_a_kind() -> None:
+    """The nearest mean is at chance here; one feature tells the kind, and another one is noise."""
+    draw = np.random.default_rng(2)
+    labels = np.tile(np.arange(4), 12)
+    rounds = np.repeat(np.arange(12), 4)
+    values = np.stack([np.eye(4)[labels], 50.0 * draw.normal(size=(48, 4))], axis=2).reshape(48, 8)
+    assert not decoded_wrongly(values, labels, rounds).any()
 
 
 def test_a_tree_has_the_bits_of_a_hand_count() -> None:
