@@ -9,6 +9,9 @@ from metaplast.signals import Key, TaskShape
 from metaplast.spec import Count, NonNegative, Probability, spec
 from metaplast.tasks import SPLITS, Split
 
+NOISE = 4
+"""The key of the added noise, in that of a split: the examples have 0 to 3."""
+
 
 @register("task", "prototypes")
 @spec
@@ -65,8 +68,13 @@ class Prototypes(_few_shot.FewShot):
         )
         u_order = jax.random.uniform(k_order, (self.n_classes * n_each,))
         stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks)
+        # `key` itself would give the noise of a validation life the keys of its examples.
         return _few_shot.harder(
-            key, stream, self.n_classes * self.shots, self.n_classes, self.difficulty
+            jax.random.fold_in(split_key, NOISE),
+            stream,
+            self.n_classes * self.shots,
+            self.n_classes,
+            self.difficulty,
         )
 
     @property

@@ -1,12 +1,13 @@
 """An outer loop: the algorithm that moves theta (outer_loops)."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from jax import Array
 
 from metaplast.problem.lives import Batch
-from metaplast.problem.protocol import Problem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.signals import Key, Metrics, Theta
 
 
@@ -14,7 +15,8 @@ class AbstractOuterLoop(ABC):
     """The algorithm that moves theta: a frozen spec.
 
     The numbers that one may sweep leave it through `hyper` as arrays, and act through the state
-    alone. A loop around another one passes `check`, `regrown`, `slower` and `forms` on to it.
+    alone. A loop around another one passes `check`, `regrown`, `slower`, `front` and `forms` on to
+    it.
     """
 
     @property
@@ -92,7 +94,9 @@ class AbstractOuterLoop(ABC):
         """
         return state
 
-    def front(self, problem: Problem, state: Any) -> list[dict[str, Any]]:
+    def front(
+        self, problem: Problem, state: Any, at: Callable[[Theta], Theta] = same_theta
+    ) -> list[dict[str, Any]]:
         """The rules that a search ends with, where it keeps more than its best guess.
 
         Each is {`rule`: its text, other names: numbers}, for the page of a run.
@@ -100,6 +104,7 @@ class AbstractOuterLoop(ABC):
         Args:
             problem: the problem of the search.
             state: the last outer state.
+            at: the true theta of a theta of the state.
         """
         return []
 
@@ -119,6 +124,14 @@ def inner_loops(outer: AbstractOuterLoop) -> list[AbstractOuterLoop]:
         if isinstance(value, AbstractOuterLoop):
             inner.append(value)
     return inner
+
+
+def all_loops(outer: AbstractOuterLoop) -> list[AbstractOuterLoop]:
+    """A loop and the outer loops of which it is made, at any depth."""
+    loops = [outer]
+    for inner in inner_loops(outer):
+        loops.extend(all_loops(inner))
+    return loops
 
 
 def path_of(outer: AbstractOuterLoop, name: str) -> tuple[str, ...]:

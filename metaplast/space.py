@@ -1,5 +1,6 @@
 """An outer loop that searches in the coordinates of a space (metaplast/problem/coordinates.py)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.coordinates import Coordinate, Space, check, decode, encode
 from metaplast.problem.held import Held, HeldProblem, filled, without
 from metaplast.problem.lives import Batch
-from metaplast.problem.protocol import Problem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.problem.searched import SearchedProblem
 from metaplast.signals import Key, Metrics, Theta
 
@@ -101,6 +102,12 @@ class SearchedOuterLoop(AbstractOuterLoop):
 
     def slower(self, state: Any, factor: float) -> Any:
         return self.outer.slower(state, factor)
+
+    def front(
+        self, problem: Problem, state: Any, at: Callable[[Theta], Theta] = same_theta
+    ) -> list[dict[str, Any]]:
+        true = lambda z: at(theta_at(self.space, self.held, z))
+        return self.outer.front(self._searched(problem), state, true)
 
     def forms(self, state: Any) -> tuple[Any, ...]:
         return self.outer.forms(state)

@@ -1,6 +1,7 @@
 """The outer loop that a diagnosis of the problem advises."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from jax import Array
 
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.lives import Batch
-from metaplast.problem.protocol import Problem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta
 from metaplast.spec import Count, plugin, spec
@@ -82,6 +83,11 @@ class Auto(AbstractOuterLoop):
 
     def slower(self, state: Any, factor: float) -> Any:
         return self.loop.slower(state, factor)
+
+    def front(
+        self, problem: Problem, state: Any, at: Callable[[Theta], Theta] = same_theta
+    ) -> list[dict[str, Any]]:
+        return self.loop.front(problem, state, at)
 
     def forms(self, state: Any) -> tuple[Any, ...]:
         return self.loop.forms(state)

@@ -10,7 +10,7 @@ from jax import Array, lax
 
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.lives import Batch
-from metaplast.problem.protocol import Problem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import plugin, spec
@@ -37,6 +37,9 @@ class HybridState:
     step: Array
     skipped: Array
 
+
+BEGINNING = 2**31
+"""The key of the start of the second loop, in that of a step: no loop splits a key that far."""
 
 Stage = Callable[[HybridState], tuple[HybridState, Metrics]]
 
@@ -94,7 +97,8 @@ class Hybrid(AbstractOuterLoop):
             return replace(state, first=first, skipped=metrics["skipped"]), metrics
 
         def later(state: HybridState) -> tuple[HybridState, Metrics]:
-            k_begin = jax.random.fold_in(key, 3)  # a step may use its own key in any way
+            # split(key, n)[i] is fold_in(key, i), and the step below splits the same key.
+            k_begin = jax.random.fold_in(key, BEGINNING)
             begin = lambda: self.then.init(
                 problem, self.first.theta(state.first), k_begin, state.hyper
             )
@@ -135,6 +139,13 @@ class Hybrid(AbstractOuterLoop):
         if after is before and not begins_anew:
             return state
         return replace(state, **{name: after})
+
+    def front(
+        self, problem: Problem, state: HybridState, at: Callable[[Theta], Theta] = same_theta
+    ) -> list[dict[str, Any]]:
+        if int(state.step) <= self.first.n_steps:
+            return self.first.front(problem, state.first, at)
+        return self.then.front(problem, state.then, at)
 
     def forms(self, state: HybridState) -> tuple[Any, ...]:
         forms = []

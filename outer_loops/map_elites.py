@@ -1,5 +1,6 @@
 """MAP-Elites: an archive of expression trees, the best of every size and stability."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.lives import Batch
-from metaplast.problem.protocol import Problem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, NonNegative, Positive, Probability, spec
@@ -241,7 +242,9 @@ class MapElites(AbstractOuterLoop):
     def theta(self, state: Any) -> Theta:
         return state.theta
 
-    def front(self, problem: Problem, state: Any) -> list[dict[str, Any]]:
+    def front(
+        self, problem: Problem, state: Any, at: Callable[[Theta], Theta] = same_theta
+    ) -> list[dict[str, Any]]:
         if isinstance(state, GpState):
             return []
         where = _trees.places(problem, state.theta, ())
@@ -250,7 +253,7 @@ class MapElites(AbstractOuterLoop):
         elites = archive.elites
         rows = []
         for cell in np.flatnonzero(archive.is_filled):
-            theta = where.unravel(jnp.asarray(elites.flat[cell]))["rules"][where.slot]
+            theta = at(where.unravel(jnp.asarray(elites.flat[cell])))["rules"][where.slot]
             rule: Any = where.rule.settled(theta)[0]
             rows.append(
                 {

@@ -1,5 +1,6 @@
 """Several starts of one outer loop, the best of them kept."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -8,10 +9,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from metaplast.outer import AbstractOuterLoop
+from metaplast.outer import AbstractOuterLoop, all_loops
 from metaplast.problem.layout import each
 from metaplast.problem.lives import Batch
-from metaplast.problem.protocol import Problem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.registry import BadInput, name_of, register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, NonNegative, plugin, spec
@@ -60,7 +61,7 @@ class MultiStart(AbstractOuterLoop):
 
     Raises:
         BadInput: an inner loop whose state changes its shape (es with restarts), one that asks
-            another process (proposals), or a problem that the inner loop refuses.
+            another process (proposals, at any depth), or a problem that the inner loop refuses.
 
     Source: elementary.
     """
@@ -78,7 +79,7 @@ class MultiStart(AbstractOuterLoop):
         return {**prefixed("inner", self.inner.hyper()), "spread": jnp.asarray(self.spread)}
 
     def check(self, problem: Problem, key: Key) -> None:
-        if isinstance(self.inner, Proposals):
+        if any(isinstance(loop, Proposals) for loop in all_loops(self.inner)):
             raise BadInput(
                 "outer multi_start: inner proposals",
                 "a loop that asks no other process",
@@ -153,9 +154,29 @@ class MultiStart(AbstractOuterLoop):
     def slower(self, state: MultiStartState, factor: float) -> MultiStartState:
         return replace(state, inner=self.inner.slower(state.inner, factor))
 
+    def regrown(self, state: MultiStartState, key: Key) -> MultiStartState:
+        if type(self.inner).regrown is AbstractOuterLoop.regrown:
+            return state
+        before = [_start(state, i) for i in range(self.n)]
+        after = []
+        for i, inner in enumerate(before):
+            after.append(self.inner.regrown(inner, jax.random.fold_in(key, i)))
+        if all(new is old for new, old in zip(after, before, strict=True)):
+            return state
+        return replace(state, inner=jax.tree.map(lambda *x: jnp.stack(x), *after))
+
+    def front(
+        self, problem: Problem, state: MultiStartState, at: Callable[[Theta], Theta] = same_theta
+    ) -> list[dict[str, Any]]:
+        return self.inner.front(problem, _start(state, _best(state)), at)
+
     def theta(self, state: MultiStartState) -> Theta:
-        best = _best(state)
-        return self.inner.theta(jax.tree.map(lambda x: x[best], state.inner))
+        return self.inner.theta(_start(state, _best(state)))
+
+
+def _start(state: MultiStartState, i: Array | int) -> Any:
+    """The inner state of start i."""
+    return jax.tree.map(lambda x: x[i], state.inner)
 
 
 def _best(state: MultiStartState) -> Array:

@@ -1,5 +1,6 @@
 """Difficulties of a few-shot stream: blocks of classes, wrong labels, noise."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 
 from metaplast.registry import find
 from metaplast.signals import neuron_view
+from metaplast.tasks import SPLITS
 from metaplast.testing.base import quick_jit
 
 SMALL = {"n_in": 6, "n_classes": 4, "shots": 5, "queries": 2}
@@ -73,3 +75,12 @@ def test_accuracy_on_old_and_new_classes_averages_to_what_it_says():
 def test_unequal_blocks_are_refused():
     with pytest.raises(ValueError, match=r"blocks=3.*a divisor of n_classes=4"):
         find("task", "prototypes")(n_classes=4, blocks=3)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_noise_that_is_added_is_not_that_of_the_examples(split: Any) -> None:
+    family = find("task", "prototypes")(**SMALL, spread=0.0, noise=1.0)
+    plain = family.sample(jax.random.key(0), split).inputs
+    noisy = replace(family, input_noise=1.0).sample(jax.random.key(0), split).inputs
+    added = np.sort(np.ravel(noisy - plain))
+    assert not np.allclose(added, np.sort(np.ravel(plain)), atol=1e-4)
