@@ -50,6 +50,10 @@ class Parts(AbstractGenome):
     def needs(self) -> frozenset[str]:
         return frozenset().union(*(genome.needs for _, genome in self.parts))
 
+    @property
+    def masks(self) -> bool:
+        return any(genome.masks for _, genome in self.parts)
+
     def _split(self, wiring: Wiring) -> list[_Part]:
         """The parts of the network in the order of the globs, some perhaps without edges."""
         edges: dict[str, list[Edge]] = {glob: [] for glob, _ in self.parts}

@@ -53,6 +53,10 @@ class SelfPredicting(AbstractGenome):
     def needs(self) -> frozenset[str]:
         return self.genome.needs
 
+    @property
+    def masks(self) -> bool:
+        return self.genome.masks
+
     def init(self, key: Key, wiring: Wiring) -> Theta:
         return self.genome.init(key, wiring)
 

@@ -56,6 +56,10 @@ class Twins(AbstractGenome):
     def needs(self) -> frozenset[str]:
         return self.genome.needs
 
+    @property
+    def masks(self) -> bool:
+        return self.genome.masks
+
     def init(self, key: Key, wiring: Wiring) -> Theta:
         return self.genome.init(key, self._others(wiring))
 

@@ -65,6 +65,10 @@ class Writing(AbstractGenome):
             expected = "one that reads neither task nor rules, such as gnet, xox, low_rank, direct"
             raise BadInput(what, expected, "change it")
 
+    @property
+    def masks(self) -> bool:
+        return self.genome.masks
+
     def init(self, key: Key, wiring: Wiring) -> Theta:
         return self.genome.init(key, wiring)
 

@@ -14,11 +14,14 @@ from metaplast.connections.one_to_one import OneToOne
 from metaplast.connections.sparse import Sparse
 from metaplast.genomes.constant import Constant
 from metaplast.genomes.direct import Direct
+from metaplast.genomes.evolved_mask import EvolvedMask
 from metaplast.genomes.given import Given
 from metaplast.genomes.parts import Parts
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.genomes.random import Random
+from metaplast.genomes.self_predicting import SelfPredicting
 from metaplast.genomes.twins import Twins
+from metaplast.genomes.writing import Writing
 from metaplast.registry import BadInput, find
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
@@ -124,6 +127,20 @@ def test_every_genome_leaves_out_what_a_mask_leaves_out(name):
         assert not np.asarray(born.mask)[~MASKED.support()].any()
     else:
         np.testing.assert_array_equal(born.mask, MASKED.support())
+
+
+@pytest.mark.parametrize("inner", [EvolvedMask(), Random()], ids=str)
+def test_a_genome_around_another_masks_where_the_inner_one_does(inner):
+    around = (
+        Parts(parts=(("nothing", Random()), ("*", inner))),
+        Twins(genome=inner),
+        SelfPredicting(genome=inner),
+        Writing(genome=inner),
+    )
+    for genome in around:
+        mask = np.asarray(_through_a_mask(genome).mask)
+        leaves_out = bool(np.any(mask < MASKED.support()))
+        assert genome.masks == leaves_out == inner.masks, genome
 
 
 @pytest.mark.parametrize(
