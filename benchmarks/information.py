@@ -49,7 +49,7 @@ def measured(name: str, runs: Path) -> Plain:
     """The information of a point on held-out lives, as plain data."""
     source = name if name in ZOO else str(runs / name)
     bits = information(subject_of(source, ZOO.get(name, ())), "heldout", SIZES)
-    return {**plain(bits), "inborn_interval": inborn_interval(bits), "decoder": "ridge"}
+    return {**plain(bits), "inborn_interval": inborn_interval(bits), "decoder": "chosen"}
 
 
 def inborn_interval(measures: Information) -> list[float | None]:
@@ -166,7 +166,7 @@ def _cells(point: Plain) -> list[str]:
     bits = f"{learned['bits']:.2f} [{learned['low']:.2f}, {learned['high']:.2f}]"
     if learned["births_tell"]:
         bits = "births tell"
-    if point.get("decoder") != "ridge":
+    if point.get("decoder") != "chosen":
         bits += " *"
     by_chance = number(learned["error_by_chance"], ".3g")
     control = f"{number(error[0], '.2g')} {interval(error[1:3], '.2g')} (chance {by_chance})"

@@ -80,8 +80,8 @@ class ProgramEvolution(AbstractOuterLoop):
     Every life of a step is shared by all offspring of it. theta is the champion, at first the given
     rule. The best offspring of a step is a lucky one, so it is the challenger: it lives again in
     the next step, beside the champion, and takes its place where it is better on these lives by
-    more than twice the standard error of the difference. Candidates of a run are judged on
-    validation lives.
+    more than twice the standard error of the difference. In the first step, in which none waits, it
+    is the best offspring of that step. Candidates of a run are judged on validation lives.
 
     Metrics: `best_loss`, of the best offspring; `fitness`, the least of the population.
 
@@ -148,17 +148,21 @@ class ProgramEvolution(AbstractOuterLoop):
         losses, metrics = problem.losses(jax.vmap(unravel)(everyone), batch)
         of_champion, of_challenger = metrics["life_loss"][self.offspring :]
         losses = losses[: self.offspring]
-        of_born = {}
+        of_born: dict[str, Array] = {}
         for name, values in metrics.items():
             of_born[name] = values[: self.offspring] if values.ndim else values
         grades = graded(losses, jnp.mean(of_born["survived"], axis=1))
         fitness = jnp.where(grades.healthy, losses, WORST)
-        champion = jnp.where(is_better(of_challenger, of_champion), state.challenger, champion)
+        best = jnp.argmin(fitness)
+        is_first = state.step == 0  # no offspring waits
+        challenger = jnp.where(is_first, born[best], state.challenger)
+        of_challenger = jnp.where(is_first, of_born["life_loss"][best], of_challenger)
+        champion = jnp.where(is_better(of_challenger, of_champion), challenger, champion)
         loss = jnp.mean(jnp.where(jnp.isfinite(of_champion), of_champion, WORST))
         after = replace(
             state,
             theta=unravel(champion),
-            challenger=born[jnp.argmin(fitness)],
+            challenger=born[best],
             loss=loss,
             members=jnp.concatenate([state.members[self.offspring :], born]),
             fitness=jnp.concatenate([state.fitness[self.offspring :], fitness]),

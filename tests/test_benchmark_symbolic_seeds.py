@@ -21,6 +21,6 @@ def test_a_seed_is_searched_once_and_another_setting_is_refused(tmp_path, monkey
     lines = judge("symbolic_oja", range(4), tmp_path)
     assert searched == [0, 1, 2, 3]
     assert [line["found"] for line in lines] == [False, True, False, True]
-    monkeypatch.setattr(symbolic_seeds, "setting", lambda name: -1)
+    monkeypatch.setattr(symbolic_seeds, "setting", lambda name, words: -1)
     with pytest.raises(SystemExit, match="another setting"):
         judge("symbolic_oja", range(4), tmp_path)

@@ -84,9 +84,9 @@ def learned_bits(
         I >= log2 K - H_b(P_e) - P_e log2(K - 1)
 
     K tasks are drawn, and each is lived several times. The task of a life is decoded from its final
-    plastic weights, by a ridge regression that is fitted to other lives. With the error P_e, Fano's
-    inequality bounds the information from below, whatever the decoder. log2 K bounds what can be
-    shown.
+    plastic weights, by the nearest mean or a ridge regression over other lives. With the error P_e,
+    Fano's inequality bounds the information from below, whatever the decoder. log2 K bounds what
+    can be shown.
 
     Where the family numbers the kinds of its tasks, a task is a kind, and every life draws the rest
     anew, such as images. Else a task is all that the family draws once. Each life has a birth of
@@ -214,10 +214,12 @@ def _n_wrong(values: np.ndarray, labels: np.ndarray, rounds: np.ndarray) -> int:
 
 
 def decoded_wrongly(values: np.ndarray, labels: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-    """Marks [n] of the lives whose label is not the one that a ridge regression gives.
+    """Marks [n] of the lives whose label is not the decoded one.
 
-    It is fitted to the other rounds: a whole round is left out at a time, so that all labels have
-    equally many lives.
+    A whole round is left out at a time, so that all labels have equally many known lives. The
+    decoder is the nearest mean of a label or a ridge regression onto the labels: the one with the
+    fewest wrong answers on the known lives, each being left out in turn. The life that is asked
+    plays no part in this choice.
 
     Args:
         values: [n, n_features].
@@ -232,20 +234,57 @@ def decoded_wrongly(values: np.ndarray, labels: np.ndarray, rounds: np.ndarray) 
         known = rounds != left_out
         asked = ~known
         answers = (labels[known][:, None] == every[None, :]).astype(np.float64)
-        scores = _ridge(gram[np.ix_(known, known)], gram[np.ix_(asked, known)], answers)
+        among, across = gram[np.ix_(known, known)], gram[np.ix_(asked, known)]
+        decoders = (_nearest_mean(among, across, answers), _ridge(among, across, answers))
+        scores = min(decoders, key=lambda decoder: decoder.n_wrong).scores
         wrong[asked] = every[np.argmax(scores, axis=1)] != labels[asked]
     return wrong
 
 
-def _ridge(gram: np.ndarray, across: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """The answers of a ridge regression with an intercept, for lives that it has not seen.
+class _Decoder(NamedTuple):
+    """The answers of a decoder.
+
+    n_wrong: wrong answers for the known lives, each being left out in turn.
+    scores: of each label for the other lives [m, n_labels]; the largest is the answer.
+    """
+
+    n_wrong: int
+    scores: np.ndarray
+
+
+def _nearest_mean(gram: np.ndarray, across: np.ndarray, answers: np.ndarray) -> _Decoder:
+    """The label whose mean is nearest: that of the largest 2 x m_c - m_c m_c.
+
+    x: the features of a life.
+    m_c: their mean over the known lives of label c.
+
+    Args:
+        gram: inner products of the known lives [n, n].
+        across: inner products of the other lives with the known ones [m, n].
+        answers: 1 for the label of a known life, else 0 [n, n_labels].
+    """
+    n_lives = answers.sum(axis=0)
+    sums = gram @ answers
+    squares = np.sum(answers * sums, axis=0)
+    itself = answers * np.diag(gram)[:, None]
+    others = n_lives - answers
+    n_others = np.maximum(others, 1.0)
+    squares_left = squares - 2.0 * answers * sums + itself
+    left_out = 2.0 * (sums - itself) / n_others - squares_left / n_others**2
+    left_out = np.where(others > 0, left_out, -np.inf)
+    scores = 2.0 * across @ answers / n_lives - squares / n_lives**2
+    return _Decoder(_n_unlike(left_out, answers), scores)
+
+
+def _ridge(gram: np.ndarray, across: np.ndarray, answers: np.ndarray) -> _Decoder:
+    """The label with the largest answer of a ridge regression with an intercept.
 
         scores = A (G + s m I)^-1 Y
 
     G: `gram`, centred.
     m: the mean eigenvalue of G.
-    s: the strength, one of STRENGTHS: the one with the fewest wrong answers, each known life being
-        left out in turn; of equal ones the largest. These answers are exact without a new fit:
+    s: the strength, one of STRENGTHS: the one with the fewest wrong answers for known lives, each
+        being left out in turn; of equal ones the largest. These answers need no new fit: they are
         y - (y - fitted) / (1 - leverage).
     A: `across`, centred likewise.
     Y: `answers`, centred.
@@ -254,8 +293,6 @@ def _ridge(gram: np.ndarray, across: np.ndarray, answers: np.ndarray) -> np.ndar
         gram: inner products of the known lives [n, n].
         across: inner products of the other lives with the known ones [m, n].
         answers: 1 for the label of a known life, else 0 [n, n_labels].
-
-    Returns: scores [m, n_labels].
 
     Source: Hastie, Tibshirani & Friedman 2009, sections 3.4 and 7.10.
     """
@@ -268,18 +305,24 @@ def _ridge(gram: np.ndarray, across: np.ndarray, answers: np.ndarray) -> np.ndar
     eigenvalues = np.maximum(eigenvalues, 0.0)
     scale = eigenvalues.mean()
     if scale == 0.0:
-        return np.zeros((len(across), answers.shape[1]))
+        return _Decoder(n, np.zeros((len(across), answers.shape[1])))
     along = vectors.T @ wanted
-    best = (n + 1, 0.0)
+    fewest, best = n + 1, STRENGTHS[0]
     for strength in STRENGTHS:
         kept = eigenvalues / (eigenvalues + strength * scale)
         leverage = vectors**2 @ kept + 1.0 / n
         fitted = vectors @ (kept[:, None] * along)
         left_out = wanted - (wanted - fitted) / (1.0 - leverage)[:, None]
-        n_wrong = int(np.sum(left_out.argmax(axis=1) != answers.argmax(axis=1)))
-        if n_wrong < best[0]:
-            best = (n_wrong, strength)
-    return across @ (vectors @ (along / (eigenvalues + best[1] * scale)[:, None]))
+        n_wrong = _n_unlike(left_out, answers)
+        if n_wrong < fewest:
+            fewest, best = n_wrong, strength
+    scores = across @ (vectors @ (along / (eigenvalues + best * scale)[:, None]))
+    return _Decoder(fewest, scores)
+
+
+def _n_unlike(scores: np.ndarray, answers: np.ndarray) -> int:
+    """The lives whose largest score is not that of their label; both [n, n_labels]."""
+    return int(np.sum(scores.argmax(axis=1) != answers.argmax(axis=1)))
 
 
 def _shuffled(labels: np.ndarray, rounds: np.ndarray, seed: int) -> np.ndarray:

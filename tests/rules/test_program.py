@@ -209,7 +209,9 @@ def test_the_champion_is_held_against_the_best_of_the_step_before() -> None:
     known = ravel_pytree(problem_of(delta).init(jax.random.key(0)))[0]
     batch = problem.sample(jax.random.key(1), 4, "train")
     step = quick_jit(lambda state, key: outer.step(problem, state, batch, key))
-    after, _ = step(replace(state, challenger=known), jax.random.key(2))
+    after, _ = step(
+        replace(state, challenger=known, step=jnp.ones_like(state.step)), jax.random.key(2)
+    )
     np.testing.assert_array_equal(ravel_pytree(after.theta)[0], known)
     assert after.loss == pytest.approx(
         float(problem.losses(jax.tree.map(lambda x: x[None], empty), batch)[0][0])
