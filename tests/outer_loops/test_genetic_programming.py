@@ -284,7 +284,7 @@ def test_a_search_counts_what_it_saves_and_a_file_holds_its_tree(tmp_path):
 
 
 def test_most_short_searches_halve_the_loss_of_lives_that_they_did_not_see():
-    """The seeds are the first three, whatever they find; of eight, six pass."""
+    """The seeds are the first three, whatever they find; of eight, five pass."""
     rule = Symbolic(expression="1", size=4, inputs=("pre", "post", "weight"), n_constants=1)
     outer = GeneticProgramming(steps=24, mu=3, lambda_=6, proposals=64, n_rates=3, refine=0)
     lives = problem(rule, input_sd=1.0)
