@@ -74,15 +74,13 @@ class Moved(NamedTuple):
     """The best parents, moved by several lengths.
 
     flat [n_refined, n_lengths, n]: their thetas
-    loss [n_refined, n_lengths]: their losses, less `harder`
-    life_loss [n_refined, n_lengths, n_tasks]: the losses of their lives
-    life_loss_before [n_refined, n_tasks]: the losses of the same lives before the move
+    after [n_refined, n_lengths, n_tasks]: the losses of their lives, less `harder`
+    before [n_refined, n_tasks]: the losses of the same lives before the move, less `harder`
     """
 
     flat: Array
-    loss: Array
-    life_loss: Array
-    life_loss_before: Array
+    after: Array
+    before: Array
 
 
 class Selection(NamedTuple):
@@ -169,9 +167,10 @@ def harder(parents: Parents, losses: Array) -> Array:
 def updated(where: _trees.Places, parents: Parents, losses: Array, moves: Moved) -> Parents:
     """The parents after they lived once more.
 
-    A parent has moved where a move made it better on the same lives by more than twice the standard
-    error of the difference. These few lives alone would give a lucky loss, so the earlier lives of
-    the parent correct it (`corrected`).
+    The first half of the lives chooses the length of a move. A parent moves where both halves find
+    it better so. The second half, which did not choose, gives the loss, and the earlier lives of
+    the parent correct it (`corrected`). The best of several lengths on the same lives would be
+    lucky.
 
     Args:
         where: the places of the genes and numbers.
@@ -184,19 +183,19 @@ def updated(where: _trees.Places, parents: Parents, losses: Array, moves: Moved)
     n = len(moves.flat)
     if n:
         which = jnp.arange(n)
-        best = jnp.argmin(moves.loss, axis=1)
-        candidate = moves.flat[which, best]
-        candidate_loss = moves.loss[which, best]
+        by_length, _ = _halves(moves.after)
+        length = jnp.argmin(jnp.where(jnp.isfinite(by_length), by_length, jnp.inf), axis=1)
+        candidate = moves.flat[which, length]
+        after = moves.after[which, length]
         valid = jax.vmap(lambda x: _trees.facts(where, x).valid)(candidate)
-        after, before = moves.life_loss[which, best], moves.life_loss_before
-        error = jnp.std(after - before, axis=1) / jnp.sqrt(max(after.shape[1] - 1, 1))
-        error = jnp.where(jnp.isfinite(error), error, 0.0)
-        better = (candidate_loss < losses[:n] - 2.0 * error) & valid
+        first_after, second_after = _halves(after)
+        first_before, second_before = _halves(moves.before)
+        better = (first_after < first_before) & (second_after < second_before) & valid
         luck, new_count = jax.vmap(corrected)(
-            after, before, again.loss[:n] - losses[:n], again.count[:n]
+            after, moves.before, again.loss[:n] - second_before, again.count[:n]
         )
         flat = flat.at[:n].set(jnp.where(better[:, None], candidate, flat[:n]))
-        loss = loss.at[:n].set(jnp.where(better, candidate_loss + luck, loss[:n]))
+        loss = loss.at[:n].set(jnp.where(better, second_after + luck, loss[:n]))
         count = count.at[:n].set(jnp.where(better, new_count, count[:n]))
     facts = jax.vmap(lambda x: _trees.facts(where, x))(flat)
     return Parents(
@@ -210,26 +209,38 @@ def updated(where: _trees.Places, parents: Parents, losses: Array, moves: Moved)
     )
 
 
+def _halves(life_loss: Array) -> tuple[Array, Array]:
+    """(The mean of the first half of the lives [...], that of the second half [...]).
+
+    The same single life stands for both where there is one only.
+
+    Args:
+        life_loss: [..., n_tasks].
+    """
+    half = life_loss.shape[-1] // 2
+    first = life_loss[..., : max(half, 1)]
+    return jnp.mean(first, axis=-1), jnp.mean(life_loss[..., half:], axis=-1)
+
+
 def corrected(after: Array, before: Array, luck: Array, count: Array) -> tuple[Array, Array]:
-    """(The correction of a moved parent's loss for the luck of these lives, its count).
+    """(The correction of a moved parent's loss for the luck of half of these lives, its count).
 
         correction = b luck
-        count = max(m - 1, 1/2)
-        m = 1 / (1 - r^2 + r^2 / n)
+        count = 1 / (2 (1 - r^2) + r^2 / n)
 
     b: cov(after, before) / var(before), within 0 and 1
     r: the correlation of `after` and `before` over lives
     n: the argument `count`
-    m: the number of evaluations that are worth as much as the corrected loss
+    count: the number of evaluations that are worth as much as the corrected loss of half of the
+    lives of one evaluation
 
     The loss before the move is a control variate for the loss after it. A small move keeps nearly
-    all earlier lives, and a move to another behaviour keeps none. These lives chose the move, and
-    so they favour it. They do not count, but for a half where no earlier life is left.
+    all earlier lives, and a move to another behaviour keeps none.
 
     Args:
         after: the losses of these lives after the move [n_tasks].
         before: the losses of the same lives before it [n_tasks].
-        luck: the running mean of the parent's loss minus its loss on these lives [].
+        luck: the running mean of the parent's loss minus its loss on that half of these lives [].
         count: the number of evaluations in that mean, with these lives [].
 
     Source: elementary (control variates).
@@ -246,8 +257,7 @@ def corrected(after: Array, before: Array, luck: Array, count: Array) -> tuple[A
     slope = jnp.where(has_both, covariance / jnp.where(has_both, of_before, 1.0), 0.0)
     scale = jnp.where(has_both, of_after, 1.0) * jnp.where(has_both, of_before, 1.0)
     r2 = jnp.where(has_both, jnp.minimum(covariance**2 / scale, 1.0), 0.0)
-    worth = 1.0 / (1.0 - r2 + r2 / count)
-    return jnp.minimum(slope, 1.0) * luck, jnp.maximum(worth - 1.0, 0.5)
+    return jnp.minimum(slope, 1.0) * luck, 1.0 / (2.0 * (1.0 - r2) + r2 / count)
 
 
 def selected(

@@ -115,6 +115,7 @@ class GeneticProgramming(AbstractOuterLoop):
     small: the share of the proposals that live for being the smallest new ones
     std: the numbers of a mutant move by std N(0, 1)
     parsimony: the price of a node, in units of the loss
+    worst: the largest loss that a finished life counts with; 0: any
     signs: the signals that are -1 or 1 at events and on the probes, and 0 at other times
 
     Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. Half of
@@ -142,6 +143,10 @@ class GeneticProgramming(AbstractOuterLoop):
     function of a parent takes its place where loss + parsimony * nodes is no higher (neutral
     drift). Any other known proposal is dropped.
 
+    A rule whose rate is near its bound of stability has rare lives of a huge loss, and one of them
+    outweighs all other lives of a parent. So a life counts with at most `worst`, for example the
+    loss without plasticity.
+
     The parents live again in every step, so that a lucky one does not stay: their loss is a running
     mean. mu parents of distinct functions survive: those that no smaller one beats (the Pareto
     front of loss and nodes), then others, each by loss + parsimony * nodes. So a simple form stays
@@ -150,8 +155,8 @@ class GeneticProgramming(AbstractOuterLoop):
 
     Where the task is differentiable, the best `refine` parents take a line search down the gradient
     of their numbers and rates (lengths std 4^-k). The best of several lengths on few lives is
-    lucky. So a parent moves where the gain is above twice its standard error, and keeps its earlier
-    lives as a control variate.
+    lucky. So half of the lives choose the length and the other half gives the loss. A parent moves
+    where both halves find it better so, and keeps its earlier lives as a control variate.
 
     A search that succeeds does so early, and one that is caught between wrong forms stays there. So
     a run may be cut into `tries`. Each begins with the given theta, random trees and an empty
@@ -191,6 +196,7 @@ class GeneticProgramming(AbstractOuterLoop):
     small: Probability = 0.5
     std: Positive = 0.2
     parsimony: NonNegative = 0.0
+    worst: NonNegative = 0.0
     signs: tuple[str, ...] = ()
 
     @property
@@ -240,19 +246,18 @@ class GeneticProgramming(AbstractOuterLoop):
         thetas = jax.vmap(where.unravel)(jnp.concatenate(groups))
         losses, metrics = problem.losses(thetas, batch)
         any_healthy = jnp.any(jnp.isfinite(losses)) | grid.any_healthy
-        ranked = _ranked(losses, metrics)
+        life_loss = self._bounded(metrics["life_loss"])
+        ranked = _ranked(jnp.mean(life_loss, axis=1), metrics)
         harder = _selection.harder(members, ranked[: len(members.loss)])
-        sizes = [self.mu, len(state.champion.loss), len(groups[1])]
-        of_parents, of_champion, moved, of_between = jnp.split(ranked - harder, np.cumsum(sizes))
-
-        n_moved = moves.flat.shape[0] * moves.flat.shape[1]
-        life_loss = metrics["life_loss"]
+        n_moved = len(groups[1])
+        sizes = [self.mu, len(state.champion.loss), n_moved]
+        of_parents, of_champion, _, of_between = jnp.split(ranked - harder, np.cumsum(sizes))
+        life_loss = life_loss - harder
         of_moved = life_loss[len(members.loss) : len(members.loss) + n_moved]
         moved_parents = _selection.Moved(
             flat=moves.flat,
-            loss=moved.reshape(moves.flat.shape[:2]),
-            life_loss=of_moved.reshape(*moves.flat.shape[:2], life_loss.shape[1]),
-            life_loss_before=life_loss[: len(moves.flat)],
+            after=of_moved.reshape(*moves.flat.shape[:2], life_loss.shape[1]),
+            before=life_loss[: len(moves.flat)],
         )
         parents = _selection.updated(where, state.parents, of_parents, moved_parents)
         champion = _selection.lived(state.champion, of_champion)
@@ -386,9 +391,10 @@ class GeneticProgramming(AbstractOuterLoop):
         flat = jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen])
         thetas = jax.vmap(where.unravel)(flat.reshape(-1, flat.shape[-1]))
         losses, metrics = problem.losses(thetas, batch)
+        of_grid = jnp.mean(self._bounded(metrics["life_loss"]), axis=1)
         return _Grid(
             flat=flat,
-            loss=_ranked(losses, metrics).reshape(flat.shape[:2]),
+            loss=_ranked(of_grid, metrics).reshape(flat.shape[:2]),
             any_healthy=jnp.any(jnp.isfinite(losses)),
             lives=metrics["lives"],
             diverged=metrics["diverged"],
@@ -406,6 +412,12 @@ class GeneticProgramming(AbstractOuterLoop):
         rated = lambda flat, size, factor: _trees.rated(where, flat, size, factor[None])
         chosen = offspring.chosen
         return jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen], lowest)
+
+    def _bounded(self, life_loss: Array) -> Array:
+        """The losses of lives, those of finished ones at most `worst`."""
+        if not self.worst:
+            return life_loss
+        return jnp.where(jnp.isfinite(life_loss), jnp.minimum(life_loss, self.worst), life_loss)
 
     def _factors(self, where: _trees.Places) -> Array:
         """The rates of the grid; the single 1 where no rate is searched."""

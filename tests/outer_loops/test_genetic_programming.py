@@ -321,9 +321,11 @@ def test_a_moved_parent_keeps_as_many_earlier_lives_as_its_losses_agree():
     """Against drawn lives: the corrected mean has no bias, and the spread that its count says.
 
     The losses of lives have mean 2 and variance 1 before the move, and mean 1.5, variance 1 and a
-    correlation r after it. The running mean is over n evaluations of n_tasks lives.
+    correlation r after it. The running mean is over n evaluations of n_tasks lives. The second half
+    of the lives gives the loss.
     """
     n_draws, n_tasks, n = 2000, 400, 8
+    half = slice(n_tasks // 2, None)
     rng = np.random.default_rng(0)
     correct = quick_jit(jax.vmap(_selection.corrected, (0, 0, 0, None)))
     for r in (0.0, 0.6, 0.95):
@@ -333,23 +335,77 @@ def test_a_moved_parent_keeps_as_many_earlier_lives_as_its_losses_agree():
         earlier = 2.0 + rng.normal(size=(n_draws, n - 1)).mean(axis=1) * (n - 1) / n / n_tasks**0.5
         now = before.mean(axis=1)
         running = earlier - 2.0 * 1 / n + now / n
-        correction, count = correct(after, before, running - now, n)
-        corrected = after.mean(axis=1) + np.asarray(correction)
+        of_half, luck = after[:, half].mean(axis=1), running - before[:, half].mean(axis=1)
+        correction, count = correct(after, before, luck, n)
+        corrected = of_half + np.asarray(correction)
         assert np.mean(corrected) == pytest.approx(1.5, abs=4 * np.std(corrected) / n_draws**0.5)
         spread = np.var(corrected) * n_tasks
-        assert spread == pytest.approx(1 - r**2 + r**2 / n, rel=0.12)
-        assert np.mean(count) == pytest.approx(max(1 / spread - 1, 0.5), rel=0.15)
+        assert spread == pytest.approx(2 * (1 - r**2) + r**2 / n, rel=0.12)
+        assert np.mean(count) == pytest.approx(1 / spread, rel=0.15)
 
 
 def test_a_moved_parent_without_earlier_lives_has_the_loss_of_these():
     lives = jnp.asarray([1.0, 2.0, 4.0])
     correction, count = _selection.corrected(0.5 * lives, lives, jnp.zeros(()), jnp.ones(()))
     assert correction == 0.0
-    assert count == 0.5
+    assert count == pytest.approx(1.0)
     for after in (-lives, jnp.ones(3), lives.at[0].set(jnp.nan)):
         correction, count = _selection.corrected(after, lives, jnp.asarray(-0.3), jnp.asarray(9.0))
         assert correction == 0.0
         assert count == 0.5
+
+
+def test_a_finished_life_counts_with_at_most_the_worst_loss():
+    life_loss = jnp.asarray([[0.25, 80.0, -3.0, jnp.inf, jnp.nan]])
+    bounded = GeneticProgramming(worst=2.0)._bounded(life_loss)
+    np.testing.assert_array_equal(bounded, [[0.25, 2.0, -3.0, np.inf, np.nan]])
+    np.testing.assert_array_equal(GeneticProgramming()._bounded(life_loss), life_loss)
+
+
+def test_one_life_near_the_bound_of_stability_does_not_drive_out_a_parent():
+    """Without `worst` the one life raises the mean of the first parent above that of the other."""
+    huge = jnp.asarray([0.1, 0.1, 0.1, 80.0])
+    for worst, first in ((0.0, 1), (2.0, 0)):
+        outer = GeneticProgramming(worst=worst)
+        of_lives = outer._bounded(jnp.stack([huge, jnp.full(4, 0.9)]))
+        parents = replace(_parents(("pre", "post"), (0.1, 0.9)), count=jnp.full(2, 16.0))
+        again = _selection.lived(parents, jnp.mean(of_lives, axis=1))
+        assert _selection.best_place(again, jnp.asarray(0.0)) == first
+
+
+BEFORE = [1.0, 1.0, 2.0, 2.0]
+"""Losses of four lives of a parent that never lived before: a mean of 1.5."""
+
+
+@pytest.mark.parametrize(
+    ("after", "length"),
+    [
+        ([[0.9, 0.9, 1.0, 1.0], [0.8, 0.8, 1.9, 1.9]], 1),  # the first half chooses
+        ([[0.9, 0.9, 1.0, 1.0], [0.1, 0.1, 2.1, 2.1]], None),  # the second half says no
+        ([[1.1, 1.1, 0.1, 0.1], [1.2, 1.2, 0.2, 0.2]], None),  # the first half says no
+        ([[np.nan, 0.1, 1.9, 1.9], [0.9, 0.9, 1.9, 1.9]], 1),
+        ([[0.9, 0.9, np.inf, 1.9], [0.95, 0.95, 1.9, 1.9]], None),
+    ],
+)
+def test_half_of_the_lives_choose_a_length_and_the_other_half_gives_the_loss(after, length):
+    """The known luck of the second half, of lives at 2 and not 1.5, is taken off."""
+    parents = _parents(("pre", "post"), (_selection.LARGEST, _selection.LARGEST))
+    moved = np.repeat(np.asarray(parents.flat)[:1, None], 2, axis=1)
+    moved[0, :, WHERE.own_rate] += np.asarray([[1.0, 2.0]])
+    moves = _selection.Moved(
+        flat=jnp.asarray(moved), after=jnp.asarray([after]), before=jnp.asarray([BEFORE])
+    )
+    update = quick_jit(lambda *arguments: _selection.updated(WHERE, *arguments))
+    result = update(parents, jnp.asarray([1.5, 1.5]), moves)
+    if length is None:
+        expected, loss = parents.flat[0], 1.5
+    else:
+        covariance = np.cov(after[length], BEFORE)
+        slope = min(covariance[0, 1] / covariance[1, 1], 1.0)
+        expected, loss = moved[0, length], 1.9 - 0.5 * slope
+    np.testing.assert_array_equal(result.flat[0], expected)
+    assert result.loss[0] == pytest.approx(loss)
+    np.testing.assert_array_equal(result.flat[1], parents.flat[1])
 
 
 def test_half_of_the_proposals_that_live_are_the_smallest_new_ones():
