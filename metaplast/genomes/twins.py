@@ -27,7 +27,8 @@ class Twins(AbstractGenome):
     v_ji: the weight at birth of its twin, from i to j.
 
     Only the births are tied. In the life each edge changes by its own rule, so that weights stay
-    equal only where two changes are. An edge of magnitudes takes absolute values.
+    equal only where two changes are. An edge of magnitudes takes absolute values. Where the inner
+    genome leaves out a synapse, it is missing in both edges.
 
     theta: that of the inner genome, for all other edges.
 
@@ -66,14 +67,16 @@ class Twins(AbstractGenome):
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         born = self.genome.weights(theta, self._others(wiring), task, key)
         edges = {edge.name: edge for edge in wiring.edges}
-        weights = {}
+        weights, masks = {}, {}
         for name, twin in self._pairs(wiring):
             order = _transposed(edges[name], edges[twin])
-            weight = born[twin].weight.reshape(-1)[order].reshape(edges[name].connection.shape)
-            weight = self.scale * weight
+            shape = edges[name].connection.shape
+            mask = jnp.broadcast_to(born[twin].mask, born[twin].weight.shape)
+            masks[name] = mask.reshape(-1)[order].reshape(shape)
+            weight = self.scale * born[twin].weight.reshape(-1)[order].reshape(shape)
             weights[name] = jnp.abs(weight) if wiring.magnitude(edges[name]) else weight
-        tied = tuple(edges[name] for name in weights)
-        return born | synapses(Wiring(wiring.populations, tied), weights)
+        tied = Wiring(wiring.populations, tuple(edges[name] for name in weights))
+        return born | synapses(tied, weights, masks if self.masks else None)
 
     def _pairs(self, wiring: Wiring) -> tuple[tuple[str, str], ...]:
         """(edge, its twin) in order."""

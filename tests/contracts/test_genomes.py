@@ -279,6 +279,17 @@ def test_a_twin_is_born_with_the_transposed_weights_of_its_edge(inner):
     np.testing.assert_array_equal(others["a_to_b"].weight, born["a_to_b"].weight)
 
 
+def test_a_synapse_that_the_genome_leaves_out_is_missing_in_the_twin_too():
+    wiring = _twins(Edge("b", "a", Dense(4, 5)))
+    genome = Twins(EvolvedMask(density=0.3))
+    theta = genome.init(jax.random.key(1), wiring)
+    born = genome.weights(theta, wiring, TASK, jax.random.key(2))
+    mask = np.asarray(born["a_to_b"].mask)
+    assert mask.sum() == 6
+    np.testing.assert_array_equal(born["b_to_a"].mask, mask.T)
+    np.testing.assert_array_equal(born["b_to_a"].weight, np.asarray(born["a_to_b"].weight).T)
+
+
 def test_unnamed_twins_are_all_edges_that_run_backwards_beside_a_forward_one():
     wiring = _twins(Edge("b", "a", Dense(4, 5)))
     genome = Twins(scale=0.5)
