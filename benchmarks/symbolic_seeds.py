@@ -1,6 +1,6 @@
 """Count the seeds in which a search over expression trees finds the known rule.
 
-    python -m benchmarks.symbolic_seeds [--experiments symbolic_oja ...] [--seeds 3000-3015]
+    python -m benchmarks.symbolic_seeds [--experiments symbolic_oja ...] [--seeds 4000-4015]
     python -m benchmarks.symbolic_seeds --experiments symbolic_oja --seeds 100-107 --out FOLDER \
         --words problem.n_tasks=4 'outer={name: map_elites, lambda_: 32, steps: 136}'
 
@@ -8,7 +8,7 @@ One line of JSON per finished run goes to benchmarks/results_symbolic/EXPERIMENT
 seed stands there is not repeated, so that a stopped command goes on where it was. A file holds runs
 of one setting alone: a changed config or outer loop is refused. At the end it prints the table.
 
-Seeds 3000 to 3015 judge. They were named before any of them was run; development uses 100 to 199.
+Seeds 4000 to 4015 judge. They were named before any of them was run; development uses 100 to 199.
 """
 
 import argparse
@@ -36,7 +36,7 @@ TARGETS = {
 SIGNS = ("modulator.reward",)
 TOLERANCE = 0.05
 """Root mean square distance of two rules on the probes, each scaled to a root mean square of 1."""
-SEEDS = "3000-3015"
+SEEDS = "4000-4015"
 OUT = Path(__file__).parent / "results_symbolic"
 
 

@@ -74,11 +74,13 @@ class Moved(NamedTuple):
     """The best parents, moved by several lengths.
 
     flat [n_refined, n_lengths, n]: their thetas
-    after [n_refined, n_lengths, n_tasks]: the losses of their lives, less `harder`
-    before [n_refined, n_tasks]: the losses of the same lives before the move, less `harder`
+    loss [n_refined, n_lengths]: their losses, less `harder`
+    after [n_refined, n_lengths, n_tasks]: the losses of their lives
+    before [n_refined, n_tasks]: the losses of the same lives before the move
     """
 
     flat: Array
+    loss: Array
     after: Array
     before: Array
 
@@ -167,10 +169,9 @@ def harder(parents: Parents, losses: Array) -> Array:
 def updated(where: _trees.Places, parents: Parents, losses: Array, moves: Moved) -> Parents:
     """The parents after they lived once more.
 
-    The first half of the lives chooses the length of a move. A parent moves where both halves find
-    it better so. The second half, which did not choose, gives the loss, and the earlier lives of
-    the parent correct it (`corrected`). The best of several lengths on the same lives would be
-    lucky.
+    A parent takes the best of its moves that made it better on the same lives. These lives chose
+    the move, so their loss after it is lucky and does not count. The parent keeps its loss of
+    before, and later lives weigh the more, the more the move changed (`worth`).
 
     Args:
         where: the places of the genes and numbers.
@@ -179,28 +180,22 @@ def updated(where: _trees.Places, parents: Parents, losses: Array, moves: Moved)
         moves: the moved parents.
     """
     again = lived(parents, losses)
-    flat, loss, count = again.flat, again.loss, again.count
+    flat, count = again.flat, again.count
     n = len(moves.flat)
     if n:
         which = jnp.arange(n)
-        by_length, _ = _halves(moves.after)
-        length = jnp.argmin(jnp.where(jnp.isfinite(by_length), by_length, jnp.inf), axis=1)
+        length = jnp.argmin(moves.loss, axis=1)
         candidate = moves.flat[which, length]
-        after = moves.after[which, length]
         valid = jax.vmap(lambda x: _trees.facts(where, x).valid)(candidate)
-        first_after, second_after = _halves(after)
-        first_before, second_before = _halves(moves.before)
-        better = (first_after < first_before) & (second_after < second_before) & valid
-        luck, new_count = jax.vmap(corrected)(
-            after, moves.before, again.loss[:n] - second_before, again.count[:n]
-        )
+        better = (moves.loss[which, length] < losses[:n]) & valid
+        after = moves.after[which, length]
+        new_count = jax.vmap(worth)(after, moves.before, count[:n])
         flat = flat.at[:n].set(jnp.where(better[:, None], candidate, flat[:n]))
-        loss = loss.at[:n].set(jnp.where(better, second_after + luck, loss[:n]))
         count = count.at[:n].set(jnp.where(better, new_count, count[:n]))
     facts = jax.vmap(lambda x: _trees.facts(where, x))(flat)
     return Parents(
         flat=flat,
-        loss=loss,
+        loss=again.loss,
         count=count,
         key=facts.key,
         form=facts.form,
@@ -209,55 +204,35 @@ def updated(where: _trees.Places, parents: Parents, losses: Array, moves: Moved)
     )
 
 
-def _halves(life_loss: Array) -> tuple[Array, Array]:
-    """(The mean of the first half of the lives [...], that of the second half [...]).
+def worth(after: Array, before: Array, count: Array) -> Array:
+    """The number [] of evaluations that a parent's mean loss is worth after a move.
 
-    The same single life stands for both where there is one only.
+        worth = 1 / (1 - r^2 + r^2 / n)
 
-    Args:
-        life_loss: [..., n_tasks].
-    """
-    half = life_loss.shape[-1] // 2
-    first = life_loss[..., : max(half, 1)]
-    return jnp.mean(first, axis=-1), jnp.mean(life_loss[..., half:], axis=-1)
-
-
-def corrected(after: Array, before: Array, luck: Array, count: Array) -> tuple[Array, Array]:
-    """(The correction of a moved parent's loss for the luck of half of these lives, its count).
-
-        correction = b luck
-        count = 1 / (2 (1 - r^2) + r^2 / n)
-
-    b: cov(after, before) / var(before), within 0 and 1
-    r: the correlation of `after` and `before` over lives
+    r: the correlation of `after` and `before` over lives; 0 where it is not positive or not finite
     n: the argument `count`
-    count: the number of evaluations that are worth as much as the corrected loss of half of the
-    lives of one evaluation
 
-    The loss before the move is a control variate for the loss after it. A small move keeps nearly
-    all earlier lives, and a move to another behaviour keeps none.
+    The earlier lives say as much of the moved parent as a control variate of this correlation: a
+    small move keeps nearly all of them, and a move to another behaviour keeps one.
 
     Args:
-        after: the losses of these lives after the move [n_tasks].
-        before: the losses of the same lives before it [n_tasks].
-        luck: the running mean of the parent's loss minus its loss on that half of these lives [].
-        count: the number of evaluations in that mean, with these lives [].
+        after: the losses of the same lives after the move [n_tasks].
+        before: and before it [n_tasks].
+        count: the number of evaluations in the mean [], at least 1.
 
     Source: elementary (control variates).
     """
-    is_finite = jnp.isfinite(after) & jnp.isfinite(before)
-    after = jnp.where(jnp.all(is_finite), after, 0.0)
-    before = jnp.where(jnp.all(is_finite), before, 0.0)
+    all_finite = jnp.all(jnp.isfinite(after) & jnp.isfinite(before))
+    after = jnp.where(all_finite, after, 0.0)
+    before = jnp.where(all_finite, before, 0.0)
     after = after - jnp.mean(after)
     before = before - jnp.mean(before)
     covariance = jnp.mean(after * before)
-    of_after = jnp.mean(after**2)
-    of_before = jnp.mean(before**2)
-    has_both = (of_after > 0) & (of_before > 0) & (covariance > 0)
-    slope = jnp.where(has_both, covariance / jnp.where(has_both, of_before, 1.0), 0.0)
-    scale = jnp.where(has_both, of_after, 1.0) * jnp.where(has_both, of_before, 1.0)
-    r2 = jnp.where(has_both, jnp.minimum(covariance**2 / scale, 1.0), 0.0)
-    return jnp.minimum(slope, 1.0) * luck, 1.0 / (2.0 * (1.0 - r2) + r2 / count)
+    scale = jnp.mean(after**2) * jnp.mean(before**2)
+    has_both = (scale > 0) & jnp.isfinite(scale) & (covariance > 0)
+    r2 = jnp.where(has_both, covariance**2 / jnp.where(has_both, scale, 1.0), 0.0)
+    r2 = jnp.minimum(r2, 1.0)
+    return 1.0 / (1.0 - r2 + r2 / count)
 
 
 def selected(

@@ -67,7 +67,7 @@ class _Grid(NamedTuple):
     """The lives of proposals under several rates.
 
     flat [lambda_, n_rates, n]: the proposals under each rate
-    loss [lambda_, n_rates]: their losses, as `_ranked` gives them
+    loss [lambda_, n_rates]: their losses, as `GeneticProgramming._ranked` gives them
     any_healthy []: whether any loss is finite
     lives []: the number of lives
     diverged []: the number of them that blew up
@@ -115,7 +115,7 @@ class GeneticProgramming(AbstractOuterLoop):
     small: the share of the proposals that live for being the smallest new ones
     std: the numbers of a mutant move by std N(0, 1)
     parsimony: the price of a node, in units of the loss
-    worst: the largest loss that a finished life counts with; 0: any
+    worst: the largest loss with which a life of finite loss counts; 0: any
     signs: the signals that are -1 or 1 at events and on the probes, and 0 at other times
 
     Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. Half of
@@ -144,8 +144,8 @@ class GeneticProgramming(AbstractOuterLoop):
     drift). Any other known proposal is dropped.
 
     A rule whose rate is near its bound of stability has rare lives of a huge loss, and one of them
-    outweighs all other lives of a parent. So a life counts with at most `worst`, for example the
-    loss without plasticity.
+    outweighs all other lives of a parent. So a life of finite loss counts with at most `worst`, for
+    example the loss without plasticity. A loss that is not finite still costs everything.
 
     The parents live again in every step, so that a lucky one does not stay: their loss is a running
     mean. mu parents of distinct functions survive: those that no smaller one beats (the Pareto
@@ -155,8 +155,8 @@ class GeneticProgramming(AbstractOuterLoop):
 
     Where the task is differentiable, the best `refine` parents take a line search down the gradient
     of their numbers and rates (lengths std 4^-k). The best of several lengths on few lives is
-    lucky. So half of the lives choose the length and the other half gives the loss. A parent moves
-    where both halves find it better so, and keeps its earlier lives as a control variate.
+    lucky. So the loss of a parent that moves stays the mean of its earlier lives, and later lives
+    weigh the more, the more the move changed.
 
     A search that succeeds does so early, and one that is caught between wrong forms stays there. So
     a run may be cut into `tries`. Each begins with the given theta, random trees and an empty
@@ -246,16 +246,16 @@ class GeneticProgramming(AbstractOuterLoop):
         thetas = jax.vmap(where.unravel)(jnp.concatenate(groups))
         losses, metrics = problem.losses(thetas, batch)
         any_healthy = jnp.any(jnp.isfinite(losses)) | grid.any_healthy
-        life_loss = self._bounded(metrics["life_loss"])
-        ranked = _ranked(jnp.mean(life_loss, axis=1), metrics)
+        ranked = self._ranked(losses, metrics)
         harder = _selection.harder(members, ranked[: len(members.loss)])
         n_moved = len(groups[1])
         sizes = [self.mu, len(state.champion.loss), n_moved]
-        of_parents, of_champion, _, of_between = jnp.split(ranked - harder, np.cumsum(sizes))
-        life_loss = life_loss - harder
+        of_parents, of_champion, moved, of_between = jnp.split(ranked - harder, np.cumsum(sizes))
+        life_loss = self._bounded(metrics["life_loss"])
         of_moved = life_loss[len(members.loss) : len(members.loss) + n_moved]
         moved_parents = _selection.Moved(
             flat=moves.flat,
+            loss=moved.reshape(moves.flat.shape[:2]),
             after=of_moved.reshape(*moves.flat.shape[:2], life_loss.shape[1]),
             before=life_loss[: len(moves.flat)],
         )
@@ -391,10 +391,9 @@ class GeneticProgramming(AbstractOuterLoop):
         flat = jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen])
         thetas = jax.vmap(where.unravel)(flat.reshape(-1, flat.shape[-1]))
         losses, metrics = problem.losses(thetas, batch)
-        of_grid = jnp.mean(self._bounded(metrics["life_loss"]), axis=1)
         return _Grid(
             flat=flat,
-            loss=_ranked(of_grid, metrics).reshape(flat.shape[:2]),
+            loss=self._ranked(losses, metrics).reshape(flat.shape[:2]),
             any_healthy=jnp.any(jnp.isfinite(losses)),
             lives=metrics["lives"],
             diverged=metrics["diverged"],
@@ -414,10 +413,21 @@ class GeneticProgramming(AbstractOuterLoop):
         return jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen], lowest)
 
     def _bounded(self, life_loss: Array) -> Array:
-        """The losses of lives, those of finished ones at most `worst`."""
+        """The losses of lives, finite ones at most `worst`."""
         if not self.worst:
             return life_loss
         return jnp.where(jnp.isfinite(life_loss), jnp.minimum(life_loss, self.worst), life_loss)
+
+    def _ranked(self, losses: Array, metrics: Metrics) -> Array:
+        """Finite losses, less all that single lives lose above `worst`.
+
+        Other losses are larger, and grow as their lives end earlier.
+        """
+        life_loss = metrics["life_loss"]
+        bounded = losses - jnp.mean(life_loss - self._bounded(life_loss), axis=1)
+        largest = _selection.LARGEST
+        worse = largest * (2.0 - jnp.mean(metrics["survived"], axis=1))
+        return jnp.where(jnp.isfinite(bounded), jnp.clip(bounded, -largest, largest), worse)
 
     def _factors(self, where: _trees.Places) -> Array:
         """The rates of the grid; the single 1 where no rate is searched."""
@@ -475,13 +485,6 @@ def _lowest(rates: Array, losses: Array) -> Array:
     ratio = rates[1] / rates[0]
     vertex = jnp.clip(vertex, low / ratio, high * ratio)
     return jnp.where(curvature > 0, vertex, rates[jnp.argmin(losses)])
-
-
-def _ranked(losses: Array, metrics: Metrics) -> Array:
-    """Finite losses as they are. Other losses are larger, and grow as their lives end earlier."""
-    largest = _selection.LARGEST
-    worse = largest * (2.0 - jnp.mean(metrics["survived"], axis=1))
-    return jnp.where(jnp.isfinite(losses), jnp.clip(losses, -largest, largest), worse)
 
 
 def _remembered(state: GpState, offspring: Offspring, parents: Parents) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """Edges that are born with the transposed weights of another edge."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated
 
@@ -67,16 +68,20 @@ class Twins(AbstractGenome):
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         born = self.genome.weights(theta, self._others(wiring), task, key)
         edges = {edge.name: edge for edge in wiring.edges}
-        weights, masks = {}, {}
+        tied = {}
         for name, twin in self._pairs(wiring):
-            order = _transposed(edges[name], edges[twin])
-            shape = edges[name].connection.shape
-            mask = jnp.broadcast_to(born[twin].mask, born[twin].weight.shape)
-            masks[name] = mask.reshape(-1)[order].reshape(shape)
-            weight = self.scale * born[twin].weight.reshape(-1)[order].reshape(shape)
-            weights[name] = jnp.abs(weight) if wiring.magnitude(edges[name]) else weight
-        tied = Wiring(wiring.populations, tuple(edges[name] for name in weights))
-        return born | synapses(tied, weights, masks if self.masks else None)
+            edge = edges[name]
+            order = _transposed(edge, edges[twin])
+            weight, mask = born[twin].weight, born[twin].mask
+            weight = self.scale * weight.reshape(-1)[order].reshape(edge.connection.shape)
+            weight = jnp.abs(weight) if wiring.magnitude(edge) else weight
+            masks = None
+            if self.masks and mask.ndim:
+                masks = {name: mask.reshape(-1)[order].reshape(edge.connection.shape)}
+            alone = synapses(Wiring(wiring.populations, (edge,)), {name: weight}, masks)[name]
+            # The weight is 0 off the mask. A second factor would double the gradient of the mask.
+            tied[name] = replace(alone, weight=weight)
+        return born | tied
 
     def _pairs(self, wiring: Wiring) -> tuple[tuple[str, str], ...]:
         """(edge, its twin) in order."""

@@ -290,6 +290,22 @@ def test_a_synapse_that_the_genome_leaves_out_is_missing_in_the_twin_too():
     np.testing.assert_array_equal(born["b_to_a"].weight, np.asarray(born["a_to_b"].weight).T)
 
 
+def test_the_worth_of_a_synapse_has_one_gradient_through_both_twins():
+    """Once through the mask, at left-out synapses too."""
+    wiring = _twins(Edge("b", "a", Dense(4, 5)))
+    genome = Twins(EvolvedMask(density=0.3))
+    theta = genome.init(jax.random.key(1), wiring)
+
+    def total(worth, edge):
+        of_all = {**theta, "worth": {**theta["worth"], "a_to_b": worth}}
+        born = genome.weights(of_all, wiring, TASK, jax.random.key(2))
+        return jnp.sum(born[edge].weight)
+
+    slopes = [jax.grad(total)(theta["worth"]["a_to_b"], edge) for edge in ("a_to_b", "b_to_a")]
+    assert np.all(slopes[0] != 0)
+    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-5)
+
+
 def test_unnamed_twins_are_all_edges_that_run_backwards_beside_a_forward_one():
     wiring = _twins(Edge("b", "a", Dense(4, 5)))
     genome = Twins(scale=0.5)
