@@ -16,6 +16,7 @@ from inner_tasks.shown_target import ShownTarget
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast.feedback.none import None_
 from metaplast.genomes.constant import Constant
+from metaplast.genomes.evolved_mask import EvolvedMask
 from metaplast.genomes.self_predicting import SelfPredicting
 from metaplast.genomes.twins import Twins
 from metaplast.life.lifetime import Lifetime, Slot
@@ -160,6 +161,20 @@ def test_the_oracle_is_the_slope_of_its_loss():
             shifts[level] = h * way
             ends.append(loss(X, shifts))
         np.testing.assert_allclose(-(ends[0] - ends[1]) / 2e-5, signals[level] @ way, rtol=1e-6)
+
+
+def test_a_genome_that_leaves_out_synapses_leaves_the_prediction_perfect_and_the_nudges_whole():
+    wiring = NET.wiring(SIZES, 3)
+    genome = SelfPredicting(EvolvedMask(density=0.5))
+    born = genome.weights(genome.init(jax.random.key(1), wiring), wiring, {}, jax.random.key(2))
+    assert np.mean(born["hidden_1_to_hidden_2"].mask) == 0.5
+    np.testing.assert_array_equal(born["predict_1"].mask, born["hidden_1_to_hidden_2"].mask)
+    np.testing.assert_array_equal(born["cancel_1"].mask, born["down_1"].mask)
+    for edge in wiring.edges:
+        weight, mask = (np.asarray(x) for x in (born[edge.name].weight, born[edge.name].mask))
+        missing = np.broadcast_to(mask, weight.shape) == 0
+        assert np.all(weight[missing] == 0)
+        assert edge.plastic == bool(np.any(missing))
 
 
 @pytest.mark.parametrize("net", [NET, replace(NET, transfer=Softplus(), output=Linear())], ids=str)

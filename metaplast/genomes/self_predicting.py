@@ -1,10 +1,10 @@
 """Interneurons that are born with a perfect prediction of the layer above them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import jax.numpy as jnp
-from jax import Array
 
 from metaplast.genomes.base import AbstractGenome, demand_weights_alone
 from metaplast.genomes.random import Random
@@ -29,9 +29,10 @@ class SelfPredicting(AbstractGenome):
     a: g_basal / (1 + g_basal + g_apical) of the cells, the share of a basal potential that reaches
         the soma.
 
-    Every edge that is not plastic has its `gain` as the weight of all its synapses: it is the
-    conductance of a nudge. So a `microcircuit` needs this genome also where it learns to predict.
-    In any other network nothing else changes.
+    Every edge that is not plastic has all synapses of its connection. Their weight is its `gain`,
+    the conductance of a nudge. So a `microcircuit` needs this genome also where it learns to
+    predict. In any other network nothing else changes. Where the inner genome leaves out a synapse
+    of up or down, it is missing in predict or cancel too.
 
     theta: that of the inner genome.
 
@@ -62,19 +63,19 @@ class SelfPredicting(AbstractGenome):
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         born = dict(self.genome.weights(theta, wiring, task, key))
-        weights = {}
+        changed = {}
         for edge in wiring.edges:
             if not edge.plastic:
-                weights[edge.name] = jnp.full(edge.connection.shape, edge.gain)
+                mask = edge.connection.mask()
+                weight = edge.gain * jnp.broadcast_to(mask, edge.connection.shape)
+                changed[edge.name] = Synapses(weight=weight, mask=mask)
             if self.lateral and not edge.plastic and edge.sends == "potential":
-                weights |= _lateral(wiring, edge, born)
-        for name, weight in weights.items():
-            born[name] = Synapses(weight=weight, mask=born[name].mask)
-        return born
+                changed |= _lateral(wiring, edge, born)
+        return born | changed
 
 
-def _lateral(wiring: Wiring, nudge: Edge, born: Mapping[str, Synapses]) -> dict[str, Array]:
-    """The weights of `predict` and `cancel` of one hidden layer.
+def _lateral(wiring: Wiring, nudge: Edge, born: Mapping[str, Synapses]) -> dict[str, Synapses]:
+    """The synapses of `predict` and `cancel` of one hidden layer.
 
     Args:
         wiring: the graph.
@@ -90,8 +91,8 @@ def _lateral(wiring: Wiring, nudge: Edge, born: Mapping[str, Synapses]) -> dict[
     cancel = _between(wiring, interneuron, layer, "apical")
     ratio = _attenuation(wiring, above) / _attenuation(wiring, interneuron)
     return {
-        predict.name: ratio * born[up.name].weight,
-        cancel.name: -born[down.name].weight,
+        predict.name: replace(born[up.name], weight=ratio * born[up.name].weight),
+        cancel.name: replace(born[down.name], weight=-born[down.name].weight),
     }
 
 
