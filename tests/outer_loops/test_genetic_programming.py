@@ -376,7 +376,7 @@ def test_a_parent_takes_its_best_move_and_keeps_its_loss(losses, length):
 def test_moves_down_noise_do_not_make_a_loss_lucky():
     """A parent at its optimum, moved in every step to the best of five lengths, over 40 steps.
 
-    Its loss of a life is 1 + (theta - a)^2 - 1, with a from N(0, 1): the mean is 1 at theta = 0,
+    Its loss of a life is (theta - a)^2, with a from N(0, 1): the mean is 1 + theta^2,
     and the gradient of 16 lives is noise.
     """
     n_draws, n_tasks, n_steps = 400, 16, 40
